@@ -1,0 +1,23 @@
+"""The error tree's root.
+
+NightdeskError
+├── SettingsError      (nightdesk_core.settings)   exit code 2
+├── LockTimeout        (nightdesk_core.files)
+├── AuditError         (nightdesk_core.audit)
+├── RegistryError      (nightdesk_core.registry)
+│   └── BundleError    (nightdesk_core.bundle)
+└── JournalError       (nightdesk_core.journal)
+
+Each room adds one base error of its own below `NightdeskError`.
+"""
+
+from __future__ import annotations
+
+
+class NightdeskError(Exception):
+    """Something a person can act on: the message says what was wrong, where, and what to do.
+
+    `exit_code` is what the command line ends with: 1 in general, 2 configuration, 3 data, 4 training, 5 publishing.
+    """
+
+    exit_code: int = 1

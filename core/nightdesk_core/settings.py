@@ -1,0 +1,118 @@
+"""The base that every room's settings model stands on, and the reading of the one settings file.
+
+Each room owns its model; the desk composes them into one document. All problems of a file are reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from nightdesk_core.errors import NightdeskError
+
+
+class SettingsError(NightdeskError):
+    """The settings cannot be used. `problems` holds one line for each thing wrong, with the path of its key."""
+
+    exit_code = 2
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        super().__init__(f"{source}: " + "; ".join(problems))
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.source} cannot be used:", *(f"  {problem}" for problem in self.problems)])
+
+
+class SettingsModel(BaseModel):
+    """A frozen section of the settings in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+
+class BotSettings(SettingsModel):
+    """Which bot this is, and where its state lies."""
+
+    name: str = Field("btc", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="The bot's name in every metric.")
+    state_dir: Path = Field(Path("state"), description="Journal, kill switch and audit log.")
+    models_dir: Path = Field(Path("models"), description="Model bundles and the champion pointer.")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Raises `SettingsError` where the file is absent, is not YAML, or is not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(str(path), [f"cannot be read ({error.strerror}); name a file with --settings"]) from error
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(str(path), [f"is not YAML: {' '.join(str(error).split())}"]) from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsError(str(path), ["must hold keys and values at its top level"])
+    return document
+
+
+def override(document: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """Return `document` with each `a.b.c=value` applied; the value is read as YAML.
+
+    Raises `SettingsError` for an assignment without `=` or one that passes through something other than a mapping.
+    """
+    result: dict[str, Any] = dict(document)
+    for assignment in assignments:
+        dotted, equals, text = assignment.partition("=")
+        if not equals or not dotted:
+            raise SettingsError("--set", [f"{assignment!r} must read key.key=value"])
+        *parents, last = dotted.split(".")
+        section = result
+        for parent in parents:
+            inner = section.get(parent, {})
+            if not isinstance(inner, dict):
+                raise SettingsError("--set", [f"{dotted}: {parent} holds a value, not keys"])
+            section[parent] = section = dict(inner)
+        section[last] = yaml.safe_load(text)
+    return result
+
+
+def validate(model: type[Model], document: Mapping[str, Any], *, source: str) -> Model:
+    """Return `document` as `model`. Raises `SettingsError` with every problem and its path."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc']) or '(top level)'}: {_wording(item['type'], item['msg'])}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsError(source, problems) from None
+
+
+def _wording(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "is not a key that exists here"
+    return message.removeprefix("Value error, ")
+
+
+def read_secret(value: SecretStr, file: Path | None, *, key: str) -> str:
+    """Return a secret from its file where one is named, else its value; empty where neither is set.
+
+    Raises `SettingsError` where the named file cannot be read.
+    """
+    if file is None:
+        return value.get_secret_value()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(key, [f"{file} cannot be read ({error.strerror})"]) from error

@@ -1,0 +1,112 @@
+"""One settings file for the whole desk: each room's model in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from nightdesk_core.clock import TimeScale
+from nightdesk_core.settings import BotSettings, SettingsError, SettingsModel, override, read_document, validate
+from nightdesk_exporter.settings import AlertSettings, LimitSettings
+from nightdesk_guard.settings import GuardSettings
+from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
+from nightdesk_sandbox.settings import SandboxSettings
+from nightdesk_trendbot.settings import TrendbotSettings
+from pydantic import Field, model_validator
+
+Service = Literal["bot", "exchange", "inbox", "smtp", "prometheus", "alertmanager", "pushgateway", "grafana"]
+
+_COMPOSE_HOSTS = {"exchange": "sandbox", "inbox": "sandbox", "smtp": "sandbox"}
+
+
+class OperationsSettings(SettingsModel):
+    """The requirements document's section, key for key, and the limits."""
+
+    health_check_interval_seconds: float = Field(300, gt=0)
+    status_file_path: Path = Path("logs/bot_status.json")
+    model_rotation: ModelRotationSettings = ModelRotationSettings()
+    alerts: AlertSettings = AlertSettings()
+    limits: LimitSettings = LimitSettings()
+
+
+class PortSettings(SettingsModel):
+    """The ports of the stack. All listen on loopback."""
+
+    bot: int = Field(8700, ge=1, le=65535, description="The exporter inside the bot.")
+    exchange: int = Field(8701, ge=1, le=65535)
+    inbox: int = Field(8702, ge=1, le=65535)
+    smtp: int = Field(8725, ge=1, le=65535)
+    prometheus: int = Field(8790, ge=1, le=65535)
+    pushgateway: int = Field(8791, ge=1, le=65535)
+    alertmanager: int = Field(8793, ge=1, le=65535)
+    grafana: int = Field(8730, ge=1, le=65535)
+
+    @model_validator(mode="after")
+    def _no_port_serves_two(self) -> Self:
+        seen: dict[int, str] = {}
+        for name, port in self.model_dump().items():
+            if port in seen:
+                raise ValueError(f"{seen[port]} and {name} both want port {port}")
+            seen[port] = name
+        return self
+
+
+class StackSettings(SettingsModel):
+    """How the services find each other."""
+
+    network: Literal["native", "compose"] = Field(
+        "native", description="native: everything on 127.0.0.1. compose: by service name, listening on all interfaces."
+    )
+    ports: PortSettings = PortSettings()
+    retention_days: float = Field(90, gt=0, description="How long Prometheus keeps its samples.")
+
+
+class Settings(SettingsModel):
+    """Everything that `nightdesk.yml` may say."""
+
+    home: Path = Field(Path("var"), description="Every relative path in this file lies in here; itself beside the file.")
+    bot: BotSettings = BotSettings()
+    trendbot: TrendbotSettings = TrendbotSettings()
+    guard: GuardSettings = GuardSettings()
+    operations: OperationsSettings = OperationsSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    stack: StackSettings = StackSettings()
+
+    @property
+    def scale(self) -> TimeScale:
+        """How fast the market runs: as fast as the sandbox replays, or as fast as the wall."""
+        return TimeScale(self.sandbox.candles_per_second * 3600) if self.sandbox.enabled else TimeScale()
+
+    def path(self, path: Path) -> Path:
+        """Return a path of these settings as an absolute one."""
+        return self.home / path
+
+    def port(self, service: Service) -> int:
+        """Return the port that a service listens on."""
+        port: int = getattr(self.stack.ports, service)
+        return port
+
+    def address(self, service: Service) -> str:
+        """Return `host:port` at which the other services reach this one."""
+        host = _COMPOSE_HOSTS.get(service, service) if self.stack.network == "compose" else "127.0.0.1"
+        return f"{host}:{self.port(service)}"
+
+    @property
+    def listen_host(self) -> str:
+        """The interface that our own services listen on."""
+        return "0.0.0.0" if self.stack.network == "compose" else "127.0.0.1"  # noqa: S104 - a container's own network
+
+
+def load(path: Path, assignments: list[str] | None = None) -> Settings:
+    """Return the settings of `path` with each `a.b=value` of `assignments` applied, `home` made absolute.
+
+    Raises `SettingsError` with every problem at once.
+    """
+    document = override(read_document(path), assignments or [])
+    settings = validate(Settings, document, source=str(path))
+    home = (path.resolve().parent / settings.home.expanduser()).resolve()
+    return settings.model_copy(update={"home": home})
+
+
+__all__ = ["OperationsSettings", "PortSettings", "Service", "Settings", "SettingsError", "StackSettings", "load"]

@@ -1,0 +1,39 @@
+"""Settings of the performance guard."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from nightdesk_core.settings import SettingsModel
+from pydantic import Field, model_validator
+
+
+class GuardTier(SettingsModel):
+    """The limits at which the guard moves into one state."""
+
+    win_rate_standard_errors: float = Field(gt=0, description="How far below break-even the rolling win rate may lie.")
+    losing_streak: int = Field(ge=2)
+    drawdown_ratio: float = Field(gt=0, lt=1)
+
+
+class GuardSettings(SettingsModel):
+    """When the performance guard throttles and pauses, and how it lets the bot back.
+
+    The win rate's limit is a distance below break-even in standard errors of a share over the window: a fixed rate such as
+    40% holds at any moment for 42% of healthy bots that win 40% of their trades.
+    """
+
+    enabled: bool = True
+    window_trades: int = Field(20, ge=5, description="Trades in the rolling win rate; no verdict before it is full.")
+    reduced: GuardTier = GuardTier(win_rate_standard_errors=1.64, losing_streak=10, drawdown_ratio=0.10)
+    paused: GuardTier = GuardTier(win_rate_standard_errors=2.33, losing_streak=14, drawdown_ratio=0.15)
+    reduced_size_multiplier: float = Field(0.5, gt=0, le=1)
+    reduced_threshold_increase: float = Field(0.1, ge=0, lt=1)
+    cool_down_days: float = Field(7, gt=0, description="Market days in a state before the guard climbs one step.")
+
+    @model_validator(mode="after")
+    def _paused_lies_beyond_reduced(self) -> Self:
+        for key in ("win_rate_standard_errors", "losing_streak", "drawdown_ratio"):
+            if getattr(self.paused, key) <= getattr(self.reduced, key):
+                raise ValueError(f"paused.{key} must be greater than reduced.{key}")
+        return self

@@ -1,0 +1,19 @@
+"""Settings of the sandbox: the replay exchange and the inbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nightdesk_core.settings import SettingsModel
+from pydantic import Field
+
+
+class SandboxSettings(SettingsModel):
+    """The stand-ins for the outside world. Where disabled, the bot follows the exchange that its settings name."""
+
+    enabled: bool = True
+    candles_per_second: float = Field(5.0, gt=0, le=1000, description="Speed of the replay, in hourly candles.")
+    replay_days: float = Field(180, gt=0, description="How much of the sample's end is replayed; the rest is history.")
+    candles: Path | None = Field(None, description="Your own hourly candles, CSV or Parquet, instead of the sample.")
+    state_dir: Path = Field(Path("sandbox"), description="The replay's position and the inbox's messages.")
+    cache_dir: Path = Field(Path("cache"), description="The sample as it was fetched and repaired.")
