@@ -2,10 +2,11 @@
 
 NightdeskError
 ├── SettingsError      (nightdesk_core.settings)   exit code 2
-├── LockTimeout        (nightdesk_core.files)
+├── LockTimeoutError        (nightdesk_core.files)
 ├── AuditError         (nightdesk_core.audit)
+├── BundleError        (nightdesk_core.bundle)
 ├── RegistryError      (nightdesk_core.registry)
-│   └── BundleError    (nightdesk_core.bundle)
+├── PipelineError      (nightdesk_core.pipeline)
 └── JournalError       (nightdesk_core.journal)
 
 Each room adds one base error of its own below `NightdeskError`.

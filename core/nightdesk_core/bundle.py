@@ -1,0 +1,86 @@
+"""A model bundle: an immutable folder `models/<version>/` whose manifest holds the SHA-256 of every other file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nightdesk_core.errors import NightdeskError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+class BundleError(NightdeskError):
+    """The bundle in `folder` must not be loaded: `reason` says why."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.folder = folder
+        self.reason = reason
+        super().__init__(f"model {folder.name} is refused: {reason}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself. Times are Unix seconds; market times are the candles' own."""
+
+    version: str
+    format: int
+    strategy: str
+    """The pipeline that made it, as `module:Class`."""
+    trained_at: float
+    """Wall time at which training ended."""
+    train_start: float
+    train_end: float
+    """Market time at which the training window ends."""
+    last_label_end: float
+    """Market time of the last bar that training, calibration or weight selection has seen through a label."""
+    data_end: float
+    """Market time of the last bar that was collected, hold-out included."""
+    data_fingerprint: str
+    files: Mapping[str, str]
+    """SHA-256 of every file by its name."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Return the manifest in `folder`. Raises `BundleError` where it is absent, damaged or of a newer format."""
+        path = folder / MANIFEST
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BundleError(folder, f"{MANIFEST} cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise BundleError(folder, f"{MANIFEST} is not JSON") from error
+        if not isinstance(content, dict):
+            raise BundleError(folder, f"{MANIFEST} holds no manifest")
+        if content.get("format") != FORMAT:
+            raise BundleError(folder, f"has format {content.get('format')!r}, this release reads {FORMAT}")
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise BundleError(folder, f"{MANIFEST} lacks a field or has one too many ({error})") from error
+
+    def to_json(self) -> bytes:
+        """Return the manifest as it stands in the file."""
+        return (json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def verify(folder: Path) -> Manifest:
+    """Return the manifest of an intact bundle.
+
+    Raises `BundleError` with the reason: a file is missing, changed or not in the manifest, or the version is another.
+    """
+    manifest = Manifest.read(folder)
+    if manifest.version != folder.name:
+        raise BundleError(folder, f"its manifest is that of version {manifest.version}")
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    for name in sorted(present ^ set(manifest.files)):
+        raise BundleError(folder, f"{name} is {'not in the manifest' if name in present else 'missing'}")
+    for name, digest in manifest.files.items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise BundleError(folder, f"{name} was changed: its SHA-256 is not the manifest's")
+    return manifest

@@ -1,0 +1,146 @@
+"""The trade journal: one SQLite database for each bot, from which it resumes after being killed at any moment.
+
+Write-ahead log with `synchronous=FULL`: a committed transaction survives a power cut. A writer waits five seconds for
+another one (the command line) before it gives up.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from nightdesk_core.errors import NightdeskError
+from nightdesk_core.trades import ClosedTrade
+
+_BUSY_SECONDS = 5.0
+_VERSION = 1
+_TRADE_COLUMNS = tuple(field.name for field in fields(ClosedTrade))
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS trades (id INTEGER PRIMARY KEY, {", ".join(f"{name} NOT NULL" for name in _TRADE_COLUMNS)});
+CREATE TABLE IF NOT EXISTS equity (time INTEGER PRIMARY KEY, equity REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS transitions (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, before TEXT NOT NULL,
+                                        after TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class JournalError(NightdeskError):
+    """The journal cannot be used; the bot must not trade without it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"journal {path}: {reason}")
+
+
+@dataclass(frozen=True)
+class GuardTransition:
+    """The guard moved from one state to another at a market time, and why."""
+
+    time: int
+    before: str
+    after: str
+    reason: str
+
+
+class Journal:
+    """Trades, equity, guard history and the state that a restarted bot goes on from."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the journal. Raises `JournalError` where the file is damaged or of a newer version."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise JournalError(path, f"is damaged ({error}); move it aside and start the bot again") from error
+        except JournalError:
+            self._connection.close()
+            raise
+
+    def _open(self) -> None:
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        (finding,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if finding != "ok":
+            raise JournalError(self.path, f"is damaged ({finding}); move it aside and start the bot again")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, _VERSION):
+            raise JournalError(self.path, f"has version {version}, this release reads {_VERSION}")
+        self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything in the block together, or nothing of it."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def record_trade(self, trade: ClosedTrade) -> None:
+        """Append a closed trade."""
+        marks = ", ".join("?" * len(_TRADE_COLUMNS))
+        self._connection.execute(
+            f"INSERT INTO trades ({', '.join(_TRADE_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - fixed names
+            tuple(asdict(trade).values()),
+        )
+
+    def record_equity(self, time: int, equity: float) -> None:
+        """Record the equity at a candle's close (market time)."""
+        self._connection.execute("INSERT OR REPLACE INTO equity VALUES (?, ?)", (time, equity))
+
+    def record_transition(self, transition: GuardTransition) -> None:
+        """Append a change of the guard's state."""
+        self._connection.execute(
+            "INSERT INTO transitions (time, before, after, reason) VALUES (?, ?, ?, ?)",
+            (transition.time, transition.before, transition.after, transition.reason),
+        )
+
+    def save(self, key: str, value: Mapping[str, Any]) -> None:
+        """Replace the state under `key`."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value, allow_nan=False))
+        )
+
+    def load(self, key: str) -> dict[str, Any] | None:
+        """Return the state under `key`, or `None` where there never was one."""
+        row = self._connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+
+    def trades(self, *, closed_after: int = 0) -> list[ClosedTrade]:
+        """Return the trades that closed after a market time, oldest first."""
+        rows = self._connection.execute(
+            f"SELECT {', '.join(_TRADE_COLUMNS)} FROM trades WHERE exit_time > ? ORDER BY id",  # noqa: S608
+            (closed_after,),
+        )
+        return [ClosedTrade(*row) for row in rows]
+
+    def equity(self, *, after: int = 0) -> list[tuple[int, float]]:
+        """Return (market time, equity) at each candle's close after a market time, oldest first."""
+        return list(self._connection.execute("SELECT time, equity FROM equity WHERE time > ? ORDER BY time", (after,)))
+
+    def equity_at(self, time: int) -> float | None:
+        """Return the last equity at or before a market time, or `None`."""
+        row = self._connection.execute(
+            "SELECT equity FROM equity WHERE time <= ? ORDER BY time DESC LIMIT 1", (time,)
+        ).fetchone()
+        return None if row is None else float(row[0])
+
+    def transitions(self) -> list[GuardTransition]:
+        """Return the guard's history, oldest first."""
+        rows = self._connection.execute("SELECT time, before, after, reason FROM transitions ORDER BY id")
+        return [GuardTransition(*row) for row in rows]
