@@ -52,7 +52,8 @@ class AuditLog:
         """Append one entry durably and return the new head.
 
         `event` is a short verb such as `promoted`; `details` must be JSON. A torn last line, left by a crash, is set
-        aside in `<name>.torn` and recorded. Raises `AuditError` where the chain is broken, `LockTimeoutError` after 10 s.
+        aside in `<name>.torn` and recorded. Raises `AuditError` where the chain is broken, and `LockTimeoutError`
+        after 10 s.
         """
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
             torn = self._set_torn_line_aside()

@@ -1,8 +1,8 @@
 """The performance guard: a pure state machine over closed trades and mark-to-market equity.
 
-It gets worse at once and better one step at a time, after a cool-down. Each step up starts the measures afresh from where
-the bot then stands, so that a paused bot, whose trades cannot change, is never stuck. The cool-down runs in market time:
-a replay must decide what the live bot decided.
+It gets worse at once and better one step at a time, after a cool-down. Each step up starts the measures afresh from
+where the bot then stands, so that a paused bot, whose trades cannot change, is never stuck. The cool-down runs in
+market time: a replay must decide what the live bot decided.
 """
 
 from __future__ import annotations

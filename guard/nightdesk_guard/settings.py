@@ -19,8 +19,8 @@ class GuardTier(SettingsModel):
 class GuardSettings(SettingsModel):
     """When the performance guard throttles and pauses, and how it lets the bot back.
 
-    The win rate's limit is a distance below break-even in standard errors of a share over the window: a fixed rate such as
-    40% holds at any moment for 42% of healthy bots that win 40% of their trades.
+    The win rate's limit is a distance below break-even in standard errors of a share over the window: a fixed rate such
+    as 40% holds at any moment for 42% of healthy bots that win 40% of their trades.
     """
 
     enabled: bool = True

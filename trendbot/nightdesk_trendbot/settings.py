@@ -53,7 +53,9 @@ class SizingSettings(SettingsModel):
     daily_volatility: float = Field(0.01, gt=0, lt=1)
     leverage_cap: float = Field(2.0, gt=0)
     volatility_bars: int = Field(72, ge=24, le=400)
-    provisional_share: float = Field(0.25, gt=0, le=1, description="Share of its size at which a provisional champion trades.")
+    provisional_share: float = Field(
+        0.25, gt=0, le=1, description="Share of its size at which a provisional champion trades."
+    )
 
 
 class CostSettings(SettingsModel):
@@ -61,7 +63,9 @@ class CostSettings(SettingsModel):
 
     fee_ratio: float = Field(0.00055, ge=0, lt=0.1)
     slippage_ratio: float = Field(0.00015, ge=0, lt=0.1)
-    funding_ratio: float = Field(0.0, gt=-0.1, lt=0.1, description="Paid by longs every 8 hours; synthetic, 0 by default.")
+    funding_ratio: float = Field(
+        0.0, gt=-0.1, lt=0.1, description="Paid by longs every 8 hours; synthetic, 0 by default."
+    )
 
 
 class ModelSettings(SettingsModel):

@@ -1,0 +1,85 @@
+"""Candles as columns, and the digest that says two stretches are the same."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+TIMEFRAME_SECONDS = {"1h": 3600}
+
+
+class Bar(NamedTuple):
+    """One confirmed candle. `time` is its open in Unix seconds (market time)."""
+
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True)
+class Candles:
+    """N candles, oldest first: columns of shape (N,), prices in the quote currency, `time` each candle's open."""
+
+    time: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    interval_seconds: int
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def bar(self, index: int) -> Bar:
+        """Return one candle."""
+        return Bar(
+            int(self.time[index]),
+            float(self.open[index]),
+            float(self.high[index]),
+            float(self.low[index]),
+            float(self.close[index]),
+            float(self.volume[index]),
+        )
+
+    def slice(self, start: int, stop: int) -> Candles:
+        """Return the candles from index `start` up to `stop`."""
+        part = np.s_[start:stop]
+        return Candles(
+            self.time[part],
+            self.open[part],
+            self.high[part],
+            self.low[part],
+            self.close[part],
+            self.volume[part],
+            self.interval_seconds,
+        )
+
+    def columns(self) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
+        """Return time, open, high, low, close, volume."""
+        return self.time, self.open, self.high, self.low, self.close, self.volume
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over all columns."""
+        digest = hashlib.sha256(str(self.interval_seconds).encode())
+        for column in self.columns():
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+    @classmethod
+    def from_bars(cls, bars: list[Bar], *, interval_seconds: int) -> Candles:
+        """Return bars, oldest first, as columns."""
+        time = np.array([bar.time for bar in bars], dtype=np.int64)
+        prices = np.array([bar[1:] for bar in bars], dtype=np.float64).reshape(len(bars), 5)
+        open_, high, low, close, volume = (prices[:, column].copy() for column in range(5))
+        return cls(time, open_, high, low, close, volume, interval_seconds)

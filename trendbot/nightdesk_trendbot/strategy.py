@@ -1,0 +1,92 @@
+"""What the reference strategy says at a candle's close. One implementation for a single live bar and for a backtest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from nightdesk_guard import GuardState, GuardStatus, PerformanceGuard
+
+from nightdesk_trendbot import indicators
+from nightdesk_trendbot.candles import Candles
+from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.regime import classify
+from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.signals import (
+    Permission,
+    Signal,
+    breakout_side,
+    features,
+    leverage_for,
+    regime_side,
+)
+
+_HIGHEST_QUANTILE = 0.99
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A model in use, and the share of its size at which its standing lets it trade."""
+
+    model: MetaModel
+    size_share: float = 1.0
+
+
+class Strategy:
+    """Regime, breakout and model, by the settings."""
+
+    def __init__(self, settings: TrendbotSettings) -> None:
+        self.settings = settings
+        self._lengths = indicators.IndicatorBars.of(settings.regime, settings.entry, settings.sizing)
+
+    def signals(self, candles: Candles, model: MetaModel | None, *, first: int) -> list[Signal]:
+        """Return one signal for each bar from index `first` on; the bars before it are what they are computed from.
+
+        The model is asked once, for the bars that have a side left. Bars with fewer than `indicators.WINDOW` bars up to
+        and including them have an unknown regime and no signal.
+        """
+        start = max(0, first - indicators.WINDOW + 1)
+        rows = indicators.compute(candles.slice(start, len(candles)), self._lengths)
+        bars_a_day = 86_400 / candles.interval_seconds
+        found = []
+        for index in range(first, len(candles)):
+            row, close = rows[index - start], float(candles.close[index])
+            regime = classify(row, close, self.settings.regime)
+            found.append(
+                Signal(
+                    regime=regime,
+                    breakout=breakout_side(row, close),
+                    side=regime_side(row, close, regime, self.settings),
+                    probability=None,
+                    leverage=leverage_for(row, regime, self.settings, bars_a_day=bars_a_day),
+                )
+            )
+        asked = [position for position, signal in enumerate(found) if signal.side != 0]
+        if model is None or not asked:
+            return found
+        at = np.array(asked) + first
+        sides = np.array([found[position].side for position in asked])
+        close_time = candles.time[at] + candles.interval_seconds
+        probabilities = model.predict(features(rows[at - start], candles.close[at], close_time, sides))
+        for position, probability in zip(asked, probabilities, strict=True):
+            signal = found[position]
+            found[position] = Signal(signal.regime, signal.breakout, signal.side, float(probability), signal.leverage)
+        return found
+
+    def permission(
+        self, deployment: Deployment | None, guard: PerformanceGuard | None, state: GuardState, *, killed: bool = False
+    ) -> Permission:
+        """Return what the bot is allowed with a model in use and the guard in a state."""
+        if deployment is None:
+            return Permission(model_loaded=False, killed=killed)
+        status = GuardStatus.NORMAL if guard is None else state.status
+        multiplier = 1.0 if guard is None else guard.size_multiplier(status)
+        increase = 0.0 if guard is None else guard.threshold_increase(status)
+        quantile = min(self.settings.entry.threshold + increase, _HIGHEST_QUANTILE)
+        return Permission(
+            model_loaded=True,
+            killed=killed,
+            guard=status,
+            size_share=multiplier * deployment.size_share,
+            threshold=deployment.model.threshold(quantile),
+        )
