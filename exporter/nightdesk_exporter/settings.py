@@ -12,7 +12,9 @@ class LimitSettings(SettingsModel):
     """What is too old, too much or too little. Exported as metrics, so that each bot has its own."""
 
     heartbeat_seconds: float = Field(120, gt=0, description="A loop that is silent for longer has stalled.")
-    exchange_contact_seconds: float = Field(300, gt=0, description="The requirements' «API connection lost > 5 minutes».")
+    exchange_contact_seconds: float = Field(
+        300, gt=0, description="The requirements' «API connection lost > 5 minutes»."
+    )
     model_age_days: float = Field(90, gt=0, description="The requirements' example for a model that is too old.")
     no_trade_days: float = Field(7, gt=0, description="The requirements' «no trades in 7 days (if expected)».")
     drawdown_warning_ratio: float = Field(0.05, gt=0, lt=1)
@@ -39,7 +41,9 @@ class AlertSettings(SettingsModel):
     email_password: SecretStr = SecretStr("")
     email_password_file: Path | None = None
     email_require_tls: bool = True
-    watchdog_url: SecretStr = Field(SecretStr(""), description="An external heartbeat that the Watchdog alert is sent to.")
+    watchdog_url: SecretStr = Field(
+        SecretStr(""), description="An external heartbeat that the Watchdog alert is sent to."
+    )
 
     def discord_url(self) -> str:
         """Return the Discord webhook's URL, or an empty string where there is none."""

@@ -1,0 +1,148 @@
+"""Every metric that the bot exports and the retrain job pushes, declared once.
+
+The prefix is `tradebot_`; units are base units; ratios lie between 0 and 1; timestamps are Unix seconds of wall time
+unless the help says market time. `bot` is no label here: it is the scrape target's, and the push's grouping key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "tradebot_"
+
+HEALTH_STATES = ("unknown", "healthy", "degraded", "unhealthy")
+GUARD_STATES = ("unknown", "normal", "reduced", "paused")
+REGIMES = ("unknown", "trending_up", "trending_down", "ranging", "high_volatility")
+DECISIONS = ("unknown", "promoted", "kept", "insufficient_evidence", "dry_run", "error")
+TRIGGERS = ("unknown", "schedule", "guard", "expectation", "model_age", "manual")
+
+
+class Kind(StrEnum):
+    """The metric's type. A state set is a gauge per state, of which one is 1; an info is a gauge that is always 1."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    STATE_SET = "stateset"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric family; `name` is without the prefix, and without `_total` and `_info`."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name as it stands in a sample."""
+        suffix = {Kind.COUNTER: "_total", Kind.INFO: "_info"}.get(self.kind, "")
+        return f"{PREFIX}{self.name}{suffix}"
+
+
+def _gauge(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.GAUGE, text, labels)
+
+
+def _counter(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.COUNTER, text, labels)
+
+
+def _states(name: str, text: str, states: tuple[str, ...], *labels: str) -> Metric:
+    return Metric(name, Kind.STATE_SET, text, labels, states)
+
+
+def _info(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.INFO, text, labels)
+
+
+BOT: tuple[Metric, ...] = (
+    _info("build", "The exporter's release and the bot's configured name.", "version", "name"),
+    _gauge("heartbeat_timestamp_seconds", "Last turn of the bot's loop."),
+    _gauge("heartbeat_limit_seconds", "A loop that is silent for longer has stalled."),
+    _gauge("exchange_last_success_timestamp_seconds", "Last successful contact with the exchange.", "channel"),
+    _gauge("exchange_contact_limit_seconds", "No contact on any channel for longer is a lost connection."),
+    _counter("exchange_requests", "Requests to the exchange."),
+    _counter("exchange_request_failures", "Requests that failed.", "reason"),
+    _gauge("websocket_connected", "1 where the candle stream is connected."),
+    _counter("websocket_reconnects", "Times that the candle stream was connected again."),
+    _gauge("candle_last_close_timestamp_seconds", "Close of the last candle, market time.", "symbol", "timeframe"),
+    _gauge("candle_last_received_timestamp_seconds", "When the last candle was received.", "symbol", "timeframe"),
+    _gauge("candle_interval_seconds", "Wall time expected between two candles.", "symbol", "timeframe"),
+    _counter("candle_gaps", "Stretches of missing candles that were repaired.", "symbol", "timeframe"),
+    _gauge("decision_last_timestamp_seconds", "When a candle was last decided on.", "symbol"),
+    _counter("instrumentation_errors", "Wrong calls of the exporter, which never raise into the loop.", "cause"),
+    _states("health_status", "The verdict of the last health check.", HEALTH_STATES),
+    _gauge("health_issues", "1 for each issue that the last health check found.", "issue"),
+    _gauge("status_file_written_timestamp_seconds", "When the status file was last written."),
+    _counter("status_file_write_failures", "Writes of the status file that failed."),
+    _states("guard_state", "How the performance guard lets the bot trade.", GUARD_STATES),
+    _counter("guard_transitions", "Changes of the guard's state.", "to"),
+    _gauge("guard_size_multiplier", "Share of its size at which the guard lets the bot enter."),
+    _gauge("guard_limit", "The guard's limits.", "rule", "tier"),
+    _gauge("guard_value", "What the guard holds against its limits.", "rule"),
+    _states("regime", "The market's regime.", REGIMES, "symbol"),
+    _counter("regime_changes", "Changes of the regime.", "symbol"),
+    _gauge("kill_switch_active", "1 while the kill switch keeps the bot from entering."),
+    _counter("kill_switch_activations", "Times that the kill switch was activated."),
+    _gauge("open_positions", "Open positions.", "symbol", "side"),
+    _counter("trades_closed", "Closed trades.", "symbol"),
+    _counter("trades_won", "Closed trades that earned more than they cost.", "symbol"),
+    _gauge("recent_trades", "Trades closed in the last 24 hours of market time."),
+    _counter("signals", "Candles decided on, by what became of them.", "symbol", "outcome"),
+    _gauge("last_trade_timestamp_seconds", "When a trade was last closed."),
+    _gauge("trading_expected", "1 where the market is open and the bot is meant to trade in it."),
+    _gauge("trading_expected_since_timestamp_seconds", "Since when trading is expected."),
+    _gauge("no_trade_limit_seconds", "No trade for longer is worth a look."),
+    _info("model", "The model in use.", "version", "standing"),
+    _gauge("model_loaded", "1 while a valid model is loaded."),
+    _gauge("model_trained_timestamp_seconds", "When the model in use was trained."),
+    _gauge("model_data_end_timestamp_seconds", "End of the data that the model knows, market time."),
+    _gauge("model_age_limit_seconds", "A model that is older is stale."),
+    _gauge("model_loaded_timestamp_seconds", "When the model in use was loaded."),
+    _counter("model_load_failures", "Models that could not be loaded."),
+    _gauge("drawdown_ratio", "Loss from the true peak of the equity."),
+    _gauge("drawdown_limit_ratio", "Drawdowns that call for a look and for action.", "level"),
+    _gauge("daily_pnl_ratio", "Change of the equity since midnight UTC, market time."),
+    _gauge("daily_loss_limit_ratio", "A loss in a day that calls for action."),
+    _gauge("leverage_ratio", "Notional of all positions over equity."),
+    _gauge("leverage_limit_ratio", "A leverage that calls for action."),
+    _gauge("position_size_ratio", "Notional of a position over equity.", "symbol"),
+    _gauge("equity", "Equity, marked to market.", "currency"),
+    _gauge("equity_peak", "Highest equity at a candle's close.", "currency"),
+    _counter("realized_profit", "Sum of the winning trades, net.", "currency"),
+    _counter("realized_loss", "Sum of the losing trades, net, as a positive number.", "currency"),
+    _counter("fees_paid", "Fees paid.", "currency"),
+)
+
+RETRAIN: tuple[Metric, ...] = (
+    _gauge("retrain_last_check_timestamp_seconds", "When the job last looked whether a retrain is due."),
+    _gauge("retrain_last_start_timestamp_seconds", "When a retrain last began."),
+    _gauge("retrain_last_completion_timestamp_seconds", "When a retrain last ended, however it ended."),
+    _gauge("retrain_last_success_timestamp_seconds", "When a retrain last ended with a verdict."),
+    _gauge("retrain_interval_seconds", "Time between two scheduled retrains."),
+    _gauge("retrain_last_duration_seconds", "Duration of the last retrain."),
+    _gauge("retrain_stage_duration_seconds", "Duration of each stage of the last retrain.", "stage"),
+    _gauge("retrain_consecutive_failures", "Retrains that failed since the last verdict."),
+    _gauge("retrain_training_rows", "Labelled rows that the last candidate was fitted on."),
+    _states("retrain_trigger", "Why the last retrain was started.", TRIGGERS),
+    _states("promotion_decision", "The verdict on the last candidate.", DECISIONS),
+    _gauge("promotion_criterion_passed", "1 where the last candidate met the criterion.", "criterion"),
+    _gauge("promotion_sharpe_ratio", "Annualised from daily returns over the hold-out.", "model"),
+    _gauge("promotion_profit_factor", "Gross profit over gross loss over the hold-out.", "model"),
+    _gauge("promotion_max_drawdown_ratio", "Deepest drawdown over the hold-out.", "model"),
+    _gauge("promotion_trades", "Trades over the hold-out.", "model"),
+    _gauge("promotion_win_ratio", "Share of trades won over the hold-out.", "model"),
+    _gauge(
+        "promotion_sharpe_difference", "Candidate's less champion's Sharpe ratio on the bars that neither has seen."
+    ),
+    _info("promotion_champion", "The version that the pointer names.", "version"),
+    _gauge("promotion_consecutive_rejections", "Candidates that were not promoted since the last that was."),
+    _gauge("promotion_last_promoted_timestamp_seconds", "When a model was last promoted."),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN)}

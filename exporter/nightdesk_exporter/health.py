@@ -1,0 +1,120 @@
+"""The health check: a pure function of what is known, the limits and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nightdesk_exporter.snapshot import Limits, Snapshot
+
+
+class Verdict(StrEnum):
+    """UNHEALTHY: the bot does not do its work. DEGRADED: it does, but something needs a look."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One finding: `name` is the label of `health_issues`, `cause` says what was found against which limit."""
+
+    name: str
+    verdict: Verdict
+    cause: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """The verdict and everything that led to it."""
+
+    verdict: Verdict
+    issues: tuple[Issue, ...]
+
+
+def assess(snapshot: Snapshot, limits: Limits, *, now: float) -> Health:
+    """Return the bot's health at wall time `now`. What is unknown counts as wrong once the bot has had its time."""
+    issues = tuple(_issues(snapshot, limits, now))
+    worst = Verdict.HEALTHY
+    if any(issue.verdict is Verdict.DEGRADED for issue in issues):
+        worst = Verdict.DEGRADED
+    if any(issue.verdict is Verdict.UNHEALTHY for issue in issues):
+        worst = Verdict.UNHEALTHY
+    if snapshot.heartbeat_at is None and worst is not Verdict.UNHEALTHY:
+        worst = Verdict.UNKNOWN
+    return Health(worst, issues)
+
+
+def _issues(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
+    yield from _liveness(snapshot, limits, now)
+    yield from _candles(snapshot, limits, now)
+    yield from _trading(snapshot)
+    yield from _model(snapshot, limits, now)
+    yield from _risk(snapshot, limits)
+
+
+def _late(name: str, what: str, since: float, limit: float, now: float) -> Iterator[Issue]:
+    if now - since > limit:
+        yield Issue(name, Verdict.UNHEALTHY, f"{what} for {now - since:.0f} s, the limit is {limit:.0f} s")
+
+
+def _liveness(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
+    beat = snapshot.heartbeat_at or snapshot.started_at
+    yield from _late("loop_stalled", "no turn of the loop", beat, limits.heartbeat_seconds, now)
+    contact = max(snapshot.contact_at.values(), default=snapshot.started_at)
+    yield from _late(
+        "exchange_disconnected", "no contact with the exchange", contact, limits.exchange_contact_seconds, now
+    )
+
+
+def _candles(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
+    if snapshot.trading_expected is False:
+        return
+    for (symbol, timeframe), seen in snapshot.candles.items():
+        limit = 2 * seen.interval_seconds + limits.candle_grace_seconds
+        yield from _late("candle_stale", f"no candle of {symbol} {timeframe}", seen.received_at, limit, now)
+    for symbol, decided_at in snapshot.decided_at.items():
+        interval = max(
+            (seen.interval_seconds for (name, _), seen in snapshot.candles.items() if name == symbol), default=0
+        )
+        limit = 2 * interval + limits.candle_grace_seconds
+        yield from _late("no_decision", f"no decision on {symbol}", decided_at, limit, now)
+
+
+def _trading(snapshot: Snapshot) -> Iterator[Issue]:
+    if snapshot.guard == "paused":
+        yield Issue("guard_paused", Verdict.DEGRADED, f"the guard pauses trading: {snapshot.guard_reason}")
+    if snapshot.guard == "reduced":
+        yield Issue("guard_reduced", Verdict.DEGRADED, f"the guard reduces trading: {snapshot.guard_reason}")
+    if snapshot.kill_switch:
+        yield Issue("kill_switch_active", Verdict.DEGRADED, f"the kill switch is active: {snapshot.kill_switch_reason}")
+
+
+def _model(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
+    if snapshot.model_known and snapshot.model is None:
+        yield Issue("model_missing", Verdict.UNHEALTHY, "no valid model is loaded: the bot does not trade")
+    if snapshot.model is not None and now - snapshot.model.trained_at > limits.model_age_seconds:
+        age, limit = (now - snapshot.model.trained_at) / 86_400, limits.model_age_seconds / 86_400
+        yield Issue("model_stale", Verdict.DEGRADED, f"the model is {age:.3g} days old, the limit is {limit:.3g}")
+
+
+def _risk(snapshot: Snapshot, limits: Limits) -> Iterator[Issue]:
+    drawdown = snapshot.drawdown_ratio
+    if drawdown is not None and drawdown > limits.drawdown_warning_ratio:
+        critical = drawdown > limits.drawdown_critical_ratio
+        limit = limits.drawdown_critical_ratio if critical else limits.drawdown_warning_ratio
+        verdict = Verdict.UNHEALTHY if critical else Verdict.DEGRADED
+        yield Issue("drawdown_high", verdict, f"the drawdown is {drawdown:.2%}, the limit is {limit:.2%}")
+    daily = snapshot.daily_pnl_ratio
+    if daily is not None and -daily > limits.daily_loss_ratio:
+        yield Issue(
+            "daily_loss_high", Verdict.UNHEALTHY, f"{-daily:.2%} lost today, the limit is {limits.daily_loss_ratio:.2%}"
+        )
+    leverage = snapshot.leverage_ratio()
+    if leverage is not None and leverage > limits.leverage_ratio:
+        yield Issue(
+            "leverage_high", Verdict.UNHEALTHY, f"leverage is {leverage:.2f}, the limit is {limits.leverage_ratio:.2f}"
+        )

@@ -1,0 +1,45 @@
+"""`bot_status.json`: each writer replaces its own sections, under a lock, atomically.
+
+Each section has `updated_at` and `stale_after` (Unix seconds of wall time): a reader judges liveness by them, so that a
+dead bot's section does not look alive because the job wrote its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nightdesk_core.files import locked, write_json_atomic
+
+SCHEMA_VERSION = 1
+_LOCK_SECONDS = 0.2
+
+
+class StatusFile:
+    """One status file, shared by bot and job."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> dict[str, Any]:
+        """Return the file's content, or an empty document where there is none or it is not ours."""
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {"schema_version": SCHEMA_VERSION}
+        if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+            return {"schema_version": SCHEMA_VERSION}
+        return content
+
+    def replace(self, sections: Mapping[str, Mapping[str, Any]], *, now: float, lifetime_seconds: float) -> None:
+        """Replace `sections` and keep the others. Each goes stale `lifetime_seconds` after `now`.
+
+        Raises `LockTimeoutError` after 200 ms, `OSError` where the disk is full or read-only; the old file stays.
+        """
+        with locked(self.path.with_name(f".{self.path.name}.lock"), timeout_seconds=_LOCK_SECONDS):
+            content = self.read()
+            for name, section in sections.items():
+                content[name] = {**section, "updated_at": now, "stale_after": now + lifetime_seconds}
+            write_json_atomic(self.path, content)
