@@ -14,6 +14,8 @@ class ExchangeSettings(SettingsModel):
     id: str = Field("bybit", description="The exchange's name in ccxt.")
     testnet: bool = False
     options: dict[str, Any] = Field(default_factory=dict, description="Passed to ccxt as its options.")
+    rest_url: str = Field("", description="Where its REST interface is served, if not at the exchange itself.")
+    stream_url: str = Field("", description="Where its websocket is served, if not at the exchange itself.")
 
 
 class RegimeSettings(SettingsModel):

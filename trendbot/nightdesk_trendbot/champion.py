@@ -1,0 +1,56 @@
+"""The champion as the running bot sees it: looked up between two candles, loaded only where it is intact."""
+
+from __future__ import annotations
+
+from loguru import logger
+from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
+
+from nightdesk_trendbot import model
+from nightdesk_trendbot.settings import SizingSettings
+from nightdesk_trendbot.strategy import Deployment
+
+
+class ChampionWatch:
+    """Follows the registry's pointer. A model that is refused leaves the one in use where it is."""
+
+    def __init__(self, registry: ModelRegistry, sizing: SizingSettings) -> None:
+        self._registry = registry
+        self._sizing = sizing
+        self._seen: Champion | None = None
+        self._complained = ""
+        self.champion: Champion | None = None
+        self.deployment: Deployment | None = None
+
+    def look(self) -> bool:
+        """Load the champion where it is another one than before; return whether anything changed.
+
+        Raises `BundleError` or `RegistryError` once for each champion that cannot be loaded.
+        """
+        try:
+            champion = self._registry.champion()
+            if champion is None or champion == self._seen:
+                return False
+            self._seen = champion
+            folder = self._registry.bundle(champion.version)
+            loaded = model.load(folder, Manifest.read(folder))
+        except (BundleError, RegistryError) as error:
+            if str(error) == self._complained:
+                return False
+            self._complained = str(error)
+            raise
+        self._complained = ""
+        self.champion = champion
+        self.deployment = Deployment(loaded, size_share(champion, self._sizing))
+        logger.info(
+            "model {} is in use, {}, at {:.0%} of its size",
+            champion.version,
+            champion.standing,
+            self.deployment.size_share,
+        )
+        return True
+
+
+def size_share(champion: Champion, sizing: SizingSettings) -> float:
+    """Return the share of its size at which a champion trades by its standing."""
+    return sizing.provisional_share if champion.standing == "provisional" else 1.0

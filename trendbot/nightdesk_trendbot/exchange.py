@@ -1,0 +1,175 @@
+"""The exchange, through ccxt and in no other way: one client for its REST interface and its stream."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import ccxt
+import ccxt.pro
+from loguru import logger
+from nightdesk_core.pipeline import DataError
+
+from nightdesk_trendbot.candles import Bar
+from nightdesk_trendbot.settings import ExchangeSettings
+
+_PAGE = 1000
+_TRIES = 5
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 30.0
+
+T = TypeVar("T")
+
+
+class RequestListener(Protocol):
+    """Is told how requests end."""
+
+    def contact(self, channel: str) -> None:
+        """The exchange answered."""
+
+    def request(self, *, failure: str | None = None) -> None:
+        """A request ended; `failure` names why it failed."""
+
+
+class SilentListener:
+    """Listens to nothing: for jobs that export no metrics of their requests."""
+
+    def contact(self, channel: str) -> None:
+        """Do nothing."""
+
+    def request(self, *, failure: str | None = None) -> None:
+        """Do nothing."""
+
+
+@asynccontextmanager
+async def open_exchange(settings: ExchangeSettings, listener: RequestListener) -> AsyncIterator[Exchange]:
+    """Yield the exchange that the settings name, and close its connections afterwards.
+
+    Raises `DataError` where ccxt knows no such exchange or cannot stream its candles.
+    """
+    kind = getattr(ccxt.pro, settings.id, None)
+    if kind is None:
+        raise DataError(f"trendbot.exchange.id: ccxt has no exchange {settings.id!r} with a stream")
+    client = kind({"enableRateLimit": True, "options": settings.options})
+    if settings.testnet:
+        client.set_sandbox_mode(True)
+    if settings.rest_url:
+        client.urls["api"] = _moved(client.urls["api"], settings.rest_url, settings.stream_url)
+    try:
+        yield Exchange(client, listener)
+    finally:
+        await client.close()
+
+
+def _moved(urls: Any, rest_url: str, stream_url: str) -> Any:
+    """Return ccxt's addresses with their host replaced, path by path."""
+    if isinstance(urls, dict):
+        return {key: _moved(value, rest_url, stream_url) for key, value in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    there = urlsplit(stream_url if urls.startswith("ws") else rest_url)
+    return urlunsplit((there.scheme, there.netloc, urlsplit(urls).path, "", ""))
+
+
+class Exchange:
+    """What the bot asks of an exchange. Times are Unix seconds of market time."""
+
+    def __init__(self, client: Any, listener: RequestListener) -> None:
+        self._client = client
+        self._listener = listener
+
+    async def now(self) -> float:
+        """Return the exchange's time. Raises `ccxt.NetworkError`."""
+        return float(await self._ask(self._client.fetch_time)) / 1000
+
+    async def market_is_open(self, symbol: str) -> bool:
+        """Return whether the exchange lists the symbol as tradable. Raises `ccxt.NetworkError`."""
+        markets = await self._ask(lambda: self._client.load_markets(True))
+        return bool(markets[symbol].get("active", True))
+
+    async def load(self, symbol: str) -> None:
+        """Load the markets. Raises `DataError` where the exchange does not list the symbol."""
+        markets = await self._ask(self._client.load_markets)
+        if symbol not in markets:
+            near = sorted(name for name in markets if name.startswith(symbol.split("/")[0] + "/"))[:5]
+            hint = f"; it lists {', '.join(near)}" if near else ""
+            raise DataError(f"trendbot.symbol: {self._client.id} lists no {symbol!r}{hint}")
+
+    async def bars(
+        self,
+        symbol: str,
+        timeframe: str,
+        *,
+        start: int,
+        stop: int,
+        interval_seconds: int,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> list[Bar]:
+        """Return the candles that open in [start, stop), oldest first, page by page. Raises `ccxt.NetworkError`."""
+        found: dict[int, Bar] = {}
+        since = start
+        while since < stop:
+            limit = min(_PAGE, (stop - since) // interval_seconds + 1)
+            page = await self._ask(
+                lambda since=since, limit=limit: self._client.fetch_ohlcv(symbol, timeframe, since * 1000, limit)
+            )
+            for row in page:
+                bar = Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6]))
+                if start <= bar.time < stop:
+                    found[bar.time] = bar
+            last = int(page[-1][0]) // 1000 if page else since
+            # A page may be empty or short where the market paused: then the next one begins a page later.
+            since = last + interval_seconds if last > since else since + limit * interval_seconds
+            progress(min(1.0, (since - start) / (stop - start)))
+        return [found[time] for time in sorted(found)]
+
+    async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
+        """Wait for news on the stream and return every candle that changed, oldest first. Raises `ccxt.NetworkError`."""
+        rows = await self._client.watch_ohlcv(symbol, timeframe)
+        self._listener.contact("ws")
+        return [Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6])) for row in rows]
+
+    async def hang_up(self) -> None:
+        """Close the stream, so that the next `watch` connects again."""
+        await self._client.close()
+
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            answer = await call()
+        except ccxt.BaseError as error:
+            self._listener.request(failure=type(error).__name__)
+            raise
+        self._listener.request()
+        self._listener.contact("rest")
+        return answer
+
+
+async def persistently(call: Callable[[], Awaitable[T]], what: str, *, tries: int = _TRIES) -> T:
+    """Return what `call` returns, tried again on network errors with backoff and jitter.
+
+    Raises `DataError` once `tries` have failed.
+    """
+    for attempt in range(tries):
+        try:
+            return await call()
+        except ccxt.NetworkError as error:
+            if attempt == tries - 1:
+                raise DataError(f"{what}: the exchange did not answer {tries} times ({_brief(error)})") from error
+            wait = backoff_seconds(attempt)
+            logger.warning("{}: {}; trying again in {:.1f} s", what, _brief(error), wait)
+            await asyncio.sleep(wait)
+    raise AssertionError("tries is at least 1")
+
+
+def backoff_seconds(attempt: int, *, longest: float = _LONGEST_WAIT_SECONDS) -> float:
+    """Return how long to wait after the failure number `attempt` (from 0): doubling, with full jitter on its half."""
+    ceiling = min(longest, _FIRST_WAIT_SECONDS * 2 ** min(attempt, 16))
+    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:160]}"
