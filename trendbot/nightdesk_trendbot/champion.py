@@ -17,7 +17,6 @@ class ChampionWatch:
     def __init__(self, registry: ModelRegistry, sizing: SizingSettings) -> None:
         self._registry = registry
         self._sizing = sizing
-        self._seen: Champion | None = None
         self._complained = ""
         self.champion: Champion | None = None
         self.deployment: Deployment | None = None
@@ -29,9 +28,8 @@ class ChampionWatch:
         """
         try:
             champion = self._registry.champion()
-            if champion is None or champion == self._seen:
+            if champion is None or champion == self.champion:
                 return False
-            self._seen = champion
             folder = self._registry.bundle(champion.version)
             loaded = model.load(folder, Manifest.read(folder))
         except (BundleError, RegistryError) as error:
@@ -39,15 +37,11 @@ class ChampionWatch:
                 return False
             self._complained = str(error)
             raise
-        self._complained = ""
+        share = size_share(champion, self._sizing)
         self.champion = champion
-        self.deployment = Deployment(loaded, size_share(champion, self._sizing))
-        logger.info(
-            "model {} is in use, {}, at {:.0%} of its size",
-            champion.version,
-            champion.standing,
-            self.deployment.size_share,
-        )
+        self.deployment = Deployment(loaded, share)
+        self._complained = ""
+        logger.info("model {} is in use, {}, at {:.0%} of its size", champion.version, champion.standing, share)
         return True
 
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -88,7 +89,7 @@ class Exchange:
 
     async def market_is_open(self, symbol: str) -> bool:
         """Return whether the exchange lists the symbol as tradable. Raises `ccxt.NetworkError`."""
-        markets = await self._ask(lambda: self._client.load_markets(True))
+        markets = await self._ask(lambda: self._client.load_markets(reload=True))
         return bool(markets[symbol].get("active", True))
 
     async def load(self, symbol: str) -> None:
@@ -114,9 +115,7 @@ class Exchange:
         since = start
         while since < stop:
             limit = min(_PAGE, (stop - since) // interval_seconds + 1)
-            page = await self._ask(
-                lambda since=since, limit=limit: self._client.fetch_ohlcv(symbol, timeframe, since * 1000, limit)
-            )
+            page = await self._ask(partial(self._client.fetch_ohlcv, symbol, timeframe, since * 1000, limit))
             for row in page:
                 bar = Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6]))
                 if start <= bar.time < stop:
@@ -128,7 +127,7 @@ class Exchange:
         return [found[time] for time in sorted(found)]
 
     async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
-        """Wait for news on the stream and return every candle that changed, oldest first. Raises `ccxt.NetworkError`."""
+        """Return every candle that the stream changed, oldest first; waits for news. Raises `ccxt.NetworkError`."""
         rows = await self._client.watch_ohlcv(symbol, timeframe)
         self._listener.contact("ws")
         return [Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6])) for row in rows]
@@ -168,7 +167,7 @@ async def persistently(call: Callable[[], Awaitable[T]], what: str, *, tries: in
 def backoff_seconds(attempt: int, *, longest: float = _LONGEST_WAIT_SECONDS) -> float:
     """Return how long to wait after the failure number `attempt` (from 0): doubling, with full jitter on its half."""
     ceiling = min(longest, _FIRST_WAIT_SECONDS * 2 ** min(attempt, 16))
-    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+    return float(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
 
 def _brief(error: Exception) -> str:

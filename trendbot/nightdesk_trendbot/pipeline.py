@@ -136,7 +136,7 @@ def check(candles: Candles, *, days: float) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _refuse(candles: Candles, wrong: np.ndarray[Any, np.dtype[np.bool_]], what: str) -> None:
+def _refuse(candles: Candles, wrong: Any, what: str) -> None:
     rows = np.flatnonzero(wrong)
     if len(rows):
         first = int(rows[0])
