@@ -1,0 +1,90 @@
+"""The words of Bybit's v5 interface: envelopes, error codes, candles over REST and over the websocket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nightdesk_sandbox.instrument import plain
+from nightdesk_sandbox.replay import Candle
+
+INTERVAL_SECONDS = {"60": 3600}
+"""The intervals that are served, by Bybit's name for them."""
+
+PARAMETER_ERROR = 10001
+
+
+class ParameterError(Exception):
+    """A request that Bybit answers with HTTP 200, an error code and this message."""
+
+
+def envelope(result: Mapping[str, Any], *, now: float) -> dict[str, Any]:
+    """Return an answer that succeeded; `now` in seconds is the market's time."""
+    return {"retCode": 0, "retMsg": "OK", "result": dict(result), "retExtInfo": {}, "time": milliseconds(now)}
+
+
+def refusal(error: ParameterError, *, now: float) -> dict[str, Any]:
+    """Return the answer to a request with a wrong parameter."""
+    return {
+        "retCode": PARAMETER_ERROR,
+        "retMsg": str(error),
+        "result": {},
+        "retExtInfo": {},
+        "time": milliseconds(now),
+    }
+
+
+def milliseconds(moment: float) -> int:
+    """Return seconds since the epoch as whole milliseconds."""
+    return int(moment * 1000)
+
+
+def rest_candle(candle: Candle) -> list[str]:
+    """Return a candle as `/v5/market/kline` lists it."""
+    values = (candle.open, candle.high, candle.low, candle.close, candle.volume, round(candle.turnover, 4))
+    return [str(candle.time * 1000), *(plain(value) for value in values)]
+
+
+def topic(interval: str, symbol: str) -> str:
+    """Return the name of a stream of candles."""
+    return f"kline.{interval}.{symbol}"
+
+
+def stream_candle(candle: Candle, *, interval: str, symbol: str, at: float) -> dict[str, Any]:
+    """Return the message that tells a subscriber how a candle stood at the market time `at`."""
+    stamp = milliseconds(at)
+    return {
+        "topic": topic(interval, symbol),
+        "type": "snapshot",
+        "ts": stamp,
+        "data": [
+            {
+                "start": candle.time * 1000,
+                "end": candle.end * 1000 - 1,
+                "interval": interval,
+                "open": plain(candle.open),
+                "close": plain(candle.close),
+                "high": plain(candle.high),
+                "low": plain(candle.low),
+                "volume": plain(candle.volume),
+                "turnover": plain(round(candle.turnover, 4)),
+                "confirm": candle.confirmed,
+                "timestamp": stamp,
+            }
+        ],
+    }
+
+
+def stream_reply(
+    *, op: str, connection: str, request: Mapping[str, Any], problem: str = "", message: str = ""
+) -> dict[str, Any]:
+    """Return the answer to a message that a client sent; `problem` makes it a refusal."""
+    reply: dict[str, Any] = {
+        "success": not problem,
+        "ret_msg": f"error:{problem}" if problem else message,
+        "conn_id": connection,
+        "op": op,
+    }
+    if "req_id" in request:
+        reply["req_id"] = request["req_id"]
+    return reply

@@ -1,0 +1,92 @@
+"""The exchange's own controls under `/sandbox/`: its state, its faults, its clock; and a page that shows it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nightdesk_sandbox.exchange import Exchange
+from nightdesk_sandbox.faults import Fault
+from nightdesk_sandbox.page import page_response
+
+_LONGEST_FAULT_SECONDS = 86_400
+
+
+class FaultRequest(BaseModel):
+    """What `POST /sandbox/fault` takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Fault
+    seconds: float = Field(gt=0, le=_LONGEST_FAULT_SECONDS, allow_inf_nan=False)
+
+
+class Control:
+    """The handlers that look at one exchange and change it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes to add to an application."""
+        return [
+            web.get("/", self.page),
+            web.get("/healthz", self.health),
+            web.get("/sandbox/status", self.status),
+            web.post("/sandbox/fault", self.start_fault),
+            web.delete("/sandbox/fault", self.clear_faults),
+            web.post("/sandbox/pause", self.pause),
+            web.post("/sandbox/resume", self.resume),
+        ]
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """Answer that the exchange is up."""
+        return web.Response(text="ok\n")
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """Answer with where the market stands."""
+        return web.json_response(self._exchange.status())
+
+    async def start_fault(self, request: web.Request) -> web.Response:
+        """Begin a fault, such as `{"name": "drop", "seconds": 10}`."""
+        try:
+            fault = FaultRequest.model_validate_json(await request.read())
+        except ValidationError as error:
+            problems = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()]
+            return web.json_response({"error": "; ".join(problems)}, status=400)
+        await self._exchange.start_fault(fault.name, seconds=fault.seconds)
+        return web.json_response(self._exchange.status())
+
+    async def clear_faults(self, _request: web.Request) -> web.Response:
+        """End all faults."""
+        self._exchange.faults.clear()
+        return web.json_response(self._exchange.status())
+
+    async def pause(self, _request: web.Request) -> web.Response:
+        """Stop the market's time."""
+        self._exchange.pause()
+        return web.json_response(self._exchange.status())
+
+    async def resume(self, _request: web.Request) -> web.Response:
+        """Let the market's time run, also where it is held for a first subscription."""
+        self._exchange.run()
+        return web.json_response(self._exchange.status())
+
+    async def page(self, _request: web.Request) -> web.Response:
+        """Show the state to a person; the page loads itself again every two seconds."""
+        return page_response("Replay exchange", _table(self._exchange.status()), refresh_seconds=2)
+
+
+def _table(status: dict[str, Any]) -> str:
+    rows = []
+    for name, value in status.items():
+        shown = (
+            ", ".join(f"{fault} for {left:.0f} s" for fault, left in value.items()) or "none"
+            if name == "faults"
+            else value
+        )
+        rows.append(f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(str(shown))}</td></tr>")
+    return f"<table>{''.join(rows)}</table>"

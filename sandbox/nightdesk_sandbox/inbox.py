@@ -1,0 +1,119 @@
+"""What the inbox has received: the last messages in memory, and all of them on disk until they are cleared."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from nightdesk_core.clock import WallClock, iso
+from nightdesk_core.files import write_atomic
+
+from nightdesk_sandbox.errors import SandboxError
+from nightdesk_sandbox.message import Channel, Message, labels_in
+
+KEPT = 1000
+"""Messages kept in memory, and in the file after a start."""
+
+_FILE_NAME = "inbox.jsonl"
+
+
+class Inbox:
+    """Takes messages and answers for them. `clock` is wall time.
+
+    The file has one message a line. A line `{"last_id": N}` stands first where messages before it were removed, so that
+    an id is never given twice.
+    """
+
+    def __init__(self, folder: Path, *, clock: WallClock) -> None:
+        self._path = folder / _FILE_NAME
+        self._clock = clock
+        self._messages: deque[Message] = deque(maxlen=KEPT)
+        self._last_id = 0
+        self._load()
+
+    @property
+    def last_id(self) -> int:
+        """The id of the newest message there ever was; 0 where there was none."""
+        return self._last_id
+
+    def add(
+        self,
+        channel: Channel,
+        *,
+        title: str,
+        text: str,
+        raw: Mapping[str, Any],
+        html: str | None = None,
+    ) -> Message:
+        """Take a message and return it as kept."""
+        message = Message(
+            id=self._last_id + 1,
+            received_at=iso(self._clock()),
+            channel=channel,
+            title=title,
+            text=text,
+            html=html,
+            raw=dict(raw),
+            **labels_in(title, text),
+        )
+        self._last_id = message.id
+        self._messages.append(message)
+        self._append(message)
+        logger.info("{} message {}: {}", channel, message.id, title or text[:80])
+        return message
+
+    def find(self, *, channel: str = "", since_id: int = 0, contains: str = "") -> list[Message]:
+        """Return the messages after `since_id`, oldest first, of `channel` only and with the words `contains`."""
+        return [
+            message
+            for message in self._messages
+            if message.id > since_id and channel in ("", message.channel) and message.contains(contains)
+        ]
+
+    def clear(self) -> None:
+        """Forget all messages. Ids go on from where they were."""
+        self._messages.clear()
+        self._rewrite()
+
+    def _load(self) -> None:
+        try:
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise SandboxError(f"{self._path} cannot be read ({error.strerror})") from error
+        for message in self._read(lines):
+            self._messages.append(message)
+            self._last_id = max(self._last_id, message.id)
+        self._rewrite()
+
+    def _read(self, lines: list[str]) -> Iterator[Message]:
+        for number, line in enumerate(lines, start=1):
+            try:
+                fields = json.loads(line)
+                if "last_id" in fields:
+                    self._last_id = max(self._last_id, int(fields["last_id"]))
+                else:
+                    yield Message.model_validate(fields)
+            except (ValueError, TypeError) as error:
+                # A torn last line after a crash. What it said is lost, the rest is not.
+                logger.warning(
+                    "{} line {} is not a message and is dropped ({})", self._path, number, type(error).__name__
+                )
+
+    def _append(self, message: Message) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(message.model_dump_json() + "\n")
+        except OSError as error:
+            # It is still in memory and on the page: who sent it must not be told that it failed.
+            logger.error("message {} cannot be kept in {} ({})", message.id, self._path, error.strerror)
+
+    def _rewrite(self) -> None:
+        lines = [json.dumps({"last_id": self._last_id}), *(message.model_dump_json() for message in self._messages)]
+        write_atomic(self._path, ("\n".join(lines) + "\n").encode())

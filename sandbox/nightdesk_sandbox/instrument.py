@@ -1,0 +1,69 @@
+"""The one market of the replay exchange, as Bybit describes a linear perpetual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nightdesk_sandbox.candles import Candles
+
+CATEGORIES = ("spot", "linear", "inverse", "option")
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """BTCUSDT, linear and perpetual: `BTC/USDT:USDT` to ccxt. Its tick is that of the candles."""
+
+    launched_at: int
+    price_decimals: int
+    symbol: str = "BTCUSDT"
+    category: str = "linear"
+
+    @classmethod
+    def of(cls, candles: Candles) -> Instrument:
+        """Return the market in which `candles` were traded."""
+        return cls(launched_at=int(candles.time[0]), price_decimals=candles.price_decimals)
+
+    @property
+    def tick(self) -> str:
+        """The smallest step of a price."""
+        return plain(10**-self.price_decimals)
+
+    def describe(self, *, closed: bool) -> dict[str, Any]:
+        """Return the entry of `/v5/market/instruments-info`."""
+        return {
+            "symbol": self.symbol,
+            "contractType": "LinearPerpetual",
+            "status": "Closed" if closed else "Trading",
+            "baseCoin": "BTC",
+            "quoteCoin": "USDT",
+            "settleCoin": "USDT",
+            "launchTime": str(self.launched_at * 1000),
+            "deliveryTime": "0",
+            "deliveryFeeRate": "",
+            "priceScale": str(self.price_decimals),
+            "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
+            "priceFilter": {"minPrice": self.tick, "maxPrice": "1999999", "tickSize": self.tick},
+            "lotSizeFilter": {
+                "minNotionalValue": "5",
+                "maxOrderQty": "1190.000",
+                "maxMktOrderQty": "500.000",
+                "minOrderQty": "0.001",
+                "qtyStep": "0.001",
+                "postOnlyMaxOrderQty": "1190.000",
+            },
+            "unifiedMarginTrade": True,
+            "fundingInterval": 480,
+            "copyTrading": "none",
+            "upperFundingRate": "0.005",
+            "lowerFundingRate": "-0.005",
+            "isPreListing": False,
+            "preListingInfo": None,
+        }
+
+
+def plain(number: float) -> str:
+    """Return a number as Bybit writes one: as short as it can be without loss, and never with an exponent."""
+    return np.format_float_positional(number, trim="-")

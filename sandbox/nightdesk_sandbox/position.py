@@ -1,0 +1,64 @@
+"""Where the replay stands, kept on disk so that a restarted exchange goes on from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+from nightdesk_core.clock import iso
+from nightdesk_core.files import write_json_atomic
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.errors import PositionError
+
+_FILE_NAME = "replay.json"
+
+
+class _Document(BaseModel):
+    """What the file holds. The market's time counts; `market_time` says it for people."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    candles: str
+    start: int
+    position: float
+    market_time: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """The file that keeps the position of one replay: these candles from this start."""
+
+    path: Path
+    candles: str
+    start: int
+
+    @classmethod
+    def of(cls, candles: Candles, *, start: int, folder: Path) -> Position:
+        """Return the position of a replay of `candles` from `start`, kept in `folder`."""
+        return cls(folder / _FILE_NAME, candles.fingerprint, start)
+
+    def load(self) -> float:
+        """Return the market time to go on from: the start where nothing is kept, or what is kept is of another replay.
+
+        Raises `PositionError` where the file is damaged: starting over would take the market's time back unasked.
+        """
+        try:
+            document = _Document.model_validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return float(self.start)
+        except OSError as error:
+            raise PositionError(self.path, f"cannot be read ({error.strerror})") from error
+        except ValidationError as error:
+            raise PositionError(self.path, f"is damaged ({error.error_count()} problems)") from error
+        if (document.candles, document.start) != (self.candles, self.start):
+            logger.warning("{} is of other candles or of another start; the replay begins anew", self.path)
+            return float(self.start)
+        return max(document.position, float(self.start))
+
+    def save(self, position: float) -> None:
+        """Keep the market time `position`."""
+        document = _Document(candles=self.candles, start=self.start, position=position, market_time=iso(position))
+        write_json_atomic(self.path, document.model_dump())
