@@ -22,7 +22,9 @@ class RetrainSettings(SettingsModel):
     """How the job collects, evaluates and compares."""
 
     pipeline: str = Field(
-        "nightdesk_trendbot.pipeline:TrendPipeline", pattern=r"^[\w.]+:\w+$", description="The strategy, as module:Class."
+        "nightdesk_trendbot.pipeline:TrendPipeline",
+        pattern=r"^[\w.]+:\w+$",
+        description="The strategy, as module:Class.",
     )
     history_days: float = Field(730, gt=0, description="How much history the job asks the exchange for.")
     min_history_days: float = Field(400, gt=0, description="With less the job stops.")

@@ -1,0 +1,353 @@
+"""The job: collect, train, evaluate, gate, rotate, publish. Every run ends in the audit log, whatever becomes of it."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from loguru import logger
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
+from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.pipeline import Backtest, DataError, Fitted, Pipeline, Progress, Window
+from nightdesk_core.registry import Champion, ModelRegistry, RegistryError, Standing
+from nightdesk_core.settings import SettingsError
+from nightdesk_core.trades import ClosedTrade
+from nightdesk_exporter import StatusFile
+
+from nightdesk_retrain import state as states
+from nightdesk_retrain.gate import Comparison, Ruling, Verdict, judge
+from nightdesk_retrain.metrics import Performance, measure, sharpe_difference
+from nightdesk_retrain.outcome import Outcome, Trigger
+from nightdesk_retrain.publish import Report, push
+from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
+from nightdesk_retrain.state import JobState
+
+_DAY_SECONDS = 86_400
+_ACTOR = "retrain"
+
+
+class RetrainBusyError(NightdeskError):
+    """Another run of the job holds the lock."""
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """What a run is made of. `gateway` is the Pushgateway's host:port, empty for none."""
+
+    bot: str
+    rotation: ModelRotationSettings
+    retrain: RetrainSettings
+    pipeline: Pipeline[Any, Any]
+    registry: ModelRegistry
+    audit: AuditLog
+    status_file: StatusFile
+    state_dir: Path
+    gateway: str
+    scale: TimeScale = TimeScale()
+    clock: WallClock = system_clock
+    progress: Progress = field(default=lambda _stage, _share: None)
+    settings_record: Mapping[str, Any] = field(default_factory=dict)
+    """What of the settings goes into the bundle; no secret."""
+
+    @property
+    def interval_seconds(self) -> float:
+        """Wall time between two scheduled retrains."""
+        return self.scale.limit(self.rotation.retrain_frequency_days * _DAY_SECONDS)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The candidate on its hold-out, and beside the champion on the days that neither has seen."""
+
+    backtest: Backtest
+    candidate: Performance
+    champion: Performance | None
+    comparison: Comparison | None
+
+
+def load_pipeline(dotted: str, document: Mapping[str, Any]) -> Pipeline[Any, Any]:
+    """Return the strategy that `module:Class` names. Raises `SettingsError` where there is none."""
+    module_name, _, class_name = dotted.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError("retrain.pipeline", [f"{dotted} cannot be loaded: {error}"]) from error
+    pipeline: Pipeline[Any, Any] = kind.from_settings(document)
+    return pipeline
+
+
+def record_check(
+    state_dir: Path, *, bot: str, gateway: str, interval_seconds: float, clock: WallClock = system_clock
+) -> bool:
+    """Note that the schedule looked, push it, and return whether a retrain is due. Loads nothing heavy."""
+    now = clock()
+    state = replace(states.load(state_dir), last_check=now)
+    states.save(state_dir, state)
+    if gateway:
+        push(Report(state, interval_seconds), gateway=gateway, bot=bot)
+    return state.is_due(now=now, interval_seconds=interval_seconds)
+
+
+def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: bool = False) -> Outcome:
+    """Retrain once and return what came of it.
+
+    Raises `RetrainBusyError` where another run is under way, and what the stages raise: `DataError`, `TrainingError`,
+    `RegistryError`. The champion is then as it was.
+    """
+    parts.state_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(parts.state_dir / "retrain.lock", timeout_seconds=0):
+            return _Run(parts, trigger).run(dry_run=dry_run, bootstrap=bootstrap)
+    except LockTimeoutError as error:
+        raise RetrainBusyError("another retrain is running: wait for it, or look at its log") from error
+
+
+class _Run:
+    """One run of the job, under the lock."""
+
+    def __init__(self, parts: JobParts, trigger: Trigger) -> None:
+        self._parts = parts
+        self._trigger = trigger
+        self._stage_seconds: dict[str, float] = {}
+
+    def run(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
+        parts = self._parts
+        started = replace(states.load(parts.state_dir), last_start=parts.clock())
+        states.save(parts.state_dir, started)
+        self._publish(Report(started, parts.interval_seconds, self._trigger))
+        parts.registry.sweep()
+        try:
+            outcome = self._decide(dry_run=dry_run, bootstrap=bootstrap)
+        except NightdeskError as error:
+            self._record_failure(started, error)
+            raise
+        self._record_success(started, outcome)
+        return outcome
+
+    def _decide(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
+        parts = self._parts
+        champion = parts.registry.champion()
+        if bootstrap and champion is not None:
+            raise RegistryError(
+                f"there is a champion already, {champion.version}: run `nightdesk retrain` without --bootstrap"
+            )
+        with self._stage("collect"):
+            window = parts.pipeline.collect(days=parts.retrain.history_days, progress=parts.progress)
+            self._check_coverage(window)
+        with self._stage("train"):
+            holdout_start = window.info.end - parts.retrain.holdout_days * _DAY_SECONDS
+            fitted = parts.pipeline.fit(window, until=holdout_start, progress=parts.progress)
+            staged = parts.registry.stage(fitted.files)
+        with self._stage("evaluate"):
+            # What is judged is what was written: the candidate is read back from the disk.
+            evaluation = self._evaluate(staged, fitted, window, champion)
+        with self._stage("gate"):
+            ruling = judge(evaluation.candidate, evaluation.comparison, rotation=parts.rotation, retrain=parts.retrain)
+        with self._stage("rotate"):
+            return self._rotate(
+                staged, fitted, window, champion, evaluation, ruling, dry_run=dry_run, bootstrap=bootstrap
+            )
+
+    def _check_coverage(self, window: Window) -> None:
+        info = window.info
+        for warning in info.warnings:
+            logger.warning("data: {}", warning)
+        days = (info.end - info.start) / _DAY_SECONDS
+        needed = self._parts.retrain.min_history_days
+        if days < needed:
+            raise DataError(
+                f"only {days:.0f} days of history, at least {needed:g} are needed (retrain.min_history_days)"
+            )
+
+    def _evaluate(self, staged: Path, fitted: Fitted, window: Window, champion: Champion | None) -> Evaluation:
+        parts, end = self._parts, window.info.end
+        candidate = parts.pipeline.load(staged)
+        backtest = parts.pipeline.backtest(candidate, window, start=fitted.train_end, end=end)
+        performance = measure(backtest)
+        parts.progress("evaluate", 0.5)
+        if champion is None:
+            return Evaluation(backtest, performance, None, None)
+        try:
+            folder = parts.registry.bundle(champion.version)
+        except BundleError as error:
+            logger.error("the champion cannot be compared with: {}", error)
+            return Evaluation(backtest, performance, None, None)
+        unseen_from = max(fitted.last_label_end, Manifest.read(folder).last_label_end)
+        days = max(0.0, (end - unseen_from) / _DAY_SECONDS)
+        if days < 2:
+            return Evaluation(backtest, performance, None, Comparison(champion.version, champion.standing, days, None))
+        rival = parts.pipeline.load(folder)
+        ours = parts.pipeline.backtest(candidate, window, start=unseen_from, end=end)
+        theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
+        difference = sharpe_difference(np.array(ours.daily_returns), np.array(theirs.daily_returns))
+        comparison = Comparison(champion.version, champion.standing, days, difference)
+        return Evaluation(backtest, performance, measure(theirs), comparison)
+
+    def _rotate(
+        self,
+        staged: Path,
+        fitted: Fitted,
+        window: Window,
+        champion: Champion | None,
+        evaluation: Evaluation,
+        ruling: Ruling,
+        *,
+        dry_run: bool,
+        bootstrap: bool,
+    ) -> Outcome:
+        parts = self._parts
+        version = staged.name.removeprefix(".staging-")
+        outcome = Outcome(
+            decision="kept",
+            reason=ruling.reason,
+            trigger=self._trigger,
+            version=version,
+            standing=None,
+            ruling=ruling,
+            candidate=evaluation.candidate,
+            champion=evaluation.champion,
+            comparison=evaluation.comparison,
+            window=window.info,
+            fitted=fitted,
+            stage_seconds=self._stage_seconds,
+        )
+        if dry_run:
+            shutil.rmtree(staged)
+            outcome = replace(
+                outcome, decision="dry_run", reason=f"dry run, nothing rotated; verdict: {ruling.verdict}"
+            )
+            parts.audit.append("dry_run", outcome.to_json(), actor=_ACTOR)
+            return outcome
+        parts.registry.add_to_stage(staged, _evidence(evaluation, outcome, parts.settings_record))
+        parts.registry.publish(
+            staged,
+            strategy=parts.retrain.pipeline,
+            train_start=fitted.train_start,
+            train_end=fitted.train_end,
+            last_label_end=fitted.last_label_end,
+            data_end=window.info.end,
+            data_fingerprint=window.info.fingerprint,
+        )
+        outcome = self._settle(outcome, bootstrap=bootstrap)
+        parts.audit.append("verdict", outcome.to_json(), actor=_ACTOR)
+        if outcome.standing is not None:
+            standing: Standing = "provisional" if bootstrap else "champion"
+            pointer = parts.registry.promote(version, standing=standing, instead_of=champion and champion.version)
+            parts.audit.append("rotated", asdict(pointer), actor=_ACTOR)
+        return outcome
+
+    def _settle(self, outcome: Outcome, *, bootstrap: bool) -> Outcome:
+        """Return the outcome with what will be done about the ruling."""
+        ruling = outcome.ruling
+        if bootstrap:
+            reason = f"first champion, provisional whatever the gate says ({ruling.verdict}: {ruling.reason})"
+            return replace(outcome, decision="promoted", standing="provisional", reason=reason)
+        if ruling.verdict is Verdict.INSUFFICIENT_EVIDENCE:
+            return replace(outcome, decision="insufficient_evidence")
+        if ruling.verdict is Verdict.KEPT:
+            return outcome
+        if not self._parts.rotation.enabled:
+            return replace(outcome, reason="the gate would promote, but model_rotation.enabled is false")
+        return replace(outcome, decision="promoted", standing="champion")
+
+    def _record_failure(self, started: JobState, error: NightdeskError) -> None:
+        parts = self._parts
+        state = replace(started, last_completion=parts.clock(), consecutive_failures=started.consecutive_failures + 1)
+        states.save(parts.state_dir, state)
+        details = {"trigger": self._trigger, "error": str(error), "kind": type(error).__name__}
+        parts.audit.append("failed", details, actor=_ACTOR)
+        self._publish(Report(state, parts.interval_seconds, self._trigger, failed=True))
+        self._write_status({"decision": "error", "reason": str(error), **_times(state)})
+
+    def _record_success(self, started: JobState, outcome: Outcome) -> None:
+        parts = self._parts
+        now = parts.clock()
+        rejected = outcome.decision in ("kept", "insufficient_evidence")
+        state = replace(
+            started,
+            last_completion=now,
+            last_success=now,
+            consecutive_failures=0,
+            consecutive_rejections=started.consecutive_rejections + 1 if rejected else 0,
+        )
+        states.save(parts.state_dir, state)
+        pointer = parts.registry.champion()
+        self._publish(
+            Report(
+                state,
+                parts.interval_seconds,
+                self._trigger,
+                outcome,
+                champion=pointer and pointer.version,
+                promoted_at=pointer and pointer.promoted_at,
+            )
+        )
+        head = parts.audit.verify()
+        self._write_status({**outcome.to_json(), **_times(state), "audit": asdict(head)})
+
+    def _publish(self, report: Report) -> None:
+        if self._parts.gateway:
+            push(report, gateway=self._parts.gateway, bot=self._parts.bot)
+
+    def _write_status(self, section: Mapping[str, Any]) -> None:
+        lifetime = 2 * self._parts.interval_seconds
+        try:
+            self._parts.status_file.replace({"retrain": section}, now=self._parts.clock(), lifetime_seconds=lifetime)
+        except (OSError, LockTimeoutError) as error:
+            logger.error("the status file was not written: {}", error)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        begun = time.monotonic()
+        self._parts.progress(name, 0.0)
+        yield
+        self._stage_seconds[name] = time.monotonic() - begun
+        self._parts.progress(name, 1.0)
+
+
+def _times(state: JobState) -> dict[str, str | None]:
+    moments = {
+        "last_start": state.last_start,
+        "last_completion": state.last_completion,
+        "last_success": state.last_success,
+    }
+    return {name: None if at is None else iso(at) for name, at in moments.items()}
+
+
+def _evidence(evaluation: Evaluation, outcome: Outcome, settings: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files by which the verdict can be recomputed without fitting anything."""
+    backtest = evaluation.backtest
+    days = zip(backtest.days, backtest.daily_returns, strict=True)
+    trades = [list(asdict(trade).values()) for trade in backtest.trades]
+    return {
+        "backtest.json": _json(asdict(evaluation.candidate)),
+        "evaluation.json": _json(outcome.to_json()),
+        "settings.json": _json(settings),
+        "returns.csv": _csv(["day_end", "daily_return"], [[day, repr(value)] for day, value in days]),
+        "trades.csv": _csv(list(ClosedTrade.__dataclass_fields__), trades),
+    }
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _csv(header: list[str], rows: list[list[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,65 @@
+"""What one run of the job came to, as audit, status file and metrics report it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from nightdesk_core.pipeline import Fitted, WindowInfo
+
+from nightdesk_retrain.gate import Comparison, Ruling
+from nightdesk_retrain.metrics import Performance
+
+Trigger = Literal["schedule", "guard", "expectation", "model_age", "manual"]
+Decision = Literal["promoted", "kept", "insufficient_evidence", "dry_run"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that ended with a verdict. `decision` is what was done, `ruling` what the gate said."""
+
+    decision: Decision
+    reason: str
+    trigger: Trigger
+    version: str
+    standing: str | None
+    """Of the candidate, where it was promoted."""
+    ruling: Ruling
+    candidate: Performance
+    champion: Performance | None
+    comparison: Comparison | None
+    window: WindowInfo
+    fitted: Fitted
+    stage_seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the audit log and the status file record."""
+        return {
+            "decision": self.decision,
+            "reason": self.reason,
+            "trigger": self.trigger,
+            "version": self.version,
+            "standing": self.standing,
+            "verdict": self.ruling.verdict.value,
+            "criteria": [asdict(criterion) for criterion in self.ruling.criteria],
+            "candidate": asdict(self.candidate),
+            "champion": None if self.champion is None else asdict(self.champion),
+            "comparison": None if self.comparison is None else _finite(asdict(self.comparison)),
+            "data": asdict(self.window),
+            "training": {
+                "rows": self.fitted.training_rows,
+                "start": self.fitted.train_start,
+                "end": self.fitted.train_end,
+                "last_label_end": self.fitted.last_label_end,
+                **self.fitted.summary,
+            },
+            "stage_seconds": {name: round(seconds, 3) for name, seconds in self.stage_seconds.items()},
+        }
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with what JSON cannot hold, an infinite bound, as null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
