@@ -75,7 +75,7 @@ class ModelRegistry:
         data_fingerprint: str,
     ) -> Manifest:
         """Turn a staged folder into a bundle and return its manifest; from here on it is immutable and listed."""
-        version = staged.name.removeprefix(_STAGING)
+        version = staged_version(staged)
         manifest = Manifest(
             version=version,
             format=FORMAT,
@@ -145,6 +145,11 @@ class ModelRegistry:
             champion = Champion(version, standing, self._clock(), current_version)
             write_json_atomic(self.folder / _POINTER, asdict(champion))
         return champion
+
+
+def staged_version(staged: Path) -> str:
+    """Return the version that a staged folder will have as a bundle."""
+    return staged.name.removeprefix(_STAGING)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -33,7 +33,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The champion against the candidate, on the days that neither has seen; `sharpe` is `None` where there are none."""
+    """The champion beside the candidate on days that neither has seen; `sharpe` is `None` where there are none."""
 
     version: str
     standing: Standing

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
-import io
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -22,12 +19,12 @@ from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_core.pipeline import Backtest, DataError, Fitted, Pipeline, Progress, Window
-from nightdesk_core.registry import Champion, ModelRegistry, RegistryError, Standing
+from nightdesk_core.registry import Champion, ModelRegistry, RegistryError, staged_version
 from nightdesk_core.settings import SettingsError
-from nightdesk_core.trades import ClosedTrade
 from nightdesk_exporter import StatusFile
 
 from nightdesk_retrain import state as states
+from nightdesk_retrain.evidence import evidence
 from nightdesk_retrain.gate import Comparison, Ruling, Verdict, judge
 from nightdesk_retrain.metrics import Performance, measure, sharpe_difference
 from nightdesk_retrain.outcome import Outcome, Trigger
@@ -56,7 +53,7 @@ class JobParts:
     status_file: StatusFile
     state_dir: Path
     gateway: str
-    scale: TimeScale = TimeScale()
+    scale: TimeScale = field(default_factory=TimeScale)
     clock: WallClock = system_clock
     progress: Progress = field(default=lambda _stage, _share: None)
     settings_record: Mapping[str, Any] = field(default_factory=dict)
@@ -78,6 +75,17 @@ class Evaluation:
     comparison: Comparison | None
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A candidate on its way to the gate: written to `staged`, judged, not yet listed."""
+
+    staged: Path
+    fitted: Fitted
+    window: Window
+    champion: Champion | None
+    evaluation: Evaluation
+
+
 def load_pipeline(dotted: str, document: Mapping[str, Any]) -> Pipeline[Any, Any]:
     """Return the strategy that `module:Class` names. Raises `SettingsError` where there is none."""
     module_name, _, class_name = dotted.partition(":")
@@ -87,18 +95,6 @@ def load_pipeline(dotted: str, document: Mapping[str, Any]) -> Pipeline[Any, Any
         raise SettingsError("retrain.pipeline", [f"{dotted} cannot be loaded: {error}"]) from error
     pipeline: Pipeline[Any, Any] = kind.from_settings(document)
     return pipeline
-
-
-def record_check(
-    state_dir: Path, *, bot: str, gateway: str, interval_seconds: float, clock: WallClock = system_clock
-) -> bool:
-    """Note that the schedule looked, push it, and return whether a retrain is due. Loads nothing heavy."""
-    now = clock()
-    state = replace(states.load(state_dir), last_check=now)
-    states.save(state_dir, state)
-    if gateway:
-        push(Report(state, interval_seconds), gateway=gateway, bot=bot)
-    return state.is_due(now=now, interval_seconds=interval_seconds)
 
 
 def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: bool = False) -> Outcome:
@@ -154,12 +150,11 @@ class _Run:
         with self._stage("evaluate"):
             # What is judged is what was written: the candidate is read back from the disk.
             evaluation = self._evaluate(staged, fitted, window, champion)
+            trial = Trial(staged, fitted, window, champion, evaluation)
         with self._stage("gate"):
             ruling = judge(evaluation.candidate, evaluation.comparison, rotation=parts.rotation, retrain=parts.retrain)
         with self._stage("rotate"):
-            return self._rotate(
-                staged, fitted, window, champion, evaluation, ruling, dry_run=dry_run, bootstrap=bootstrap
-            )
+            return self._rotate(trial, ruling, dry_run=dry_run, bootstrap=bootstrap)
 
     def _check_coverage(self, window: Window) -> None:
         info = window.info
@@ -196,56 +191,43 @@ class _Run:
         comparison = Comparison(champion.version, champion.standing, days, difference)
         return Evaluation(backtest, performance, measure(theirs), comparison)
 
-    def _rotate(
-        self,
-        staged: Path,
-        fitted: Fitted,
-        window: Window,
-        champion: Champion | None,
-        evaluation: Evaluation,
-        ruling: Ruling,
-        *,
-        dry_run: bool,
-        bootstrap: bool,
-    ) -> Outcome:
-        parts = self._parts
-        version = staged.name.removeprefix(".staging-")
+    def _rotate(self, trial: Trial, ruling: Ruling, *, dry_run: bool, bootstrap: bool) -> Outcome:
+        parts, fitted, info = self._parts, trial.fitted, trial.window.info
         outcome = Outcome(
             decision="kept",
             reason=ruling.reason,
             trigger=self._trigger,
-            version=version,
+            version=staged_version(trial.staged),
             standing=None,
             ruling=ruling,
-            candidate=evaluation.candidate,
-            champion=evaluation.champion,
-            comparison=evaluation.comparison,
-            window=window.info,
+            candidate=trial.evaluation.candidate,
+            champion=trial.evaluation.champion,
+            comparison=trial.evaluation.comparison,
+            window=info,
             fitted=fitted,
             stage_seconds=self._stage_seconds,
         )
         if dry_run:
-            shutil.rmtree(staged)
-            outcome = replace(
-                outcome, decision="dry_run", reason=f"dry run, nothing rotated; verdict: {ruling.verdict}"
-            )
+            shutil.rmtree(trial.staged)
+            reason = f"dry run, nothing was rotated; the verdict is {ruling.verdict}: {ruling.reason}"
+            outcome = replace(outcome, decision="dry_run", reason=reason)
             parts.audit.append("dry_run", outcome.to_json(), actor=_ACTOR)
             return outcome
-        parts.registry.add_to_stage(staged, _evidence(evaluation, outcome, parts.settings_record))
+        outcome = self._settle(outcome, bootstrap=bootstrap)
+        parts.registry.add_to_stage(trial.staged, evidence(trial.evaluation.backtest, outcome, parts.settings_record))
         parts.registry.publish(
-            staged,
+            trial.staged,
             strategy=parts.retrain.pipeline,
             train_start=fitted.train_start,
             train_end=fitted.train_end,
             last_label_end=fitted.last_label_end,
-            data_end=window.info.end,
-            data_fingerprint=window.info.fingerprint,
+            data_end=info.end,
+            data_fingerprint=info.fingerprint,
         )
-        outcome = self._settle(outcome, bootstrap=bootstrap)
         parts.audit.append("verdict", outcome.to_json(), actor=_ACTOR)
         if outcome.standing is not None:
-            standing: Standing = "provisional" if bootstrap else "champion"
-            pointer = parts.registry.promote(version, standing=standing, instead_of=champion and champion.version)
+            before = None if trial.champion is None else trial.champion.version
+            pointer = parts.registry.promote(outcome.version, standing=outcome.standing, instead_of=before)
             parts.audit.append("rotated", asdict(pointer), actor=_ACTOR)
         return outcome
 
@@ -285,14 +267,15 @@ class _Run:
         )
         states.save(parts.state_dir, state)
         pointer = parts.registry.champion()
+        champion, promoted_at = (None, None) if pointer is None else (pointer.version, pointer.promoted_at)
         self._publish(
             Report(
                 state,
                 parts.interval_seconds,
                 self._trigger,
                 outcome,
-                champion=pointer and pointer.version,
-                promoted_at=pointer and pointer.promoted_at,
+                champion=champion,
+                promoted_at=promoted_at,
             )
         )
         head = parts.audit.verify()
@@ -325,29 +308,3 @@ def _times(state: JobState) -> dict[str, str | None]:
         "last_success": state.last_success,
     }
     return {name: None if at is None else iso(at) for name, at in moments.items()}
-
-
-def _evidence(evaluation: Evaluation, outcome: Outcome, settings: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files by which the verdict can be recomputed without fitting anything."""
-    backtest = evaluation.backtest
-    days = zip(backtest.days, backtest.daily_returns, strict=True)
-    trades = [list(asdict(trade).values()) for trade in backtest.trades]
-    return {
-        "backtest.json": _json(asdict(evaluation.candidate)),
-        "evaluation.json": _json(outcome.to_json()),
-        "settings.json": _json(settings),
-        "returns.csv": _csv(["day_end", "daily_return"], [[day, repr(value)] for day, value in days]),
-        "trades.csv": _csv(list(ClosedTrade.__dataclass_fields__), trades),
-    }
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def _csv(header: list[str], rows: list[list[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()

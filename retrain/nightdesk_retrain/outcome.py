@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from nightdesk_core.pipeline import Fitted, WindowInfo
+from nightdesk_core.registry import Standing
 
 from nightdesk_retrain.gate import Comparison, Ruling
 from nightdesk_retrain.metrics import Performance
@@ -23,7 +24,7 @@ class Outcome:
     reason: str
     trigger: Trigger
     version: str
-    standing: str | None
+    standing: Standing | None
     """Of the candidate, where it was promoted."""
     ruling: Ruling
     candidate: Performance
@@ -35,7 +36,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the audit log and the status file record."""
-        return {
+        record: dict[str, Any] = {
             "decision": self.decision,
             "reason": self.reason,
             "trigger": self.trigger,
@@ -45,7 +46,7 @@ class Outcome:
             "criteria": [asdict(criterion) for criterion in self.ruling.criteria],
             "candidate": asdict(self.candidate),
             "champion": None if self.champion is None else asdict(self.champion),
-            "comparison": None if self.comparison is None else _finite(asdict(self.comparison)),
+            "comparison": None if self.comparison is None else asdict(self.comparison),
             "data": asdict(self.window),
             "training": {
                 "rows": self.fitted.training_rows,
@@ -56,10 +57,13 @@ class Outcome:
             },
             "stage_seconds": {name: round(seconds, 3) for name, seconds in self.stage_seconds.items()},
         }
+        return {key: _finite(value) for key, value in record.items()}
 
 
 def _finite(value: Any) -> Any:
     """Return `value` with what JSON cannot hold, an infinite bound, as null."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from loguru import logger
 from nightdesk_exporter.families import Labels, family, info, state_set
@@ -11,9 +12,11 @@ from prometheus_client import CollectorRegistry, pushadd_to_gateway
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from nightdesk_retrain.metrics import Performance
-from nightdesk_retrain.outcome import Outcome
 from nightdesk_retrain.state import JobState
+
+if TYPE_CHECKING:  # the schedule pushes every tick, and must not load numbers for it
+    from nightdesk_retrain.metrics import Performance
+    from nightdesk_retrain.outcome import Outcome
 
 JOB = "tradebot_retrain"
 _TIMEOUT_SECONDS = 5.0
