@@ -50,7 +50,7 @@ class Candles:
         """How many decimals the prices have, 8 at most: the market's tick is ten to the power of minus this."""
         prices = np.concatenate([self.open, self.high, self.low, self.close])
         for decimals in range(_MOST_DECIMALS):
-            if np.array_equal(np.round(prices, decimals), prices):
+            if np.allclose(np.round(prices, decimals), prices, rtol=1e-12, atol=0):
                 return decimals
         return _MOST_DECIMALS
 

@@ -49,6 +49,7 @@ class Exchange:
         clock: WallClock,
     ) -> None:
         self.replay = Replay(candles, start=position.load(), candles_per_second=candles_per_second, clock=clock)
+        self._held_at = self.replay.now()
         self.faults = Faults(clock=clock)
         self.candles_served = 0
         self._position = position
@@ -112,9 +113,8 @@ class Exchange:
 
     async def play(self) -> None:
         """Publish every candle from now to the end, each when its time comes."""
-        events = self._events()
         await self._moving.wait()
-        for event in events:
+        for event in self._events():
             while self.replay.now() < event.moment:
                 await self._moving.wait()
                 await asyncio.sleep(self.replay.seconds_until(event.moment))
@@ -128,14 +128,14 @@ class Exchange:
         self._save(self.replay.now())
 
     def _events(self) -> Iterator[_Event]:
-        """Yield what is to come, from now: each candle's open, some updates, and its close."""
-        candles, begin = self.replay.candles, self.replay.now()
-        for index in range(self.replay.confirmed(begin), len(candles)):
+        """Yield what happens from where the market was held: each candle's open, some updates, and its close."""
+        candles = self.replay.candles
+        for index in range(self.replay.confirmed(self._held_at), len(candles)):
             opened = int(candles.time[index])
             for step in range(self._updates + 2):
                 fraction = step / (self._updates + 1)
                 moment = opened + fraction * candles.interval_seconds
-                if moment >= begin:
+                if moment >= self._held_at:
                     yield _Event(moment, index, fraction)
 
     def _publish(self, event: _Event) -> None:

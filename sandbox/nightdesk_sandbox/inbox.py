@@ -63,7 +63,7 @@ class Inbox:
         self._last_id = message.id
         self._messages.append(message)
         self._append(message)
-        logger.info("{} message {}: {}", channel, message.id, title or text[:80])
+        logger.info("{} message {}: {!r}", channel, message.id, title or text[:80])
         return message
 
     def find(self, *, channel: str = "", since_id: int = 0, contains: str = "") -> list[Message]:

@@ -74,18 +74,17 @@ class Replay:
         self.speed = candles_per_second * candles.interval_seconds
         """Seconds of market time that pass in one second."""
         self._clock = clock
-        self._position = min(float(start), float(candles.end))
+        self._position = self._latest = min(float(start), float(candles.end))
         self._since: float | None = None
+        """When the time ran on from `_position`; `None` while it stands."""
         self._begun = False
 
     def now(self) -> float:
         """Return the market's time in seconds since the epoch. It never goes back."""
         if self._since is not None:
-            clock = self._clock()
-            passed = max(clock - self._since, 0.0)
-            self._position = min(self._position + passed * self.speed, float(self.candles.end))
-            self._since = clock
-        return self._position
+            reached = self._position + (self._clock() - self._since) * self.speed
+            self._latest = max(self._latest, min(reached, float(self.candles.end)))
+        return self._latest
 
     @property
     def over(self) -> bool:
@@ -109,7 +108,7 @@ class Replay:
 
     def pause(self) -> None:
         """Stop the time where it is."""
-        self.now()
+        self._position = self.now()
         self._begun = True
         self._since = None
 

@@ -82,6 +82,7 @@ async def _serve_candles(
     async with _listening(application, service="exchange", host=host, port=port) as url:
         logger.info("the exchange listens on {}; the market stands at {}", url, iso(exchange.replay.now()))
         playing = asyncio.create_task(exchange.play())
+        playing.add_done_callback(_report_failure)
         try:
             yield ExchangeHandle(url, exchange)
         finally:
@@ -89,6 +90,12 @@ async def _serve_candles(
             with suppress(asyncio.CancelledError):
                 await playing
             exchange.keep_position()
+
+
+def _report_failure(playing: asyncio.Task[None]) -> None:
+    """Say at once that the market stands still; the error itself is raised when the server closes."""
+    if not playing.cancelled() and (error := playing.exception()) is not None:
+        logger.opt(exception=error).critical("the market stands still")
 
 
 @asynccontextmanager

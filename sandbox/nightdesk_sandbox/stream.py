@@ -106,7 +106,7 @@ class Stream:
         if not isinstance(topics, list) or not topics:
             return "args must be a list of topics"
         for topic in topics:
-            if topic not in self._topics:
+            if not isinstance(topic, str) or topic not in self._topics:
                 return f"handler not found,topic:{topic}"
             if op == "subscribe" and topic in connection.topics:
                 return f"already subscribed,topic:{topic}"

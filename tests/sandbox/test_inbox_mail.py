@@ -1,0 +1,167 @@
+"""The inbox as a mail server, and its page."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+from email.message import EmailMessage
+from html import escape
+from pathlib import Path
+
+import aiohttp
+import pytest
+from nightdesk_sandbox.server import InboxHandle, serve_inbox
+from nightdesk_sandbox.settings import SandboxSettings
+
+from tests.sandbox.conftest import WAIT_SECONDS
+
+
+def mail(subject: str = "[FIRING:1] BotDown (btc critical)") -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = "Nightdesk <alerts@example.org>"
+    message["To"] = "person@example.org"
+    message["Subject"] = subject
+    message.set_content("The bot does not answer.\n")
+    message.add_alternative("<p>The bot does <b>not</b> answer.</p>", subtype="html")
+    return message
+
+
+async def send(inbox: InboxHandle, message: EmailMessage | bytes, *, login: str = "") -> None:
+    def deliver() -> None:
+        with smtplib.SMTP("127.0.0.1", inbox.smtp_port, timeout=WAIT_SECONDS) as client:
+            if login:
+                client.login(login, "secret-password")
+            if isinstance(message, bytes):
+                client.sendmail("a@example.org", ["b@example.org"], message)
+            else:
+                client.send_message(message)
+
+    await asyncio.to_thread(deliver)
+
+
+async def test_a_mail_arrives_with_its_text_its_html_and_its_labels(
+    inbox: InboxHandle, http: aiohttp.ClientSession
+) -> None:
+    await send(inbox, mail())
+    async with http.get(f"{inbox.url}/api/messages?channel=email") as answer:
+        [message] = (await answer.json())["messages"]
+    assert (message["title"], message["text"]) == ("[FIRING:1] BotDown (btc critical)", "The bot does not answer.")
+    assert (message["alertname"], message["severity"], message["status"]) == ("BotDown", "critical", "firing")
+    assert message["html"].strip() == "<p>The bot does <b>not</b> answer.</p>"
+    assert message["raw"]["recipients"] == ["person@example.org"]
+    assert message["raw"]["headers"]["From"] == "Nightdesk <alerts@example.org>"
+    assert "Content-Type: multipart/alternative" in message["raw"]["source"]
+
+
+async def test_headers_and_parts_are_decoded(inbox: InboxHandle) -> None:
+    message = EmailMessage()
+    message["Subject"] = "Dreißig Prozent — 📉"
+    message["To"] = "person@example.org"
+    message["From"] = "alerts@example.org"
+    message.set_content("Verlust: 30 %, größer als erlaubt\n", cte="base64")
+    await send(inbox, message)
+    [kept] = inbox.inbox.find()
+    assert (kept.title, kept.text) == ("Dreißig Prozent — 📉", "Verlust: 30 %, größer als erlaubt")
+
+
+async def test_of_a_mail_with_html_only_the_text_is_read(inbox: InboxHandle) -> None:
+    message = EmailMessage()
+    message["To"] = "person@example.org"
+    message["From"] = "alerts@example.org"
+    message.set_content(
+        "<html><head><style>p {color: red}</style></head><body><p>First &amp; foremost</p>"
+        "<table><tr><td>bot</td> <td>btc</td></tr></table><script>alert(1)</script></body></html>",
+        subtype="html",
+    )
+    await send(inbox, message)
+    [kept] = inbox.inbox.find()
+    assert (kept.title, kept.text) == ("", "First & foremost\nbot btc")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Subject: raw \xff\xfe bytes\r\n\r\nbody \xff\r\n",
+        b"Subject: x\r\nContent-Type: text/plain; charset=klingon\r\n\r\nbody\r\n",
+        b"Subject: =?utf-8?b?7aCA?=\r\nContent-Type: multipart/mixed\r\n\r\nno boundary\r\n",
+        b"no header at all",
+    ],
+)
+async def test_a_malformed_mail_is_taken_and_can_be_shown(
+    content: bytes, inbox: InboxHandle, http: aiohttp.ClientSession
+) -> None:
+    await send(inbox, content)
+    assert len(inbox.inbox.find()) == 1
+    for path in ("/", "/api/messages"):
+        async with http.get(inbox.url + path) as answer:
+            assert answer.status == 200
+
+
+async def test_any_name_and_password_will_do_and_neither_is_kept(inbox: InboxHandle) -> None:
+    await send(inbox, mail(), login="alerts@example.org")
+    [kept] = inbox.inbox.find()
+    assert "secret-password" not in kept.model_dump_json()
+
+
+async def test_plain_is_offered_and_login_is_not(inbox: InboxHandle) -> None:
+    def offered() -> str:
+        with smtplib.SMTP("127.0.0.1", inbox.smtp_port, timeout=WAIT_SECONDS) as client:
+            client.ehlo()
+            return client.esmtp_features["auth"]
+
+    assert (await asyncio.to_thread(offered)).split() == ["PLAIN"]
+
+
+async def test_a_connection_left_open_does_not_keep_the_inbox_from_closing(tmp_path: Path) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        async with serve_inbox(SandboxSettings(), home=tmp_path, host="127.0.0.1", port=0, smtp_port=0) as inbox:
+            reader, writer = await asyncio.open_connection("127.0.0.1", inbox.smtp_port)
+            assert (await reader.readline()).startswith(b"220 nightdesk-inbox")
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+
+INJECTION = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
+
+
+async def test_nothing_that_anybody_sends_is_run_or_loaded(inbox: InboxHandle, http: aiohttp.ClientSession) -> None:
+    hook = f"{inbox.url}/api/webhooks/1/t"
+    await http.post(hook, json={"embeds": [{"title": INJECTION, "description": INJECTION}]})
+    await http.post(hook, json={"content": INJECTION, "embeds": [{"fields": [{"name": INJECTION, "value": "x"}]}]})
+    message = mail(INJECTION)
+    message.get_payload()[1].set_content(INJECTION, subtype="html")  # type: ignore[union-attr, index]
+    await send(inbox, message)
+    async with http.get(inbox.url) as answer:
+        page = await answer.text()
+        policy = answer.headers["Content-Security-Policy"]
+    assert "<img" not in page
+    assert page.count("<script") == 1
+    assert page.count(escape(INJECTION)) >= 6
+    nonce = page.partition('<script nonce="')[2].partition('"')[0]
+    assert len(nonce) > 16
+    assert f"script-src 'nonce-{nonce}'" in policy
+    assert "default-src 'none'" in policy
+    async with http.get(inbox.url) as answer:
+        assert nonce not in await answer.text()
+
+
+async def test_the_page_lists_messages_newest_first_with_their_channel(
+    inbox: InboxHandle, http: aiohttp.ClientSession
+) -> None:
+    async with http.get(inbox.url) as answer:
+        assert "No messages yet." in await answer.text()
+    await http.post(f"{inbox.url}/api/webhooks/1/t", json={"content": "the older one"})
+    await send(inbox, mail("the newer one"))
+    async with http.get(inbox.url) as answer:
+        page = await answer.text()
+    assert page.index("the newer one") < page.index("the older one")
+    assert '<span class="badge">email</span>' in page
+    assert '<span class="badge">discord</span>' in page
+    assert '<meta name="viewport"' in page
+    assert "src=" not in page
+
+
+async def test_the_inbox_says_that_it_is_up(inbox: InboxHandle, http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{inbox.url}/healthz") as answer:
+        assert (answer.status, await answer.text()) == (200, "ok\n")
