@@ -64,7 +64,9 @@ class StackSettings(SettingsModel):
 class Settings(SettingsModel):
     """Everything that `nightdesk.yml` may say."""
 
-    home: Path = Field(Path("var"), description="Every relative path in this file lies in here; itself beside the file.")
+    home: Path = Field(
+        Path("var"), description="Every relative path in this file lies in here; itself beside the file."
+    )
     bot: BotSettings = BotSettings()
     trendbot: TrendbotSettings = TrendbotSettings()
     guard: GuardSettings = GuardSettings()
@@ -106,7 +108,17 @@ def load(path: Path, assignments: list[str] | None = None) -> Settings:
     document = override(read_document(path), assignments or [])
     settings = validate(Settings, document, source=str(path))
     home = (path.resolve().parent / settings.home.expanduser()).resolve()
-    return settings.model_copy(update={"home": home})
+    return _follow_sandbox(settings.model_copy(update={"home": home}))
+
+
+def _follow_sandbox(settings: Settings) -> Settings:
+    """Point the bot at the sandbox's exchange where it is enabled and no address of the person's own is set."""
+    exchange = settings.trendbot.exchange
+    if not settings.sandbox.enabled or exchange.rest_url:
+        return settings
+    address = settings.address("exchange")
+    there = exchange.model_copy(update={"rest_url": f"http://{address}", "stream_url": f"ws://{address}"})
+    return settings.model_copy(update={"trendbot": settings.trendbot.model_copy(update={"exchange": there})})
 
 
 __all__ = ["OperationsSettings", "PortSettings", "Service", "Settings", "SettingsError", "StackSettings", "load"]

@@ -1,0 +1,129 @@
+"""Puts the rooms' parts together from the settings: the one place where they all meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import TimeScale
+from nightdesk_core.journal import Journal
+from nightdesk_core.pipeline import Progress
+from nightdesk_core.registry import ModelRegistry
+from nightdesk_exporter import BotExporter, Limits, StatusFile
+from nightdesk_exporter.settings import LimitSettings
+from nightdesk_guard import KillSwitch, PerformanceGuard
+
+from nightdesk.settings import Settings
+
+if TYPE_CHECKING:
+    from nightdesk_retrain.job import JobParts
+    from nightdesk_trendbot.live import LiveBot
+
+_DAY_SECONDS = 86_400
+
+
+def state_dir(settings: Settings) -> Path:
+    """Return where journal, kill switch, audit log and the job's memory lie."""
+    return settings.path(settings.bot.state_dir)
+
+
+def registry(settings: Settings) -> ModelRegistry:
+    """Return the model registry."""
+    return ModelRegistry(settings.path(settings.bot.models_dir))
+
+
+def audit_log(settings: Settings) -> AuditLog:
+    """Return the audit log."""
+    return AuditLog(state_dir(settings) / "audit.jsonl")
+
+
+def status_file(settings: Settings) -> StatusFile:
+    """Return the status file."""
+    return StatusFile(settings.path(settings.operations.status_file_path))
+
+
+def kill_switch(settings: Settings) -> KillSwitch:
+    """Return the bot's kill switch."""
+    return KillSwitch(state_dir(settings))
+
+
+def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
+    """Return the limits as they hold at the market's speed."""
+    return Limits(
+        heartbeat_seconds=scale.limit(limits.heartbeat_seconds),
+        exchange_contact_seconds=scale.limit(limits.exchange_contact_seconds),
+        model_age_seconds=scale.limit(limits.model_age_days * _DAY_SECONDS),
+        no_trade_seconds=scale.limit(limits.no_trade_days * _DAY_SECONDS),
+        drawdown_warning_ratio=limits.drawdown_warning_ratio,
+        drawdown_critical_ratio=limits.drawdown_critical_ratio,
+        daily_loss_ratio=limits.daily_loss_ratio,
+        leverage_ratio=limits.leverage_ratio,
+        candle_grace_seconds=scale.limit(60),
+    )
+
+
+@contextmanager
+def live_bot(settings: Settings) -> Iterator[LiveBot]:
+    """Yield the bot with its exporter serving and its journal open."""
+    # The numbers are loaded here, not above: most commands need none of them.
+    from nightdesk_trendbot.champion import ChampionWatch
+    from nightdesk_trendbot.engine import break_even_win_rate
+    from nightdesk_trendbot.live import LiveBot, LiveParts, journal_path
+    from nightdesk_trendbot.signals import Outcome
+
+    bot, scale = settings.trendbot, settings.scale
+    journal = Journal(journal_path(state_dir(settings), settings.bot.name))
+    exporter = BotExporter(
+        settings.bot.name,
+        symbols=[(bot.symbol, bot.timeframe)],
+        outcomes=[outcome.value for outcome in Outcome],
+        host=settings.listen_host,
+        port=settings.port("bot"),
+        limits=limits(settings.operations.limits, scale),
+        status_file=status_file(settings),
+        status_interval_seconds=scale.limit(settings.operations.health_check_interval_seconds),
+        currency=bot.currency,
+    )
+    try:
+        with exporter:
+            yield LiveBot(
+                LiveParts(
+                    settings=bot,
+                    journal=journal,
+                    watch=ChampionWatch(registry(settings), bot.sizing),
+                    kill_switch=kill_switch(settings),
+                    guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(bot)),
+                    exporter=exporter,
+                    scale=scale,
+                )
+            )
+    finally:
+        journal.close()
+
+
+def job_parts(settings: Settings, progress: Progress) -> JobParts:
+    """Return what a retrain is made of."""
+    from nightdesk_retrain.job import JobParts, load_pipeline
+
+    document = settings.model_dump(mode="json")
+    return JobParts(
+        bot=settings.bot.name,
+        rotation=settings.operations.model_rotation,
+        retrain=settings.retrain,
+        pipeline=load_pipeline(settings.retrain.pipeline, document),
+        registry=registry(settings),
+        audit=audit_log(settings),
+        status_file=status_file(settings),
+        state_dir=state_dir(settings),
+        gateway=settings.address("pushgateway"),
+        scale=settings.scale,
+        progress=progress,
+        settings_record={
+            "trendbot": document["trendbot"],
+            "model_rotation": document["operations"]["model_rotation"],
+            "retrain": document["retrain"],
+        },
+    )
