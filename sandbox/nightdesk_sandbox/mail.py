@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -106,6 +107,8 @@ async def mail_server(inbox: Inbox, *, host: str, port: int) -> AsyncIterator[in
 
     Raises `BindError` where it cannot listen. It runs in the caller's event loop: the inbox then needs no lock.
     """
+    # At every login aiosmtpd warns of a deprecated attribute that only it uses.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     loop = asyncio.get_running_loop()
     handler, sessions = _MailHandler(inbox), WeakSet[SMTP]()
 
