@@ -78,6 +78,7 @@ class Feed:
         self._whole_from: int | None = None
         """Candles that open after this were seen whole by the present connection; `None`: not connected."""
         self._failures = 0
+        self._was_connected = False
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what happens, for ever. Each candle is closed exactly once and in order."""
@@ -123,7 +124,8 @@ class Feed:
             bars = [self._seen[time] for time in wanted]
         else:
             bars = await self._fetch(wanted[0], stop)
-            self._exporter.gap_repaired(self._symbol, self._timeframe)
+            if len(wanted) > 1:
+                self._exporter.gap_repaired(self._symbol, self._timeframe)
         for bar in bars:
             self._last = bar.time
             yield Closed(bar)
@@ -161,8 +163,6 @@ class Feed:
         if self._whole_from is None:
             self._exporter.connection(connected=True, reconnect=self._was_connected)
             self._was_connected = True
-
-    _was_connected = False
 
     async def _wait_after_failure(self) -> None:
         wait = backoff_seconds(self._failures, longest=self._longest_wait_seconds)

@@ -1,0 +1,49 @@
+# make run          set up, and run the whole stack with its demo; FOR=60 stops it by itself, FRESH=1 begins anew
+# make test         set up, and pass every check and test
+# make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
+# make requirements pin the requirements anew
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV_VERSION := 0.13.9
+
+.PHONY: run test lint check requirements
+
+run: $(VENV)/.run-installed
+	@exec setpriv --pdeathsig TERM -- $(BIN)/nightdesk run $(if $(FOR),--for $(FOR)) $(if $(FRESH),--fresh)
+
+test: lint
+	$(BIN)/python -m pytest
+
+check: lint
+	$(BIN)/python -m pytest tests/test_arrows.py tests/prometheus tests/alertmanager tests/grafana tests/desk/test_compose.py
+
+lint: $(VENV)/.test-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	@PYTHON=$(PYTHON) sh desk/system-packages.sh
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-installed: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What the tests need holds all that the product needs, in the same versions.
+$(VENV)/.test-installed: requirements/test.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/test.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.run-installed $@
+
+requirements:
+	$(PYTHON) -m venv var/uv
+	var/uv/bin/python -m pip --quiet install uv==$(UV_VERSION)
+	var/uv/bin/uv pip compile pyproject.toml --extra all --extra build --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 --upgrade --quiet --output-file requirements/run.txt
+	var/uv/bin/uv pip compile pyproject.toml --extra all --extra build --extra dev --generate-hashes --no-header \
+	  --no-annotate --python-version 3.11 --upgrade --quiet --constraint requirements/run.txt \
+	  --output-file requirements/test.txt

@@ -1,0 +1,156 @@
+"""A replay traded live gives the backtest's trades to the cent: guard and sizing on, a kill and a model swap midway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+from nightdesk import settings as settings_module
+from nightdesk import wiring
+from nightdesk.settings import Settings
+from nightdesk_core.journal import Journal
+from nightdesk_core.registry import ModelRegistry, Standing
+from nightdesk_guard import PerformanceGuard
+from nightdesk_sandbox.sample import load_candles
+from nightdesk_sandbox.server import serve_exchange
+from nightdesk_trendbot import backtest, model
+from nightdesk_trendbot.candles import Candles
+from nightdesk_trendbot.engine import EngineState, break_even_win_rate
+from nightdesk_trendbot.live import STATE_KEY, journal_path
+from nightdesk_trendbot.strategy import Deployment
+from nightdesk_trendbot.training import label_events, train
+
+from tests.e2e.conftest import change, nightdesk, until
+
+REPLAY_DAYS = 60
+SPEED = 150
+
+Start = Callable[[list[str]], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def settings(settings_file: Path) -> Settings:
+    """A short, fast replay, and a guard that is easily alarmed, so that it moves within it."""
+    change(settings_file, "sandbox", {"replay_days": REPLAY_DAYS, "candles_per_second": SPEED})
+    tier = {"win_rate_standard_errors": 1.0, "losing_streak": 2, "drawdown_ratio": 0.01}
+    harder = {"win_rate_standard_errors": 2.0, "losing_streak": 3, "drawdown_ratio": 0.02}
+    change(settings_file, "guard", {"window_trades": 5, "cool_down_days": 2, "reduced": tier, "paused": harder})
+    return settings_module.load(settings_file)
+
+
+def all_candles(settings: Settings) -> Candles:
+    """Return the whole sample as the bot sees it."""
+    sample = load_candles(settings.sandbox, home=settings.home)
+    columns = (sample.time, sample.open, sample.high, sample.low, sample.close, sample.volume)
+    return Candles(*columns, interval_seconds=3600)
+
+
+def install(settings: Settings, candles: Candles, *, seed: int, standing: Standing) -> str:
+    """Train on what lies before the replay, make the model the champion, and return its version."""
+    registry = ModelRegistry(settings.path(settings.bot.models_dir))
+    known = candles.slice(0, len(candles) - REPLAY_DAYS * 24)
+    chosen = settings.trendbot.model.model_copy(update={"seed": seed})
+    fitted = train(label_events(known, settings.trendbot), chosen, progress=lambda _stage, _share: None)
+    staged = registry.stage(fitted.files())
+    ends = float(known.time[-1])
+    manifest = registry.publish(
+        staged,
+        strategy="test",
+        train_start=0,
+        train_end=ends,
+        last_label_end=ends,
+        data_end=ends,
+        data_fingerprint="",
+    )
+    before = registry.champion()
+    registry.promote(manifest.version, standing=standing, instead_of=None if before is None else before.version)
+    return manifest.version
+
+
+def last_close(settings: Settings) -> int:
+    """Return the close of the last candle that the bot has committed; 0 before the first."""
+    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    if not path.exists():
+        return 0
+    with sqlite3.connect(path, timeout=5) as connection:
+        row = connection.execute("SELECT value FROM state WHERE key = ?", (STATE_KEY,)).fetchone()
+    connection.close()
+    return 0 if row is None else int(json.loads(row[0])["last_close"])
+
+
+async def test_live_over_a_replay_equals_the_backtest_to_the_cent(
+    settings: Settings, settings_file: Path, programs: Start
+) -> None:
+    candles = all_candles(settings)
+    first_version = install(settings, candles, seed=7, standing="provisional")
+    interval = candles.interval_seconds
+    beginning = len(candles) - REPLAY_DAYS * 24
+    command = nightdesk(settings_file, "bot")
+
+    async with (
+        serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")) as handle,
+        aiohttp.ClientSession() as session,
+    ):
+
+        async def reached(market_time: float) -> bool:
+            return last_close(settings) >= market_time
+
+        async def control(path: str) -> None:
+            async with session.post(f"{handle.url}/sandbox/{path}") as answer:
+                assert answer.ok
+
+        bot = programs(command)
+        await until(lambda: reached(candles.time[beginning + 15 * 24]), "two weeks of trading", seconds=40)
+
+        bot.kill()
+        bot.wait()
+        programs(command)
+        await until(lambda: reached(candles.time[beginning + 30 * 24]), "a month of trading", seconds=40)
+
+        await control("pause")
+        await asyncio.sleep(0)
+        paused_at = handle.exchange.replay.now() // interval * interval
+        await until(lambda: reached(paused_at), "the bot to catch up with the paused market", seconds=20)
+        swapped_after = last_close(settings)
+        second_version = install(settings, candles, seed=11, standing="champion")
+        await control("resume")
+        await until(lambda: reached(candles.time[-1] - interval), "the replay's end", seconds=60)
+
+    journal = Journal(journal_path(wiring.state_dir(settings), settings.bot.name))
+    trades, equity, transitions = journal.trades(), journal.equity(), journal.transitions()
+    stored = journal.load(STATE_KEY)
+    journal.close()
+    assert stored is not None
+    registry = wiring.registry(settings)
+    first = model.load(registry.bundle(first_version), None)
+    second = model.load(registry.bundle(second_version), None)
+    start = int(np.searchsorted(candles.time, equity[0][0] - interval))
+    expected = backtest.run(
+        candles,
+        settings.trendbot,
+        first=start,
+        stop=int(np.searchsorted(candles.time, stored["last_close"])),
+        deployments=[
+            (0, Deployment(replace(first, version=first_version), settings.trendbot.sizing.provisional_share)),
+            (swapped_after + 1, Deployment(replace(second, version=second_version))),
+        ],
+        guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(settings.trendbot)),
+        flat_at_end=False,
+    )
+    assert trades == list(expected.trades)
+    assert equity == list(zip(expected.close_time, expected.equity, strict=True))
+    assert transitions == list(expected.transitions)
+    live_state = EngineState.from_json(stored)
+    assert (live_state.account, live_state.guard) == (expected.state.account, expected.state.guard)
+    # The comparison means nothing unless all that it compares has happened.
+    assert len(trades) >= 15
+    assert {trade.model_version for trade in trades} == {first_version, second_version}
+    assert {"reduced", "paused", "normal"} <= {transition.after for transition in transitions}

@@ -1,0 +1,59 @@
+"""Imports between rooms point one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGES = {
+    "nightdesk_core": "core",
+    "nightdesk_exporter": "exporter",
+    "nightdesk_guard": "guard",
+    "nightdesk_retrain": "retrain",
+    "nightdesk_trendbot": "trendbot",
+    "nightdesk_sandbox": "sandbox",
+    "nightdesk": "desk",
+}
+MAY_IMPORT = {
+    "core": set(),
+    "exporter": {"core"},
+    "guard": {"core"},
+    "sandbox": {"core"},
+    "retrain": {"core", "exporter"},
+    "trendbot": {"core", "exporter", "guard"},
+    "desk": {"core", "exporter", "guard", "retrain", "trendbot", "sandbox"},
+}
+
+
+def imported_rooms(file: Path) -> set[str]:
+    """Return the rooms whose packages a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return {PACKAGES[name] for name in names if name in PACKAGES}
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    files = sorted((CHECKOUT / room).rglob("*.py"))
+    assert files
+    for file in files:
+        forbidden = imported_rooms(file) - {room} - MAY_IMPORT[room]
+        assert not forbidden, f"{file.relative_to(CHECKOUT)} imports {', '.join(sorted(forbidden))}"
+
+
+@pytest.mark.parametrize("light", ["core", "exporter", "guard"])
+def test_the_light_rooms_import_nothing_heavy(light: str) -> None:
+    heavy = {"numpy", "pandas", "sklearn", "lightgbm", "ccxt", "numba", "aiohttp"}
+    for file in sorted((CHECKOUT / light).rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imports = {
+            alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        } | {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+        assert not imports & heavy, f"{file.relative_to(CHECKOUT)} imports {imports & heavy}"
