@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 Service = Literal["bot", "exchange", "inbox", "smtp", "prometheus", "alertmanager", "pushgateway", "grafana"]
 
-_COMPOSE_HOSTS = {"exchange": "sandbox", "inbox": "sandbox", "smtp": "sandbox"}
+_COMPOSE_HOSTS = {"exchange": "sandbox-exchange", "inbox": "sandbox-inbox", "smtp": "sandbox-inbox"}
 
 
 class OperationsSettings(SettingsModel):

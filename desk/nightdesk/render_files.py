@@ -1,0 +1,77 @@
+"""A folder of rendered files: what changed is replaced whole, the rest left alone, what is no longer wanted removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files import write_atomic
+
+_MARK = ".rendered"
+_MARK_TEXT = (
+    b"This folder belongs to `nightdesk render`, which writes and removes files here. Edit the settings instead.\n"
+)
+
+
+class RenderError(NightdeskError):
+    """The running configuration cannot be written where it was asked for."""
+
+
+@dataclass(frozen=True)
+class File:
+    """What a rendered file holds; `secret` files are readable by their owner only."""
+
+    content: bytes
+    secret: bool = False
+
+    @property
+    def mode(self) -> int:
+        """The file's permissions."""
+        return 0o600 if self.secret else 0o644
+
+
+Files = dict[str, File]
+"""By the path inside the folder, in the order of writing: what a file refers to comes before it."""
+
+
+def yaml_file(document: object) -> File:
+    """Return a document as a YAML file that says where it comes from."""
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return File(
+        b"# Written by `nightdesk render` from the static file of this name and the settings.\n" + text.encode()
+    )
+
+
+def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
+    """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
+
+    Each file is replaced in one step. Raises `RenderError` where `out` holds files that were not rendered, so that a
+    mistyped path loses nothing.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
+        raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
+    if not (out / _MARK).is_file():
+        write_atomic(out / _MARK, _MARK_TEXT)
+    changed = [path for path, file in files.items() if not _holds(out / path, file)]
+    for path in changed:
+        if files[path].secret:
+            (out / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(out / path, files[path].content, mode=files[path].mode)
+    gone = sorted(
+        path
+        for found in out.rglob("*")
+        if found.is_file() and (path := str(found.relative_to(out))) not in files and path != _MARK
+    )
+    for path in gone:
+        (out / path).unlink()
+    return (*changed, *gone)
+
+
+def _holds(path: Path, file: File) -> bool:
+    try:
+        return path.read_bytes() == file.content and path.stat().st_mode & 0o777 == file.mode
+    except FileNotFoundError:
+        return False
