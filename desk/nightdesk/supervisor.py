@@ -58,8 +58,6 @@ class SupervisorClient:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        transport = SupervisorTransport(None, None, f"unix://{socket}")
-        self._proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
 
     def states(self) -> list[ProgramState]:
         """Return every program's state."""
@@ -93,12 +91,17 @@ class SupervisorClient:
         return True
 
     def _call(self, method: str, *arguments: str) -> Any:
+        # A connection that once failed stays broken in this transport, so each call has one of its own.
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
-            return getattr(self._proxy.supervisor, method)(*arguments)
+            return getattr(proxy.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:
             raise SupervisorError(f"{method} {' '.join(arguments)}: {fault.faultString}") from fault
         except (OSError, http.client.HTTPException) as error:
             raise SupervisorError(f"the stack is not running (no answer at {self.socket})") from error
+        finally:
+            transport.close()
 
 
 class Supervisor(SupervisorClient):

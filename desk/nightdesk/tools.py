@@ -20,7 +20,7 @@ from nightdesk.tools_debian import APT_TIMEOUT_SECONDS, ToolsError, fetch, machi
 
 __all__ = ["Tools", "ToolsError", "ensure_tools", "find_tools"]
 
-DEFAULT_TEMPLATE = Path("/usr/share/prometheus/alertmanager/default.tmpl")
+TEMPLATES = Path("/usr/share/prometheus/alertmanager")
 """Debian's Alertmanager and amtool read their built-in templates from here and start nowhere without them."""
 
 
@@ -77,7 +77,7 @@ def ensure_tools(home: Path, *, progress: Callable[[str], None]) -> Tools:
     if tools is None:
         with locked(folder / "lock", timeout_seconds=2 * APT_TIMEOUT_SECONDS):
             tools = find_tools(home) or _put_in_place(folder, progress)
-    _ensure_template(tools, folder, progress)
+    _ensure_templates(tools, folder, progress)
     return tools
 
 
@@ -135,18 +135,25 @@ def _version(command: list[str]) -> tuple[int, int]:
     return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
 
 
-def _ensure_template(tools: Tools, folder: Path, progress: Callable[[str], None]) -> None:
-    """Put Debian's default template where its Alertmanager reads it, or say which command does."""
-    unpacked = folder / "root" / DEFAULT_TEMPLATE.relative_to("/")
-    ours = any(tool.resolve().is_relative_to(folder.resolve()) for tool in (tools.alertmanager, tools.amtool))
-    if not ours or DEFAULT_TEMPLATE.exists():
+def _ensure_templates(tools: Tools, folder: Path, progress: Callable[[str], None]) -> None:
+    """Put Debian's default templates where its Alertmanager reads them, or say which command does."""
+    if not any(tool.resolve().is_relative_to(folder.resolve()) for tool in (tools.alertmanager, tools.amtool)):
+        return
+    unpacked = sorted((folder / "root" / TEMPLATES.relative_to("/")).glob("*.tmpl"))
+    missing = [template for template in unpacked if not (TEMPLATES / template.name).exists()]
+    if not missing:
         return
     if os.geteuid() != 0:
         raise ToolsError(
-            f"Alertmanager reads {DEFAULT_TEMPLATE}, which only root can put there; run once:\n"
-            f"  sudo install -D -m 0644 {unpacked} {DEFAULT_TEMPLATE}"
+            f"Alertmanager reads its own templates in {TEMPLATES}, where only root can put them; run once:\n"
+            f"  sudo install -D -m 0644 -t {TEMPLATES} {' '.join(map(str, missing))}"
         )
-    DEFAULT_TEMPLATE.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(unpacked, DEFAULT_TEMPLATE)
-    DEFAULT_TEMPLATE.chmod(0o644)
-    progress(f"Copied Alertmanager's own template to {DEFAULT_TEMPLATE}, where it reads it.")
+    TEMPLATES.mkdir(parents=True, exist_ok=True)
+    for template in missing:
+        # Named last, so that a run that is interrupted here leaves no half template behind.
+        part = TEMPLATES / f".{template.name}.part"
+        shutil.copyfile(template, part)
+        part.chmod(0o644)
+        part.rename(TEMPLATES / template.name)
+    names = ", ".join(template.name for template in missing)
+    progress(f"Copied Alertmanager's own {names} to {TEMPLATES}, where it reads them.")

@@ -87,7 +87,6 @@ def test_only_the_packages_of_outdated_programs_are_fetched(
 
     monkeypatch.setattr(tools_module, "fetch", fake_fetch)
     monkeypatch.setattr(tools_module, "machine_archive", lambda: Archive("http://mirror.example/debian", KEYRING))
-    monkeypatch.setattr(tools_module, "DEFAULT_TEMPLATE", Path("/bin/sh"))
     found = ensure_tools(tmp_path / "var", progress=lambda _sentence: None)
     assert fetched == ["docker-compose", "prometheus-alertmanager"]
     assert found.alertmanager.resolve() == tmp_path / "var/tools/root/usr/bin/prometheus-alertmanager"
@@ -118,43 +117,50 @@ def test_an_interrupted_first_run_is_begun_again(
     assert ensure_tools(tmp_path / "var", progress=lambda _sentence: None).promtool.is_file()
 
 
-def test_without_root_a_missing_template_is_an_error_that_names_the_command(
-    tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not tools.alertmanager.resolve().is_relative_to(tools.alertmanager.parents[1]):
-        pytest.skip("this machine's PATH has an Alertmanager of its own, which brings its template")
-    monkeypatch.setattr(tools_module, "DEFAULT_TEMPLATE", Path("/nonexistent/default.tmpl"))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    home = tools.alertmanager.parents[2]
-    with pytest.raises(ToolsError) as error:
-        ensure_tools(home, progress=no_fetch)
-    assert str(error.value) == (
-        "Alertmanager reads /nonexistent/default.tmpl, which only root can put there; run once:\n"
-        f"  sudo install -D -m 0644 {home}/tools/root/nonexistent/default.tmpl /nonexistent/default.tmpl"
-    )
-
-
-def test_as_root_the_template_is_copied_and_said(
-    tmp_path: Path, good_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def templates(tmp_path: Path, good_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Alertmanager reads its templates; its package, of which amtool is missing, brings two."""
     (good_path / "amtool").unlink()
-    template = tmp_path / "usr" / "default.tmpl"
+    folder = tmp_path / "usr" / "share"
 
     def fake_fetch(packages: list[str], archive: Archive, *, apt_root: Path, into: Path) -> None:
         apt_root.mkdir()
         program(into / "usr/bin", "amtool", "")
-        inside = into / template.relative_to("/")
-        inside.parent.mkdir(parents=True)
-        inside.write_text("{{ define }}")
+        inside = into / folder.relative_to("/")
+        inside.mkdir(parents=True)
+        for name in ("default.tmpl", "email.tmpl"):
+            (inside / name).write_text(f"{{{{ define {name} }}}}")
 
     monkeypatch.setattr(tools_module, "machine_archive", lambda: Archive("http://mirror.example/debian", KEYRING))
     monkeypatch.setattr(tools_module, "fetch", fake_fetch)
-    monkeypatch.setattr(tools_module, "DEFAULT_TEMPLATE", template)
+    monkeypatch.setattr(tools_module, "TEMPLATES", folder)
+    return folder
+
+
+def test_without_root_missing_templates_are_an_error_that_names_the_command(
+    tmp_path: Path, templates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ToolsError) as error:
+        ensure_tools(tmp_path / "var", progress=lambda _sentence: None)
+    inside = tmp_path / "var/tools/root" / templates.relative_to("/")
+    assert str(error.value) == (
+        f"Alertmanager reads its own templates in {templates}, where only root can put them; run once:\n"
+        f"  sudo install -D -m 0644 -t {templates} {inside / 'default.tmpl'} {inside / 'email.tmpl'}"
+    )
+
+
+def test_as_root_the_templates_that_are_missing_are_copied_and_said(
+    tmp_path: Path, templates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    templates.mkdir(parents=True)
+    (templates / "default.tmpl").write_text("the machine's own")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     said: list[str] = []
     ensure_tools(tmp_path / "var", progress=said.append)
-    assert template.read_text() == "{{ define }}"
-    assert said[-1] == f"Copied Alertmanager's own template to {template}, where it reads it."
+    assert (templates / "default.tmpl").read_text() == "the machine's own"
+    assert (templates / "email.tmpl").read_text() == "{{ define email.tmpl }}"
+    assert said[-1] == f"Copied Alertmanager's own email.tmpl to {templates}, where it reads them."
 
 
 def test_the_mirror_is_the_machines_own_and_never_its_security_suite(tmp_path: Path) -> None:
