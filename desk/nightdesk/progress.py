@@ -32,8 +32,12 @@ def show_progress(title: str) -> Iterator[Progress]:
 
 
 def _plain(title: str) -> Progress:
+    said: set[tuple[str, bool]] = set()
+
     def show(stage: str, share: float) -> None:
-        if share in (0.0, 1.0):
-            logger.info("{}: {} {}", title, stage, "begins" if share == 0.0 else "is done")
+        over = share >= 1.0
+        if (stage, over) not in said:
+            said.add((stage, over))
+            logger.info("{}: {} {}", title, stage, "is done" if over else "begins")
 
     return show

@@ -169,13 +169,16 @@ class Supervisor(SupervisorClient):
             f"pidfile={self._folder / 'supervisord.pid'}\nchildlogdir={self._log_dir}\n\n"
             "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
         )
-        return (head + "\n".join(self._section(program) for program in self._programs)).replace("%", "%%")
+        sections = (self._section(program, order) for order, program in enumerate(self._programs, start=1))
+        return (head + "\n".join(sections)).replace("%", "%%")
 
-    def _section(self, program: Program) -> str:
+    def _section(self, program: Program, order: int) -> str:
         command = shlex.join(dying_with_parent(program.command, signal="KILL"))
         environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
         return (
             f"[program:{program.name}]\ncommand={command}\nautostart={str(program.autostart).lower()}\n"
+            # Started in this order, and stopped in the opposite one.
+            f"priority={order}\n"
             f"autorestart=true\nstartsecs=1\nstartretries=20\nstopwaitsecs={program.stop_seconds}\n"
             f"killasgroup=true\nredirect_stderr=true\nstdout_logfile={self._log_dir / (program.name + '.log')}\n"
             f"stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\nenvironment={environment}\n"

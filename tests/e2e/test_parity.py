@@ -1,12 +1,12 @@
-"""A replay traded live gives the backtest's trades to the cent: guard and sizing on, a kill and a model swap midway."""
+"""A replay traded live gives the backtest's trades to the cent, whatever happens on the way."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from nightdesk_core.journal import Journal
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
 from nightdesk_sandbox.sample import load_candles
-from nightdesk_sandbox.server import serve_exchange
+from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot import backtest, model
 from nightdesk_trendbot.candles import Candles
 from nightdesk_trendbot.engine import EngineState, break_even_win_rate
@@ -86,7 +86,41 @@ def last_close(settings: Settings) -> int:
     return 0 if row is None else int(json.loads(row[0])["last_close"])
 
 
-async def test_live_over_a_replay_equals_the_backtest_to_the_cent(
+def served(settings: Settings) -> AbstractAsyncContextManager[ExchangeHandle]:
+    """Serve the exchange where the bot's settings expect it."""
+    return serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange"))
+
+
+def assert_same_as_backtest(settings: Settings, candles: Candles, deployments: list[tuple[int, Deployment]]) -> Journal:
+    """Hold the journal against the engine over the same candles, to the last bit, and return it."""
+    journal = Journal(journal_path(wiring.state_dir(settings), settings.bot.name))
+    stored = journal.load(STATE_KEY)
+    assert stored is not None
+    equity = journal.equity()
+    expected = backtest.run(
+        candles,
+        settings.trendbot,
+        first=int(np.searchsorted(candles.time, equity[0][0] - candles.interval_seconds)),
+        stop=int(np.searchsorted(candles.time, stored["last_close"])),
+        deployments=deployments,
+        guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(settings.trendbot)),
+        flat_at_end=False,
+    )
+    assert journal.trades() == list(expected.trades)
+    assert equity == list(zip(expected.close_time, expected.equity, strict=True))
+    assert journal.transitions() == list(expected.transitions)
+    state = EngineState.from_json(stored)
+    assert (state.account, state.guard) == (expected.state.account, expected.state.guard)
+    return journal
+
+
+def deployed(settings: Settings, version: str, *, size_share: float) -> Deployment:
+    """Return a model of the registry as the bot deploys it."""
+    loaded = model.load(wiring.registry(settings).bundle(version), None)
+    return Deployment(replace(loaded, version=version), size_share)
+
+
+async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
     settings: Settings, settings_file: Path, programs: Start
 ) -> None:
     candles = all_candles(settings)
@@ -96,7 +130,9 @@ async def test_live_over_a_replay_equals_the_backtest_to_the_cent(
     command = nightdesk(settings_file, "bot")
 
     async with (
-        serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")) as handle,
+        serve_exchange(
+            settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")
+        ) as handle,
         aiohttp.ClientSession() as session,
     ):
 
@@ -109,14 +145,12 @@ async def test_live_over_a_replay_equals_the_backtest_to_the_cent(
 
         bot = programs(command)
         await until(lambda: reached(candles.time[beginning + 15 * 24]), "two weeks of trading", seconds=40)
-
         bot.kill()
         bot.wait()
         programs(command)
         await until(lambda: reached(candles.time[beginning + 30 * 24]), "a month of trading", seconds=40)
 
         await control("pause")
-        await asyncio.sleep(0)
         paused_at = handle.exchange.replay.now() // interval * interval
         await until(lambda: reached(paused_at), "the bot to catch up with the paused market", seconds=20)
         swapped_after = last_close(settings)
@@ -124,33 +158,54 @@ async def test_live_over_a_replay_equals_the_backtest_to_the_cent(
         await control("resume")
         await until(lambda: reached(candles.time[-1] - interval), "the replay's end", seconds=60)
 
-    journal = Journal(journal_path(wiring.state_dir(settings), settings.bot.name))
-    trades, equity, transitions = journal.trades(), journal.equity(), journal.transitions()
-    stored = journal.load(STATE_KEY)
-    journal.close()
-    assert stored is not None
-    registry = wiring.registry(settings)
-    first = model.load(registry.bundle(first_version), None)
-    second = model.load(registry.bundle(second_version), None)
-    start = int(np.searchsorted(candles.time, equity[0][0] - interval))
-    expected = backtest.run(
+    provisional_share = settings.trendbot.sizing.provisional_share
+    journal = assert_same_as_backtest(
+        settings,
         candles,
-        settings.trendbot,
-        first=start,
-        stop=int(np.searchsorted(candles.time, stored["last_close"])),
-        deployments=[
-            (0, Deployment(replace(first, version=first_version), settings.trendbot.sizing.provisional_share)),
-            (swapped_after + 1, Deployment(replace(second, version=second_version))),
+        [
+            (0, deployed(settings, first_version, size_share=provisional_share)),
+            (swapped_after + 1, deployed(settings, second_version, size_share=1.0)),
         ],
-        guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(settings.trendbot)),
-        flat_at_end=False,
     )
-    assert trades == list(expected.trades)
-    assert equity == list(zip(expected.close_time, expected.equity, strict=True))
-    assert transitions == list(expected.transitions)
-    live_state = EngineState.from_json(stored)
-    assert (live_state.account, live_state.guard) == (expected.state.account, expected.state.guard)
     # The comparison means nothing unless all that it compares has happened.
+    trades = journal.trades()
     assert len(trades) >= 15
     assert {trade.model_version for trade in trades} == {first_version, second_version}
-    assert {"reduced", "paused", "normal"} <= {transition.after for transition in transitions}
+    assert {"reduced", "paused", "normal"} <= {transition.after for transition in journal.transitions()}
+    journal.close()
+
+
+async def test_live_equals_the_backtest_through_a_dropped_a_silent_and_a_failing_exchange(
+    settings: Settings, settings_file: Path, programs: Start
+) -> None:
+    candles = all_candles(settings)
+    version = install(settings, candles, seed=7, standing="champion")
+    beginning = len(candles) - REPLAY_DAYS * 24
+
+    async with (
+        serve_exchange(
+            settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")
+        ) as handle,
+        aiohttp.ClientSession() as session,
+    ):
+
+        async def reached(day: int) -> bool:
+            return last_close(settings) >= candles.time[beginning + day * 24]
+
+        async def fault(name: str, seconds: float) -> None:
+            async with session.post(f"{handle.url}/sandbox/fault", json={"name": name, "seconds": seconds}) as answer:
+                assert answer.ok
+
+        programs(nightdesk(settings_file, "bot"))
+        await until(lambda: reached(5), "five days of trading", seconds=40)
+        await fault("drop", 0.5)
+        await until(lambda: reached(20), "trading after the connection was dropped", seconds=40)
+        await fault("silence", 1)
+        await until(lambda: reached(35), "trading after the stream was silent", seconds=40)
+        await fault("error500", 1)
+        await fault("drop", 0.2)
+        await until(lambda: reached(REPLAY_DAYS - 1), "trading after the interface failed", seconds=60)
+
+    journal = assert_same_as_backtest(settings, candles, [(0, deployed(settings, version, size_share=1.0))])
+    assert len(journal.trades()) >= 15
+    journal.close()

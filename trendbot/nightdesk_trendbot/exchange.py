@@ -133,8 +133,11 @@ class Exchange:
         return [Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6])) for row in rows]
 
     async def hang_up(self) -> None:
-        """Close the stream, so that the next `watch` connects again."""
-        await self._client.close()
+        """Close the stream, so that the next `watch` connects again.
+
+        Not by the client's `close()`: after that it answers nothing any more, by REST neither.
+        """
+        await self._client.close_ws_clients()
 
     async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
         try:

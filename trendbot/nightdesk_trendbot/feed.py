@@ -51,7 +51,9 @@ Event = Opened | Closed | Marked | MarketOpen
 
 
 class Feed:
-    """One symbol's candles from `after` on. `silence_seconds` is how long a connected stream may say nothing."""
+    """One symbol's candles from `after` on. Whatever the exchange answers, the feed goes on trying.
+
+    `silence_seconds` is how long a connected stream may say nothing."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Feed:
                 logger.warning("the stream was silent for {:g} s: asking by REST", self._silence_seconds)
                 async for event in self._recover():
                     yield event
-            except ccxt.NetworkError as error:
+            except ccxt.BaseError as error:
                 logger.error("the stream broke: {}: {}", type(error).__name__, str(error)[:160])
                 await self._wait_after_failure()
                 async for event in self._recover():
@@ -141,7 +143,7 @@ class Feed:
         try:
             now = await self._exchange.now()
             yield MarketOpen(await self._exchange.market_is_open(self._symbol))
-        except ccxt.NetworkError as error:
+        except ccxt.BaseError as error:
             logger.error("the exchange does not answer: {}: {}", type(error).__name__, str(error)[:160])
             await self._wait_after_failure()
             return
@@ -154,7 +156,7 @@ class Feed:
                 return await self._exchange.bars(
                     self._symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval
                 )
-            except ccxt.NetworkError as error:
+            except ccxt.BaseError as error:
                 logger.error("candles cannot be fetched: {}: {}", type(error).__name__, str(error)[:160])
                 await self._wait_after_failure()
 
