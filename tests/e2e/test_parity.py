@@ -190,7 +190,7 @@ async def test_live_equals_the_backtest_through_a_dropped_a_silent_and_a_failing
     ):
 
         async def reached(day: int) -> bool:
-            return last_close(settings) >= candles.time[beginning + day * 24]
+            return last_close(settings) >= int(candles.time[beginning + day * 24])
 
         async def fault(name: str, seconds: float) -> None:
             async with session.post(f"{handle.url}/sandbox/fault", json={"name": name, "seconds": seconds}) as answer:
