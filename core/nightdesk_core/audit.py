@@ -76,6 +76,8 @@ class AuditLog:
                 entry = json.loads(line)
             except ValueError:
                 raise AuditError(self.path, length, "is not JSON") from None
+            if not isinstance(entry, dict):
+                raise AuditError(self.path, length, "is not an audit entry")
             if entry.get("seq") != length:
                 raise AuditError(self.path, length, f"says it is entry {entry.get('seq')}: a line was removed or moved")
             if entry.get("previous") != previous:
@@ -116,7 +118,7 @@ class AuditLog:
         for line in self._complete_lines():
             last = line
             length += 1
-        if not last:
+        if length == 0:
             return AuditHead(0, GENESIS)
         try:
             sequence = json.loads(last)["seq"]
