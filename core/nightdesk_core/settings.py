@@ -55,6 +55,8 @@ def read_document(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(str(path), [f"cannot be read ({error.strerror}); name a file with --settings"]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), [f"is not UTF-8 (byte {error.start})"]) from error
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -83,7 +85,10 @@ def override(document: Mapping[str, Any], assignments: list[str]) -> dict[str, A
             if not isinstance(inner, dict):
                 raise SettingsError("--set", [f"{dotted}: {parent} holds a value, not keys"])
             section[parent] = section = dict(inner)
-        section[last] = yaml.safe_load(text)
+        try:
+            section[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError("--set", [f"{dotted}: the value is not YAML"]) from error
     return result
 
 
