@@ -1,0 +1,148 @@
+"""Atomic files and locks, with other processes as readers, writers and holders."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from nightdesk_core import files
+from nightdesk_core.files import LockTimeoutError, locked, write_atomic, write_json_atomic
+
+from tests.core.conftest import Start, line_of, until, wait_for_exit
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from nightdesk_core.files import locked
+with locked(Path(sys.argv[1]), timeout_seconds=0):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+WRITE = """
+import sys
+from pathlib import Path
+from nightdesk_core.files import write_atomic
+for number in range(10**9):
+    write_atomic(Path(sys.argv[1]), (str(number % 10) * 50_000).encode())
+"""
+
+
+def test_a_written_file_has_its_content_its_mode_and_its_parents(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    write_atomic(path, b"first")
+    write_atomic(path, b"second", mode=0o600)
+    assert path.read_bytes() == b"second"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "fchmod"])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, step, full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_written_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomic(path, b"new")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nan_is_refused_before_the_old_file_is_touched(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_json_atomic(path, {"b": 1, "a": 2})
+    assert path.read_text() == '{\n  "a": 2,\n  "b": 1\n}\n'
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_json_atomic(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 2, "b": 1}
+
+
+def test_a_reader_in_a_tight_loop_never_sees_half_a_file_also_while_the_writer_is_killed(
+    tmp_path: Path, start: Start
+) -> None:
+    path = tmp_path / "file"
+    for _ in range(2):
+        process = start(WRITE, path)
+        until(path.exists, "the first write")
+        seen = set()
+        deadline = time.monotonic() + 0.4
+        while time.monotonic() < deadline:
+            content = path.read_bytes()
+            assert len(content) == 50_000
+            assert len(set(content)) == 1
+            seen.add(content[0])
+        process.send_signal(signal.SIGKILL)
+        wait_for_exit(process)
+        assert len(path.read_bytes()) == 50_000
+        assert len(seen) > 1
+
+
+def test_a_lock_keeps_others_out_and_names_itself(tmp_path: Path, start: Start) -> None:
+    path = tmp_path / "deep" / "lock"
+    holder = start(HOLD, path)
+    assert line_of(holder) == "held"
+    begun = time.monotonic()
+    with pytest.raises(LockTimeoutError) as raised, locked(path, timeout_seconds=0.1):
+        pytest.fail("two hold the lock")
+    assert 0.1 <= time.monotonic() - begun < 2
+    assert str(raised.value) == f"{path} is still held by another process after 0.1 s"
+    assert (raised.value.path, raised.value.timeout_seconds) == (path, 0.1)
+
+
+def test_with_no_time_to_wait_a_held_lock_is_tried_once(tmp_path: Path, start: Start) -> None:
+    holder = start(HOLD, tmp_path / "lock")
+    assert line_of(holder) == "held"
+    begun = time.monotonic()
+    with pytest.raises(LockTimeoutError), locked(tmp_path / "lock", timeout_seconds=0):
+        pass
+    assert time.monotonic() - begun < 0.1
+
+
+def test_a_lock_whose_holder_is_killed_is_free(tmp_path: Path, start: Start) -> None:
+    holder = start(HOLD, tmp_path / "lock")
+    assert line_of(holder) == "held"
+    os.kill(holder.pid, signal.SIGKILL)
+    with locked(tmp_path / "lock", timeout_seconds=5):
+        pass
+
+
+def test_a_waiter_gets_the_lock_once_it_is_free(tmp_path: Path) -> None:
+    taken, order = threading.Event(), []
+
+    def wait() -> None:
+        with locked(tmp_path / "lock", timeout_seconds=5):
+            order.append("waiter")
+
+    with locked(tmp_path / "lock", timeout_seconds=0):
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        taken.wait(0.05)
+        order.append("holder")
+    waiter.join(timeout=5)
+    assert order == ["holder", "waiter"]
+
+
+def test_a_lock_is_freed_where_its_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), locked(tmp_path / "lock", timeout_seconds=0):
+        raise RuntimeError
+    with locked(tmp_path / "lock", timeout_seconds=0):
+        pass
