@@ -52,12 +52,18 @@ class Journal:
     """Trades, equity, guard history and the state that a restarted bot goes on from."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the journal. Raises `JournalError` where the file is damaged or of a newer version."""
+        """Open or create the journal. Raises `JournalError` where it is damaged, busy or of a newer version."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise JournalError(path, f"cannot be opened ({error}); see what else uses it") from error
         try:
             self._open()
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            raise JournalError(path, f"cannot be opened ({error}); see what else uses it") from error
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise JournalError(path, f"is damaged ({error}); move it aside and start the bot again") from error
