@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from nightdesk_core.bundle import FORMAT, MANIFEST, BundleError, Manifest, verify
 from nightdesk_core.clock import WallClock, system_clock, utc
@@ -124,11 +124,16 @@ class ModelRegistry:
         """Return the pointer, `None` where no model was promoted yet. Raises `RegistryError` where it is damaged."""
         path = self.folder / _POINTER
         try:
-            return Champion(**json.loads(path.read_text(encoding="utf-8")))
+            champion = Champion(**json.loads(path.read_text(encoding="utf-8")))
+            if not isinstance(champion.version, str) or champion.standing not in get_args(Standing):
+                raise ValueError(f"{champion.version!r} in standing {champion.standing!r}")
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
-            raise RegistryError(f"{path} names no champion ({error}); run `nightdesk retrain --bootstrap`") from error
+            raise RegistryError(
+                f"{path} names no champion ({error}); move it aside and run `nightdesk retrain --bootstrap`"
+            ) from error
+        return champion
 
     def promote(self, version: str, *, standing: Standing, instead_of: str | None) -> Champion:
         """Point at `version` and return the new pointer.
