@@ -59,6 +59,8 @@ class Manifest:
             raise BundleError(folder, f"{MANIFEST} holds no manifest")
         if content.get("format") != FORMAT:
             raise BundleError(folder, f"has format {content.get('format')!r}, this release reads {FORMAT}")
+        if not isinstance(content.get("files"), dict):
+            raise BundleError(folder, f"{MANIFEST} lists no files")
         try:
             return cls(**content)
         except TypeError as error:
