@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.trades import ClosedTrade
 
 WAIT_SECONDS = 10.0
@@ -76,3 +77,18 @@ def write_half(path: Path, content: str) -> None:
     """Append to a file what a process that died in its writing leaves: a line without its end."""
     with path.open("a", encoding="utf-8") as file:
         file.write(content)
+
+
+def publish(registry: ModelRegistry, content: str) -> str:
+    """Publish a bundle with one file and return its version."""
+    staged = registry.stage({"model.txt": content.encode()})
+    manifest = registry.publish(
+        staged,
+        strategy="tests:None",
+        train_start=0.0,
+        train_end=10.0,
+        last_label_end=9.0,
+        data_end=20.0,
+        data_fingerprint="f" * 64,
+    )
+    return manifest.version

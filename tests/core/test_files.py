@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from nightdesk_core import files
 from nightdesk_core.files import LockTimeoutError, locked, write_atomic, write_json_atomic
 
 from tests.core.conftest import Start, line_of, until, wait_for_exit
@@ -52,7 +51,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, step, full)
+    monkeypatch.setattr(os, step, full)
     with pytest.raises(OSError, match="No space left"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"

@@ -78,7 +78,7 @@ def test_a_secret_is_never_in_the_repr() -> None:
 
 def test_settings_cannot_be_changed_once_they_are_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        BotSettings().name = "other"
+        BotSettings().name = "other"  # type: ignore[misc]
 
 
 def test_a_secret_comes_from_its_file_where_one_is_named(tmp_path: Path) -> None:

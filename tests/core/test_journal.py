@@ -1,0 +1,196 @@
+"""The journal: what belongs together is there together or not at all, also after a kill."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nightdesk_core import journal as journal_module
+from nightdesk_core.journal import GuardTransition, Journal, JournalError
+
+from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
+
+TRADE = """
+import sys
+from pathlib import Path
+from nightdesk_core.journal import Journal
+from nightdesk_core.trades import ClosedTrade
+journal = Journal(Path(sys.argv[1]))
+number = len(journal.trades())
+print("ready", flush=True)
+while True:
+    number += 1
+    with journal.transaction():
+        prices = (1.0, number, 1.0, number + 1, 1.0)
+        journal.record_trade(ClosedTrade("S", "long", *prices, "stop", 0.0, 0.0, 1.0, 1.0, "v"))
+        journal.record_equity(number, float(number))
+        journal.save("engine", {"guard": {"trades_seen": number}})
+"""
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "state" / "btc.sqlite")
+
+
+def test_a_new_journal_remembers_nothing(journal: Journal) -> None:
+    assert journal.trades() == []
+    assert journal.equity() == []
+    assert journal.transitions() == []
+    assert journal.load("engine") is None
+    assert journal.equity_at(100) is None
+
+
+def test_trades_equity_and_transitions_come_back_in_order(journal: Journal) -> None:
+    trades = [closed_trade(number) for number in (1, 2, 3)]
+    moved = GuardTransition(7200, "normal", "reduced", "losing streak of 10 reaches 10")
+    with journal.transaction():
+        for trade in trades:
+            journal.record_trade(trade)
+        for time_, equity in ((7200, 1.5), (3600, 1.0), (10_800, 2.0)):
+            journal.record_equity(time_, equity)
+        journal.record_transition(moved)
+    assert journal.trades() == trades
+    assert journal.trades(closed_after=trades[0].exit_time) == trades[1:]
+    assert journal.equity() == [(3600, 1.0), (7200, 1.5), (10_800, 2.0)]
+    assert journal.equity(after=3600) == [(7200, 1.5), (10_800, 2.0)]
+    assert [journal.equity_at(at) for at in (3599, 3600, 9000)] == [None, 1.0, 1.5]
+    assert journal.transitions() == [moved]
+
+
+def test_a_candle_that_is_committed_twice_is_recorded_once(journal: Journal) -> None:
+    for equity in (1.0, 2.0):
+        with journal.transaction():
+            journal.record_equity(3600, equity)
+            journal.save("engine", {"equity": equity})
+    assert journal.equity() == [(3600, 2.0)]
+    assert journal.load("engine") == {"equity": 2.0}
+
+
+def test_a_transaction_that_fails_leaves_nothing_of_itself(journal: Journal) -> None:
+    def half_a_candle() -> None:
+        with journal.transaction():
+            journal.record_trade(closed_trade())
+            journal.save("engine", {"guard": "reduced"})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half_a_candle()
+    assert journal.trades() == []
+    assert journal.load("engine") is None
+    with journal.transaction():
+        journal.record_trade(closed_trade())
+    assert len(journal.trades()) == 1
+
+
+def test_a_bot_killed_amid_its_transactions_has_the_trade_and_the_guard_s_state_or_neither(
+    tmp_path: Path, start: Start
+) -> None:
+    path = tmp_path / "btc.sqlite"
+    moments = random.Random(3)
+    seen = 0
+    for _ in range(8):
+        process = start(TRADE, path)
+        assert line_of(process) == "ready"
+        time.sleep(moments.uniform(0.01, 0.1))  # the moment of the kill is what is tested
+        process.send_signal(signal.SIGKILL)
+        wait_for_exit(process)
+        journal = Journal(path)
+        trades, state = len(journal.trades()), journal.load("engine")
+        equity = journal.equity()
+        journal.close()
+        assert trades == len(equity) == (0 if state is None else state["guard"]["trades_seen"])
+        assert trades >= seen
+        seen = trades
+    assert seen > 8
+
+
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "btc.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(JournalError) as raised:
+        Journal(path)
+    assert str(raised.value) == (
+        f"journal {path}: is damaged (file is not a database); move it aside and start the bot again"
+    )
+    assert raised.value.path == path
+
+
+def test_a_page_that_was_overwritten_is_found_when_the_journal_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "btc.sqlite"
+    journal = Journal(path)
+    with journal.transaction():
+        for number in range(500):
+            journal.record_trade(closed_trade(number))
+    journal.close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 6 : 4096 * 9] = b"\xff" * 4096 * 3
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match="is damaged") as raised:
+        Journal(path)
+    assert raised.value.path == path
+
+
+def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "btc.sqlite"
+    Journal(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=2")
+    connection.close()
+    with pytest.raises(JournalError) as raised:
+        Journal(path)
+    assert raised.value.reason == "has version 2, this release reads 1"
+
+
+def test_a_journal_that_is_only_busy_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "btc.sqlite"
+    first = Journal(path)
+    monkeypatch.setattr(journal_module, "_BUSY_SECONDS", 0.05)
+    with first.transaction(), pytest.raises(JournalError) as raised:
+        Journal(path)
+    assert raised.value.reason == "cannot be opened (database is locked); see what else uses it"
+    first.close()
+
+
+def test_a_journal_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(JournalError) as raised:
+        Journal(tmp_path)
+    assert (
+        str(raised.value)
+        == f"journal {tmp_path}: cannot be opened (unable to open database file); see what else uses it"
+    )
+
+
+def test_a_committed_transaction_survives_a_power_cut(journal: Journal) -> None:
+    (mode,) = journal._connection.execute("PRAGMA journal_mode").fetchone()
+    (synchronous,) = journal._connection.execute("PRAGMA synchronous").fetchone()
+    assert (mode, synchronous) == ("wal", 2)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(number=st.floats(allow_nan=False, allow_infinity=False))
+def test_floats_come_back_to_the_last_bit(journal: Journal, number: float) -> None:
+    with journal.transaction():
+        journal.record_trade(closed_trade(profit=number))
+        journal.record_equity(1, number)
+        journal.save("engine", {"cash": number})
+    stored = journal.load("engine")
+    assert stored is not None
+    # SQLite keeps no sign of a zero, and equality sees none.
+    assert (journal.trades()[-1].profit, journal.equity_at(1), stored["cash"]) == (number, number, number)
+
+
+def test_nan_is_never_journalled(journal: Journal) -> None:
+    with pytest.raises(sqlite3.IntegrityError), journal.transaction():
+        journal.record_trade(closed_trade(profit=float("nan")))
+    with pytest.raises(ValueError, match="Out of range float"), journal.transaction():
+        journal.save("engine", {"cash": float("nan")})
+    assert journal.trades() == []
+    assert json.dumps(journal.load("engine")) == "null"

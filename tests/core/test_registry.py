@@ -1,0 +1,168 @@
+"""The registry: nothing half-made is listed, and the pointer always names a bundle that can be loaded."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from nightdesk_core.bundle import BundleError, verify
+from nightdesk_core.registry import Champion, ModelRegistry, RegistryError, staged_version
+
+from tests.core.conftest import Start, line_of, publish, wait_for_exit
+
+ROTATE = """
+import itertools, sys
+from pathlib import Path
+from nightdesk_core.registry import ModelRegistry
+registry = ModelRegistry(Path(sys.argv[1]))
+print("ready", flush=True)
+for number in itertools.count():
+    before = registry.champion()
+    staged = registry.stage({"model.txt": f"{sys.argv[2]} {number}".encode() * 500, "linear.json": b"{}"})
+    manifest = registry.publish(
+        staged, strategy="t:T", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint=""
+    )
+    registry.promote(manifest.version, standing="champion", instead_of=before and before.version)
+"""
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(tmp_path / "models", clock=lambda: 1_571_302_800.0)
+
+
+def test_a_version_says_when_it_was_made_and_of_what(registry: ModelRegistry) -> None:
+    version = publish(registry, "a model")
+    assert version.startswith("v20191017T090000Z-")
+    other = publish(registry, "another")
+    assert other != version
+    assert [manifest.version for manifest in registry.manifests()] == sorted([version, other])
+
+
+def test_what_is_staged_is_not_listed_and_cannot_be_promoted(registry: ModelRegistry) -> None:
+    staged = registry.stage({"model.txt": b"a model"})
+    assert registry.manifests() == []
+    version = staged_version(staged)
+    with pytest.raises(BundleError) as raised:
+        registry.promote(version, standing="champion", instead_of=None)
+    assert str(raised.value) == f"model {version} is refused: there is no such bundle"
+    assert registry.champion() is None
+
+
+def test_the_manifest_covers_what_was_added_to_the_stage(registry: ModelRegistry) -> None:
+    staged = registry.stage({"model.txt": b"a model"})
+    registry.add_to_stage(staged, {"evaluation.json": b"{}"})
+    manifest = registry.publish(
+        staged, strategy="t:T", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint=""
+    )
+    assert set(manifest.files) == {"model.txt", "evaluation.json"}
+    assert verify(registry.folder / manifest.version) == manifest
+
+
+def test_the_sweep_removes_what_a_killed_job_staged_and_nothing_else(registry: ModelRegistry) -> None:
+    version = publish(registry, "a model")
+    registry.stage({"model.txt": b"left behind"})
+    assert registry.sweep() == 1
+    assert registry.sweep() == 0
+    assert [manifest.version for manifest in registry.manifests()] == [version]
+
+
+def test_a_bundle_whose_manifest_is_damaged_is_not_listed(registry: ModelRegistry) -> None:
+    version = publish(registry, "a model")
+    (registry.folder / publish(registry, "another") / "manifest.json").write_text("{")
+    assert [manifest.version for manifest in registry.manifests()] == [version]
+
+
+def test_the_pointer_names_the_version_before_it(registry: ModelRegistry) -> None:
+    first, second = publish(registry, "first"), publish(registry, "second")
+    assert registry.champion() is None
+    assert registry.promote(first, standing="provisional", instead_of=None) == Champion(
+        first, "provisional", 1_571_302_800.0, None
+    )
+    promoted = registry.promote(second, standing="champion", instead_of=first)
+    assert promoted == registry.champion() == Champion(second, "champion", 1_571_302_800.0, first)
+
+
+def test_a_promotion_is_refused_where_the_pointer_moved_meanwhile(registry: ModelRegistry) -> None:
+    first, second, third = (publish(registry, content) for content in ("first", "second", "third"))
+    registry.promote(first, standing="champion", instead_of=None)
+    registry.promote(second, standing="champion", instead_of=first)
+    with pytest.raises(RegistryError) as raised:
+        registry.promote(third, standing="champion", instead_of=first)
+    assert str(raised.value) == f"the champion is {second}, not {first}: decide again"
+    with pytest.raises(RegistryError) as raised:
+        registry.promote(third, standing="champion", instead_of=None)
+    assert str(raised.value) == f"the champion is {second}, not None: decide again"
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.version == second
+
+
+def test_a_damaged_bundle_is_not_promoted(registry: ModelRegistry) -> None:
+    version = publish(registry, "a model")
+    (registry.folder / version / "model.txt").write_text("changed")
+    with pytest.raises(BundleError, match=r"model\.txt was changed"):
+        registry.promote(version, standing="champion", instead_of=None)
+    assert registry.champion() is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"version": 5, "standing": "champion", "promoted_at": 1, "previous": null}',
+        '{"version": "v1", "standing": "boss", "promoted_at": 1, "previous": null}',
+    ],
+)
+def test_a_damaged_pointer_names_no_champion_and_says_what_to_do(content: str, registry: ModelRegistry) -> None:
+    version = publish(registry, "a model")
+    pointer = registry.folder / "champion.json"
+    pointer.write_text(content)
+    with pytest.raises(RegistryError) as raised:
+        registry.champion()
+    assert str(raised.value).startswith(f"{pointer} names no champion (")
+    assert str(raised.value).endswith("); move it aside and run `nightdesk retrain --bootstrap`")
+    pointer.rename(pointer.with_suffix(".aside"))
+    assert registry.promote(version, standing="provisional", instead_of=None).version == version
+
+
+def test_the_pointer_is_one_small_file_that_a_person_can_read(registry: ModelRegistry) -> None:
+    version = publish(registry, "a model")
+    registry.promote(version, standing="probation", instead_of=None)
+    assert json.loads((registry.folder / "champion.json").read_text()) == {
+        "version": version,
+        "standing": "probation",
+        "promoted_at": 1_571_302_800.0,
+        "previous": None,
+    }
+
+
+def test_a_kill_at_any_point_of_a_rotation_leaves_a_champion_that_can_be_loaded(tmp_path: Path, start: Start) -> None:
+    folder = tmp_path / "models"
+    registry = ModelRegistry(folder)
+    moments = random.Random(7)
+    promoted = 0
+    for life in range(8):
+        process = start(ROTATE, folder, life)
+        assert line_of(process) == "ready"
+        time.sleep(moments.uniform(0.0, 0.15))  # the moment of the kill is what is tested
+        process.send_signal(signal.SIGKILL)
+        wait_for_exit(process)
+        for manifest in registry.manifests():
+            assert verify(folder / manifest.version) == manifest
+        assert not [path for path in folder.glob("v*") if not (path / "manifest.json").exists()]
+        champion = registry.champion()
+        if champion is not None:
+            registry.bundle(champion.version)
+            promoted += 1
+            if champion.previous is not None:
+                registry.bundle(champion.previous)
+        registry.sweep()
+        assert not list(folder.glob(".staging-*"))
+    assert promoted >= 4
