@@ -12,6 +12,7 @@ Status = Literal["firing", "resolved"]
 
 _STATUS = re.compile(r"\b(firing|resolved)\b", re.IGNORECASE)
 _AFTER_STATUS = re.compile(r"\[(?:FIRING|RESOLVED)[^\]]*\]\s*([A-Za-z_]\w*)", re.IGNORECASE)
+_HEADLINE = re.compile(r"^(Resolved|Critical|Warning|Info): ([A-Za-z_]\w*)", re.IGNORECASE)
 _SEVERITY = re.compile(r"\b(critical|warning|info)\b", re.IGNORECASE)
 
 
@@ -44,15 +45,21 @@ def labels_in(title: str, text: str) -> dict[str, str | None]:
     """Return `alertname`, `severity` and `status` as a message names them.
 
     Labels that are written out (`alertname = X`, `severity: critical`) count first, then the title in the manner of
-    Alertmanager: `[FIRING:1] KillSwitchActive (btc critical)`.
+    Alertmanager, `[FIRING:1] KillSwitchActive (btc critical)`, or of the desk: `CRITICAL: KillSwitchActive (btc)`.
     """
-    status = _STATUS.search(title) or _STATUS.search(text)
+    headline = _HEADLINE.search(title)
+    if headline is not None:
+        word = headline[1].lower()
+        status = "resolved" if word == "resolved" else "firing"
+        severity = _label("severity", text) or (None if word == "resolved" else word)
+        return {"alertname": headline[2], "severity": severity, "status": status}
+    found = _STATUS.search(title) or _STATUS.search(text)
     alertname = _label("alertname", f"{title}\n{text}") or _first(_AFTER_STATUS, title)
     severity = _label("severity", f"{title}\n{text}") or _first(_SEVERITY, title)
     return {
         "alertname": alertname,
         "severity": severity.lower() if severity else None,
-        "status": status[1].lower() if status else None,
+        "status": found[1].lower() if found else None,
     }
 
 

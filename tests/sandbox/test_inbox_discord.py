@@ -226,6 +226,8 @@ def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:
         ("[RESOLVED] BotDown btc", "", ("BotDown", None, "resolved")),
         ("Alert", "Labels:\n - alertname = FeedStale\n - severity = critical\n", ("FeedStale", "critical", None)),
         ("Alert resolved", 'alertname="FeedStale", severity="info"', ("FeedStale", "info", "resolved")),
+        ("CRITICAL: TradebotDown (btc)", "What it says.", ("TradebotDown", "critical", "firing")),
+        ("Resolved: TradebotDown (btc)", "What it says.", ("TradebotDown", None, "resolved")),
         ("Weekly report", "All was well.", (None, None, None)),
     ],
 )
