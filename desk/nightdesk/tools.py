@@ -82,7 +82,7 @@ def ensure_tools(home: Path, *, progress: Callable[[str], None]) -> Tools:
 
 
 def _put_in_place(folder: Path, progress: Callable[[str], None]) -> Tools:
-    root = folder / "root"
+    root = folder / "unpacked"
     targets = {name: path for name, program in _PROGRAMS.items() if (path := _on_path(program))}
     missing = sorted({program.package for name, program in _PROGRAMS.items() if name not in targets})
     if missing:
@@ -101,7 +101,7 @@ def _put_in_place(folder: Path, progress: Callable[[str], None]) -> Tools:
 
 
 def _unpack(packages: Sequence[str], folder: Path, root: Path) -> None:
-    staging = folder / "root.new"
+    staging = folder / "unpacked.new"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     fetch(packages, machine_archive(), apt_root=folder / "apt", into=staging)
@@ -139,7 +139,7 @@ def _ensure_templates(tools: Tools, folder: Path, progress: Callable[[str], None
     """Put Debian's default templates where its Alertmanager reads them, or say which command does."""
     if not any(tool.resolve().is_relative_to(folder.resolve()) for tool in (tools.alertmanager, tools.amtool)):
         return
-    unpacked = sorted((folder / "root" / TEMPLATES.relative_to("/")).glob("*.tmpl"))
+    unpacked = sorted((folder / "unpacked" / TEMPLATES.relative_to("/")).glob("*.tmpl"))
     missing = [template for template in unpacked if not (TEMPLATES / template.name).exists()]
     if not missing:
         return

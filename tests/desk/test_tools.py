@@ -89,7 +89,7 @@ def test_only_the_packages_of_outdated_programs_are_fetched(
     monkeypatch.setattr(tools_module, "machine_archive", lambda: Archive("http://mirror.example/debian", KEYRING))
     found = ensure_tools(tmp_path / "var", progress=lambda _sentence: None)
     assert fetched == ["docker-compose", "prometheus-alertmanager"]
-    assert found.alertmanager.resolve() == tmp_path / "var/tools/root/usr/bin/prometheus-alertmanager"
+    assert found.alertmanager.resolve() == tmp_path / "var/tools/unpacked/usr/bin/prometheus-alertmanager"
     assert found.amtool.resolve() == good_path / "amtool"
 
 
@@ -143,7 +143,7 @@ def test_without_root_missing_templates_are_an_error_that_names_the_command(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ToolsError) as error:
         ensure_tools(tmp_path / "var", progress=lambda _sentence: None)
-    inside = tmp_path / "var/tools/root" / templates.relative_to("/")
+    inside = tmp_path / "var/tools/unpacked" / templates.relative_to("/")
     assert str(error.value) == (
         f"Alertmanager reads its own templates in {templates}, where only root can put them; run once:\n"
         f"  sudo install -D -m 0644 -t {templates} {inside / 'default.tmpl'} {inside / 'email.tmpl'}"

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from nightdesk.cli import app
 from nightdesk.tools import Tools
 from nightdesk_exporter.catalogue import METRICS
+from typer.core import TyperGroup as Group
+from typer.main import get_command
 
 FOLDER = Path(__file__).resolve().parents[2] / "prometheus"
 RULE_FILES = sorted((FOLDER / "rules").glob("*.yml"))
@@ -112,3 +115,14 @@ def test_no_external_label_can_reach_an_alert() -> None:
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     assert "external_labels" not in config["global"]
     assert config["alerting"]["alert_relabel_configs"] == [{"action": "labeldrop", "regex": "replica"}]
+
+
+def test_every_command_that_a_runbook_names_exists() -> None:
+    group = get_command(app)
+    assert isinstance(group, Group)
+    known = set(group.commands)
+    for name, command in group.commands.items():
+        known |= {f"{name} {inner}" for inner in command.commands} if isinstance(command, Group) else set()
+    for file in (FOLDER / "runbooks").glob("*.md"):
+        for words in re.findall(r"`nightdesk ([a-z]+(?: [a-z]+)?)", file.read_text()):
+            assert words in known, f"{file.name}: nightdesk {words}"
