@@ -114,7 +114,12 @@ class PerformanceGuard:
         """
         state = self._observe(state, equity=equity, closed=closed)
         if not self.settings.enabled:
-            return state, None
+            if state.status is GuardStatus.NORMAL:
+                return state, None
+            # Nothing else would ever let a bot go that was held when the guard was switched off.
+            return self._move(
+                _afresh(state), GuardStatus.NORMAL, time=time, reason="the guard is switched off (guard.enabled)"
+            )
         wanted, reason = self._wanted(state)
         if wanted.severity > state.status.severity:
             return self._move(state, wanted, time=time, reason=reason)
