@@ -48,7 +48,8 @@ class KillSwitch:
             return KillSwitchState(active=False)
         except (OSError, ValueError, TypeError) as error:
             return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({error})", actor="guard")
-        if not isinstance(stored.active, bool):
+        expected = ((stored.active, bool), (stored.reason, str), (stored.actor, str), (stored.activations, int))
+        if not all(isinstance(value, kind) for value, kind in expected):
             return KillSwitchState(active=True, reason=f"{self.path.name} is damaged", actor="guard")
         return stored
 
