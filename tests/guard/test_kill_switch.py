@@ -1,0 +1,112 @@
+"""The kill switch: latched on disk, and active where its latch cannot be read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_guard import KillSwitch, KillSwitchState, kill_switch
+from nightdesk_guard.kill_switch import KillSwitchError
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> KillSwitch:
+    times = iter((100.0, 200.0, 300.0, 400.0))
+    return KillSwitch(tmp_path / "state", clock=lambda: next(times))
+
+
+def test_it_is_not_active_before_anybody_moved_it(switch: KillSwitch) -> None:
+    assert switch.state() == KillSwitchState(active=False)
+
+
+def test_it_is_latched_on_disk_for_another_process_and_after_a_restart(switch: KillSwitch, tmp_path: Path) -> None:
+    activated = switch.activate("  the exchange quotes nonsense ", actor="operator")
+    assert activated == KillSwitchState(True, "the exchange quotes nonsense", "operator", 100.0, 1)
+    assert KillSwitch(tmp_path / "state").state() == activated
+    source = (
+        "import sys; from pathlib import Path; from nightdesk_guard import KillSwitch;"
+        "print(KillSwitch(Path(sys.argv[1])).state().reason)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, tmp_path / "state"], capture_output=True, text=True, timeout=10, check=True
+    )
+    assert done.stdout == "the exchange quotes nonsense\n"
+
+
+def test_the_first_reason_stays(switch: KillSwitch) -> None:
+    first = switch.activate("the first", actor="bot")
+    assert switch.activate("the second", actor="operator") == first
+    assert switch.state() == first
+
+
+def test_resuming_needs_an_active_switch_and_counts_on(switch: KillSwitch) -> None:
+    with pytest.raises(KillSwitchError) as raised:
+        switch.resume("why not", actor="operator")
+    assert str(raised.value) == "the kill switch is not active: there is nothing to resume"
+    switch.activate("a test", actor="operator")
+    assert switch.resume("the test is over", actor="operator") == KillSwitchState(
+        False, "the test is over", "operator", 200.0, 1
+    )
+    assert switch.activate("again", actor="operator").activations == 2
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+def test_neither_way_goes_without_a_reason(reason: str, switch: KillSwitch) -> None:
+    with pytest.raises(KillSwitchError, match="a reason is needed: say why with --reason"):
+        switch.activate(reason, actor="operator")
+    switch.activate("a test", actor="operator")
+    with pytest.raises(KillSwitchError, match="a reason is needed: say why with --reason"):
+        switch.resume(reason, actor="operator")
+    assert switch.state().active
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"active": "false"}',
+        b'{"active": 0}',
+        b'{"colour": 1}',
+        b'{"active": false, "activations": null}',
+        b'{"active": false, "reason": 5}',
+    ],
+)
+def test_a_damaged_latch_counts_as_active_until_somebody_resumes_with_a_reason(
+    content: bytes, switch: KillSwitch
+) -> None:
+    switch.path.parent.mkdir()
+    switch.path.write_bytes(content)
+    state = switch.state()
+    assert state.active
+    assert "kill_switch.json" in state.reason
+    assert state.actor == "guard"
+    assert switch.activate("a test", actor="operator") == state
+    assert switch.resume("looked at the file", actor="operator").active is False
+    assert json.loads(switch.path.read_text())["active"] is False
+
+
+def test_a_latch_that_cannot_be_read_counts_as_active(switch: KillSwitch) -> None:
+    switch.path.mkdir(parents=True)
+    assert switch.state() == KillSwitchState(
+        True, f"kill_switch.json cannot be read ([Errno 21] Is a directory: '{switch.path}')", "guard"
+    )
+
+
+def test_a_lock_that_somebody_holds_is_an_error_and_changes_nothing(
+    switch: KillSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kill_switch, "_LOCK_SECONDS", 0.02)
+    with (
+        locked(switch.path.with_suffix(".lock"), timeout_seconds=0),
+        pytest.raises(LockTimeoutError, match=r"kill_switch\.lock is still held by another process"),
+    ):
+        switch.activate("a test", actor="operator")
+    assert not switch.state().active
