@@ -123,17 +123,19 @@ def live_line(settings: Settings) -> str:
     except (requests.RequestException, ValueError):
         return f"{settings.bot.name}: does not answer"
     bot, trading, model, risk = status["bot"], status["trading"], status["model"], status["risk"]
-    over = "  market closed: the replay is over" if trading["trading_expected"] is False else ""
+    over = " · market closed: the replay is over" if trading["trading_expected"] is False else ""
     parts = [
         (bot["market_time"] or "no candle yet").replace("T", " ").replace(":00Z", ""),
         f"equity {_number(risk['equity'], ',.2f')} {risk['currency']}",
         f"drawdown {_number(risk['drawdown_ratio'], '.2%')}",
         f"guard {trading['guard'] or 'unknown'}" + (" KILLED" if trading["kill_switch"] else ""),
         f"regime {next(iter(trading['regime'].values()), 'unknown')}",
-        f"model {model['version'] or 'none'}" + (f" ({model['standing']})" if model["standing"] else ""),
+        # The version's end tells models apart; its whole name would fill the line.
+        f"model {(model['version'] or 'none').rpartition('-')[2]}"
+        + (f" {model['standing']}" if model["standing"] else ""),
         f"last alert: {last_alert(settings)}",
     ]
-    return "  ".join(parts) + over
+    return " · ".join(parts) + over
 
 
 def _number(value: float | None, style: str) -> str:

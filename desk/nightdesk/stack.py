@@ -70,12 +70,13 @@ def running_stack(
         programs = [service.program for service in wanted]
         with Supervisor(programs, folder=run_dir(settings), log_dir=log_dir(settings)) as supervisor:
             stack = RunningStack(settings, supervisor, wanted)
-            _await_healthy(stack, {service.name for service in wanted if service.program.autostart}, say)
+            first = {service.name for service in wanted if service.program.autostart}
+            _await_healthy(stack, first, say)
             if wiring.registry(settings).champion() is None:
                 _bootstrap(settings_file, overrides, say)
             supervisor.start("bot")
             supervisor.start("schedule")
-            _await_healthy(stack, {service.name for service in wanted}, say)
+            _await_healthy(stack, {service.name for service in wanted} - first, say)
             yield stack
 
 
