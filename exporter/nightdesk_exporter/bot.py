@@ -1,13 +1,12 @@
 """The exporter as the bot's loop sees it: one object, one call for each thing that happens.
 
 No call raises into the loop: what goes wrong inside is counted in `instrumentation_errors_total` and logged once a
-cause.
+cause. Arguments are checked against their types first, so that a wrong one changes nothing and never reaches a scrape.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -21,8 +20,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from pydantic import ConfigDict, validate_call
 
-from nightdesk_exporter.catalogue import GUARD_STATES
+from nightdesk_exporter.catalogue import GUARD_STATES, REGIMES
 from nightdesk_exporter.collector import SnapshotCollector
 from nightdesk_exporter.health import Health, assess
 from nightdesk_exporter.server import ExporterServer
@@ -31,13 +31,16 @@ from nightdesk_exporter.status import sections
 from nightdesk_exporter.status_file import StatusFile
 
 P = ParamSpec("P")
+_CHECKED = ConfigDict(allow_inf_nan=False, revalidate_instances="always")
 
 
 def _never_raises(call: Callable[Concatenate[BotExporter, P], None]) -> Callable[Concatenate[BotExporter, P], None]:
+    checked = validate_call(config=_CHECKED)(call)
+
     @functools.wraps(call)
     def guarded(self: BotExporter, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            call(self, *args, **kwargs)
+            checked(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the border: instrumentation must not stop the bot
             self.note_error(f"{call.__name__}: {type(error).__name__}", error)
 
@@ -137,9 +140,7 @@ class BotExporter:
     @_never_raises
     def candle(self, symbol: str, timeframe: str, *, close_time: float, interval_seconds: float) -> None:
         """A confirmed candle was received. `close_time` is market time, the interval is in wall time."""
-        self.snapshot.candles[symbol, timeframe] = CandleSeen(
-            self._clock(), _finite(close_time), _finite(interval_seconds)
-        )
+        self.snapshot.candles[symbol, timeframe] = CandleSeen(self._clock(), close_time, interval_seconds)
         self.snapshot.market_time = close_time
 
     @_never_raises
@@ -150,6 +151,7 @@ class BotExporter:
     @_never_raises
     def decision(self, symbol: str, *, outcome: str, regime: str) -> None:
         """A candle was decided on."""
+        _one_of(REGIMES, regime)
         self.snapshot.decided_at[symbol] = self._clock()
         self.snapshot.counters["signals", symbol, outcome] += 1
         before = self.snapshot.regimes.get(symbol)
@@ -167,8 +169,7 @@ class BotExporter:
         limits: Mapping[tuple[str, ...], float],
     ) -> None:
         """How the guard stands: `values` by rule, `limits` by rule and tier."""
-        for number in (size_multiplier, *limits.values(), *(value for value in values.values() if value is not None)):
-            _finite(number)
+        _one_of(GUARD_STATES, state)
         self.snapshot.guard = state
         self.snapshot.guard_size_multiplier = size_multiplier
         self.snapshot.guard_values = dict(values)
@@ -177,6 +178,7 @@ class BotExporter:
     @_never_raises
     def guard_moved(self, to: str, *, reason: str) -> None:
         """The guard changed its state."""
+        _one_of(GUARD_STATES, to)
         self.snapshot.guard_reason = reason
         self.snapshot.counters["guard_transitions", to] += 1
         self._write_status()
@@ -203,8 +205,8 @@ class BotExporter:
     @_never_raises
     def account(self, *, equity: float, peak: float, daily_pnl_ratio: float) -> None:
         """The account marked to market; `peak` is the highest equity at a candle's close."""
-        drawdown = max(0.0, 1 - _finite(equity) / _finite(peak))
-        self.snapshot.daily_pnl_ratio = _finite(daily_pnl_ratio)
+        drawdown = max(0.0, 1 - equity / peak)
+        self.snapshot.daily_pnl_ratio = daily_pnl_ratio
         self.snapshot.equity = equity
         self.snapshot.equity_peak = peak
         self.snapshot.drawdown_ratio = drawdown
@@ -213,7 +215,7 @@ class BotExporter:
     def position(self, symbol: str, position: Position | None) -> None:
         """The open position in a symbol; `None` is flat."""
         if position is not None:
-            _finite(position.size_ratio)
+            _one_of(("long", "short"), position.side)
         self.snapshot.positions[symbol] = position
 
     @_never_raises
@@ -222,7 +224,6 @@ class BotExporter:
         counters, currency = self.snapshot.counters, self.snapshot.currency
         counters["trades_closed", trade.symbol] += 1
         counters["trades_won", trade.symbol] += int(trade.won)
-        _finite(trade.profit + trade.fees)
         name = "realized_profit" if trade.won else "realized_loss"
         counters[name, currency] += abs(trade.profit)
         counters["fees_paid", currency] += trade.fees
@@ -282,8 +283,7 @@ class BotExporter:
         self.snapshot.status_written_at = now
 
 
-def _finite(number: float) -> float:
-    """Return `number`. Raises where it is none: it must not get as far as a scrape."""
-    if not math.isfinite(number):
-        raise ValueError(f"{number} is not a finite number")
-    return number
+def _one_of(known: Sequence[str], value: str) -> None:
+    """Raise where `value` is none of a state set: all its states would be 0."""
+    if value not in known:
+        raise ValueError(f"{value!r} is none of {', '.join(known)}")
