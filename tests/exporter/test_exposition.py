@@ -1,0 +1,262 @@
+"""What a scrape says, to the letter: what is unknown is not said, what is counted starts at 0."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+import requests
+from nightdesk.tools import Tools
+from nightdesk_exporter import BotExporter, Position
+from nightdesk_exporter.catalogue import BOT, METRICS, PREFIX, RETRAIN, Kind
+from nightdesk_exporter.families import family, info, state_set
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.exporter.conftest import BTC, MODEL, NOW, TRADE, Clock, make, samples, scrape
+
+WITH_USE = {"exchange_request_failures", "instrumentation_errors"}
+"""Counters whose label values nobody knows beforehand."""
+
+
+def block(text: str, name: str) -> str:
+    """Return one family of an exposition: its help, its type and its samples."""
+    start = text.index(f"# HELP {PREFIX}{name} ")
+    end = text.find("# HELP ", start + 1)
+    return text[start : end if end > 0 else None]
+
+
+def test_a_gauge_reads_exactly_so(full: BotExporter) -> None:
+    assert block(scrape(full), "drawdown_ratio") == (
+        "# HELP tradebot_drawdown_ratio Loss from the true peak of the equity.\n"
+        "# TYPE tradebot_drawdown_ratio gauge\n"
+        "tradebot_drawdown_ratio 0.010000000000000009\n"
+    )
+
+
+def test_a_gauge_with_labels_reads_exactly_so(full: BotExporter) -> None:
+    assert block(scrape(full), "open_positions") == (
+        "# HELP tradebot_open_positions Open positions.\n"
+        "# TYPE tradebot_open_positions gauge\n"
+        'tradebot_open_positions{side="long",symbol="BTC/USDT:USDT"} 1.0\n'
+        'tradebot_open_positions{side="short",symbol="BTC/USDT:USDT"} 0.0\n'
+    )
+
+
+def test_a_state_set_reads_exactly_so_with_unknown_first(full: BotExporter) -> None:
+    assert block(scrape(full), "guard_state") == (
+        "# HELP tradebot_guard_state How the performance guard lets the bot trade.\n"
+        "# TYPE tradebot_guard_state gauge\n"
+        'tradebot_guard_state{tradebot_guard_state="unknown"} 0.0\n'
+        'tradebot_guard_state{tradebot_guard_state="normal"} 1.0\n'
+        'tradebot_guard_state{tradebot_guard_state="reduced"} 0.0\n'
+        'tradebot_guard_state{tradebot_guard_state="paused"} 0.0\n'
+    )
+
+
+def test_a_counter_reads_exactly_so(full: BotExporter) -> None:
+    assert block(scrape(full), "signals_total") == (
+        "# HELP tradebot_signals_total Candles decided on, by what became of them.\n"
+        "# TYPE tradebot_signals_total counter\n"
+        'tradebot_signals_total{outcome="no_signal",symbol="BTC/USDT:USDT"} 0.0\n'
+        'tradebot_signals_total{outcome="entered",symbol="BTC/USDT:USDT"} 1.0\n'
+    )
+
+
+def test_an_info_reads_exactly_so(full: BotExporter) -> None:
+    assert block(scrape(full), "model_info") == (
+        "# HELP tradebot_model_info The model in use.\n"
+        "# TYPE tradebot_model_info gauge\n"
+        'tradebot_model_info{standing="provisional",version="v1"} 1.0\n'
+    )
+
+
+def test_the_whole_of_the_risk_reads_exactly_so(full: BotExporter) -> None:
+    wanted = (
+        "equity",
+        "equity_peak",
+        "daily_pnl_ratio",
+        "leverage_ratio",
+        "position_size_ratio",
+        "drawdown_limit_ratio",
+    )
+    assert [line for name in wanted for line in samples(full, name)] == [
+        'tradebot_equity{currency="USDT"} 9900.0',
+        'tradebot_equity_peak{currency="USDT"} 10000.0',
+        "tradebot_daily_pnl_ratio -0.002",
+        "tradebot_leverage_ratio 0.45",
+        'tradebot_position_size_ratio{symbol="BTC/USDT:USDT"} 0.45',
+        'tradebot_drawdown_limit_ratio{level="warning"} 0.05',
+        'tradebot_drawdown_limit_ratio{level="critical"} 0.1',
+    ]
+
+
+def test_money_is_counted_apart_for_profit_loss_and_fees(full: BotExporter) -> None:
+    wanted = (
+        "realized_profit_total",
+        "realized_loss_total",
+        "fees_paid_total",
+        "trades_closed_total",
+        "trades_won_total",
+    )
+    assert [line.split("} ")[1] for name in wanted for line in samples(full, name)] == [
+        "85.0",
+        "40.0",
+        "9.0",
+        "2.0",
+        "1.0",
+    ]
+
+
+@pytest.mark.parametrize("name", [metric.full_name.removeprefix(PREFIX) for metric in BOT if metric.kind is Kind.GAUGE])
+def test_what_is_unknown_emits_no_sample(name: str, exporter: BotExporter) -> None:
+    # Limits are settings: they are known from the start.
+    assert [line for line in samples(exporter, name) if "limit" not in line] == []
+
+
+def test_unknown_drawdown_emits_no_sample(exporter: BotExporter) -> None:
+    assert samples(exporter, "drawdown_ratio") == []
+    exporter.account(equity=100.0, peak=100.0, daily_pnl_ratio=0.0)
+    assert samples(exporter, "drawdown_ratio") == ["tradebot_drawdown_ratio 0.0"]
+
+
+def test_an_unknown_guard_value_emits_no_sample_beside_known_ones(full: BotExporter) -> None:
+    assert samples(full, "guard_value") == [
+        'tradebot_guard_value{rule="losing_streak"} 2.0',
+        'tradebot_guard_value{rule="drawdown"} 0.01',
+    ]
+
+
+def test_state_sets_are_unknown_before_anything_is_known(exporter: BotExporter) -> None:
+    assert samples(exporter, "guard_state")[0] == 'tradebot_guard_state{tradebot_guard_state="unknown"} 1.0'
+    assert samples(exporter, "health_status")[0] == 'tradebot_health_status{tradebot_health_status="unknown"} 1.0'
+
+
+@pytest.mark.parametrize("name", [metric.name for metric in METRICS.values() if metric.kind is Kind.STATE_SET])
+def test_every_state_set_puts_unknown_first_and_has_one_state_at_a_time(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.states[0] == "unknown"
+    for state in metric.states:
+        found = state_set(name, {("x",) * len(metric.labels): state})
+        assert [sample.labels[f"tradebot_{name}"] for sample in found.samples if sample.value == 1.0] == [state]
+
+
+def test_no_model_is_known_once_the_bot_has_looked(exporter: BotExporter) -> None:
+    assert samples(exporter, "model_loaded") == []
+    exporter.model(None)
+    assert samples(exporter, "model_loaded") == ["tradebot_model_loaded 0.0"]
+    assert samples(exporter, "model_info") == []
+    exporter.model(MODEL)
+    assert samples(exporter, "model_loaded") == ["tradebot_model_loaded 1.0"]
+
+
+def test_every_counter_exists_at_0_from_the_start(exporter: BotExporter) -> None:
+    for metric in BOT:
+        if metric.kind is Kind.COUNTER and metric.name not in WITH_USE:
+            lines = samples(exporter, f"{metric.name}_total")
+            assert lines, metric.name
+            assert all(line.endswith(" 0.0") for line in lines)
+
+
+def test_every_metric_that_is_collected_is_in_the_catalogue_and_the_other_way_round(full: BotExporter) -> None:
+    full.note_error("a test", ValueError("wrong"))
+    full.snapshot.kill_switch = True  # so that there is a health issue
+    families = {
+        found.name: found for found in text_string_to_metric_families(scrape(full)) if found.name.startswith(PREFIX)
+    }
+    catalogued = {metric.full_name.removesuffix("_total"): metric for metric in BOT}
+    assert families.keys() == catalogued.keys()
+    for name, found in families.items():
+        assert found.samples, f"{name} has no sample though everything is known"
+        metric = catalogued[name]
+        labels = {*metric.labels, *([f"{PREFIX}{metric.name}"] if metric.kind is Kind.STATE_SET else [])}
+        assert {frozenset(sample.labels) for sample in found.samples} == {frozenset(labels)}
+        assert found.documentation == metric.help
+
+
+def test_the_catalogue_keeps_its_own_rules() -> None:
+    assert len(METRICS) == len(BOT) + len(RETRAIN)
+    for metric in METRICS.values():
+        assert metric.help.endswith(".")
+        assert not metric.name.endswith(("_total", "_info"))
+        assert "bot" not in metric.labels
+
+
+def test_promtool_finds_nothing_wrong_with_a_full_scrape(full: BotExporter, tools: Tools) -> None:
+    with full:
+        answer = requests.get(f"{full.url}/metrics", timeout=5)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    done = subprocess.run(
+        [tools.promtool, "check", "metrics"], input=answer.content, capture_output=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+
+
+def test_a_prometheus_that_asks_for_openmetrics_gets_it(full: BotExporter) -> None:
+    with full:
+        answer = requests.get(
+            f"{full.url}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}, timeout=5
+        )
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+    assert "# TYPE tradebot_signals counter\n" in answer.text
+
+
+def test_a_scrape_changes_nothing(full: BotExporter) -> None:
+    def of_the_bot() -> list[str]:
+        return [line for line in scrape(full).splitlines() if "tradebot_" in line]
+
+    assert of_the_bot() == of_the_bot()
+
+
+def test_timestamps_are_the_clock_s(exporter: BotExporter, clock: Clock) -> None:
+    exporter.heartbeat()
+    clock.now = NOW + 60
+    exporter.contact("ws")
+    exporter.trade(TRADE)
+    assert samples(exporter, "heartbeat_timestamp_seconds") == ["tradebot_heartbeat_timestamp_seconds 1.5713028e+09"]
+    assert float(samples(exporter, "last_trade_timestamp_seconds")[0].split()[1]) == NOW + 60
+
+
+def test_a_flat_position_is_0_and_not_unknown(exporter: BotExporter) -> None:
+    exporter.position(BTC, Position(BTC, "short", 0.3))
+    assert [line[-3:] for line in samples(exporter, "open_positions")] == ["0.0", "1.0"]
+    exporter.position(BTC, None)
+    assert [line[-3:] for line in samples(exporter, "open_positions")] == ["0.0", "0.0"]
+    assert samples(exporter, "leverage_ratio") == ["tradebot_leverage_ratio 0.0"]
+
+
+def test_a_regime_change_is_counted_and_the_first_regime_is_none(exporter: BotExporter) -> None:
+    for regime in ("ranging", "ranging", "trending_up", "ranging"):
+        exporter.decision(BTC, outcome="no_signal", regime=regime)
+    assert samples(exporter, "regime_changes_total")[0].endswith(" 2.0")
+
+
+def test_a_kill_switch_found_active_at_the_start_is_no_activation(clock: Clock) -> None:
+    exporter = make(clock)
+    exporter.kill_switch(active=True)
+    assert samples(exporter, "kill_switch_activations_total") == ["tradebot_kill_switch_activations_total 0.0"]
+    exporter.kill_switch(active=False)
+    exporter.kill_switch(active=True)
+    assert samples(exporter, "kill_switch_activations_total") == ["tradebot_kill_switch_activations_total 1.0"]
+
+
+def test_a_closed_market_moves_since_when_trading_is_expected(exporter: BotExporter, clock: Clock) -> None:
+    exporter.trading_expected(expected=True)
+    clock.now = NOW + 10
+    exporter.trading_expected(expected=True)
+    assert exporter.snapshot.trading_expected_since == NOW
+    exporter.trading_expected(expected=False)
+    assert exporter.snapshot.trading_expected_since == NOW + 10
+
+
+def test_a_family_skips_what_is_none_and_keeps_what_is_0() -> None:
+    found = family("guard_value", {("drawdown",): None, ("losing_streak",): 0.0})
+    assert [(sample.labels, sample.value) for sample in found.samples] == [({"rule": "losing_streak"}, 0.0)]
+    assert info("model", None).samples == []
+
+
+def test_a_model_swap_leaves_no_sample_of_the_old_model(full: BotExporter) -> None:
+    full.model(replace(MODEL, version="v2", standing="champion"))
+    assert samples(full, "model_info") == ['tradebot_model_info{standing="champion",version="v2"} 1.0']
