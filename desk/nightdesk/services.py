@@ -71,11 +71,9 @@ def services(
         ]
     pushgateway = Program("pushgateway", pushgateway_command(settings, tools))
     alertmanager = Program("alertmanager", alertmanager_command(settings, tools, rendered))
-    prometheus = Program("prometheus", prometheus_command(settings, tools, rendered), stop_seconds=20)
     found += [
         StackService(pushgateway, ("pushgateway",), "/-/ready"),
         StackService(alertmanager, ("alertmanager",), "/-/ready"),
-        StackService(prometheus, ("prometheus",), "/-/ready", page="/classic/alerts"),
     ]
     grafana = shutil.which("grafana")
     if grafana is not None:
@@ -83,7 +81,14 @@ def services(
         found.append(StackService(program, ("grafana",), "/api/health"))
     bot = Program("bot", own("bot"), autostart=False, environment=quiet, stop_seconds=15)
     schedule = Program("schedule", own("schedule"), autostart=False, environment=quiet)
-    found += [StackService(bot, ("bot",), "/healthz", page="/status"), StackService(schedule, (), "")]
+    # After the bot: one that is still being set up is not down, and nobody is to be told so.
+    command = prometheus_command(settings, tools, rendered)
+    prometheus = Program("prometheus", command, autostart=False, stop_seconds=20)
+    found += [
+        StackService(bot, ("bot",), "/healthz", page="/status"),
+        StackService(schedule, (), ""),
+        StackService(prometheus, ("prometheus",), "/-/ready", page="/classic/alerts"),
+    ]
     return found
 
 

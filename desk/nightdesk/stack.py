@@ -74,9 +74,10 @@ def running_stack(
             _await_healthy(stack, first, say)
             if wiring.registry(settings).champion() is None:
                 _bootstrap(settings_file, overrides, say)
-            supervisor.start("bot")
-            supervisor.start("schedule")
-            _await_healthy(stack, {service.name for service in wanted} - first, say)
+            for service in wanted:
+                if service.name not in first:
+                    supervisor.start(service.name)
+                    _await_healthy(stack, {service.name}, say)
             yield stack
 
 
@@ -122,6 +123,7 @@ def _set_aside(settings: Settings, say: Say) -> None:
     aside.mkdir(parents=True)
     for path in left:
         shutil.move(path, aside / path.name)
+        path.mkdir()  # the servers expect the folder that their command was made with
     say(f"the last replay was set aside in {aside}")
 
 
