@@ -59,8 +59,14 @@ def sharpe_ratio(returns: Floats) -> float:
     """Return the annualised Sharpe ratio of daily returns, shape (D,), against a risk-free rate of 0; 0 where flat."""
     if len(returns) < 2:
         return 0.0
-    deviation = float(returns.std(ddof=1))
-    return float(returns.mean()) / deviation * math.sqrt(DAYS_A_YEAR) if deviation > 0 else 0.0
+    if _is_flat(returns):
+        return 0.0
+    return float(returns.mean() / returns.std(ddof=1)) * math.sqrt(DAYS_A_YEAR)
+
+
+def _is_flat(returns: Floats) -> bool:
+    """Return whether the returns are all alike but for rounding, which would make any ratio to their spread huge."""
+    return bool(returns.std() <= 1e-9 * abs(returns.mean()))
 
 
 def profit_factor(profits: Floats) -> float | None:
@@ -85,7 +91,7 @@ def sharpe_difference(candidate: Floats, champion: Floats) -> SharpeDifference:
     if days != len(champion):
         raise ValueError(f"the series must cover the same days: {days} against {len(champion)}")
     difference = sharpe_ratio(candidate) - sharpe_ratio(champion)
-    if days < 3 or candidate.std() == 0 or champion.std() == 0:
+    if days < 3 or _is_flat(candidate) or _is_flat(champion):
         return SharpeDifference(difference, math.inf, -math.inf, days)
     moments = np.stack([candidate, champion, candidate**2, champion**2])
     means = moments.mean(axis=1)
