@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -61,9 +62,9 @@ class Outcome:
 
 
 def _finite(value: Any) -> Any:
-    """Return `value` with what JSON cannot hold, an infinite bound, as null."""
+    """Return `value` with what JSON cannot hold, an infinite bound or NaN, as null."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
