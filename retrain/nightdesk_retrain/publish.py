@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -41,7 +42,7 @@ def push(report: Report, *, gateway: str, bot: str) -> bool:
     registry.register(_ReportCollector(report))
     try:
         pushadd_to_gateway(gateway, job=JOB, registry=registry, grouping_key={"bot": bot}, timeout=_TIMEOUT_SECONDS)
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         logger.error("the Pushgateway at {} did not take the metrics: {}", gateway, error)
         return False
     return True
