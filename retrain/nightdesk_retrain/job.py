@@ -104,10 +104,13 @@ def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: 
     `RegistryError`. The champion is then as it was.
     """
     parts.state_dir.mkdir(parents=True, exist_ok=True)
+    lock = parts.state_dir / "retrain.lock"
     try:
-        with locked(parts.state_dir / "retrain.lock", timeout_seconds=0):
+        with locked(lock, timeout_seconds=0):
             return _Run(parts, trigger).run(dry_run=dry_run, bootstrap=bootstrap)
     except LockTimeoutError as error:
+        if error.path != lock:
+            raise
         raise RetrainBusyError("another retrain is running: wait for it, or look at its log") from error
 
 
@@ -121,14 +124,17 @@ class _Run:
 
     def run(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
         parts = self._parts
-        started = replace(states.load(parts.state_dir), last_start=parts.clock())
-        states.save(parts.state_dir, started)
-        self._publish(Report(started, parts.interval_seconds, self._trigger))
-        parts.registry.sweep()
+        started = states.load(parts.state_dir)
+        if not dry_run:
+            started = replace(started, last_start=parts.clock())
+            states.save(parts.state_dir, started)
+            self._publish(Report(started, parts.interval_seconds, self._trigger))
         try:
+            parts.registry.sweep()
             outcome = self._decide(dry_run=dry_run, bootstrap=bootstrap)
-        except NightdeskError as error:
-            self._record_failure(started, error)
+        except Exception as error:
+            # The top of the job: a strategy may raise anything, and every failure is counted before it goes on.
+            self._record_failure(started, error, dry_run=dry_run)
             raise
         self._record_success(started, outcome)
         return outcome
@@ -177,6 +183,7 @@ class _Run:
             return Evaluation(backtest, performance, None, None)
         try:
             folder = parts.registry.bundle(champion.version)
+            rival = parts.pipeline.load(folder)
         except BundleError as error:
             logger.error("the champion cannot be compared with: {}", error)
             return Evaluation(backtest, performance, None, None)
@@ -184,7 +191,6 @@ class _Run:
         days = max(0.0, (end - unseen_from) / _DAY_SECONDS)
         if days < 2:
             return Evaluation(backtest, performance, None, Comparison(champion.version, champion.standing, days, None))
-        rival = parts.pipeline.load(folder)
         ours = parts.pipeline.backtest(candidate, window, start=unseen_from, end=end)
         theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
         difference = sharpe_difference(np.array(ours.daily_returns), np.array(theirs.daily_returns))
@@ -245,27 +251,32 @@ class _Run:
             return replace(outcome, reason="the gate would promote, but model_rotation.enabled is false")
         return replace(outcome, decision="promoted", standing="champion")
 
-    def _record_failure(self, started: JobState, error: NightdeskError) -> None:
-        parts = self._parts
-        state = replace(started, last_completion=parts.clock(), consecutive_failures=started.consecutive_failures + 1)
-        states.save(parts.state_dir, state)
-        details = {"trigger": self._trigger, "error": str(error), "kind": type(error).__name__}
-        parts.audit.append("failed", details, actor=_ACTOR)
+    def _record_failure(self, started: JobState, error: Exception, *, dry_run: bool) -> None:
+        parts, state = self._parts, started
+        if not dry_run:
+            failures = started.consecutive_failures + 1
+            state = replace(started, last_completion=parts.clock(), consecutive_failures=failures)
+            states.save(parts.state_dir, state)
         self._publish(Report(state, parts.interval_seconds, self._trigger, failed=True))
         self._write_status({"decision": "error", "reason": str(error), **_times(state)})
+        # Last, because the audit log may be what failed.
+        details = {"trigger": self._trigger, "error": str(error), "kind": type(error).__name__}
+        parts.audit.append("failed", details, actor=_ACTOR)
 
     def _record_success(self, started: JobState, outcome: Outcome) -> None:
         parts = self._parts
-        now = parts.clock()
-        rejected = outcome.decision in ("kept", "insufficient_evidence")
-        state = replace(
-            started,
-            last_completion=now,
-            last_success=now,
-            consecutive_failures=0,
-            consecutive_rejections=started.consecutive_rejections + 1 if rejected else 0,
-        )
-        states.save(parts.state_dir, state)
+        state = started
+        # A dry run is no retrain: it puts none off and ends no series.
+        if outcome.decision != "dry_run":
+            now = parts.clock()
+            state = replace(
+                started,
+                last_completion=now,
+                last_success=now,
+                consecutive_failures=0,
+                consecutive_rejections=0 if outcome.decision == "promoted" else started.consecutive_rejections + 1,
+            )
+            states.save(parts.state_dir, state)
         pointer = parts.registry.champion()
         champion, promoted_at = (None, None) if pointer is None else (pointer.version, pointer.promoted_at)
         self._publish(
