@@ -1,0 +1,202 @@
+"""A strategy with no market behind it, and a job around it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import requests
+from nightdesk.tools import Tools
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.bundle import BundleError
+from nightdesk_core.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo
+from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.trades import ClosedTrade
+from nightdesk_exporter import StatusFile
+from nightdesk_retrain.job import JobParts
+from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
+
+DAY = 86_400
+MARKET_END = 1_000 * DAY
+WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class FakeWindow:
+    """Says what there is, and holds nothing."""
+
+    info: WindowInfo
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """What it earns on average in a day; its noise is the market's, the same for every model."""
+
+    daily_edge: float
+
+
+@dataclass
+class FakePipeline:
+    """Fits whatever `daily_edge` says. It records what it was asked."""
+
+    daily_edge: float = 0.002
+    history_days: float = 730.0
+    market_end: float = MARKET_END
+    error: Exception | None = None
+    trades: int = 60
+
+    def __post_init__(self) -> None:
+        self.backtests: list[tuple[float, float, float]] = []
+        self.loaded: dict[str, dict[str, str]] = {}
+        self.fitted_until: list[float] = []
+        self.unreadable: set[str] = set()
+
+    @classmethod
+    def from_settings(cls, document: Mapping[str, Any]) -> Self:
+        return cls(**document.get("fake", {}))
+
+    def collect(self, *, days: float, progress: Progress) -> FakeWindow:
+        progress("collect", 0.5)
+        start = self.market_end - min(days, self.history_days) * DAY
+        return FakeWindow(WindowInfo(start, self.market_end, 1000, "f" * 64))
+
+    def fit(self, window: FakeWindow, *, until: float, progress: Progress) -> Fitted:
+        if self.error is not None:
+            raise self.error
+        self.fitted_until.append(until)
+        return Fitted(
+            files={"model.json": json.dumps({"daily_edge": self.daily_edge}).encode()},
+            train_start=window.info.start,
+            train_end=until,
+            last_label_end=until - 2 * DAY,
+            training_rows=500,
+            summary={"events": 500},
+        )
+
+    def load(self, folder: Path) -> FakeModel:
+        content = json.loads((folder / "model.json").read_text())
+        if folder.name in self.unreadable:
+            raise BundleError(folder, "was trained on other features than this release computes; retrain")
+        self.loaded[folder.name] = hashes(folder)
+        return FakeModel(content["daily_edge"])
+
+    def backtest(self, model: FakeModel, window: FakeWindow, *, start: float, end: float) -> Backtest:
+        self.backtests.append((model.daily_edge, start, end))
+        days = tuple(range(int(start) + DAY, int(end) + 1, DAY))
+        returns = tuple(model.daily_edge + random.Random(day).gauss(0, 0.01) for day in days)
+        trades = tuple(trade(number, won=number % 3 != 0) for number in range(self.trades))
+        return Backtest(start, end, days, returns, trades)
+
+
+def trade(number: int, *, won: bool) -> ClosedTrade:
+    """Return a trade that wins 20 or loses 10."""
+    return ClosedTrade(
+        symbol="BTC/USDT:USDT",
+        side="long",
+        quantity=1.0,
+        entry_time=number * 3600,
+        entry_price=100.0,
+        exit_time=number * 3600 + 1800,
+        exit_price=101.0,
+        exit_reason="target" if won else "stop",
+        fees=0.1,
+        funding=0.0,
+        profit=20.0 if won else -10.0,
+        equity_before=10_000.0,
+        model_version="",
+    )
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file in a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def pipeline() -> FakePipeline:
+    return FakePipeline()
+
+
+@pytest.fixture
+def parts(tmp_path: Path, pipeline: FakePipeline) -> JobParts:
+    """A job whose clock moves a second each time it is looked at."""
+    ticks = itertools.count(1_571_302_800)
+
+    def clock() -> float:
+        return float(next(ticks))
+
+    fake: Pipeline[Any, Any] = pipeline
+    return JobParts(
+        bot="btc",
+        rotation=ModelRotationSettings(),
+        retrain=RetrainSettings(pipeline="tests.retrain.conftest:FakePipeline"),
+        pipeline=fake,
+        registry=ModelRegistry(tmp_path / "models", clock=clock),
+        audit=AuditLog(tmp_path / "state" / "audit.jsonl", clock=clock),
+        status_file=StatusFile(tmp_path / "logs" / "bot_status.json"),
+        state_dir=tmp_path / "state",
+        gateway="",
+        clock=clock,
+        settings_record={"model_rotation": {"min_trades": 50}},
+    )
+
+
+def rotating(parts: JobParts, **changes: Any) -> JobParts:
+    """Return the job with other settings of the rotation."""
+    return replace(parts, rotation=parts.rotation.model_copy(update=changes))
+
+
+def files_of(parts: JobParts) -> dict[str, bytes]:
+    """Return every file below the models folder by its path."""
+    folder = parts.registry.folder
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def pushgateway(tools: Tools) -> Iterator[str]:
+    """A real Pushgateway on a free port, as host:port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    command = [str(tools.pushgateway), f"--web.listen-address={address}", "--log.level=error"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not _is_ready(address):
+            if time.monotonic() > deadline or process.poll() is not None:
+                pytest.fail("the Pushgateway does not start")
+            time.sleep(0.02)
+        yield address
+    finally:
+        process.kill()
+        process.wait(timeout=WAIT_SECONDS)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return requests.get(f"http://{address}/-/ready", timeout=1).ok
+    except requests.ConnectionError:
+        return False
+
+
+def pushed(address: str, bot: str) -> dict[str, float]:
+    """Return the samples that the gateway holds of a bot: name and labels without job, bot and instance."""
+    found = {}
+    for line in requests.get(f"http://{address}/metrics", timeout=5).text.splitlines():
+        if line.startswith("tradebot_") and f'bot="{bot}"' in line:
+            series, value = line.rsplit(" ", 1)
+            name, labels = series.rstrip("}").split("{")
+            kept = [label for label in labels.split(",") if label.split("=")[0] not in ("bot", "instance", "job")]
+            found[f"{name.removeprefix('tradebot_')}{{{','.join(kept)}}}".removesuffix("{}")] = float(value)
+    return found

@@ -1,0 +1,67 @@
+"""The schedule: it looks often, so it is light, and it says when a retrain is due."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from nightdesk_retrain import state
+from nightdesk_retrain.schedule import look
+from nightdesk_retrain.state import JobState
+
+from tests.retrain.conftest import DAY, pushed
+
+NOW = 1_571_302_800.0
+
+
+def due(folder: Path, *, now: float = NOW, gateway: str = "") -> bool:
+    return look(folder, bot="schedule", gateway=gateway, interval_seconds=30 * DAY, clock=lambda: now)
+
+
+def test_looking_loads_nothing_heavy(tmp_path: Path) -> None:
+    source = (
+        "import sys; from pathlib import Path; from nightdesk_retrain.schedule import look;"
+        "look(Path(sys.argv[1]), bot='btc', gateway='127.0.0.1:1', interval_seconds=60);"
+        "print(*sorted({'numpy', 'pandas', 'sklearn', 'lightgbm', 'numba', 'ccxt', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, tmp_path], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert done.stdout == "\n"
+
+
+def test_a_job_that_never_ran_is_due(tmp_path: Path) -> None:
+    assert due(tmp_path / "state")
+    assert state.load(tmp_path / "state") == JobState(last_check=NOW)
+
+
+@pytest.mark.parametrize(("age_days", "expected"), [(29.99, False), (30.0, True), (31.0, True)])
+def test_it_is_due_an_interval_after_the_last_run_ended(age_days: float, expected: bool, tmp_path: Path) -> None:
+    before = JobState(last_start=1.0, last_completion=NOW - age_days * DAY, last_success=2.0, consecutive_failures=1)
+    state.save(tmp_path, before)
+    assert due(tmp_path) is expected
+    assert state.load(tmp_path) == JobState(
+        NOW, before.last_start, before.last_completion, before.last_success, consecutive_failures=1
+    )
+
+
+def test_a_run_that_was_killed_on_its_way_is_due_again(tmp_path: Path) -> None:
+    state.save(tmp_path, JobState(last_start=NOW - DAY))
+    assert due(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"colour": 1}'])
+def test_a_damaged_memory_counts_as_never_having_run(content: str, tmp_path: Path) -> None:
+    (tmp_path / "retrain.json").write_text(content)
+    assert due(tmp_path)
+    assert state.load(tmp_path).last_check == NOW
+
+
+def test_every_look_is_pushed(tmp_path: Path, pushgateway: str) -> None:
+    for now in (NOW, NOW + DAY):
+        due(tmp_path, now=now, gateway=pushgateway)
+        found = pushed(pushgateway, "schedule")
+        assert found["retrain_last_check_timestamp_seconds"] == now
+        assert found["retrain_interval_seconds"] == 30 * DAY
