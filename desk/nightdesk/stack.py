@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 _HEALTHY_SECONDS = 90.0
 _POLL_SECONDS = 0.2
-_RUN_STATE = ("state", "models", "logs", "sandbox", "pushgateway", "alertmanager")
+_RUN_STATE = ("state", "models", "logs", "sandbox", "pushgateway", "alertmanager", "prometheus")
 """What a replay leaves in `home`: moved aside together, for a bot ahead of its exchange can do nothing."""
 
 
