@@ -106,7 +106,9 @@ class Engine:
         if killed and account.pending_side != 0:
             account = broker.cancel(account)
         account = broker.at_open(account, time, price, self._costs)
-        day_start = broker.equity(account, price) if time % 86_400 == 0 else state.day_start_equity
+        # Not `time % 86_400`: the exchange may lack midnight's own candle.
+        new_day = time // 86_400 != state.last_open // 86_400
+        day_start = float(broker.equity(account, price)) if new_day else state.day_start_equity
         return replace(state, account=account, last_open=time, day_start_equity=day_start)
 
     def at_close(
