@@ -1,0 +1,389 @@
+"""The engine's rules, each reckoned by hand, and over random markets that the money adds up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nightdesk_core.trades import ClosedTrade
+from nightdesk_guard import GuardState, PerformanceGuard
+from nightdesk_guard.settings import GuardSettings
+from nightdesk_trendbot.candles import Bar, Candles
+from nightdesk_trendbot.engine import CandleResult, Engine, EngineState, break_even_win_rate, new_state
+from nightdesk_trendbot.regime import Regime
+from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
+from nightdesk_trendbot.signals import Outcome, Permission, Signal
+
+from tests.trendbot.conftest import DAY, FIRST_HOUR, HOUR, bars_of, make_candles
+
+QUIET = Signal(Regime.RANGING, 0, 0, None, 0.5)
+START = FIRST_HOUR + HOUR
+"""An hour past midnight UTC: no funding is due for seven candles."""
+
+
+def wish(side: int, *, leverage: float = 0.5) -> Signal:
+    return Signal(Regime.TRENDING_UP, side, side, 0.9, leverage)
+
+
+def bar(hour: int, open_: float, high: float, low: float, close: float) -> Bar:
+    return Bar(START + hour * HOUR, float(open_), float(high), float(low), float(close), 1.0)
+
+
+class Desk:
+    """An engine and its state; one call is one candle."""
+
+    def __init__(self, chosen: TrendbotSettings, *, guard: PerformanceGuard | None = None) -> None:
+        self.engine = Engine(chosen, interval_seconds=HOUR, guard=guard)
+        self.state = new_state(chosen.initial_equity)
+        self.trades: list[ClosedTrade] = []
+
+    def candle(
+        self,
+        candle: Bar,
+        signal: Signal = QUIET,
+        *,
+        permission: Permission | None = None,
+        version: str = "v1",
+        killed: bool = False,
+    ) -> CandleResult:
+        allowed = permission or Permission()
+        self.state = self.engine.at_open(self.state, time=candle.time, price=candle.open, killed=killed)
+        result = self.engine.at_close(
+            self.state, candle, signal=signal, permission=lambda _: allowed, model_version=version
+        )
+        self.state = result.state
+        self.trades += [] if result.trade is None else [result.trade]
+        return result
+
+
+@pytest.fixture
+def desk(plain: TrendbotSettings) -> Desk:
+    return Desk(plain)
+
+
+def entered(plain: TrendbotSettings, side: int = 1) -> Desk:
+    """Return a desk that entered at an open of 100 in the candle of hour 1."""
+    desk = Desk(plain)
+    desk.candle(bar(0, 90, 90, 90, 90), wish(side))
+    desk.candle(bar(1, 100, 100, 100, 100))
+    assert desk.state.account.side == side
+    return desk
+
+
+def test_a_decision_at_the_close_enters_at_the_next_open_with_slippage_and_fee(desk: Desk) -> None:
+    result = desk.candle(bar(0, 90, 95, 85, 92), wish(1))
+    assert result.decision.outcome is Outcome.ENTERED
+    assert (result.equity, desk.state.account.side, desk.state.account.pending_side) == (1000.0, 0, 1)
+    desk.state = desk.engine.at_open(desk.state, time=START + HOUR, price=100.0)
+    account = desk.state.account
+    assert account.entry_price == pytest.approx(102.0)  # 100 and 2% slippage
+    assert account.quantity == pytest.approx(500 / 102)  # half of the equity
+    assert account.fees == pytest.approx(5.0)  # 1% of 500
+    assert account.cash == pytest.approx(995.0)
+    assert (account.target_price, account.stop_price) == pytest.approx((112.2, 96.9))
+    assert account.deadline == START + 5 * HOUR
+    assert account.equity_before == 1000.0
+
+
+def test_a_short_pays_slippage_downwards(desk: Desk) -> None:
+    desk.candle(bar(0, 90, 95, 85, 92), wish(-1))
+    desk.state = desk.engine.at_open(desk.state, time=START + HOUR, price=100.0)
+    account = desk.state.account
+    assert account.entry_price == pytest.approx(98.0)
+    assert (account.target_price, account.stop_price) == pytest.approx((88.2, 102.9))
+
+
+def test_an_open_acts_once_however_often_it_is_told(desk: Desk) -> None:
+    desk.candle(bar(0, 90, 95, 85, 92), wish(1))
+    once = desk.engine.at_open(desk.state, time=START + HOUR, price=100.0)
+    assert desk.engine.at_open(once, time=START + HOUR, price=150.0) is once
+    assert desk.engine.at_open(once, time=START, price=150.0) is once
+
+
+def test_a_target_pays_gross_less_both_fees_and_slippage(plain: TrendbotSettings) -> None:
+    desk = entered(plain)
+    quantity = 500 / 102
+    trade = desk.candle(bar(2, 105, 113, 104, 110)).trade
+    assert trade is not None
+    fill = 112.2 * 0.98
+    assert trade.exit_reason == "target"
+    assert trade.exit_price == pytest.approx(fill)
+    assert trade.fees == pytest.approx(5.0 + quantity * fill * 0.01)
+    assert trade.profit == pytest.approx(quantity * (fill - 102) - trade.fees)
+    assert desk.state.account.cash == pytest.approx(1000 + trade.profit)
+    assert (trade.entry_time, trade.exit_time) == (START + HOUR, START + 3 * HOUR)
+    assert (trade.side, trade.equity_before) == ("long", 1000.0)
+    assert trade.quantity == pytest.approx(quantity)
+    assert trade.funding == 0.0
+    assert trade.model_version == "v1"
+
+
+@pytest.mark.parametrize(
+    ("side", "candle", "reason", "price"),
+    [
+        (1, bar(2, 100, 101, 96.89, 99), "stop", 96.9),
+        (1, bar(2, 100, 112.21, 99, 101), "target", 112.2),
+        (1, bar(2, 100, 115, 95, 101), "stop", 96.9),
+        (1, bar(2, 94, 99, 90, 98), "stop", 94.0),
+        (1, bar(2, 120, 125, 118, 121), "target", 120.0),
+        (1, bar(2, 94, 125, 93, 121), "stop", 94.0),
+        (-1, bar(2, 100, 102.91, 99, 101), "stop", 102.9),
+        (-1, bar(2, 100, 101, 88.19, 99), "target", 88.2),
+        (-1, bar(2, 100, 104, 85, 99), "stop", 102.9),
+        (-1, bar(2, 105, 106, 101, 104), "stop", 105.0),
+        (-1, bar(2, 80, 84, 79, 82), "target", 80.0),
+    ],
+    ids=[
+        "a stop that is touched",
+        "a target that is touched",
+        "the stop before the target in one candle",
+        "a gap beyond the stop fills at the open",
+        "a gap beyond the target fills at the open",
+        "a gap beyond the stop before the target",
+        "a short's stop",
+        "a short's target",
+        "a short's stop before its target",
+        "a short's gap beyond the stop",
+        "a short's gap beyond the target",
+    ],
+)
+def test_where_a_candle_ends_a_position(
+    side: int, candle: Bar, reason: str, price: float, plain: TrendbotSettings
+) -> None:
+    desk = entered(plain, side)
+    trade = desk.candle(candle).trade
+    assert trade is not None
+    assert trade.exit_reason == reason
+    assert trade.exit_price == pytest.approx(price * (1 - side * 0.02))
+
+
+def test_a_candle_between_the_barriers_ends_nothing(plain: TrendbotSettings) -> None:
+    desk = entered(plain)
+    result = desk.candle(bar(2, 100, 112.19, 96.91, 105))
+    assert result.trade is None
+    assert result.equity == pytest.approx(995 + 500 / 102 * (105 - 102))
+
+
+def test_the_candle_of_the_entry_can_end_it(desk: Desk) -> None:
+    desk.candle(bar(0, 90, 95, 85, 92), wish(1))
+    trade = desk.candle(bar(1, 100, 101, 90, 100)).trade
+    assert trade is not None
+    assert (trade.exit_reason, trade.entry_time, trade.exit_time) == ("stop", START + HOUR, START + 2 * HOUR)
+
+
+def test_time_is_the_last_barrier_and_fills_at_the_close(plain: TrendbotSettings) -> None:
+    desk = entered(plain)
+    for hour in (2, 3):
+        assert desk.candle(bar(hour, 100, 101, 99, 100)).trade is None
+    trade = desk.candle(bar(4, 100, 104, 99, 103)).trade
+    assert trade is not None
+    assert trade.exit_reason == "time"
+    assert trade.exit_price == pytest.approx(103 * 0.98)
+    assert trade.exit_time - trade.entry_time == 4 * HOUR
+
+
+@pytest.mark.parametrize(("side", "sign"), [(1, 1), (-1, -1)])
+def test_longs_pay_shorts_every_eight_hours_on_what_they_hold(side: int, sign: int, plain: TrendbotSettings) -> None:
+    far = BarrierSettings(target_ratio=0.5, stop_ratio=0.4, holding_hours=100)
+    desk = entered(plain.model_copy(update={"barriers": far}), side)
+    quantity = desk.state.account.quantity
+    for hour in range(2, 16):
+        desk.candle(bar(hour, 110, 111, 109, 110))
+    paid = sign * 2 * quantity * 110 * 0.001  # at 08:00 and at 16:00
+    assert desk.state.account.funding == pytest.approx(paid)
+    assert desk.state.account.cash == pytest.approx(995 - paid)
+    result = desk.engine.flatten(desk.state, bar(16, 110, 110, 110, 110))
+    assert result.trade is not None
+    assert result.trade.funding == pytest.approx(paid)
+    assert result.equity == pytest.approx(1000 + result.trade.profit)
+
+
+def test_a_position_that_fills_at_the_hour_of_funding_pays_none(plain: TrendbotSettings) -> None:
+    desk = Desk(plain)
+    desk.candle(bar(6, 100, 100, 100, 100), wish(1))
+    desk.candle(bar(7, 100, 100, 100, 100))
+    assert (START + 7 * HOUR) % (8 * HOUR) == 0
+    assert desk.state.account.side == 1
+    assert desk.state.account.funding == 0.0
+
+
+def test_the_kill_switch_cancels_the_entry_that_waits(desk: Desk) -> None:
+    desk.candle(bar(0, 90, 95, 85, 92), wish(1))
+    result = desk.candle(bar(1, 100, 100, 100, 100), killed=True)
+    assert (result.equity, desk.state.account.side, desk.state.account.pending_side) == (1000.0, 0, 0)
+    desk.candle(bar(2, 100, 100, 100, 100))
+    assert desk.state.account.side == 0
+
+
+def test_the_kill_switch_leaves_an_open_position_its_barriers(plain: TrendbotSettings) -> None:
+    desk = entered(plain)
+    before = desk.state.account
+    desk.candle(bar(2, 100, 101, 99, 100), killed=True)
+    assert desk.state.account == before
+    trade = desk.candle(bar(3, 100, 101, 90, 95), killed=True).trade
+    assert trade is not None
+    assert trade.exit_reason == "stop"
+
+
+def test_a_position_keeps_the_barriers_and_the_model_of_its_entry_through_a_swap_and_a_restart(
+    plain: TrendbotSettings,
+) -> None:
+    desk = entered(plain)
+    stored = json.loads(json.dumps(desk.state.to_json()))
+    other = plain.model_copy(update={"barriers": BarrierSettings(target_ratio=0.01, stop_ratio=0.01, holding_hours=1)})
+    again = Desk(other)
+    again.state = EngineState.from_json(stored)
+    assert again.state == desk.state
+    assert again.candle(bar(2, 100, 104, 98, 103), wish(1), version="v2").trade is None
+    trade = again.candle(bar(3, 103, 113, 103, 112), wish(-1), version="v2").trade
+    assert trade is not None
+    assert (trade.exit_reason, trade.model_version) == ("target", "v1")
+    assert trade.exit_price == pytest.approx(112.2 * 0.98)
+    assert again.state.model_version == "v2"
+
+
+def test_an_entry_that_waits_belongs_to_the_model_that_decided_it(desk: Desk) -> None:
+    desk.candle(bar(0, 90, 95, 85, 92), wish(1), version="v1")
+    desk.candle(bar(1, 100, 101, 99, 100), wish(1), version="v2")
+    trade = desk.candle(bar(2, 100, 101, 90, 95), version="v2").trade
+    assert trade is not None
+    assert trade.model_version == "v1"
+
+
+def test_the_share_that_guard_and_standing_leave_scales_the_size(plain: TrendbotSettings) -> None:
+    desk = Desk(plain)
+    desk.candle(bar(0, 90, 90, 90, 90), wish(1, leverage=2.0), permission=Permission(size_share=0.125))
+    desk.candle(bar(1, 100, 100, 100, 100))
+    assert desk.state.account.quantity * desk.state.account.entry_price == pytest.approx(250.0)
+
+
+def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(plain: TrendbotSettings) -> None:
+    guard = PerformanceGuard(
+        GuardSettings.model_validate(
+            {
+                "reduced": {"win_rate_standard_errors": 1, "losing_streak": 2, "drawdown_ratio": 0.01},
+                "paused": {"win_rate_standard_errors": 2, "losing_streak": 3, "drawdown_ratio": 0.02},
+            }
+        ),
+        break_even_win_rate=0.4,
+    )
+    engine = Engine(plain, interval_seconds=HOUR, guard=guard)
+    state = replace(entered(plain).state, guard=GuardState(peak_equity=1000, equity=1000))
+    asked = []
+
+    def permission(seen: GuardState) -> Permission:
+        asked.append(seen.status)
+        return Permission(guard=seen.status)
+
+    state = engine.at_open(state, time=START + 2 * HOUR, price=100.0)
+    result = engine.at_close(state, bar(2, 100, 101, 90, 95), signal=wish(1), permission=permission, model_version="v1")
+    assert result.trade is not None
+    assert result.transition is not None
+    assert result.transition.after == "paused"
+    assert [status.value for status in asked] == ["paused"]
+    assert result.decision.outcome is Outcome.BLOCKED_GUARD
+
+
+def test_the_day_starts_at_the_first_candle_after_midnight_also_where_midnight_s_own_is_missing(
+    plain: TrendbotSettings,
+) -> None:
+    desk = entered(plain)
+    desk.candle(bar(2, 100, 101, 90, 95))
+    lost = desk.state.account.cash
+    assert desk.state.day_start_equity == 1000.0
+    desk.candle(Bar(FIRST_HOUR + DAY + 2 * HOUR, 95.0, 95.0, 95.0, 95.0, 1.0))
+    assert desk.state.day_start_equity == lost
+
+
+def test_the_true_peak_is_never_anchored_anew(desk: Desk) -> None:
+    desk.candle(bar(0, 90, 95, 85, 92), wish(1))
+    desk.candle(bar(1, 100, 108, 100, 108))
+    peak = desk.state.peak_equity
+    assert peak == pytest.approx(995 + 500 / 102 * 6)
+    desk.candle(bar(2, 100, 101, 90, 95))
+    assert desk.state.peak_equity == peak
+
+
+def test_break_even_is_where_winners_just_pay_for_losers_and_costs(plain: TrendbotSettings) -> None:
+    share = break_even_win_rate(TrendbotSettings())
+    assert share == pytest.approx((0.01 + 0.0014) / 0.03)
+    assert share * 0.02 - (1 - share) * 0.01 - 0.0014 == pytest.approx(0.0)
+
+
+def walk(trade: ClosedTrade, candles: Candles, chosen: TrendbotSettings) -> tuple[str, int, float]:
+    """Return (reason, exit time, price before slippage) of a trade by the rules, bar by bar, in another way."""
+    long = trade.side == "long"
+    barriers = chosen.barriers
+    target = trade.entry_price * (1 + (barriers.target_ratio if long else -barriers.target_ratio))
+    stop = trade.entry_price * (1 - (barriers.stop_ratio if long else -barriers.stop_ratio))
+    for candle in bars_of(candles):
+        if candle.time < trade.entry_time:
+            continue
+        close_time = candle.time + HOUR
+        if (candle.low <= stop) if long else (candle.high >= stop):
+            return "stop", close_time, min(candle.open, stop) if long else max(candle.open, stop)
+        if (candle.high >= target) if long else (candle.low <= target):
+            return "target", close_time, max(candle.open, target) if long else min(candle.open, target)
+        if close_time - trade.entry_time >= barriers.holding_hours * HOUR:
+            return "time", close_time, candle.close
+    raise AssertionError("the trade ended in the candles")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    target=st.floats(0.002, 0.05),
+    stop=st.floats(0.002, 0.05),
+    hours=st.integers(1, 30),
+    fee=st.floats(0, 0.002),
+    slippage=st.floats(0, 0.002),
+    funding=st.floats(-0.001, 0.001),
+    wishes=st.lists(st.tuples(st.sampled_from((-1, 0, 1)), st.floats(0.05, 2.0)), min_size=150, max_size=150),
+)
+def test_over_any_market_cash_and_profits_agree_to_the_cent_and_every_exit_is_where_the_rules_say(
+    seed: int,
+    target: float,
+    stop: float,
+    hours: int,
+    fee: float,
+    slippage: float,
+    funding: float,
+    wishes: list[tuple[int, float]],
+) -> None:
+    chosen = TrendbotSettings(
+        initial_equity=10_000,
+        barriers=BarrierSettings(target_ratio=target, stop_ratio=stop, holding_hours=hours),
+        costs=CostSettings(fee_ratio=fee, slippage_ratio=slippage, funding_ratio=funding),
+    )
+    candles = make_candles(150, seed=seed, missing=(40, 41, 77))
+    desk = Desk(chosen)
+    entries: dict[int, tuple[int, float]] = {}
+    for candle, (side, leverage) in zip(bars_of(candles), wishes, strict=False):
+        waiting = desk.state.account.pending_side
+        result = desk.candle(candle, wish(side, leverage=leverage))
+        if waiting:
+            entries[candle.time] = (waiting, candle.open)
+        realised = 10_000 + sum(trade.profit for trade in desk.trades)
+        account = desk.state.account
+        open_costs = account.fees + account.funding if account.side else 0.0
+        assert account.cash == pytest.approx(realised - open_costs, abs=0.005)
+        held = account.side * account.quantity * (candle.close - account.entry_price)
+        assert result.equity == pytest.approx(account.cash + held, abs=0.005)
+    done = desk.engine.flatten(desk.state, candle)
+    finished = list(desk.trades)
+    if done.trade is not None:
+        desk.trades.append(done.trade)
+    assert done.equity == pytest.approx(10_000 + sum(trade.profit for trade in desk.trades), abs=0.005)
+    assert done.state.account.side == 0
+    for trade in desk.trades:
+        side, price = entries[trade.entry_time]
+        assert trade.side == ("long" if side > 0 else "short")
+        assert trade.entry_price == pytest.approx(price * (1 + side * slippage), rel=1e-12)
+    for trade in finished:
+        reason, exit_time, price = walk(trade, candles, chosen)
+        sign = 1 if trade.side == "long" else -1
+        assert (trade.exit_reason, trade.exit_time) == (reason, exit_time)
+        assert trade.exit_price == pytest.approx(price * (1 - sign * slippage), rel=1e-12)

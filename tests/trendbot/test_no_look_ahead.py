@@ -1,0 +1,140 @@
+"""Indicators, features, labels and decisions know nothing of what comes after, and nothing of where the data began."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from nightdesk_trendbot import backtest
+from nightdesk_trendbot.candles import Candles, Floats
+from nightdesk_trendbot.indicators import WINDOW, IndicatorBars, compute
+from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.strategy import Deployment, Strategy
+from nightdesk_trendbot.training import Events, label_events
+
+from tests.trendbot.conftest import KNOWN
+
+ENDS = (WINDOW, 777, 1500, 1501)
+BEGINNINGS = (1, 24, 801)
+
+
+@pytest.fixture(scope="module")
+def stretch(candles: Candles) -> Candles:
+    return candles.slice(0, 1800)
+
+
+@pytest.fixture(scope="module")
+def lengths(settings: TrendbotSettings) -> IndicatorBars:
+    return IndicatorBars.of(settings.regime, settings.entry, settings.sizing)
+
+
+def same_bits(first: Floats, second: Floats) -> bool:
+    return first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_indicators_are_the_same_on_data_that_ends_early(end: int, stretch: Candles, lengths: IndicatorBars) -> None:
+    whole, part = compute(stretch, lengths), compute(stretch.slice(0, end), lengths)
+    assert same_bits(part, whole[:end])
+
+
+@pytest.mark.parametrize("start", BEGINNINGS)
+def test_indicators_are_the_same_on_data_that_begins_later(
+    start: int, stretch: Candles, lengths: IndicatorBars
+) -> None:
+    whole, part = compute(stretch, lengths), compute(stretch.slice(start, len(stretch)), lengths)
+    assert same_bits(part[WINDOW - 1 :], whole[start + WINDOW - 1 :])
+
+
+def test_changing_the_future_changes_no_indicator(stretch: Candles, lengths: IndicatorBars) -> None:
+    factor = np.where(np.arange(len(stretch)) < 1000, 1.0, 1.5)
+    names = ("open", "high", "low", "close", "volume")
+    other = replace(stretch, **{name: getattr(stretch, name) * factor for name in names})
+    before, after = compute(stretch, lengths), compute(other, lengths)
+    assert same_bits(before[:1000], after[:1000])
+    assert not same_bits(before[1000:], after[1000:])
+
+
+def rows_of(events: Events) -> list[tuple[bytes, int, int, int, bool]]:
+    """Return events as rows that can be compared."""
+    columns = (events.won, events.decided_at, events.label_end, events.allowed)
+    return [
+        (inputs.tobytes(), int(won), int(decided), int(ended), bool(allowed))
+        for inputs, won, decided, ended, allowed in zip(events.inputs, *columns, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_labels_are_those_of_the_whole_whose_trades_had_ended(
+    end: int, stretch: Candles, settings: TrendbotSettings
+) -> None:
+    last_close = int(stretch.time[end - 1]) + stretch.interval_seconds
+    whole, part = label_events(stretch, settings), label_events(stretch.slice(0, end), settings)
+    assert rows_of(part) == rows_of(whole.select(whole.label_end <= last_close))
+
+
+@pytest.mark.parametrize("start", BEGINNINGS)
+def test_labels_are_the_same_on_data_that_begins_later(
+    start: int, stretch: Candles, settings: TrendbotSettings
+) -> None:
+    first_known = int(stretch.time[start + WINDOW - 1]) + stretch.interval_seconds
+    whole, part = label_events(stretch, settings), label_events(stretch.slice(start, len(stretch)), settings)
+    expected = rows_of(whole.select(whole.decided_at >= first_known))
+    assert len(expected) > 50
+    assert rows_of(part) == expected
+
+
+@pytest.mark.parametrize("start", BEGINNINGS)
+def test_signals_are_the_same_wherever_the_data_begins_and_ends(
+    start: int, stretch: Candles, settings: TrendbotSettings, model: MetaModel
+) -> None:
+    strategy = Strategy(settings)
+    first, stop = start + WINDOW - 1, 1700
+    whole = strategy.signals(stretch, model, first=first)[: stop - first]
+    part = strategy.signals(stretch.slice(start, stop), model, first=WINDOW - 1)
+    assert part == whole
+    assert any(signal.probability is not None for signal in whole)
+
+
+def test_a_live_bot_that_asks_bar_by_bar_gets_the_backtest_s_signals(
+    stretch: Candles, settings: TrendbotSettings, model: MetaModel
+) -> None:
+    strategy = Strategy(settings)
+    whole = strategy.signals(stretch, model, first=1000)
+    asked = [at for at, signal in enumerate(whole) if signal.probability is not None][:20]
+    for at in [*asked, 0, 100]:
+        seen = stretch.slice(1000 + at - WINDOW - 59, 1000 + at + 1)
+        assert strategy.signals(seen, model, first=len(seen) - 1) == [whole[at]]
+    assert len(asked) >= 10
+
+
+def test_trades_are_the_same_on_data_that_ends_early(
+    candles: Candles, settings: TrendbotSettings, model: MetaModel
+) -> None:
+    def trade_until(stop: int) -> backtest.Run:
+        return backtest.run(
+            candles.slice(0, stop),
+            settings,
+            first=KNOWN,
+            stop=stop,
+            deployments=[(0, Deployment(model))],
+            guard=None,
+            flat_at_end=False,
+        )
+
+    whole = trade_until(len(candles))
+    assert len(whole.trades) > 10
+    for stop in (KNOWN + 400, KNOWN + 801):
+        part = trade_until(stop)
+        assert whole.equity[: len(part.equity)] == part.equity
+        assert whole.trades[: len(part.trades)] == part.trades
+
+
+def test_the_same_data_has_the_same_fingerprint_and_other_data_another(stretch: Candles) -> None:
+    again = replace(stretch, volume=stretch.volume.copy())
+    assert stretch.fingerprint() == again.fingerprint()
+    again.volume[5] = np.nextafter(again.volume[5], 0)
+    assert stretch.fingerprint() != again.fingerprint()
+    assert stretch.slice(0, 10).fingerprint() != stretch.slice(1, 11).fingerprint()
