@@ -75,6 +75,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
     from nightdesk_trendbot.signals import Outcome
 
     bot, scale = settings.trendbot, settings.scale
+    in_force = limits(settings.operations.limits, scale)
     journal = Journal(journal_path(state_dir(settings), settings.bot.name))
     exporter = BotExporter(
         settings.bot.name,
@@ -82,7 +83,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         outcomes=[outcome.value for outcome in Outcome],
         host=settings.listen_host,
         port=settings.port("bot"),
-        limits=limits(settings.operations.limits, scale),
+        limits=in_force,
         status_file=status_file(settings),
         status_interval_seconds=scale.limit(settings.operations.health_check_interval_seconds),
         currency=bot.currency,
@@ -98,6 +99,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                     guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(bot)),
                     exporter=exporter,
                     scale=scale,
+                    contact_limit_seconds=in_force.exchange_contact_seconds,
                 )
             )
     finally:

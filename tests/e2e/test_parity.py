@@ -6,7 +6,7 @@ import json
 import sqlite3
 import subprocess
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,9 +80,11 @@ def last_close(settings: Settings) -> int:
     path = journal_path(wiring.state_dir(settings), settings.bot.name)
     if not path.exists():
         return 0
-    with sqlite3.connect(path, timeout=5) as connection:
+    with closing(sqlite3.connect(path, timeout=5)) as connection:
+        # The bot may have created the file and not yet its tables.
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
+            return 0
         row = connection.execute("SELECT value FROM state WHERE key = ?", (STATE_KEY,)).fetchone()
-    connection.close()
     return 0 if row is None else int(json.loads(row[0])["last_close"])
 
 

@@ -81,6 +81,7 @@ class Feed:
         """Candles that open after this were seen whole by the present connection; `None`: not connected."""
         self._failures = 0
         self._was_connected = False
+        self._market_open = True
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what happens, for ever. Each candle is closed exactly once and in order."""
@@ -90,7 +91,9 @@ class Feed:
                     self._exchange.watch(self._symbol, self._timeframe), timeout=self._silence_seconds
                 )
             except TimeoutError:
-                logger.warning("the stream was silent for {:g} s: asking by REST", self._silence_seconds)
+                # A closed market is silent, and no news.
+                level = "WARNING" if self._market_open else "DEBUG"
+                logger.log(level, "the stream was silent for {:.3g} s: asking by REST", self._silence_seconds)
                 async for event in self._recover():
                     yield event
             except ccxt.BaseError as error:
@@ -142,7 +145,8 @@ class Feed:
         await self._exchange.hang_up()
         try:
             now = await self._exchange.now()
-            yield MarketOpen(await self._exchange.market_is_open(self._symbol))
+            self._market_open = await self._exchange.market_is_open(self._symbol)
+            yield MarketOpen(self._market_open)
         except ccxt.BaseError as error:
             logger.error("the exchange does not answer: {}: {}", type(error).__name__, str(error)[:160])
             await self._wait_after_failure()

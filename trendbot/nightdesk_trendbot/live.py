@@ -45,6 +45,8 @@ class LiveParts:
     guard: PerformanceGuard
     exporter: BotExporter
     scale: TimeScale
+    contact_limit_seconds: float
+    """No contact with the exchange for longer is an alert (wall time)."""
     clock: WallClock = system_clock
 
 
@@ -95,7 +97,8 @@ class LiveBot:
                     timeframe=timeframe,
                     interval_seconds=self._interval,
                     after=start - self._interval,
-                    silence_seconds=self._parts.scale.limit(_STREAM_SILENCE_SECONDS),
+                    # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
+                    silence_seconds=min(_STREAM_SILENCE_SECONDS, self._parts.contact_limit_seconds / 3),
                     longest_wait_seconds=self._parts.scale.limit(30.0),
                 )
                 self._exporter.trading_expected(expected=True)
