@@ -182,6 +182,8 @@ def schedule(context: typer.Context) -> None:
     """Look regularly whether a retrain is due, and run it: what cron does, where there is no cron."""
     import subprocess
 
+    from nightdesk.supervisor import dying_with_parent
+
     settings = _settings(context)
     choice: _Choice = context.obj
     logs.set_up("schedule")
@@ -191,7 +193,8 @@ def schedule(context: typer.Context) -> None:
     command = [sys.executable, "-m", "nightdesk", "--settings", str(choice.file), *sets, "retrain", "--scheduled"]
     while True:
         if _look(settings):
-            code = subprocess.run(command, check=False).returncode
+            # Stopped with the schedule: a retrain that is cut off begins anew, one that outlives its stack is an orphan.
+            code = subprocess.run(dying_with_parent(command, signal="TERM"), check=False).returncode
             logger.log("INFO" if code == 0 else "ERROR", "the retrain ended with exit code {}", code)
         time.sleep(interval)
 
