@@ -193,7 +193,7 @@ def schedule(context: typer.Context) -> None:
     command = [sys.executable, "-m", "nightdesk", "--settings", str(choice.file), *sets, "retrain", "--scheduled"]
     while True:
         if _look(settings):
-            # Stopped with the schedule: a retrain that is cut off begins anew, one that outlives its stack is an orphan.
+            # Ended with the schedule: cut off, a retrain begins anew; outliving its stack, it is an orphan.
             code = subprocess.run(dying_with_parent(command, signal="TERM"), check=False).returncode
             logger.log("INFO" if code == 0 else "ERROR", "the retrain ended with exit code {}", code)
         time.sleep(interval)
