@@ -1,0 +1,147 @@
+"""The exchange through ccxt: pages, tries again, and says what is wrong in the words of the settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ccxt
+import pytest
+from nightdesk_core.pipeline import DataError
+from nightdesk_trendbot.exchange import Exchange, SilentListener, backoff_seconds, open_exchange, persistently
+from nightdesk_trendbot.settings import ExchangeSettings
+
+from tests.trendbot.conftest import HOUR
+
+
+class Client:
+    """Answers as ccxt does, from candles at the hours in `held`."""
+
+    id = "bybit"
+
+    def __init__(self, held: range | list[int] = range(0)) -> None:
+        self.held = list(held)
+        self.requests: list[tuple[int, int]] = []
+
+    async def fetch_ohlcv(self, _symbol: str, _timeframe: str, since: int, limit: int) -> list[list[float]]:
+        self.requests.append((since // 1000 // HOUR, limit))
+        found = [hour for hour in self.held if hour * HOUR * 1000 >= since][:limit]
+        last = since // 1000 // HOUR + limit
+        return [[hour * HOUR * 1000, 1, 2, 0.5, 1.5, 9] for hour in found if hour < last]
+
+    async def load_markets(self, reload: bool = False) -> dict[str, Any]:
+        return {"BTC/USDT:USDT": {"active": not reload}, "BTC/USDC:USDC": {}, "ETH/USDT:USDT": {}}
+
+    async def fetch_time(self) -> int:
+        return 1_571_302_800_500
+
+
+class Listener:
+    """Writes down how requests end."""
+
+    def __init__(self) -> None:
+        self.ended: list[str | None] = []
+
+    def contact(self, channel: str) -> None:
+        self.ended.append(channel)
+
+    def request(self, *, failure: str | None = None) -> None:
+        self.ended.append(failure)
+
+
+async def hours(client: Client, start: int, stop: int) -> list[int]:
+    bars = await Exchange(client, SilentListener()).bars(
+        "S", "1h", start=start * HOUR, stop=stop * HOUR, interval_seconds=HOUR
+    )
+    return [bar.time // HOUR for bar in bars]
+
+
+async def test_a_long_history_comes_page_by_page_each_candle_once() -> None:
+    client = Client(range(5000))
+    assert await hours(client, 100, 2700) == list(range(100, 2700))
+    assert [since for since, _ in client.requests] == [100, 1100, 2100]
+
+
+async def test_a_hole_longer_than_a_page_is_stepped_over() -> None:
+    client = Client([*range(50), *range(3000, 3100)])
+    assert await hours(client, 0, 3100) == [*range(50), *range(3000, 3100)]
+
+
+async def test_the_candle_that_is_still_going_on_is_left_out() -> None:
+    assert await hours(Client(range(100)), 90, 95) == [90, 91, 92, 93, 94]
+    assert await hours(Client(range(10)), 90, 95) == []
+
+
+async def test_requests_are_heard_of_however_they_end() -> None:
+    listener = Listener()
+    exchange = Exchange(Client(), listener)
+    assert await exchange.now() == 1_571_302_800.5
+    assert await exchange.market_is_open("BTC/USDT:USDT") is False
+    assert await exchange.market_is_open("ETH/USDT:USDT") is True
+
+    class Down(Client):
+        async def fetch_time(self) -> int:
+            raise ccxt.RequestTimeout("no answer")
+
+    with pytest.raises(ccxt.RequestTimeout):
+        await Exchange(Down(), listener).now()
+    assert listener.ended == [None, "rest", None, "rest", None, "rest", "RequestTimeout"]
+
+
+async def test_a_symbol_that_is_not_listed_is_named_beside_those_that_are() -> None:
+    exchange = Exchange(Client(), SilentListener())
+    await exchange.load("BTC/USDT:USDT")
+    with pytest.raises(DataError) as raised:
+        await exchange.load("BTC/EUR")
+    assert str(raised.value) == ("trendbot.symbol: bybit lists no 'BTC/EUR'; it lists BTC/USDC:USDC, BTC/USDT:USDT")
+
+
+async def test_an_exchange_that_ccxt_does_not_know_is_a_data_error() -> None:
+    with pytest.raises(DataError) as raised:
+        async with open_exchange(ExchangeSettings(id="bybite"), SilentListener()):
+            pass
+    assert str(raised.value) == "trendbot.exchange.id: ccxt has no exchange 'bybite' with a stream"
+
+
+async def test_every_address_moves_to_where_the_settings_say_and_keeps_its_path() -> None:
+    moved = ExchangeSettings(rest_url="http://127.0.0.1:1", stream_url="ws://127.0.0.1:2")
+    async with open_exchange(moved, SilentListener()) as exchange:
+        api = exchange._client.urls["api"]
+
+    def leaves(urls: Any) -> list[str]:
+        return [leaf for inner in urls.values() for leaf in leaves(inner)] if isinstance(urls, dict) else [urls]
+
+    assert api["ws"]["public"]["linear"] == "ws://127.0.0.1:2/v5/public/linear"
+    assert {leaf.split("/")[2] for leaf in leaves(api)} == {"127.0.0.1:1", "127.0.0.1:2"}
+
+
+async def test_network_errors_are_tried_again_and_others_are_not() -> None:
+    calls: list[int] = []
+
+    async def second_time() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ccxt.RequestTimeout("no answer")
+        return "answer"
+
+    assert await persistently(second_time, "asking") == "answer"
+
+    async def never() -> str:
+        raise ccxt.RequestTimeout("no answer")
+
+    with pytest.raises(DataError) as raised:
+        await persistently(never, "asking for the time", tries=1)
+    assert str(raised.value) == ("asking for the time: the exchange did not answer 1 times (RequestTimeout: no answer)")
+
+    async def wrong() -> str:
+        raise ccxt.BadSymbol("no such market")
+
+    with pytest.raises(ccxt.BadSymbol):
+        await persistently(wrong, "asking")
+
+
+def test_waits_double_up_to_the_longest_with_jitter() -> None:
+    for attempt, ceiling in ((0, 0.5), (1, 1.0), (3, 4.0), (10, 30.0), (10_000, 30.0)):
+        waits = [backoff_seconds(attempt) for _ in range(50)]
+        assert ceiling / 2 <= min(waits) <= max(waits) <= ceiling
+        assert max(waits) > min(waits)
+    assert backoff_seconds(5, longest=0.0) == 0.0

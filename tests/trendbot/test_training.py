@@ -1,0 +1,159 @@
+"""Labels by the engine's own rules, folds that do not leak, and the same model twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nightdesk_core.pipeline import TrainingError
+from nightdesk_trendbot import backtest, training
+from nightdesk_trendbot.candles import Candles, Ints
+from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.settings import ModelSettings, TrendbotSettings
+from nightdesk_trendbot.strategy import Deployment
+from nightdesk_trendbot.training import Events, folds, label_events, train
+from pydantic import ValidationError
+
+from tests.trendbot.conftest import COUNT, HOUR, KNOWN, silent
+
+
+def made_of(decided_at: Ints, label_end: Ints, won: Ints | None = None) -> Events:
+    """Return events of which only the times, and perhaps the labels, matter."""
+    count = len(decided_at)
+    labels = np.arange(count) % 2 if won is None else won
+    return Events(np.zeros((count, 15)), labels, decided_at, label_end, np.ones(count, dtype=bool))
+
+
+@settings(max_examples=60)
+@given(
+    gaps=st.lists(st.integers(1, 30), min_size=40, max_size=120),
+    lengths=st.data(),
+    count=st.integers(2, 6),
+    embargo=st.integers(0, 48),
+)
+def test_no_label_that_is_learnt_from_ends_within_the_embargo_before_the_judged_block(
+    gaps: list[int], lengths: st.DataObject, count: int, embargo: int
+) -> None:
+    decided_at = np.cumsum(np.array(gaps, dtype=np.int64)) * HOUR
+    held = lengths.draw(st.lists(st.integers(1, 40), min_size=len(gaps), max_size=len(gaps)))
+    events = made_of(decided_at, decided_at + np.array(held, dtype=np.int64) * HOUR)
+    judged = np.zeros(len(events), dtype=int)
+    for learn, judge in folds(events, ModelSettings(folds=count, embargo_hours=embargo)):
+        begins = events.decided_at[judge].min()
+        assert (events.label_end[learn] + embargo * HOUR <= begins).all()
+        assert (events.decided_at[learn] < begins).all()
+        assert not (learn & judge).any()
+        kept_out = ~learn & (events.decided_at < begins)
+        assert (events.label_end[kept_out] + embargo * HOUR > begins).all()
+        judged += judge
+    first = len(events) // (count + 1)
+    assert (judged[:first] == 0).all()
+    assert (judged[first:] == 1).all()
+
+
+def test_training_twice_gives_the_same_bytes(events: Events, settings: TrendbotSettings, model: MetaModel) -> None:
+    assert train(events, settings.model, progress=silent).files() == model.files()
+    other = train(events, settings.model.model_copy(update={"seed": 8}), progress=silent)
+    assert other.files() != model.files()
+
+
+def test_the_threshold_lets_its_share_of_allowed_out_of_fold_events_pass(
+    events: Events, settings: TrendbotSettings, model: MetaModel
+) -> None:
+    found = []
+    for learn, judge in folds(events, settings.model):
+        fitted = training._fit(events.select(learn), settings.model)
+        part = events.select(judge)
+        blended = training._blend(*fitted, settings.model, part.inputs)
+        found.append(model.calibration.apply(blended)[part.allowed])
+    probabilities = np.concatenate(found)
+    assert np.mean(probabilities >= model.threshold(0.6)) == pytest.approx(0.4, abs=0.01)
+    assert model.quantiles[0] == probabilities.min()
+    assert model.quantiles[100] == probabilities.max()
+
+
+def test_known_failure_18_the_quantile_threshold_trades_where_a_probability_of_06_would_not(
+    candles: Candles, settings: TrendbotSettings, model: MetaModel
+) -> None:
+    def trades_at(least: float | None) -> int:
+        used = model if least is None else replace(model, quantiles=(least,) * 101)
+        found = backtest.evaluate(candles, settings, Deployment(used), first=KNOWN, stop=COUNT)
+        return len(found.trades)
+
+    assert settings.entry.threshold == 0.6
+    assert trades_at(0.6) == 0
+    assert model.threshold(0.6) < 0.6
+    assert trades_at(None) >= 15
+
+
+def test_a_label_says_what_the_engine_would_have_earned(candles: Candles, settings: TrendbotSettings) -> None:
+    part = candles.slice(0, 1200)
+    events = label_events(part, settings)
+    target, stop = settings.barriers.target_ratio, settings.barriers.stop_ratio
+    checked = 0
+    for at in range(0, len(events), 7):
+        entry = int(np.searchsorted(part.time, events.decided_at[at]))
+        end = int(np.searchsorted(part.time + HOUR, events.label_end[at]))
+        fill = part.open[entry] * (1 + 0.00015)
+        later = slice(entry, end + 1)
+        long = part.close[entry - 1] > part.high[entry - 25 : entry - 1].max()
+        if not long:
+            continue
+        stopped = part.low[later] <= fill * (1 - stop)
+        reached = part.high[later] >= fill * (1 + target)
+        if events.won[at] and reached.any():
+            assert not stopped.any()
+        if stopped[-1]:
+            assert events.won[at] == 0
+        assert not stopped[:-1].any()
+        assert not reached[:-1].any()
+        assert end - entry < settings.barriers.holding_hours
+        checked += 1
+    assert checked > 5
+
+
+def test_a_trade_that_has_not_ended_has_no_label(candles: Candles, settings: TrendbotSettings) -> None:
+    events = label_events(candles.slice(0, 1000), settings)
+    assert (events.label_end <= candles.time[999] + HOUR).all()
+    assert (events.label_end > events.decided_at).all()
+
+
+def test_too_few_events_are_refused(events: Events, settings: TrendbotSettings) -> None:
+    few = events.select(np.arange(len(events)) < 199)
+    with pytest.raises(TrainingError) as raised:
+        train(few, settings.model, progress=silent)
+    assert str(raised.value) == "only 199 labelled breakouts, at least 200 are needed: collect more history"
+    assert raised.value.exit_code == 4
+
+
+def test_events_that_all_end_alike_are_refused(events: Events, settings: TrendbotSettings) -> None:
+    alike = replace(events, won=np.zeros_like(events.won))
+    with pytest.raises(TrainingError, match="labelled breakouts end alike: there is nothing to learn"):
+        train(alike, settings.model, progress=silent)
+
+
+def test_a_regime_that_allows_too_little_is_refused_with_what_to_do(events: Events, settings: TrendbotSettings) -> None:
+    narrow = replace(events, allowed=np.zeros_like(events.allowed))
+    with pytest.raises(TrainingError) as raised:
+        train(narrow, settings.model, progress=silent)
+    assert str(raised.value) == (
+        "the regime allows only 0 out-of-fold breakouts, at least 50 are needed for a threshold: collect more history "
+        "or widen trendbot.regime"
+    )
+
+
+def test_progress_only_grows(events: Events, settings: TrendbotSettings) -> None:
+    told: list[float] = []
+    train(events, settings.model, progress=lambda _, share: told.append(share))
+    assert told == sorted(told)
+    assert told[0] == 0.0
+    assert told[-1] < 1.0
+
+
+@pytest.mark.parametrize("weights", [(0.7, 0.4), (1.2, -0.2)])
+def test_weights_that_are_no_shares_are_refused(weights: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match="ensemble_weights must not be negative and must sum to 1"):
+        ModelSettings(ensemble_weights=weights)
