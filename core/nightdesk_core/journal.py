@@ -29,6 +29,11 @@ CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 """
 
 
+def journal_path(state_dir: Path, bot: str) -> Path:
+    """Return where a bot's journal lies."""
+    return state_dir / f"{bot}.sqlite"
+
+
 class JournalError(NightdeskError):
     """The journal cannot be used; the bot must not trade without it."""
 

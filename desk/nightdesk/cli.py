@@ -6,6 +6,7 @@ import getpass
 import json
 import sys
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,9 @@ app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
+Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
+Since = Annotated[str | None, typer.Option("--since", help="Market time, UTC: 2019-05-01 or 2019-05-01T12:00.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision.")]
 Service = Annotated[str, typer.Argument(help="The service's name, as in the table of `nightdesk run`.")]
 
 
@@ -244,6 +248,41 @@ def _brief(value: Any) -> str:
     if value is None:
         return "unknown"
     return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+@app.command()
+def trades(context: typer.Context, symbol: Symbol = None, since: Since = None, as_csv: AsCsv = False) -> None:
+    """Print the bot's closed trades, oldest first.
+
+    Example: [bold]nightdesk trades --since 2019-05-01 --csv > trades.csv[/bold]
+    """
+    from nightdesk_core.journal import Journal, journal_path
+
+    from nightdesk.reports import market_time, show, trade_row
+
+    settings = _settings(context)
+    after = market_time(since) - 1
+    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    if not path.exists():
+        raise NightdeskError(f"there is no journal at {path}: has the bot run?")
+    with closing(Journal(path)) as journal:
+        found = [trade for trade in journal.trades(closed_after=after) if symbol in (None, trade.symbol)]
+    show([trade_row(trade) for trade in found], as_csv=as_csv)
+
+
+@app.command()
+def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None, as_csv: AsCsv = False) -> None:
+    """Print what the bot decided on each candle and why, oldest first.
+
+    Example: [bold]nightdesk decisions --symbol BTC/USDT:USDT --since 2019-05-01[/bold]
+    """
+    from nightdesk_trendbot.decisions import DecisionLog, log_path
+
+    from nightdesk.reports import decision_row, market_time, show
+
+    settings = _settings(context)
+    log = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name))
+    show([decision_row(record) for record in log.read(symbol=symbol, since=market_time(since))], as_csv=as_csv)
 
 
 @app.command("settings")

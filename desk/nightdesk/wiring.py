@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.pipeline import Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_exporter import BotExporter, Limits, StatusFile
@@ -70,8 +70,9 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
     """Yield the bot with its exporter serving and its journal open."""
     # The numbers are loaded here, not above: most commands need none of them.
     from nightdesk_trendbot.champion import ChampionWatch
+    from nightdesk_trendbot.decisions import DecisionLog, log_path
     from nightdesk_trendbot.engine import break_even_win_rate
-    from nightdesk_trendbot.live import LiveBot, LiveParts, journal_path
+    from nightdesk_trendbot.live import LiveBot, LiveParts
     from nightdesk_trendbot.signals import Outcome
 
     bot, scale = settings.trendbot, settings.scale
@@ -94,6 +95,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                 LiveParts(
                     settings=bot,
                     journal=journal,
+                    decisions=DecisionLog(log_path(state_dir(settings), settings.bot.name)),
                     watch=ChampionWatch(registry(settings), bot.sizing),
                     kill_switch=kill_switch(settings),
                     guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(bot)),

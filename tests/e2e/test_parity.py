@@ -16,7 +16,7 @@ import pytest
 from nightdesk import settings as settings_module
 from nightdesk import wiring
 from nightdesk.settings import Settings
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
 from nightdesk_sandbox.sample import load_candles
@@ -24,7 +24,7 @@ from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot import backtest, model
 from nightdesk_trendbot.candles import Candles
 from nightdesk_trendbot.engine import EngineState, break_even_win_rate
-from nightdesk_trendbot.live import STATE_KEY, journal_path
+from nightdesk_trendbot.live import STATE_KEY
 from nightdesk_trendbot.strategy import Deployment
 from nightdesk_trendbot.training import label_events, train
 

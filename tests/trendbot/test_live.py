@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillSwitch, PerformanceGuard
@@ -19,7 +19,8 @@ from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot import backtest, live
 from nightdesk_trendbot.candles import Bar, Candles
 from nightdesk_trendbot.champion import ChampionWatch
-from nightdesk_trendbot.live import LiveBot, LiveParts, journal_path
+from nightdesk_trendbot.decisions import DecisionLog, log_path
+from nightdesk_trendbot.live import LiveBot, LiveParts
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Outcome
@@ -91,6 +92,7 @@ def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings)
         return LiveParts(
             settings=eager,
             journal=Journal(journal_path(tmp_path, "btc")),
+            decisions=DecisionLog(log_path(tmp_path, "btc")),
             watch=ChampionWatch(registry, eager.sizing),
             kill_switch=KillSwitch(tmp_path),
             guard=PerformanceGuard(nervous, break_even_win_rate=0.38),

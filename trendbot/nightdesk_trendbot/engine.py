@@ -84,6 +84,7 @@ class CandleResult:
     equity: float
     trade: ClosedTrade | None
     transition: GuardTransition | None
+    permission: Permission
     decision: Decision
 
 
@@ -131,7 +132,8 @@ class Engine:
         if self._guard is not None:
             closed = () if trade is None else (trade.won,)
             guard, transition = self._guard.advance(guard, time=close_time, equity=equity, closed=closed)
-        decision = decide(signal, permission(guard), in_position=account.side != 0)
+        allowed = permission(guard)
+        decision = decide(signal, allowed, in_position=account.side != 0)
         version = state.model_version
         if decision.outcome is Outcome.ENTERED:
             account = broker.order(account, decision.side, decision.leverage, self._barriers)
@@ -144,7 +146,7 @@ class Engine:
             last_close=close_time,
             model_version=version,
         )
-        return CandleResult(state, equity, trade, transition, decision)
+        return CandleResult(state, equity, trade, transition, allowed, decision)
 
     def flatten(self, state: EngineState, bar: Bar) -> CandleResult:
         """Return the state with the open position closed at a candle's close: the end of a backtest."""
@@ -152,9 +154,8 @@ class Engine:
         account, trade = state.account, None
         if account.side != 0:
             account, trade = self._settled(state, broker.Closing(broker.TIME, bar.close), close_time)
-        return CandleResult(
-            replace(state, account=account), float(account.cash), trade, None, Decision(Outcome.NO_SIGNAL)
-        )
+        state = replace(state, account=account)
+        return CandleResult(state, float(account.cash), trade, None, Permission(), Decision(Outcome.NO_SIGNAL))
 
     def _close_at_barrier(self, state: EngineState, bar: Bar, close_time: int) -> tuple[Account, ClosedTrade | None]:
         if state.account.side == 0:

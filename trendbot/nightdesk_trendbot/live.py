@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.bundle import BundleError
@@ -18,12 +17,14 @@ from nightdesk_guard import GuardState, KillSwitch, PerformanceGuard
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Bar, Candles
 from nightdesk_trendbot.champion import ChampionWatch
+from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
 from nightdesk_trendbot.engine import CandleResult, Engine, EngineState, new_state
 from nightdesk_trendbot.exchange import open_exchange, persistently
 from nightdesk_trendbot.feed import Closed, Event, Feed, Marked, MarketOpen, Opened
 from nightdesk_trendbot.indicators import WINDOW
+from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.signals import Outcome, Permission
+from nightdesk_trendbot.signals import Outcome, Permission, Signal
 from nightdesk_trendbot.strategy import Strategy
 
 STATE_KEY = "engine"
@@ -40,6 +41,7 @@ class LiveParts:
 
     settings: TrendbotSettings
     journal: Journal
+    decisions: DecisionLog
     watch: ChampionWatch
     kill_switch: KillSwitch
     guard: PerformanceGuard
@@ -165,6 +167,7 @@ class LiveBot:
             permission=self._permission,
             model_version="" if model is None else model.version,
         )
+        self._log_decision(bar, signal, result, model)
         self._commit(result)
         self._exporter.candle(
             self._settings.symbol,
@@ -175,6 +178,25 @@ class LiveBot:
         self._exporter.decision(self._settings.symbol, outcome=result.decision.outcome, regime=signal.regime)
         self._report(result)
         self._report_account(bar.close)
+
+    def _log_decision(self, bar: Bar, signal: Signal, result: CandleResult, model: MetaModel | None) -> None:
+        permission = result.permission
+        self._parts.decisions.append(
+            DecisionRecord(
+                time=result.state.last_close,
+                symbol=self._settings.symbol,
+                close=bar.close,
+                regime=signal.regime.value,
+                breakout=signal.breakout,
+                probability=signal.probability,
+                threshold=permission.threshold if model is not None else None,
+                guard=permission.guard.value,
+                size_share=permission.size_share,
+                leverage=result.decision.leverage,
+                outcome=result.decision.outcome.value,
+                model_version="" if model is None else model.version,
+            )
+        )
 
     def _commit(self, result: CandleResult) -> None:
         """Make the candle's outcome durable: the guard's state in one transaction with the trade that moved it."""
@@ -302,8 +324,3 @@ class LiveBot:
             ),
             load_failed=load_failed,
         )
-
-
-def journal_path(state_dir: Path, bot: str) -> Path:
-    """Return where a bot's journal lies."""
-    return state_dir / f"{bot}.sqlite"
