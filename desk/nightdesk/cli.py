@@ -285,6 +285,24 @@ def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None
     show([decision_row(record) for record in log.read(symbol=symbol, since=market_time(since))], as_csv=as_csv)
 
 
+@app.command()
+def check(context: typer.Context) -> None:
+    """Check a whole setup: settings, servers' configuration, strategy, champion, journal, audit log. Changes nothing.
+
+    Exit code 2 where something is wrong.
+    """
+    from nightdesk.check import check as check_setup
+
+    settings = _settings(context)
+    typer.echo("ok     settings")
+    wrong = 0
+    for finding in check_setup(settings, say=lambda message: typer.echo(message, err=True)):
+        wrong += bool(finding.trouble)
+        said = finding.trouble or finding.remark
+        typer.echo(f"{'WRONG' if finding.trouble else 'ok':6} {finding.subject}{f': {said}' if said else ''}")
+    raise typer.Exit(2 if wrong else 0)
+
+
 @app.command("settings")
 def show_settings(context: typer.Context) -> None:
     """Print every setting as it holds, defaults included, secrets masked."""
