@@ -12,13 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core.audit import GENESIS, AuditError, AuditHead, AuditLog
 
-from tests.core.conftest import Start, wait_for_exit, write_half
+from tests.core.conftest import Start, line_of, wait_for_exit, write_half
 
 APPEND = """
 import sys
 from pathlib import Path
 from nightdesk_core.audit import AuditLog
 log = AuditLog(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
 for number in range(int(sys.argv[3])):
     log.append("counted", {"number": number}, actor=sys.argv[2])
 """
@@ -146,12 +148,19 @@ def test_details_that_are_not_json_write_nothing(log: AuditLog) -> None:
 
 def test_two_processes_append_at_once_to_one_chain(tmp_path: Path, start: Start) -> None:
     path = tmp_path / "audit.jsonl"
-    writers = [start(APPEND, path, actor, 30) for actor in ("bot", "retrain")]
+    writers = [start(APPEND, path, actor, 80) for actor in ("bot", "retrain")]
+    assert [line_of(writer) for writer in writers] == ["ready", "ready"]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
     assert [wait_for_exit(writer) for writer in writers] == [0, 0]
     log = AuditLog(path)
-    assert log.verify().length == 60
+    assert log.verify().length == 160
     for actor in ("bot", "retrain"):
-        assert [entry["details"]["number"] for entry in log.entries() if entry["actor"] == actor] == list(range(30))
+        assert [entry["details"]["number"] for entry in log.entries() if entry["actor"] == actor] == list(range(80))
+    turns = [entry["actor"] for entry in log.entries()]
+    assert len(set(turns[:81])) == 2, "one had ended before the other began"
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

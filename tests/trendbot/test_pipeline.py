@@ -14,6 +14,7 @@ from nightdesk_core.settings import SettingsError
 from nightdesk_trendbot.candles import Candles
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline, check
 from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.training import label_events
 
 from tests.trendbot.conftest import COUNT, DAY, HOUR, KNOWN, make_candles, silent
 
@@ -34,12 +35,14 @@ def window(candles: Candles) -> CandleWindow:
 def test_a_fit_learns_nothing_from_its_holdout_nor_from_the_embargo_before_it(
     pipeline: TrendPipeline, window: CandleWindow, settings: TrendbotSettings, registry: ModelRegistry
 ) -> None:
-    until = float(window.candles.time[KNOWN])
+    labels = label_events(window.candles.slice(0, KNOWN), settings).label_end
+    until = float(labels.max() + HOUR)  # so that the embargo holds at least one label back
+    known = int(np.searchsorted(window.candles.time, until))
     fitted = pipeline.fit(window, until=until, progress=silent)
     assert fitted.train_end == until
     assert fitted.last_label_end <= until - DAY
     assert fitted.last_label_end > until - 10 * DAY
-    cut = CandleWindow(window.candles.slice(0, KNOWN), window.info)
+    cut = CandleWindow(window.candles.slice(0, known), window.info)
     assert pipeline.fit(cut, until=until, progress=silent).files == fitted.files
     assert fitted.training_rows == fitted.summary["events"] > 200
     model = pipeline.load(registry.stage(fitted.files))
