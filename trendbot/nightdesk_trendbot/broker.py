@@ -176,20 +176,35 @@ def barrier_reached(account: Account, open_: float, high: float, low: float, clo
     return Closing(0, 0.0)
 
 
-class Settlement(NamedTuple):
-    """The flat account after a position was closed, and what the round trip came to."""
+class Close(NamedTuple):
+    """The account after a candle closed, and what the round trip came to where `reason` is not 0."""
 
     account: Account
+    reason: int
     price: float
+    """Of the exit, slippage included."""
     fees: float
     profit: float
 
 
 @njit(cache=True)
-def settle(account: Account, price: float, costs: Costs) -> Settlement:
-    """Return what closing the position at a price (before slippage) leaves."""
-    fill = price * (1.0 - account.side * costs.slippage_ratio)
+def at_close(
+    account: Account, open_: float, high: float, low: float, close: float, close_time: int, costs: Costs
+) -> Close:
+    """Return the account after a confirmed candle: the position closed where the candle reached a barrier."""
+    if account.side == 0:
+        return Close(account, 0, 0.0, 0.0, 0.0)
+    closing = barrier_reached(account, open_, high, low, close, close_time)
+    if closing.reason == 0:
+        return Close(account, 0, 0.0, 0.0, 0.0)
+    return settle(account, closing, costs)
+
+
+@njit(cache=True)
+def settle(account: Account, closing: Closing, costs: Costs) -> Close:
+    """Return what closing the position at a price leaves."""
+    fill = closing.price * (1.0 - account.side * costs.slippage_ratio)
     gross = account.side * account.quantity * (fill - account.entry_price)
     fee = account.quantity * fill * costs.fee_ratio
     profit = gross - fee - account.fees - account.funding
-    return Settlement(flat(account.cash + gross - fee), fill, account.fees + fee, profit)
+    return Close(flat(account.cash + gross - fee), closing.reason, fill, account.fees + fee, profit)

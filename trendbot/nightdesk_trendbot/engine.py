@@ -19,7 +19,7 @@ from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Decision, Outcome, Permission, Signal, decide
 
-_REASONS: dict[int, ExitReason] = {broker.TARGET: "target", broker.STOP: "stop", broker.TIME: "time"}
+EXIT_REASONS: dict[int, ExitReason] = {broker.TARGET: "target", broker.STOP: "stop", broker.TIME: "time"}
 
 
 def costs_of(settings: TrendbotSettings) -> Costs:
@@ -153,34 +153,30 @@ class Engine:
         close_time = bar.time + self._interval_seconds
         account, trade = state.account, None
         if account.side != 0:
-            account, trade = self._settled(state, broker.Closing(broker.TIME, bar.close), close_time)
+            done = broker.settle(account, broker.Closing(broker.TIME, bar.close), self._costs)
+            account, trade = done.account, self._trade(state, done, close_time)
         state = replace(state, account=account)
         return CandleResult(state, float(account.cash), trade, None, Permission(), Decision(Outcome.NO_SIGNAL))
 
     def _close_at_barrier(self, state: EngineState, bar: Bar, close_time: int) -> tuple[Account, ClosedTrade | None]:
-        if state.account.side == 0:
-            return state.account, None
-        closing = broker.barrier_reached(state.account, bar.open, bar.high, bar.low, bar.close, close_time)
-        if closing.reason == 0:
-            return state.account, None
-        return self._settled(state, closing, close_time)
+        done = broker.at_close(state.account, bar.open, bar.high, bar.low, bar.close, close_time, self._costs)
+        trade = self._trade(state, done, close_time) if done.reason != 0 else None
+        return done.account, trade
 
-    def _settled(self, state: EngineState, closing: broker.Closing, close_time: int) -> tuple[Account, ClosedTrade]:
+    def _trade(self, state: EngineState, done: broker.Close, close_time: int) -> ClosedTrade:
         position = state.account
-        settlement = broker.settle(position, closing.price, self._costs)
-        trade = ClosedTrade(
+        return ClosedTrade(
             symbol=self._symbol,
             side="long" if position.side > 0 else "short",
             quantity=position.quantity,
             entry_time=position.entry_time,
             entry_price=position.entry_price,
             exit_time=close_time,
-            exit_price=settlement.price,
-            exit_reason=_REASONS[closing.reason],
-            fees=settlement.fees,
+            exit_price=done.price,
+            exit_reason=EXIT_REASONS[done.reason],
+            fees=done.fees,
             funding=position.funding,
-            profit=settlement.profit,
+            profit=done.profit,
             equity_before=position.equity_before,
             model_version=state.model_version,
         )
-        return settlement.account, trade

@@ -97,9 +97,10 @@ def _walk(
         account = broker.order(broker.flat(1.0), sides[event], 1.0, barriers)
         for i in range(at[event] + 1, len(close)):
             account = broker.at_open(account, time[i], open_[i], costs)
-            closing = broker.barrier_reached(account, open_[i], high[i], low[i], close[i], time[i] + interval)
-            if closing.reason != 0:
-                profit[event] = broker.settle(account, closing.price, costs).profit
+            done = broker.at_close(account, open_[i], high[i], low[i], close[i], time[i] + interval, costs)
+            account = done.account
+            if done.reason != 0:
+                profit[event] = done.profit
                 end[event] = i
                 break
     return profit, end
