@@ -9,11 +9,13 @@ import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard import PerformanceGuard
+from nightdesk_guard import GuardState, PerformanceGuard
 
 from nightdesk_trendbot.candles import Candles, Ints
-from nightdesk_trendbot.engine import Engine, EngineState, new_state
+from nightdesk_trendbot.engine import Engine, EngineState, barriers_of, costs_of, new_state
 from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.signals import decide
+from nightdesk_trendbot.simulation import simulate
 from nightdesk_trendbot.strategy import Deployment, Strategy
 
 
@@ -84,20 +86,27 @@ def run(
 def evaluate(
     candles: Candles, settings: TrendbotSettings, deployment: Deployment, *, first: int, stop: int
 ) -> Backtest:
-    """Return the gate's backtest: guard off, full size, flat at both ends."""
-    done = run(
-        candles,
-        settings,
-        first=first,
-        stop=stop,
-        deployments=[(0, Deployment(deployment.model))],
-        guard=None,
-        flat_at_end=True,
+    """Return the gate's backtest: guard off, full size, flat at both ends. Compiled, with `run`'s very steps."""
+    strategy = Strategy(settings)
+    allowed = strategy.permission(Deployment(deployment.model), None, GuardState())
+    signals = strategy.signals(candles.slice(0, stop), deployment.model, first=first)
+    wishes = [decide(signal, allowed, in_position=False) for signal in signals]
+    part = candles.slice(first, stop)
+    done = simulate(
+        part,
+        np.array([wish.side for wish in wishes], dtype=np.int64),
+        np.array([wish.leverage for wish in wishes], dtype=np.float64),
+        barriers=barriers_of(settings),
+        costs=costs_of(settings),
+        cash=settings.initial_equity,
+        symbol=settings.symbol,
+        model_version=deployment.model.version,
     )
-    days, returns = daily_returns(np.array(done.close_time), np.array(done.equity), start=settings.initial_equity)
+    close_time = part.time + part.interval_seconds
+    days, returns = daily_returns(close_time, done.equity, start=settings.initial_equity)
     return Backtest(
-        start=float(candles.time[first]),
-        end=float(done.close_time[-1]),
+        start=float(part.time[0]),
+        end=float(close_time[-1]),
         days=tuple(int(day) for day in days),
         daily_returns=tuple(float(value) for value in returns),
         trades=done.trades,
