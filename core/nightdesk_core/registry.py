@@ -51,6 +51,8 @@ class ModelRegistry:
         for name in sorted(files):
             digest.update(name.encode() + b"\0" + files[name])
         version = f"v{utc(self._clock()):%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
+        if (self.folder / version).exists():
+            raise RegistryError(f"{version} exists already: the same model was published in this very second")
         folder = self.folder / f"{_STAGING}{version}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

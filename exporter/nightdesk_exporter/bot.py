@@ -112,7 +112,8 @@ class BotExporter:
 
     def status(self) -> dict[str, Any]:
         """Return the status file's sections of the bot as of now."""
-        return sections(self.snapshot, self.health(), bot=self._name, now=self._clock())
+        running = not self._stopped.is_set()
+        return sections(self.snapshot, self.health(), bot=self._name, running=running, now=self._clock())
 
     @_never_raises
     def heartbeat(self) -> None:

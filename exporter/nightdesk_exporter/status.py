@@ -12,14 +12,14 @@ from nightdesk_exporter.snapshot import Snapshot
 _DAY_SECONDS = 86_400
 
 
-def sections(snapshot: Snapshot, health: Health, *, bot: str, now: float) -> dict[str, dict[str, Any]]:
+def sections(snapshot: Snapshot, health: Health, *, bot: str, running: bool, now: float) -> dict[str, dict[str, Any]]:
     """Return what is known as of wall time `now`; what is not known is null."""
     model = snapshot.model
     positions = [position for position in snapshot.positions.values() if position is not None]
     return {
         "bot": {
             "name": bot,
-            "running": True,
+            "running": running,
             "health": health.verdict.value,
             "issues": [{"name": issue.name, "cause": issue.cause} for issue in health.issues],
             "heartbeat_at": _time(snapshot.heartbeat_at),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from nightdesk_core.clock import WallClock, system_clock
@@ -17,8 +16,7 @@ def look(state_dir: Path, *, bot: str, gateway: str, interval_seconds: float, cl
     `gateway` is the Pushgateway's host:port, empty for none.
     """
     now = clock()
-    state = replace(states.load(state_dir), last_check=now)
-    states.save(state_dir, state)
+    state = states.update(state_dir, last_check=now)
     if gateway:
         push(Report(state, interval_seconds), gateway=gateway, bot=bot)
     return state.is_due(now=now, interval_seconds=interval_seconds)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from nightdesk_core.files import write_json_atomic
+from nightdesk_core.files import locked, write_json_atomic
 
 _FILE = "retrain.json"
+_LOCK_SECONDS = 10.0
+_FIRST_RETRY = 1 / 30
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,17 @@ class JobState:
     consecutive_rejections: int = 0
 
     def is_due(self, *, now: float, interval_seconds: float) -> bool:
-        """Return whether the last completed attempt is older than the interval."""
-        return self.last_completion is None or now - self.last_completion >= interval_seconds
+        """Return whether the last completed attempt is older than the interval.
+
+        One that failed is tried again after a thirtieth of it (a day, for monthly retrains), then after twice that, and
+        so on up to the interval: a data outage must not cost a month, nor a broken strategy a training every day.
+        """
+        if self.last_completion is None:
+            return True
+        wait = interval_seconds
+        if self.consecutive_failures:
+            wait = min(wait, wait * _FIRST_RETRY * 2.0 ** min(self.consecutive_failures - 1, 16))
+        return now - self.last_completion >= wait
 
 
 def load(state_dir: Path) -> JobState:
@@ -35,6 +47,9 @@ def load(state_dir: Path) -> JobState:
         return JobState()
 
 
-def save(state_dir: Path, state: JobState) -> None:
-    """Store the state atomically."""
-    write_json_atomic(state_dir / _FILE, asdict(state))
+def update(state_dir: Path, **changes: Any) -> JobState:
+    """Change fields of the stored state and return it. Schedule and job may do so at once: each keeps the other's."""
+    with locked(state_dir / f".{_FILE}.lock", timeout_seconds=_LOCK_SECONDS):
+        state = replace(load(state_dir), **changes)
+        write_json_atomic(state_dir / _FILE, asdict(state))
+    return state

@@ -42,8 +42,9 @@ def test_status_is_the_status_file_s_sections_as_of_now(full: BotExporter, clock
     with full:
         clock.now += 43_200
         answer = requests.get(f"{full.url}/status", timeout=5)
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.json() == full.status()
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.json() == full.status()
+    assert full.status()["bot"]["running"] is False
     assert answer.json()["model"]["age_days"] == 1.5
 
 

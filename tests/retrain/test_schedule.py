@@ -39,16 +39,37 @@ def test_a_job_that_never_ran_is_due(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("age_days", "expected"), [(29.99, False), (30.0, True), (31.0, True)])
 def test_it_is_due_an_interval_after_the_last_run_ended(age_days: float, expected: bool, tmp_path: Path) -> None:
-    before = JobState(last_start=1.0, last_completion=NOW - age_days * DAY, last_success=2.0, consecutive_failures=1)
-    state.save(tmp_path, before)
+    before = state.update(tmp_path, last_start=1.0, last_completion=NOW - age_days * DAY, last_success=2.0)
     assert due(tmp_path) is expected
-    assert state.load(tmp_path) == JobState(
-        NOW, before.last_start, before.last_completion, before.last_success, consecutive_failures=1
-    )
+    assert state.load(tmp_path) == JobState(NOW, before.last_start, before.last_completion, before.last_success)
+
+
+@pytest.mark.parametrize(
+    ("failures", "age_days", "expected"),
+    [(1, 0.99, False), (1, 1.0, True), (2, 1.0, False), (2, 2.0, True), (9, 29.9, False), (9, 30.0, True)],
+)
+def test_a_failed_run_is_tried_again_in_a_day_and_then_less_and_less_often(
+    failures: int, age_days: float, expected: bool, tmp_path: Path
+) -> None:
+    state.update(tmp_path, last_completion=NOW - age_days * DAY, consecutive_failures=failures)
+    assert due(tmp_path) is expected
+
+
+def test_schedule_and_job_keep_each_other_s_memory(tmp_path: Path) -> None:
+    source = """
+import sys, pathlib
+from nightdesk_retrain import state
+for number in range(200):
+    state.update(pathlib.Path(sys.argv[1]), **{sys.argv[2]: float(number)})
+"""
+    fields = ("last_check", "last_completion")
+    writers = [subprocess.Popen([sys.executable, "-c", source, str(tmp_path), field]) for field in fields]
+    assert [writer.wait(timeout=30) for writer in writers] == [0, 0]
+    assert state.load(tmp_path) == JobState(last_check=199.0, last_completion=199.0)
 
 
 def test_a_run_that_was_killed_on_its_way_is_due_again(tmp_path: Path) -> None:
-    state.save(tmp_path, JobState(last_start=NOW - DAY))
+    state.update(tmp_path, last_start=NOW - DAY)
     assert due(tmp_path)
 
 
