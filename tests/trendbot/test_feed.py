@@ -44,6 +44,8 @@ class Script:
     rest_failures: int = 0
     lacking: frozenset[int] = frozenset()
     """Hours that the exchange has no candle of."""
+    lagging: int = 0
+    """How often REST does not yet have the hour that closed last."""
     is_open: bool = True
     hour: int = 0
     hung_up: int = 0
@@ -67,6 +69,9 @@ class Script:
         hours = range((start - FIRST_HOUR) // HOUR, (stop - FIRST_HOUR) // HOUR)
         assert all(hour < self.hour for hour in hours), "a candle was asked for that is not over"
         self.asked.append((hours.start, hours.stop))
+        if self.lagging:
+            self.lagging -= 1
+            hours = hours[:-1]
         return [truth(hour) for hour in hours if hour not in self.lacking]
 
     async def now(self) -> float:
@@ -201,6 +206,17 @@ async def test_rest_that_does_not_answer_delays_candles_and_loses_none(failures:
     script = Script([(0, [partial(0)]), (2, ccxt.NetworkError("gone")), (3, [partial(3)])], rest_failures=failures)
     assert closed(await follow(script)) == [truth(0), truth(1), truth(2)]
     assert script.rest_failures == 0
+
+
+async def test_a_candle_that_reaches_rest_late_is_waited_for() -> None:
+    script = Script([(0, [partial(0)]), (2, ccxt.NetworkError("gone")), (3, [partial(3)])], lagging=2)
+    assert closed(await follow(script)) == [truth(0), truth(1), truth(2)]
+    assert script.lagging == 0
+
+
+async def test_the_newest_hour_is_given_up_once_the_exchange_lacks_it_for_good() -> None:
+    script = Script([(0, [partial(0)]), (2, [partial(2)]), (3, [truth(2), partial(3)])], lacking=frozenset({1}))
+    assert closed(await follow(script)) == [truth(0), truth(2)]
 
 
 async def test_an_hour_that_the_exchange_itself_lacks_is_passed_over() -> None:

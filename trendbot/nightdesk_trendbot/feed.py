@@ -17,6 +17,8 @@ from nightdesk_exporter import BotExporter
 from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.exchange import Exchange, backoff_seconds
 
+_LAG_TRIES = 4
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -128,7 +130,7 @@ class Feed:
         if whole and all(time in self._seen for time in wanted):
             bars = [self._seen[time] for time in wanted]
         else:
-            bars = await self._fetch(wanted[0], stop)
+            bars = await self._fetch_with_newest(wanted[0], stop)
             if len(wanted) > 1:
                 self._exporter.gap_repaired(self._symbol, self._timeframe)
         for bar in bars:
@@ -153,6 +155,18 @@ class Feed:
             return
         async for event in self._complete_until(int(now) // self._interval * self._interval):
             yield event
+
+    async def _fetch_with_newest(self, start: int, stop: int) -> list[Bar]:
+        """Return the candles in [start, stop). One that closed just now may reach REST a moment later than the stream.
+
+        An hour that is still not there after a few seconds is one that the exchange itself lacks.
+        """
+        for attempt in range(_LAG_TRIES):
+            bars = await self._fetch(start, stop)
+            if bars and bars[-1].time == stop - self._interval:
+                break
+            await asyncio.sleep(backoff_seconds(attempt, longest=self._longest_wait_seconds))
+        return bars
 
     async def _fetch(self, start: int, stop: int) -> list[Bar]:
         while True:
