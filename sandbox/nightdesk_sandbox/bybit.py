@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.instrument import plain
-from nightdesk_sandbox.replay import Candle
 
-INTERVAL_SECONDS = {"60": 3600}
-"""The intervals that are served, by Bybit's name for them."""
+INTERVAL_SECONDS = {"60": 3600, "120": 7200, "240": 14_400, "360": 21_600, "720": 43_200, "D": 86_400}
+"""The intervals that are served, by Bybit's name for them: those that hourly candles make up."""
 
 PARAMETER_ERROR = 10001
+TOO_MANY_VISITS = 10006
 
 
 class ParameterError(Exception):
@@ -23,11 +24,11 @@ def envelope(result: Mapping[str, Any], *, now: float) -> dict[str, Any]:
     return {"retCode": 0, "retMsg": "OK", "result": dict(result), "retExtInfo": {}, "time": milliseconds(now)}
 
 
-def refusal(error: ParameterError, *, now: float) -> dict[str, Any]:
-    """Return the answer to a request with a wrong parameter."""
+def refusal(code: int, message: str, *, now: float) -> dict[str, Any]:
+    """Return the answer to a request that is refused with an error code."""
     return {
-        "retCode": PARAMETER_ERROR,
-        "retMsg": str(error),
+        "retCode": code,
+        "retMsg": message,
         "result": {},
         "retExtInfo": {},
         "time": milliseconds(now),
@@ -50,9 +51,8 @@ def topic(interval: str, symbol: str) -> str:
     return f"kline.{interval}.{symbol}"
 
 
-def stream_candle(candle: Candle, *, interval: str, symbol: str, at: float) -> dict[str, Any]:
-    """Return the message that tells a subscriber how a candle stood at the market time `at`."""
-    stamp = milliseconds(at)
+def stream_candle(candle: Candle, *, interval: str, symbol: str, stamp: int) -> dict[str, Any]:
+    """Return the message that tells a subscriber how a candle stood; `stamp` says when, in milliseconds."""
     return {
         "topic": topic(interval, symbol),
         "type": "snapshot",

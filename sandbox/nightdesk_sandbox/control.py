@@ -6,22 +6,11 @@ from html import escape
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nightdesk_sandbox.errors import FaultError
 from nightdesk_sandbox.exchange import Exchange
-from nightdesk_sandbox.faults import Fault
+from nightdesk_sandbox.faults import parse_fault
 from nightdesk_sandbox.page import page_response
-
-_LONGEST_FAULT_SECONDS = 86_400
-
-
-class FaultRequest(BaseModel):
-    """What `POST /sandbox/fault` takes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Fault
-    seconds: float = Field(gt=0, le=_LONGEST_FAULT_SECONDS, allow_inf_nan=False)
 
 
 class Control:
@@ -53,11 +42,10 @@ class Control:
     async def start_fault(self, request: web.Request) -> web.Response:
         """Begin a fault, such as `{"name": "drop", "seconds": 10}`."""
         try:
-            fault = FaultRequest.model_validate_json(await request.read())
-        except ValidationError as error:
-            problems = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()]
-            return web.json_response({"error": "; ".join(problems)}, status=400)
-        await self._exchange.start_fault(fault.name, seconds=fault.seconds)
+            fault = parse_fault(await request.read())
+        except FaultError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        await self._exchange.start_fault(fault)
         return web.json_response(self._exchange.status())
 
     async def clear_faults(self, _request: web.Request) -> web.Response:

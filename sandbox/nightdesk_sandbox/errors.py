@@ -3,7 +3,8 @@
 SandboxError        exit code 1
 ├── CandlesError    exit code 3   no usable candles
 ├── PositionError   exit code 3   the replay's saved position cannot be read
-└── BindError       exit code 1   a port is taken
+├── BindError       exit code 1   a port is taken
+└── FaultError      answered 400  a fault that does not exist
 """
 
 from __future__ import annotations
@@ -49,3 +50,7 @@ class BindError(SandboxError):
             f"the {service} cannot listen on port {port} of {host} ({reason}); "
             f"stop what listens there, or name another port with stack.ports.{service}"
         )
+
+
+class FaultError(SandboxError):
+    """A fault was asked for that does not exist, or with wrong parameters."""

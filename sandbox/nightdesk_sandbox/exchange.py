@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -13,49 +13,49 @@ from loguru import logger
 from nightdesk_core.clock import WallClock, iso
 
 from nightdesk_sandbox import bybit
-from nightdesk_sandbox.candles import Candles
-from nightdesk_sandbox.faults import Fault, Faults
-from nightdesk_sandbox.instrument import Instrument
+from nightdesk_sandbox.candle import Candle
+from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
+from nightdesk_sandbox.faults import AnyFault, Faults
+from nightdesk_sandbox.market import Event, Market
 from nightdesk_sandbox.position import Position
-from nightdesk_sandbox.replay import Candle, Replay
+from nightdesk_sandbox.replay import Replay
 from nightdesk_sandbox.rest import MarketData
+from nightdesk_sandbox.shocks import Shock, Shocks
 from nightdesk_sandbox.stream import Stream
+from nightdesk_sandbox.update import Update
 
-_INTERVAL = "60"
 _STREAM_PREFIX = "/v5/public/"
 
 
-@dataclass(frozen=True)
-class _Event:
-    """What is published when the market's time is `moment`: candle `index`, when `fraction` of it had passed."""
-
-    moment: float
-    index: int
-    fraction: float
-
-
 class Exchange:
-    """Serves one replay to any number of clients, and keeps its position.
+    """Serves a replay of one or more markets to any number of clients, and keeps its position.
 
-    The market is held until somebody subscribes to its candles. `play` publishes them and must run as a task.
+    The markets are held until somebody subscribes to candles. `play` publishes them and must run as a task. The first
+    market's end is the end of them all.
     """
 
     def __init__(
         self,
-        candles: Candles,
+        candles: Mapping[str, Candles],
         position: Position,
         *,
         candles_per_second: float,
         clock: WallClock,
     ) -> None:
-        self.replay = Replay(candles, start=position.load(), candles_per_second=candles_per_second, clock=clock)
+        """`candles` are those of each symbol."""
+        first = next(iter(candles.values()))
+        self.replay = Replay(start=position.load(), end=first.end, candles_per_second=candles_per_second, clock=clock)
         self._held_at = self.replay.now()
         self.faults = Faults(clock=clock)
         self.candles_served = 0
         self._position = position
-        self._instrument = Instrument.of(candles)
+        self._kept = self._held_at
+        self._markets = {symbol: Market(symbol, of, now=self.replay.now) for symbol, of in candles.items()}
+        self._shocks = Shocks(position)
+        for shock in self._shocks.load():
+            self._apply(shock)
         self._updates = _updates_per_candle(candles_per_second)
-        topics = [bybit.topic(interval, self._instrument.symbol) for interval in bybit.INTERVAL_SECONDS]
+        topics = [bybit.topic(interval, symbol) for symbol in candles for interval in bybit.INTERVAL_SECONDS]
         self.stream = Stream(topics, self.faults, on_subscription=self._begin)
         self._moving = asyncio.Event()
 
@@ -74,12 +74,26 @@ class Exchange:
             logger.info("the first subscription: the market runs from {}", iso(self.replay.now()))
             self.run()
 
-    async def start_fault(self, fault: Fault, *, seconds: float) -> None:
+    async def start_fault(self, fault: AnyFault) -> None:
         """Have a fault for a while."""
-        logger.warning("fault {} for {:g} s", fault, seconds)
-        self.faults.start(fault, seconds=seconds)
-        if fault is Fault.DROP:
-            await self.stream.close()
+        logger.warning("fault {}", ", ".join(f"{name}={value}" for name, value in fault.model_dump().items()))
+        self.faults.start(fault)
+        await fault.begin(self)
+
+    async def close_streams(self) -> None:
+        """Close every websocket connection."""
+        await self.stream.close()
+
+    def scale_future(self, factor: float) -> None:
+        """Multiply the prices of all candles that have not opened yet, in every market and for good."""
+        shock = Shock(at=self.replay.now(), factor=factor)
+        self._apply(shock)
+        self.keep_position()
+        self._shocks.add(shock)
+
+    def _apply(self, shock: Shock) -> None:
+        for market in self._markets.values():
+            market.hours.scale_after(shock.at, shock.factor)
 
     def status(self) -> dict[str, Any]:
         """Return where the market stands and what the exchange does, for `/sandbox/status`."""
@@ -88,28 +102,30 @@ class Exchange:
             "market_time": iso(now),
             "market_time_unix": now,
             "state": self.replay.state,
-            "ends_at": iso(self.replay.candles.end),
-            "candles_per_second": self.replay.speed / self.replay.candles.interval_seconds,
+            "ends_at": iso(self.replay.end),
+            "candles_per_second": self.replay.speed / HOUR_SECONDS,
             "candles_served": self.candles_served,
             "connections": self.stream.connections,
             "subscribers": self.stream.subscribers,
-            "faults": {fault.value: round(seconds, 3) for fault, seconds in self.faults.remaining_seconds().items()},
+            "faults": {name: round(seconds, 3) for name, seconds in self.faults.remaining_seconds().items()},
         }
 
     def application(self) -> web.Application:
-        """Return the exchange's own routes and its fault of answering 500."""
+        """Return the exchange's own routes, which its faults may keep from answering."""
 
         @web.middleware
-        async def fail(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
             rest = request.path.startswith("/v5/") and not request.path.startswith(_STREAM_PREFIX)
-            if rest and self.faults.active(Fault.ERROR500):
-                raise web.HTTPInternalServerError
-            return await handler(request)
+            refusal = self.faults.refusal(now=self._shown_time()) if rest else None
+            return refusal if refusal is not None else await handler(request)
 
-        application = web.Application(middlewares=[fail])
-        application.add_routes(MarketData(self.replay, self._instrument).routes())
-        application.router.add_get(_STREAM_PREFIX + self._instrument.category, self.stream.handle)
+        application = web.Application(middlewares=[refuse])
+        application.add_routes(MarketData(self._markets, self.replay, shown_time=self._shown_time).routes())
+        application.router.add_get(f"{_STREAM_PREFIX}linear", self.stream.handle)
         return application
+
+    def _shown_time(self) -> float:
+        return self.faults.shown_time(self.replay.now())
 
     async def play(self) -> None:
         """Publish every candle from now to the end, each when its time comes."""
@@ -127,33 +143,31 @@ class Exchange:
         """Write down where the market stands now."""
         self._save(self.replay.now())
 
-    def _events(self) -> Iterator[_Event]:
-        """Yield what happens from where the market was held: each candle's open, some updates, and its close."""
-        candles = self.replay.candles
-        for index in range(self.replay.confirmed(self._held_at), len(candles)):
-            opened = int(candles.time[index])
-            for step in range(self._updates + 2):
-                fraction = step / (self._updates + 1)
-                moment = opened + fraction * candles.interval_seconds
-                if moment >= self._held_at:
-                    yield _Event(moment, index, fraction)
+    def _events(self) -> Iterator[Event]:
+        """Yield what happens in all markets from where they were held."""
+        streams = [market.events(since=self._held_at, updates=self._updates) for market in self._markets.values()]
+        return heapq.merge(*streams, key=lambda event: event.moment)
 
-    def _publish(self, event: _Event) -> None:
-        candle = self.replay.update(event.index, event.fraction)
-        if candle.confirmed:
-            self._confirm(candle)
-        self.stream.publish(
-            bybit.stream_candle(candle, interval=_INTERVAL, symbol=self._instrument.symbol, at=event.moment)
-        )
+    def _publish(self, event: Event) -> None:
+        market = event.market
+        if event.fraction == 1.0:
+            self._confirm(market.hours.candle(event.index))
+        for interval in market.charts:
+            if not self.stream.wanted(bybit.topic(interval, market.symbol)):
+                continue
+            candle = market.candle(interval, event)
+            if candle is not None:
+                self.stream.publish(Update(interval, market.symbol, candle, event.moment))
 
     def _confirm(self, candle: Candle) -> None:
         """Count a candle and keep the position, before it is sent: after a crash none is sent twice."""
         self.candles_served += 1
         behind = self.replay.seconds_until(candle.end + candle.interval_seconds) == 0
-        if not behind or self.replay.over:
+        if candle.end > self._kept and (not behind or self.replay.over):
             self._save(candle.end)
 
     def _save(self, moment: float) -> None:
+        self._kept = moment
         try:
             self._position.save(moment)
         except OSError as error:

@@ -1,30 +1,36 @@
-"""The one market of the replay exchange, as Bybit describes a linear perpetual."""
+"""The markets of the replay exchange, as Bybit describes linear perpetuals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nightdesk_sandbox.candles import Candles
 
+_QUOTE_COIN = "USDT"
 CATEGORIES = ("spot", "linear", "inverse", "option")
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """BTCUSDT, linear and perpetual: `BTC/USDT:USDT` to ccxt. Its tick is that of the candles."""
+    """A linear perpetual, such as BTCUSDT, which ccxt calls `BTC/USDT:USDT`. Its tick is that of the candles."""
 
+    symbol: str
     launched_at: int
     price_decimals: int
-    symbol: str = "BTCUSDT"
-    category: str = "linear"
+    category: ClassVar[str] = "linear"
 
     @classmethod
-    def of(cls, candles: Candles) -> Instrument:
+    def of(cls, candles: Candles, *, symbol: str) -> Instrument:
         """Return the market in which `candles` were traded."""
-        return cls(launched_at=int(candles.time[0]), price_decimals=candles.price_decimals)
+        return cls(symbol, launched_at=int(candles.time[0]), price_decimals=candles.price_decimals)
+
+    @property
+    def base_coin(self) -> str:
+        """What is traded, such as BTC."""
+        return self.symbol.removesuffix(_QUOTE_COIN)
 
     @property
     def tick(self) -> str:
@@ -37,9 +43,9 @@ class Instrument:
             "symbol": self.symbol,
             "contractType": "LinearPerpetual",
             "status": "Closed" if closed else "Trading",
-            "baseCoin": "BTC",
-            "quoteCoin": "USDT",
-            "settleCoin": "USDT",
+            "baseCoin": self.base_coin,
+            "quoteCoin": _QUOTE_COIN,
+            "settleCoin": _QUOTE_COIN,
             "launchTime": str(self.launched_at * 1000),
             "deliveryTime": "0",
             "deliveryFeeRate": "",

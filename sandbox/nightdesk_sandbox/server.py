@@ -71,7 +71,9 @@ async def _serve_candles(
     start = replay_start(candles, settings.replay_days)
     position = Position.of(candles, start=start, folder=home / settings.state_dir)
     # The market's pace is a duration, which a change of the wall clock must not touch.
-    exchange = Exchange(candles, position, candles_per_second=settings.candles_per_second, clock=time.monotonic)
+    exchange = Exchange(
+        {"BTCUSDT": candles}, position, candles_per_second=settings.candles_per_second, clock=time.monotonic
+    )
     application = exchange.application()
     application.add_routes(Control(exchange).routes())
 

@@ -13,7 +13,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
 from nightdesk_sandbox import bybit
-from nightdesk_sandbox.faults import Fault, Faults
+from nightdesk_sandbox.faults import Faults
+from nightdesk_sandbox.update import Update
 
 _LONGEST_QUEUE = 10_000
 """Messages that may wait for one client. Who is further behind is cut off, as an exchange does."""
@@ -44,14 +45,17 @@ class Stream:
         """How many clients have subscribed to anything."""
         return sum(bool(connection.topics) for connection in self._connections)
 
-    def publish(self, message: Mapping[str, Any]) -> None:
-        """Send a message to who has subscribed to its topic. During a silence it is lost."""
-        if self._faults.active(Fault.SILENCE):
-            return
-        text = json.dumps(message)
-        for connection in self._connections:
-            if message["topic"] in connection.topics:
-                connection.send(text)
+    def wanted(self, topic: str) -> bool:
+        """Return whether anybody has subscribed to a topic."""
+        return any(topic in connection.topics for connection in self._connections)
+
+    def publish(self, update: Update) -> None:
+        """Send an update, or what the faults make of it, to who has subscribed to its topic."""
+        for message in self._faults.relay(update):
+            text = message.text()
+            for connection in self._connections:
+                if message.topic in connection.topics:
+                    connection.send(text)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -59,7 +63,7 @@ class Stream:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
-        if self._faults.active(Fault.DROP):
+        if self._faults.refuse_connections:
             raise web.HTTPServiceUnavailable(text="connections are refused for now")
         socket = web.WebSocketResponse(timeout=_CLOSE_SECONDS, compress=False)
         await socket.prepare(request)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.faults import Fault, Faults
+from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.faults import Faults, parse_fault
 
 from tests.sandbox.conftest import WAIT_SECONDS, Connect, ProClient, RestClient, ServeExchange
 
 SYMBOL = "BTC/USDT:USDT"
 
 
-async def fault(http: aiohttp.ClientSession, url: str, name: str, seconds: float) -> None:
-    async with http.post(f"{url}/sandbox/fault", json={"name": name, "seconds": seconds}) as answer:
+async def fault(http: aiohttp.ClientSession, url: str, name: str, seconds: float, **parameters: Any) -> None:
+    async with http.post(f"{url}/sandbox/fault", json={"name": name, "seconds": seconds, **parameters}) as answer:
         assert answer.status == 200
         assert name in (await answer.json())["faults"]
 
@@ -105,26 +107,86 @@ async def test_with_error500_all_rest_fails_and_streams_go_on(
         assert await asyncio.to_thread(client.fetch_time) > 0
 
 
+async def test_with_rate_limit_rest_answers_429_and_names_the_moment_when_it_ends(
+    serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, rest_client: RestClient
+) -> None:
+    async with serve() as handle, subscribe(handle) as subscriber:
+        client = rest_client(handle)
+        await asyncio.to_thread(client.load_markets)
+        await fault(http, handle.url, "rate_limit", 60, limit=10)
+        async with http.get(f"{handle.url}/v5/market/time") as answer:
+            body = await answer.json()
+        assert (answer.status, body["retCode"], body["retMsg"]) == (429, 10006, "Too many visits!")
+        assert (answer.headers["X-Bapi-Limit"], answer.headers["X-Bapi-Limit-Status"]) == ("10", "0")
+        reset = int(answer.headers["X-Bapi-Limit-Reset-Timestamp"]) / 1000
+        assert time.time() + 50 < reset < time.time() + 61
+        with pytest.raises(ccxt.RateLimitExceeded):
+            await asyncio.to_thread(client.fetch_time)
+        await subscriber.candle(confirmed=True)
+
+
+async def test_with_a_clock_offset_the_time_is_wrong_and_the_candles_are_not(
+    serve: ServeExchange, http: aiohttp.ClientSession, rest_client: RestClient
+) -> None:
+    async with serve() as handle:
+        client = rest_client(handle)
+        right = await asyncio.to_thread(client.fetch_time)
+        candles = await asyncio.to_thread(client.fetch_ohlcv, SYMBOL, "1h")
+        await fault(http, handle.url, "clock_offset", 60, offset_seconds=7200)
+        assert await asyncio.to_thread(client.fetch_time) == right + 7_200_000
+        assert await asyncio.to_thread(client.fetch_ohlcv, SYMBOL, "1h") == candles
+        async with http.get(f"{handle.url}/v5/market/tickers", params={"category": "linear"}) as answer:
+            assert (await answer.json())["time"] == right + 7_200_000
+        await http.delete(f"{handle.url}/sandbox/fault")
+        assert await asyncio.to_thread(client.fetch_time) == right
+
+
+@pytest.mark.parametrize("name", ["gap", "duplicate", "out_of_order", "late", "revised", "malformed"])
+async def test_under_every_fault_of_the_stream_rest_has_the_truth(
+    name: str, serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, candles: Candles
+) -> None:
+    async with serve(candles_per_second=100) as handle, subscribe(handle):
+        await fault(http, handle.url, name, 60)
+        async with asyncio.timeout(WAIT_SECONDS):
+            while handle.exchange.candles_served < 6:
+                await asyncio.sleep(0.01)
+        query: dict[str, Any] = {"category": "linear", "symbol": "BTCUSDT", "interval": "60", "limit": 1000}
+        async with http.get(f"{handle.url}/v5/market/kline", params=query) as answer:
+            rows = (await answer.json())["result"]["list"][:0:-1]
+    assert len(rows) >= 78
+    assert [float(row[4]) for row in rows] == candles.close[: len(rows)].tolist()
+
+
 def test_a_fault_ends_by_itself() -> None:
     now = 100.0
     faults = Faults(clock=lambda: now)
-    faults.start(Fault.SILENCE, seconds=5)
-    faults.start(Fault.DROP, seconds=2)
+    faults.start(parse_fault(b'{"name": "silence", "seconds": 5}'))
+    faults.start(parse_fault(b'{"name": "drop", "seconds": 2}'))
+    assert faults.refuse_connections
     now = 103.0
-    assert faults.active(Fault.SILENCE)
-    assert not faults.active(Fault.DROP)
-    assert faults.remaining_seconds() == {Fault.SILENCE: 2.0}
+    assert not faults.refuse_connections
+    assert faults.remaining_seconds() == {"silence": 2.0}
     now = 105.0
     assert faults.remaining_seconds() == {}
+
+
+NO_SUCH_FAULT = (
+    "name: Input tag 'flood' found using 'name' does not match any of the expected tags: 'price_shock', 'revised', "
+    "'out_of_order', 'late', 'gap', 'duplicate', 'clock_offset', 'malformed', 'silence', 'drop', 'error500', "
+    "'rate_limit'"
+)
 
 
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b'{"name": "flood", "seconds": 1}', "name: Input should be 'drop', 'silence' or 'error500'"),
+        (b'{"name": "flood", "seconds": 1}', NO_SUCH_FAULT),
         (b'{"name": "drop"}', "seconds: Field required"),
         (b'{"name": "drop", "seconds": 0}', "seconds: Input should be greater than 0"),
         (b'{"name": "drop", "seconds": 1, "hard": true}', "hard: Extra inputs are not permitted"),
+        (b'{"seconds": 1}', "name: Unable to extract tag using discriminator 'name'"),
+        (b'{"name": "gap", "seconds": 1, "every": 0}', "every: Input should be greater than or equal to 1"),
+        (b'{"name": "clock_offset", "seconds": 1}', "offset_seconds: Field required"),
         (b"drop", "body: Invalid JSON: expected value at line 1 column 1"),
     ],
 )

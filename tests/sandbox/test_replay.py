@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.candles import VALUE_COLUMNS, Candles
-from nightdesk_sandbox.replay import Candle, Replay, replay_start
+from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.replay import Replay, replay_start
 
 from tests.sandbox.conftest import FIRST_HOUR, make_candles
 
@@ -28,18 +30,18 @@ class Clock:
         return self.seconds
 
 
-def market(candles: Candles = CANDLES, *, hours: float = 0.0, start: int = FIRST_HOUR) -> tuple[Replay, Clock]:
-    """Return a running market of one candle a second, `hours` after its start."""
+def market(candles: Candles = CANDLES, *, hours: float = 0.0, start: int = FIRST_HOUR) -> tuple[Chart, Clock]:
+    """Return the chart of a running market of one candle a second, `hours` after its start."""
     clock = Clock()
-    replay = Replay(candles, start=start, candles_per_second=1, clock=clock)
+    replay = Replay(start=start, end=candles.end, candles_per_second=1, clock=clock)
     replay.run()
     clock.seconds += hours
-    return replay, clock
+    return Chart(candles, now=replay.now), clock
 
 
-def seen(replay: Replay) -> tuple[list[Candle], Candle | None]:
+def seen(chart: Chart) -> tuple[list[Candle], Candle | None]:
     """Return everything that a market shows."""
-    return [replay.candle(index) for index in range(replay.confirmed())], replay.forming()
+    return [chart.candle(index) for index in range(chart.confirmed())], chart.forming()
 
 
 def with_another_future(candles: Candles, after: float, shift: int) -> Candles:
@@ -72,9 +74,9 @@ def test_within_a_candle_nothing_depends_on_later_candles(moment: float, shift: 
 
 @given(moment=st.floats(0, HOURS, allow_nan=False))
 def test_all_that_is_confirmed_has_closed_and_all_that_closed_is_confirmed(moment: float) -> None:
-    replay, _ = market(hours=moment)
-    now = replay.now()
-    confirmed, forming = seen(replay)
+    chart, _ = market(hours=moment)
+    now = chart.reached(None)
+    confirmed, forming = seen(chart)
     assert [candle.time for candle in confirmed] == [time for time in CANDLES.time.tolist() if time + 3600 <= now]
     assert all(candle.confirmed for candle in confirmed)
     assert forming is None or (forming.time <= now < forming.end and not forming.confirmed)
@@ -82,15 +84,15 @@ def test_all_that_is_confirmed_has_closed_and_all_that_closed_is_confirmed(momen
 
 @given(hour=st.sampled_from([0, 3, 6, 8, 11]), fractions=st.lists(st.floats(0, 0.999), min_size=2, max_size=8))
 def test_a_forming_candle_only_grows_and_stays_within_what_it_becomes(hour: int, fractions: list[float]) -> None:
-    replay, clock = market(hours=hour)
+    chart, clock = market(hours=hour)
     steps: list[Candle] = []
     for fraction in sorted(fractions):
         clock.seconds = hour + fraction
-        step = replay.forming()
+        step = chart.forming()
         assert step is not None
         steps.append(step)
     clock.seconds = hour + 1
-    steps.append(replay.candle(replay.confirmed() - 1))
+    steps.append(chart.candle(chart.confirmed() - 1))
     for before, after in pairwise(steps):
         assert before.low <= min(before.open, before.close)
         assert max(before.open, before.close) <= before.high
@@ -101,58 +103,58 @@ def test_a_forming_candle_only_grows_and_stays_within_what_it_becomes(hour: int,
 
 
 def test_at_its_open_a_candle_is_its_open_only() -> None:
-    replay, _ = market(hours=3)
-    forming = replay.forming()
+    chart, _ = market(hours=3)
+    forming = chart.forming()
     assert forming is not None
     assert {forming.open, forming.high, forming.low, forming.close} == {float(CANDLES.open[3])}
     assert forming.volume == 0
 
 
 def test_the_path_reaches_both_extremes_and_ends_in_the_close() -> None:
-    replay, clock = market(hours=3)
+    chart, clock = market(hours=3)
     clock.seconds = 3 + 2 / 3 + 1e-9
-    forming = replay.forming()
+    forming = chart.forming()
     assert forming is not None
     assert (forming.high, forming.low) == (CANDLES.high[3], CANDLES.low[3])
     clock.seconds = 4 - 1e-6
-    forming = replay.forming()
+    forming = chart.forming()
     assert forming is not None
     assert forming.close == pytest.approx(CANDLES.close[3], abs=0.01)
 
 
 def test_the_order_of_the_extremes_does_not_tell_where_a_candle_closes() -> None:
     candles = make_candles(400)
-    replay, _ = market(candles, hours=400)
-    low_first = np.array([replay.update(index, 0.2).low < candles.open[index] for index in range(400)])
+    chart, _ = market(candles, hours=400)
+    low_first = np.array([chart.update(index, 0.2).low < candles.open[index] for index in range(400)])
     rising = candles.close > candles.open
     assert 0.4 < low_first.mean() < 0.6
     assert 0.4 < (low_first == rising).mean() < 0.6
 
 
 def test_an_hour_that_the_candles_lack_shows_no_candle() -> None:
-    replay, clock = market(hours=7.5)
-    assert replay.forming() is None
-    assert replay.confirmed() == 7
+    chart, clock = market(hours=7.5)
+    assert chart.forming() is None
+    assert chart.confirmed() == 7
     clock.seconds = 8.5
-    forming = replay.forming()
+    forming = chart.forming()
     assert forming is not None
     assert forming.time == FIRST_HOUR + 8 * 3600
-    assert replay.confirmed() == 7
+    assert chart.confirmed() == 7
 
 
 def test_what_has_not_closed_cannot_be_had() -> None:
-    replay, _ = market(hours=3.5)
+    chart, _ = market(hours=3.5)
     with pytest.raises(IndexError, match="candle 3 has not closed yet"):
-        replay.candle(3)
+        chart.candle(3)
     with pytest.raises(IndexError, match="candle 3 is not yet 60% old"):
-        replay.update(3, 0.6)
-    assert replay.confirmed(until=FIRST_HOUR + 100 * 3600) == 3
-    assert replay.confirmed(until=FIRST_HOUR + 2 * 3600) == 2
+        chart.update(3, 0.6)
+    assert chart.confirmed(until=FIRST_HOUR + 100 * 3600) == 3
+    assert chart.confirmed(until=FIRST_HOUR + 2 * 3600) == 2
 
 
 def test_the_market_is_held_until_it_runs_and_stands_while_it_is_paused() -> None:
     clock = Clock()
-    replay = Replay(CANDLES, start=FIRST_HOUR + 3600, candles_per_second=2, clock=clock)
+    replay = Replay(start=FIRST_HOUR + 3600, end=CANDLES.end, candles_per_second=2, clock=clock)
     clock.seconds = 5
     assert (replay.state, replay.now()) == ("held", FIRST_HOUR + 3600)
     replay.run()
@@ -169,19 +171,23 @@ def test_the_market_is_held_until_it_runs_and_stands_while_it_is_paused() -> Non
 
 
 def test_the_end_is_the_last_close_and_nothing_follows() -> None:
-    replay, clock = market(hours=1000)
+    clock = Clock()
+    replay = Replay(start=FIRST_HOUR, end=CANDLES.end, candles_per_second=1, clock=clock)
+    replay.run()
+    chart = Chart(CANDLES, now=replay.now)
+    clock.seconds = 1000
     assert (replay.state, replay.over, replay.now()) == ("over", True, CANDLES.end)
-    assert replay.confirmed() == len(CANDLES)
-    assert replay.forming() is None
+    assert chart.confirmed() == len(CANDLES)
+    assert chart.forming() is None
     clock.seconds += 10
     assert replay.now() == CANDLES.end
 
 
 def test_the_markets_time_never_goes_back_with_its_clock() -> None:
-    replay, clock = market(hours=3)
-    before = replay.now()
+    chart, clock = market(hours=3)
+    before = chart.reached(None)
     clock.seconds -= 1
-    assert replay.now() == before
+    assert chart.reached(None) == before
 
 
 @pytest.mark.parametrize(("days", "start"), [(0.25, 6), (0.26, 6), (100, 1)])

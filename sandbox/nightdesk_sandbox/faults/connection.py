@@ -1,0 +1,78 @@
+"""Faults of the connection: nothing of the market is wrong, but it does not get through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from nightdesk_sandbox.faults.base import Fault, World
+from nightdesk_sandbox.request_limit import limit_headers, too_many
+from nightdesk_sandbox.update import Message, Update
+
+
+class Drop(Fault):
+    """Every websocket connection is closed at once, and new ones are refused."""
+
+    name: Literal["drop"]
+    refuses_connections: ClassVar[bool] = True
+
+    async def begin(self, world: World) -> None:
+        """Close what is open."""
+        await world.close_streams()
+
+
+class Silence(Fault):
+    """Connections stay open and answer, but no candle is sent; what was missed is never sent later."""
+
+    name: Literal["silence"]
+
+    def relay(self, update: Update) -> Sequence[Message]:
+        """Send nothing."""
+        return []
+
+
+class Error500(Fault):
+    """Every REST call is answered with HTTP 500."""
+
+    name: Literal["error500"]
+
+    def refusal(self, *, remaining_seconds: float, now: float) -> web.Response | None:
+        """Answer with an error that explains nothing, as real ones do."""
+        return web.Response(status=500, text="500: Internal Server Error")
+
+
+class RateLimit(Fault):
+    """Every REST call is one too many: HTTP 429, error 10006, and headers that say when the next one is welcome.
+
+    `limit` is the number of calls that the headers claim to be allowed.
+    """
+
+    name: Literal["rate_limit"]
+    limit: int = Field(50, ge=1)
+
+    def refusal(self, *, remaining_seconds: float, now: float) -> web.Response | None:
+        """Answer that it was too much, and name the fault's end."""
+        headers = limit_headers(limit=self.limit, left=0, reset_seconds=remaining_seconds)
+        return too_many(now=now, headers=headers)
+
+
+class ClockOffset(Fault):
+    """The exchange's clock is wrong by `offset_seconds` of market time, over REST and in the stamps of the stream.
+
+    Candles keep their times: those are the market's, not the clock's.
+    """
+
+    name: Literal["clock_offset"]
+    offset_seconds: float = Field(ge=-86_400, le=86_400, allow_inf_nan=False)
+
+    def shown_time(self, now: float) -> float:
+        """Return the wrong time."""
+        return now + self.offset_seconds
+
+    def relay(self, update: Update) -> Sequence[Message]:
+        """Stamp the update with the wrong time."""
+        return [replace(update, at=update.at + self.offset_seconds)]

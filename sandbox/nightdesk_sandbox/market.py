@@ -1,0 +1,73 @@
+"""One symbol of the exchange: how it is described, its candles in every interval, and what happens in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from nightdesk_sandbox import bybit
+from nightdesk_sandbox.aggregate import Aggregate
+from nightdesk_sandbox.candle import Candle
+from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
+from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.instrument import Instrument
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happens in a market when its time is `moment`: the hour `index` is `fraction` old.
+
+    `fraction` is above 1 where that hour is over and the next one missing, but a longer candle ends.
+    """
+
+    moment: float
+    market: Market
+    index: int
+    fraction: float
+
+
+class Market:
+    """The market of one symbol, seen at the market time that `now` tells."""
+
+    def __init__(self, symbol: str, candles: Candles, *, now: Callable[[], float]) -> None:
+        self.instrument = Instrument.of(candles, symbol=symbol)
+        self.hours = Chart(candles, now=now)
+        self.charts: dict[str, Chart | Aggregate] = {
+            interval: self.hours if seconds == HOUR_SECONDS else Aggregate(self.hours, seconds)
+            for interval, seconds in bybit.INTERVAL_SECONDS.items()
+        }
+
+    @property
+    def symbol(self) -> str:
+        """Bybit's name for the market."""
+        return self.instrument.symbol
+
+    def events(self, *, since: float, updates: int) -> Iterator[Event]:
+        """Yield what happens from `since` on: each hour's open, as many updates, its close, and what ends in a gap."""
+        times = self.hours.time
+        for index in range(self.hours.confirmed(since), len(times)):
+            opened = int(times[index])
+            for step in range(updates + 2):
+                fraction = step / (updates + 1)
+                moment = opened + fraction * HOUR_SECONDS
+                if moment >= since:
+                    yield Event(moment, self, index, fraction)
+            following = int(times[index + 1]) if index + 1 < len(times) else opened + HOUR_SECONDS
+            yield from self._ends_in_gap(index, following)
+
+    def _ends_in_gap(self, index: int, following: int) -> Iterator[Event]:
+        opened = int(self.hours.time[index])
+        ends = {opened // seconds * seconds + seconds for seconds in bybit.INTERVAL_SECONDS.values()}
+        for end in sorted(ends):
+            if opened + HOUR_SECONDS < end <= following:
+                yield Event(end, self, index, (end - opened) / HOUR_SECONDS)
+
+    def candle(self, interval: str, event: Event) -> Candle | None:
+        """Return the candle of an interval that an event changes, as it stands then; none where it changes none."""
+        chart = self.charts[interval]
+        if event.fraction > 1.0:
+            last = chart.confirmed(event.moment) - 1
+            ended = last >= 0 and int(chart.time[last]) + chart.interval_seconds == event.moment
+            return chart.candle(last) if ended else None
+        hour = self.hours.update(event.index, event.fraction)
+        return hour if isinstance(chart, Chart) else chart.after(event.index, hour)
