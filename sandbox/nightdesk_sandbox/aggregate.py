@@ -62,7 +62,7 @@ class Aggregate:
         """Return how the candle around an hour stood when that hour stood as `candle` tells."""
         index = int(np.searchsorted(self.time, candle.time, side="right")) - 1
         before = [self._hours.candle(earlier) for earlier in range(self._first[index], hour)]
-        closed = candle.confirmed and candle.end == self.time[index] + self.interval_seconds
+        closed = candle.confirmed and candle.end == int(self.time[index]) + self.interval_seconds
         return self._joined(index, [*before, candle], closed=closed)
 
     def _joined(self, index: int, hours: list[Candle], *, closed: bool) -> Candle:
