@@ -71,14 +71,14 @@ def label_events(candles: Candles, settings: TrendbotSettings) -> Events:
 
 def _outcomes(candles: Candles, at: Ints, sides: Ints, barriers: Barriers, costs: Costs) -> tuple[Floats, Ints]:
     time, open_, high, low, close, _ = candles.columns()
-    result: tuple[Floats, Ints] = _walk(
+    result: tuple[Floats, Ints] = walk(
         time, open_, high, low, close, candles.interval_seconds, at, sides, barriers, costs
     )
     return result
 
 
 @njit(cache=True)
-def _walk(
+def walk(
     time: Ints,
     open_: Floats,
     high: Floats,

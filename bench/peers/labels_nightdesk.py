@@ -1,0 +1,20 @@
+"""Triple-barrier labels of the shared events, by the engine's own compiled steps."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from measure import report
+from nightdesk_trendbot.broker import Barriers, Costs
+from nightdesk_trendbot.training import walk
+
+data = np.load(sys.argv[1])
+time, opened, high, low, close = (data[name] for name in ("time", "open", "high", "low", "close"))
+events = data["events"]
+sides = np.ones(len(events), dtype=np.int64)
+barriers, costs = Barriers(0.02, 0.01, 24 * 3600), Costs(0.00055, 0.00015, 0.0)
+report(
+    lambda: len(walk(time, opened, high, low, close, 3600, events, sides, barriers, costs)[1]),
+    repetitions=int(sys.argv[2]),
+)
