@@ -1,8 +1,8 @@
 """Runs every comparison in turn, ours and the peer's side by side, and prints ratios. `make bench`.
 
 A peer lives in an environment of its own under `var/bench`, made from hash-pinned requirements, and never ships with
-the product. Whole processes are timed from outside, warm repetitions inside one process. Machines differ and drift, so each
-round measures both, and the ratios of the rounds count.
+the product. Whole processes are timed from outside, warm repetitions inside one process. Machines differ and drift, so
+each round measures both, and the ratios of the rounds count.
 """
 
 from __future__ import annotations
