@@ -349,6 +349,36 @@ def inbox(context: typer.Context) -> None:
     )
 
 
+@sandbox_app.command()
+def fault(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The fault, or `clear` to end all; an unknown name lists them.")],
+    seconds: Annotated[float, typer.Option("--seconds", help="How long it lasts.", min=0.1)] = 10.0,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--with", help="A parameter of the fault: --with offset_seconds=30. Repeatable.")
+    ] = None,
+) -> None:
+    """Switch a fault of the running replay exchange on, or all off.
+
+    Examples: [bold]nightdesk sandbox fault drop --seconds 5[/bold]    [bold]nightdesk sandbox fault clear[/bold]
+    """
+    import requests
+
+    url = f"http://{_settings(context).address('exchange')}/sandbox/fault"
+    body: dict[str, Any] = {"name": name, "seconds": seconds}
+    for parameter in parameters or []:
+        key, _, value = parameter.partition("=")
+        body[key] = yaml.safe_load(value)
+    try:
+        answer = requests.delete(url, timeout=5) if name == "clear" else requests.post(url, json=body, timeout=5)
+    except requests.RequestException as error:
+        raise NightdeskError(f"the replay exchange does not answer at {url}: is the stack running?") from error
+    if not answer.ok:
+        raise NightdeskError(answer.json()["error"])
+    active = answer.json()["faults"]
+    typer.echo("active: " + (", ".join(f"{found} for {left:.0f} s" for found, left in active.items()) or "none"))
+
+
 def _supervisor(context: typer.Context) -> Any:
     from nightdesk.supervisor import SupervisorClient, socket_path
 
