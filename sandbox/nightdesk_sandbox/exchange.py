@@ -19,6 +19,7 @@ from nightdesk_sandbox.faults import AnyFault, Faults
 from nightdesk_sandbox.market import Event, Market
 from nightdesk_sandbox.position import Position
 from nightdesk_sandbox.replay import Replay
+from nightdesk_sandbox.request_limit import RequestLimit, too_many
 from nightdesk_sandbox.rest import MarketData
 from nightdesk_sandbox.shocks import Shock, Shocks
 from nightdesk_sandbox.stream import Stream
@@ -41,8 +42,10 @@ class Exchange:
         *,
         candles_per_second: float,
         clock: WallClock,
+        funding_rate: float = 0.0,
+        requests_per_second: int | None = None,
     ) -> None:
-        """`candles` are those of each symbol."""
+        """`candles` are those of each symbol; `requests_per_second` limits each client's REST calls."""
         first = next(iter(candles.values()))
         self.replay = Replay(start=position.load(), end=first.end, candles_per_second=candles_per_second, clock=clock)
         self._held_at = self.replay.now()
@@ -50,6 +53,8 @@ class Exchange:
         self.candles_served = 0
         self._position = position
         self._kept = self._held_at
+        self._funding_rate = funding_rate
+        self._limit = RequestLimit(requests_per_second, clock=clock) if requests_per_second else None
         self._markets = {symbol: Market(symbol, of, now=self.replay.now) for symbol, of in candles.items()}
         self._shocks = Shocks(position)
         for shock in self._shocks.load():
@@ -117,10 +122,23 @@ class Exchange:
         async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
             rest = request.path.startswith("/v5/") and not request.path.startswith(_STREAM_PREFIX)
             refusal = self.faults.refusal(now=self._shown_time()) if rest else None
-            return refusal if refusal is not None else await handler(request)
+            if refusal is not None:
+                return refusal
+            if not rest or self._limit is None:
+                return await handler(request)
+            allowed, headers = self._limit.count(request.remote or "")
+            if not allowed:
+                return too_many(now=self._shown_time(), headers=headers)
+            answer = await handler(request)
+            answer.headers.update(headers)
+            return answer
 
         application = web.Application(middlewares=[refuse])
-        application.add_routes(MarketData(self._markets, self.replay, shown_time=self._shown_time).routes())
+        application.add_routes(
+            MarketData(
+                self._markets, self.replay, shown_time=self._shown_time, funding_rate=self._funding_rate
+            ).routes()
+        )
         application.router.add_get(f"{_STREAM_PREFIX}linear", self.stream.handle)
         return application
 

@@ -13,6 +13,7 @@ from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.bybit import ParameterError
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.funding import funding_history
 from nightdesk_sandbox.market import Market
 from nightdesk_sandbox.query import Query, category_of, integer_of, limit_of
 from nightdesk_sandbox.replay import Replay
@@ -28,8 +29,17 @@ class MarketData:
     `shown_time` is the exchange's clock, which a fault may set wrong; what has happened goes by the replay's.
     """
 
-    def __init__(self, markets: Mapping[str, Market], replay: Replay, *, shown_time: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        markets: Mapping[str, Market],
+        replay: Replay,
+        *,
+        shown_time: Callable[[], float],
+        funding_rate: float,
+    ) -> None:
+        """`funding_rate` is what is paid at each settlement."""
         self._markets = markets
+        self._funding_rate = funding_rate
         self._replay = replay
         self._shown_time = shown_time
 
@@ -40,6 +50,7 @@ class MarketData:
             web.get("/v5/market/instruments-info", self._handler(self.instruments)),
             web.get("/v5/market/kline", self._handler(self.kline)),
             web.get("/v5/market/tickers", self._handler(self.tickers)),
+            web.get("/v5/market/funding/history", self._handler(self.funding)),
         ]
 
     def time(self, _query: Query) -> dict[str, Any]:
@@ -103,7 +114,19 @@ class MarketData:
     def tickers(self, query: Query) -> dict[str, Any]:
         """Return each market's last price and its last 24 hours."""
         category = category_of(query)
-        entries = [ticker(market, now=self._replay.now()) for market in self._asked(query, category)]
+        now = self._replay.now()
+        entries = [
+            ticker(market, now=now, funding_rate=self._funding_rate)
+            for market in self._asked(query, category)
+            if market.instrument.launched_at <= now
+        ]
+        return {"category": category, "list": entries}
+
+    def funding(self, query: Query) -> dict[str, Any]:
+        """Return what was paid at a market's settlements so far, newest first."""
+        category = category_of(query, known=("linear", "inverse"))
+        market = self._known(query, "params error: symbol invalid")
+        entries = funding_history(market, query, rate=self._funding_rate, now=self._replay.now())
         return {"category": category, "list": entries}
 
     def _asked(self, query: Query, category: str) -> list[Market]:

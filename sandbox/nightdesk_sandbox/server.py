@@ -72,7 +72,12 @@ async def _serve_candles(
     position = Position.of(candles, start=start, folder=home / settings.state_dir)
     # The market's pace is a duration, which a change of the wall clock must not touch.
     exchange = Exchange(
-        {"BTCUSDT": candles}, position, candles_per_second=settings.candles_per_second, clock=time.monotonic
+        {"BTCUSDT": candles},
+        position,
+        candles_per_second=settings.candles_per_second,
+        clock=time.monotonic,
+        funding_rate=settings.funding_rate,
+        requests_per_second=settings.requests_per_second,
     )
     application = exchange.application()
     application.add_routes(Control(exchange).routes())

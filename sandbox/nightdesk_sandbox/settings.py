@@ -15,5 +15,11 @@ class SandboxSettings(SettingsModel):
     candles_per_second: float = Field(5.0, gt=0, le=1000, description="Speed of the replay, in hourly candles.")
     replay_days: float = Field(180, gt=0, description="How much of the sample's end is replayed; the rest is history.")
     candles: Path | None = Field(None, description="Your own hourly candles, CSV or Parquet, instead of the sample.")
+    funding_rate: float = Field(
+        0.0, ge=-0.005, le=0.005, description="What longs pay shorts at 00:00, 08:00 and 16:00 UTC, as a share."
+    )
+    requests_per_second: int | None = Field(
+        None, ge=1, description="How many REST calls each client may make in a second; null for any number."
+    )
     state_dir: Path = Field(Path("sandbox"), description="The replay's position and the inbox's messages.")
     cache_dir: Path = Field(Path("cache"), description="The sample as it was fetched and repaired.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from nightdesk_sandbox.funding import next_funding
 from nightdesk_sandbox.instrument import plain
 from nightdesk_sandbox.market import Market
 from nightdesk_sandbox.replay import DAY_SECONDS
 
 
-def ticker(market: Market, *, now: float) -> dict[str, str]:
+def ticker(market: Market, *, now: float, funding_rate: float) -> dict[str, str]:
     """Return the entry of a market at the market time `now`. There is no book: bid and ask are the last price."""
     hours = market.hours
     closed, forming = hours.confirmed(now), hours.forming(now)
@@ -34,6 +35,6 @@ def ticker(market: Market, *, now: float) -> dict[str, str]:
         "turnover24h": plain(round(sum(candle.turnover for candle in day), 4)),
         "openInterest": "0",
         "openInterestValue": "0",
-        "fundingRate": "0",
-        "nextFundingTime": "0",
+        "fundingRate": plain(funding_rate),
+        "nextFundingTime": str(next_funding(now) * 1000),
     }
