@@ -14,6 +14,18 @@ CATEGORIES = ("spot", "linear", "inverse", "option")
 
 
 @dataclass(frozen=True)
+class LotSize:
+    """In which steps a market is traded, and how much at once: by limit order, and at the market."""
+
+    step: str = "0.001"
+    largest: str = "1190.000"
+    largest_at_market: str = "500.000"
+
+
+_LOT_SIZES = {"EURUSDT": LotSize(step="1", largest="5000000", largest_at_market="2000000")}
+
+
+@dataclass(frozen=True)
 class Instrument:
     """A linear perpetual, such as BTCUSDT, which ccxt calls `BTC/USDT:USDT`. Its tick is that of the candles."""
 
@@ -39,6 +51,7 @@ class Instrument:
 
     def describe(self, *, closed: bool) -> dict[str, Any]:
         """Return the entry of `/v5/market/instruments-info`."""
+        lots = _LOT_SIZES.get(self.symbol, LotSize())
         return {
             "symbol": self.symbol,
             "contractType": "LinearPerpetual",
@@ -54,11 +67,11 @@ class Instrument:
             "priceFilter": {"minPrice": self.tick, "maxPrice": "1999999", "tickSize": self.tick},
             "lotSizeFilter": {
                 "minNotionalValue": "5",
-                "maxOrderQty": "1190.000",
-                "maxMktOrderQty": "500.000",
-                "minOrderQty": "0.001",
-                "qtyStep": "0.001",
-                "postOnlyMaxOrderQty": "1190.000",
+                "maxOrderQty": lots.largest,
+                "maxMktOrderQty": lots.largest_at_market,
+                "minOrderQty": lots.step,
+                "qtyStep": lots.step,
+                "postOnlyMaxOrderQty": lots.largest,
             },
             "unifiedMarginTrade": True,
             "fundingInterval": 480,

