@@ -1,0 +1,33 @@
+"""What the commands share: the chosen settings file with its overrides, and how they name things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from nightdesk import settings as settings_module
+from nightdesk.settings import Settings
+
+
+class Choice:
+    """The settings that the command line chose, loaded once they are needed."""
+
+    def __init__(self, file: Path, overrides: list[str]) -> None:
+        self.file = file
+        self.overrides = overrides
+
+    def load(self) -> Settings:
+        """Return the settings. Raises `SettingsError` with every problem at once."""
+        return settings_module.load(self.file, self.overrides)
+
+
+def choice(context: typer.Context) -> Choice:
+    """Return what the command line chose."""
+    chosen: Choice = context.obj
+    return chosen
+
+
+def load_settings(context: typer.Context) -> Settings:
+    """Return the settings that the command line chose."""
+    return choice(context).load()

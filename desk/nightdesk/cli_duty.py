@@ -1,0 +1,153 @@
+"""Commands of whoever is on duty: the kill switch, the status, the records, the registry, the audit log."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from contextlib import closing
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+import yaml
+from nightdesk_core.clock import iso
+from nightdesk_core.errors import NightdeskError
+
+from nightdesk import wiring
+from nightdesk.cli_choice import load_settings
+
+app = typer.Typer()
+models_app = typer.Typer(help="The model registry.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
+Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
+Since = Annotated[str | None, typer.Option("--since", help="Market time, UTC: 2019-05-01 or 2019-05-01T12:00.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision.")]
+
+
+@app.command()
+def kill(context: typer.Context, reason: Reason) -> None:
+    """Stop the bot from entering anything until `nightdesk resume`. An open position keeps its barriers."""
+    settings = load_settings(context)
+    state = wiring.kill_switch(settings).activate(reason, actor=getpass.getuser())
+    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=getpass.getuser())
+    typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
+
+
+@app.command()
+def resume(context: typer.Context, reason: Reason) -> None:
+    """Lift the kill switch."""
+    settings = load_settings(context)
+    state = wiring.kill_switch(settings).resume(reason, actor=getpass.getuser())
+    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=getpass.getuser())
+    typer.echo(f"{settings.bot.name} may enter again")
+
+
+@app.command()
+def status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print the file as it is.")] = False
+) -> None:
+    """Print the status file, and say which of its sections have gone stale. Exit code 1 where one has."""
+    settings = load_settings(context)
+    file = wiring.status_file(settings)
+    content = file.read()
+    sections = {name: section for name, section in content.items() if isinstance(section, dict)}
+    if not sections:
+        raise NightdeskError(f"{file.path} says nothing yet: is the bot running?")
+    stale = [name for name, section in sections.items() if time.time() > section["stale_after"]]
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        for name, section in sections.items():
+            typer.echo(f"{name}  ({'STALE since' if name in stale else 'as of'} {iso(section['updated_at'])})")
+            for key, value in section.items():
+                if key not in ("updated_at", "stale_after"):
+                    typer.echo(f"  {key:28} {_brief(value)}")
+    raise typer.Exit(1 if stale else 0)
+
+
+def _brief(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+@app.command()
+def trades(context: typer.Context, symbol: Symbol = None, since: Since = None, as_csv: AsCsv = False) -> None:
+    """Print the bot's closed trades, oldest first.
+
+    Example: [bold]nightdesk trades --since 2019-05-01 --csv > trades.csv[/bold]
+    """
+    from nightdesk_core.journal import Journal, journal_path
+
+    from nightdesk.reports import market_time, show, trade_row
+
+    settings = load_settings(context)
+    after = market_time(since) - 1
+    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    if not path.exists():
+        raise NightdeskError(f"there is no journal at {path}: has the bot run?")
+    with closing(Journal(path)) as journal:
+        found = [trade for trade in journal.trades(closed_after=after) if symbol in (None, trade.symbol)]
+    show([trade_row(trade) for trade in found], as_csv=as_csv)
+
+
+@app.command()
+def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None, as_csv: AsCsv = False) -> None:
+    """Print what the bot decided on each candle and why, oldest first.
+
+    Example: [bold]nightdesk decisions --symbol BTC/USDT:USDT --since 2019-05-01[/bold]
+    """
+    from nightdesk_trendbot.decisions import DecisionLog, log_path
+
+    from nightdesk.reports import decision_row, market_time, show
+
+    settings = load_settings(context)
+    log = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name))
+    show([decision_row(record) for record in log.read(symbol=symbol, since=market_time(since))], as_csv=as_csv)
+
+
+@app.command()
+def check(context: typer.Context) -> None:
+    """Check a whole setup: settings, servers' configuration, strategy, champion, journal, audit log. Changes nothing.
+
+    Exit code 2 where something is wrong.
+    """
+    from nightdesk.check import check as check_setup
+
+    settings = load_settings(context)
+    typer.echo("ok     settings")
+    wrong = 0
+    for finding in check_setup(settings, say=lambda message: typer.echo(message, err=True)):
+        wrong += bool(finding.trouble)
+        said = finding.trouble or finding.remark
+        typer.echo(f"{'WRONG' if finding.trouble else 'ok':6} {finding.subject}{f': {said}' if said else ''}")
+    raise typer.Exit(2 if wrong else 0)
+
+
+@app.command("settings")
+def show_settings(context: typer.Context) -> None:
+    """Print every setting as it holds, defaults included, secrets masked."""
+    typer.echo(yaml.safe_dump(load_settings(context).model_dump(mode="json"), sort_keys=False), nl=False)
+
+
+@models_app.command("list")
+def models_list(context: typer.Context) -> None:
+    """List the model bundles, oldest first; the champion is marked."""
+    registry = wiring.registry(load_settings(context))
+    champion = registry.champion()
+    for manifest in registry.manifests():
+        mark = f"<- {champion.standing}" if champion is not None and champion.version == manifest.version else ""
+        typer.echo(
+            f"{manifest.version}  trained {iso(manifest.trained_at)}  data until {iso(manifest.data_end)}  {mark}"
+        )
+
+
+@audit_app.command("verify")
+def audit_verify(context: typer.Context) -> None:
+    """Check the audit log's chain of hashes."""
+    head = wiring.audit_log(load_settings(context)).verify()
+    typer.echo(f"{head.length} entries, intact; head {head.digest}")
+    typer.echo("a tail that was cut off shows only against an earlier head and length")

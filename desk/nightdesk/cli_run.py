@@ -1,0 +1,248 @@
+"""Commands that run something: the stack, the bot, the job, the servers' configuration, the sandbox."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from loguru import logger
+from nightdesk_core.errors import NightdeskError
+from nightdesk_exporter import logs
+
+from nightdesk import wiring
+from nightdesk.cli_choice import choice, load_settings
+from nightdesk.settings import Settings
+
+app = typer.Typer()
+sandbox_app = typer.Typer(help="The stand-ins for the outside world.", no_args_is_help=True)
+stack_app = typer.Typer(help="The services of a running `nightdesk run`.", no_args_is_help=True)
+
+Service = Annotated[str, typer.Argument(help="The service's name, as in the table of `nightdesk run`.")]
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    seconds: Annotated[
+        float | None, typer.Option("--for", help="Stop by itself this many seconds after all is up.", min=1)
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Set the last replay aside and begin anew.")] = False,
+) -> None:
+    """Run the whole stack here: bot, Prometheus, Alertmanager, Pushgateway, sandbox, retrain schedule. Ctrl-C stops it.
+
+    Examples: [bold]nightdesk run[/bold]    [bold]nightdesk run --for 60[/bold]    [bold]nightdesk run --fresh[/bold]
+    """
+    from nightdesk.run import run as run_stack
+
+    chosen = choice(context)
+    healthy = run_stack(
+        chosen.load(), settings_file=chosen.file.resolve(), overrides=chosen.overrides, seconds=seconds, fresh=fresh
+    )
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def tools(context: typer.Context) -> None:
+    """Put Prometheus, Alertmanager, Pushgateway and their tools under `home`, where the PATH has no good ones."""
+    from nightdesk.tools import ensure_tools
+
+    settings = load_settings(context)
+    found = ensure_tools(settings.home, progress=lambda message: typer.echo(message, err=True))
+    for name, path in asdict(found).items():
+        typer.echo(f"{name:16} {path}")
+
+
+@app.command()
+def bot(context: typer.Context) -> None:
+    """Run the reference bot on paper until it is told to stop."""
+    import asyncio
+    import signal
+
+    settings = load_settings(context)
+    logs.set_up("bot", folder=settings.home / "logs")
+
+    async def until_stopped() -> None:
+        with wiring.live_bot(settings) as live:
+            trading = asyncio.create_task(live.run())
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, trading.cancel)
+            try:
+                await trading
+            except asyncio.CancelledError:
+                logger.info("stopped; the journal goes on from here")
+
+    asyncio.run(until_stopped())
+
+
+@app.command()
+def retrain(
+    context: typer.Context,
+    if_due: Annotated[bool, typer.Option("--if-due", help="Do nothing unless the last run is old enough.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, but write no model.")] = False,
+    bootstrap: Annotated[
+        bool, typer.Option("--bootstrap", help="Install a first champion, marked provisional everywhere.")
+    ] = False,
+    scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
+) -> None:
+    """Collect, train, evaluate, and promote the new model only where it proves itself.
+
+    Exit codes: 0 done, promoted or kept; 2 configuration; 3 data; 4 training; 5 publishing.
+
+    Examples: [bold]nightdesk retrain --dry-run[/bold]    [bold]nightdesk retrain --if-due[/bold]
+    """
+    settings = load_settings(context)
+    if if_due and not _look(settings):
+        typer.echo("no retrain is due")
+        return
+    logs.set_up("retrain", folder=settings.home / "logs")
+    from nightdesk_retrain.job import run as run_job
+
+    from nightdesk.progress import show_progress
+
+    with show_progress("retrain") as progress:
+        outcome = run_job(
+            wiring.job_parts(settings, progress),
+            trigger="schedule" if if_due or scheduled else "manual",
+            dry_run=dry_run,
+            bootstrap=bootstrap,
+        )
+    typer.echo(f"{outcome.decision}: {outcome.version}: {outcome.reason}")
+    for criterion in outcome.ruling.criteria:
+        value = "not measured" if criterion.value is None else f"{criterion.value:.4g}"
+        typer.echo(
+            f"  {'met   ' if criterion.passed else 'missed'}  {criterion.name:30} {value:>12}  {criterion.wording}"
+        )
+
+
+def _look(settings: Settings) -> bool:
+    from nightdesk_retrain.schedule import look
+
+    return look(
+        wiring.state_dir(settings),
+        bot=settings.bot.name,
+        gateway=settings.address("pushgateway"),
+        interval_seconds=settings.scale.limit(settings.operations.model_rotation.retrain_frequency_days * 86_400),
+    )
+
+
+@app.command()
+def schedule(context: typer.Context) -> None:
+    """Look regularly whether a retrain is due, and run it: what cron does, where there is no cron."""
+    import subprocess
+
+    from nightdesk.supervisor import dying_with_parent
+
+    settings = load_settings(context)
+    chosen = choice(context)
+    logs.set_up("schedule")
+    interval = settings.scale.limit(settings.retrain.check_interval_hours * 3600)
+    logger.info("looking every {:g} s whether a retrain is due", interval)
+    sets = [part for assignment in chosen.overrides for part in ("--set", assignment)]
+    command = [sys.executable, "-m", "nightdesk", "--settings", str(chosen.file), *sets, "retrain", "--scheduled"]
+    while True:
+        if _look(settings):
+            # Ended with the schedule: cut off, a retrain begins anew; outliving its stack, it is an orphan.
+            code = subprocess.run(dying_with_parent(command, signal="TERM"), check=False).returncode
+            logger.log("INFO" if code == 0 else "ERROR", "the retrain ended with exit code {}", code)
+        time.sleep(interval)
+
+
+@app.command()
+def render(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to; `rendered` in `home` by default.")] = None,
+) -> None:
+    """Write the configuration of Prometheus, Alertmanager and Grafana from the static files and the settings."""
+    from nightdesk.render import render as render_all
+
+    settings = load_settings(context)
+    target = out or settings.home / "rendered"
+    render_all(settings, out=target)
+    typer.echo(f"rendered into {target}")
+
+
+@sandbox_app.command()
+def exchange(context: typer.Context) -> None:
+    """Serve the replay exchange."""
+    from nightdesk_sandbox.server import run_exchange
+
+    settings = load_settings(context)
+    logs.set_up("exchange")
+    run_exchange(settings.sandbox, home=settings.home, host=settings.listen_host, port=settings.port("exchange"))
+
+
+@sandbox_app.command()
+def inbox(context: typer.Context) -> None:
+    """Serve the inbox for webhooks and mail."""
+    from nightdesk_sandbox.server import run_inbox
+
+    settings = load_settings(context)
+    logs.set_up("inbox")
+    run_inbox(
+        settings.sandbox,
+        home=settings.home,
+        host=settings.listen_host,
+        port=settings.port("inbox"),
+        smtp_port=settings.port("smtp"),
+    )
+
+
+@sandbox_app.command()
+def fault(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The fault, or `clear` to end all; an unknown name lists them.")],
+    seconds: Annotated[float, typer.Option("--seconds", help="How long it lasts.", min=0.1)] = 10.0,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--with", help="A parameter of the fault: --with offset_seconds=30. Repeatable.")
+    ] = None,
+) -> None:
+    """Switch a fault of the running replay exchange on, or all off.
+
+    Examples: [bold]nightdesk sandbox fault drop --seconds 5[/bold]    [bold]nightdesk sandbox fault clear[/bold]
+    """
+    import requests
+
+    url = f"http://{load_settings(context).address('exchange')}/sandbox/fault"
+    body: dict[str, Any] = {"name": name, "seconds": seconds}
+    for parameter in parameters or []:
+        key, _, value = parameter.partition("=")
+        body[key] = yaml.safe_load(value)
+    try:
+        answer = requests.delete(url, timeout=5) if name == "clear" else requests.post(url, json=body, timeout=5)
+    except requests.RequestException as error:
+        raise NightdeskError(f"the replay exchange does not answer at {url}: is the stack running?") from error
+    if not answer.ok:
+        raise NightdeskError(answer.json()["error"])
+    active = answer.json()["faults"]
+    typer.echo("active: " + (", ".join(f"{found} for {left:.0f} s" for found, left in active.items()) or "none"))
+
+
+def _supervisor(context: typer.Context) -> Any:
+    from nightdesk.supervisor import SupervisorClient, socket_path
+
+    return SupervisorClient(socket_path(load_settings(context).home / "run"))
+
+
+@stack_app.command("status")
+def stack_status(context: typer.Context) -> None:
+    """Print the state of each service."""
+    for state in _supervisor(context).states():
+        typer.echo(f"{state.name:16} {state.state:10} {state.pid or ''}")
+
+
+@stack_app.command("stop")
+def stack_stop(context: typer.Context, service: Service) -> None:
+    """Stop one service, so that it stays down."""
+    _supervisor(context).stop(service)
+
+
+@stack_app.command("start")
+def stack_start(context: typer.Context, service: Service) -> None:
+    """Start one service again."""
+    _supervisor(context).start(service)
