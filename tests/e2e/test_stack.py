@@ -144,8 +144,12 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
     assert "stopped" in stack.log.read_text()
     assert stack.process.returncode == 0, stack.log.read_text()
     assert stack.listening() == []
-    head = AuditLog(stack.settings.path(stack.settings.bot.state_dir) / "audit.jsonl").verify()
-    assert head.length == 4  # verdict, rotated, kill switch activated, kill switch lifted
+    log = AuditLog(stack.settings.path(stack.settings.bot.state_dir) / "audit.jsonl")
+    log.verify()
+    # On a slow machine the schedule retrains meanwhile, and has entries of its own.
+    events = [entry["event"] for entry in log.entries() if entry["actor"] != "retrain"]
+    assert events == ["kill_switch_activated", "kill_switch_lifted"]
+    assert [entry["event"] for entry in log.entries()][:2] == ["verdict", "rotated"]
 
 
 async def test_nothing_is_left_behind_when_the_supervisor_or_its_parent_is_killed(
