@@ -71,10 +71,10 @@ class Control:
 def _table(status: dict[str, Any]) -> str:
     rows = []
     for name, value in status.items():
-        shown = (
-            ", ".join(f"{fault} for {left:.0f} s" for fault, left in value.items()) or "none"
-            if name == "faults"
-            else value
-        )
-        rows.append(f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(str(shown))}</td></tr>")
+        shown = _faults(value) if name == "faults" else ", ".join(value) if isinstance(value, list) else str(value)
+        rows.append(f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(shown)}</td></tr>")
     return f"<table>{''.join(rows)}</table>"
+
+
+def _faults(remaining_seconds: dict[str, float]) -> str:
+    return ", ".join(f"{fault} for {left:.0f} s" for fault, left in remaining_seconds.items()) or "none"

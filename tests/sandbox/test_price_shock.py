@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.candles import Candles, check
 from nightdesk_sandbox.chart import Chart
 from nightdesk_sandbox.errors import PositionError
@@ -109,6 +110,19 @@ async def test_a_shock_that_no_market_could_take_is_refused(
     async with serve() as handle, http.post(f"{handle.url}/sandbox/fault", json=body) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].startswith("change: ")
+
+
+def test_a_longer_candle_around_the_shock_is_made_of_the_hours_on_both_sides() -> None:
+    candles = make_candles(48)
+    chart = Chart(candles, now=lambda: float(candles.end))
+    days = Aggregate(chart, 86_400)
+    moment = FIRST_HOUR + 30 * 3600
+    chart.scale_after(moment, 0.5)
+    index = int(np.searchsorted(days.time, moment, side="right")) - 1
+    hours = candles.time // 86_400 == moment // 86_400
+    before, after = hours & (candles.time <= moment), hours & (candles.time > moment)
+    assert days.candle(index).high == candles.high[before].max()
+    assert days.candle(index).low == round(float(candles.low[after].min()) * 0.5, 2)
 
 
 @given(factors=st.lists(st.floats(0.0001, 11), min_size=1, max_size=4), hour=st.integers(0, 19))

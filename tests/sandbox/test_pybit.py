@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from nightdesk_sandbox.candles import Candles
 from nightdesk_sandbox.server import ExchangeHandle
+from pybit import exceptions as errors
+from pybit import unified_trading as trading
 
 from tests.sandbox.conftest import FIRST_HOUR, WAIT_SECONDS, ServeExchange
-
-trading: Any = pytest.importorskip("pybit.unified_trading")
-errors: Any = pytest.importorskip("pybit.exceptions")
 
 ASKED = {"category": "linear", "symbol": "BTCUSDT"}
 HELD_AT = (FIRST_HOUR + 72 * 3600) * 1000
