@@ -79,10 +79,13 @@ def verify(folder: Path) -> Manifest:
     manifest = Manifest.read(folder)
     if manifest.version != folder.name:
         raise BundleError(folder, f"its manifest is that of version {manifest.version}")
-    present = {path.name for path in folder.iterdir()} - {MANIFEST}
-    for name in sorted(present ^ set(manifest.files)):
-        raise BundleError(folder, f"{name} is {'not in the manifest' if name in present else 'missing'}")
-    for name, digest in manifest.files.items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-            raise BundleError(folder, f"{name} was changed: its SHA-256 is not the manifest's")
+    try:
+        present = {path.name for path in folder.iterdir()} - {MANIFEST}
+        for name in sorted(present ^ set(manifest.files)):
+            raise BundleError(folder, f"{name} is {'not in the manifest' if name in present else 'missing'}")
+        for name, digest in manifest.files.items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+                raise BundleError(folder, f"{name} was changed: its SHA-256 is not the manifest's")
+    except OSError as error:
+        raise BundleError(folder, f"{Path(error.filename or folder).name} cannot be read ({error.strerror})") from error
     return manifest

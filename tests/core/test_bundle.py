@@ -28,6 +28,12 @@ def rewrite(bundle: Path, **fields: Any) -> None:
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
 
+def become_a_folder(path: Path) -> None:
+    """Put something in a file's place that cannot be read, not even by root."""
+    path.unlink()
+    path.mkdir()
+
+
 REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a changed byte": (
         lambda folder: (folder / "model.txt").write_text("a modeL"),
@@ -35,6 +41,10 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a missing file": (lambda folder: (folder / "model.txt").unlink(), "model.txt is missing"),
     "an extra file": (lambda folder: (folder / "more.txt").write_text(""), "more.txt is not in the manifest"),
+    "a file that cannot be read": (
+        lambda folder: become_a_folder(folder / "model.txt"),
+        "model.txt cannot be read (Is a directory)",
+    ),
     "no manifest": (
         lambda folder: (folder / "manifest.json").unlink(),
         "manifest.json cannot be read (No such file or directory)",
