@@ -267,9 +267,15 @@ class BotExporter:
 
     def _write_status_regularly(self) -> None:
         while not self._stopped.is_set():
-            self._write_status()
+            self._write_status_safely()
             self._stopped.wait(self._status_interval)
-        self._write_status()
+        self._write_status_safely()
+
+    def _write_status_safely(self) -> None:
+        try:
+            self._write_status()
+        except Exception as error:  # noqa: BLE001 - the border: this thread would end, and no file be written again
+            self.note_error(f"status file: {type(error).__name__}", error)
 
     def _write_status(self) -> None:
         if self._status_file is None:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nightdesk_core.files import LockTimeoutError, locked
@@ -120,6 +121,24 @@ def test_known_failure_13_it_is_written_at_the_configured_interval(status_file: 
         until(written_often, "four writes at 20 ms")
     content = status_file.read()["bot"]
     assert content["stale_after"] - content["updated_at"] == pytest.approx(0.04)
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_the_regular_writing(
+    status_file: StatusFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, calls = status_file.replace, []
+
+    def fail_once(*args: Any, **kwargs: Any) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        replace(*args, **kwargs)
+
+    monkeypatch.setattr(status_file, "replace", fail_once)
+    with BotExporter("btc", symbols=[], port=0, status_file=status_file, status_interval_seconds=0.02) as exporter:
+        until(lambda: exporter.snapshot.status_written_at is not None, "a write after the one that failed")
+        errors = samples(exporter, "instrumentation_errors_total")
+    assert errors == ['tradebot_instrumentation_errors_total{cause="status file: RuntimeError"} 1.0']
 
 
 def test_known_failure_13_with_a_long_interval_it_is_written_once_and_at_the_end(
