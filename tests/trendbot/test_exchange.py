@@ -7,6 +7,7 @@ from typing import Any
 import ccxt
 import pytest
 from nightdesk_core.pipeline import DataError
+from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.exchange import Exchange, SilentListener, backoff_seconds, open_exchange, persistently
 from nightdesk_trendbot.settings import ExchangeSettings
 
@@ -21,6 +22,7 @@ class Client:
     def __init__(self, held: range | list[int] = range(0)) -> None:
         self.held = list(held)
         self.requests: list[tuple[int, int]] = []
+        self.news: list[list[float | None]] = []
 
     async def fetch_ohlcv(self, _symbol: str, _timeframe: str, since: int, limit: int) -> list[list[float]]:
         self.requests.append((since // 1000 // HOUR, limit))
@@ -33,6 +35,9 @@ class Client:
 
     async def fetch_time(self) -> int:
         return 1_571_302_800_500
+
+    async def watch_ohlcv(self, _symbol: str, _timeframe: str) -> list[list[float | None]]:
+        return self.news
 
 
 class Listener:
@@ -145,3 +150,21 @@ def test_waits_double_up_to_the_longest_with_jitter() -> None:
         assert ceiling / 2 <= min(waits) <= max(waits) <= ceiling
         assert max(waits) > min(waits)
     assert backoff_seconds(5, longest=0.0) == 0.0
+
+
+async def test_news_are_candles_and_a_sign_of_life() -> None:
+    client, listener = Client(), Listener()
+    client.news = [[HOUR * 1000.0, 1.0, 2.0, 0.5, 1.5, 9.0]]
+    assert await Exchange(client, listener).watch("S", "1h") == [Bar(HOUR, 1.0, 2.0, 0.5, 1.5, 9.0)]
+    assert listener.ended == ["ws"]
+
+
+@pytest.mark.parametrize("lost", range(6))
+async def test_a_candle_that_lacks_a_number_is_a_bad_response_and_no_crash(lost: int) -> None:
+    client, listener = Client(), Listener()
+    row: list[float | None] = [HOUR * 1000.0, 1.0, 2.0, 0.5, 1.5, 9.0]
+    row[lost] = None
+    client.news = [row]
+    with pytest.raises(ccxt.BadResponse, match="a candle of S came without all of its numbers"):
+        await Exchange(client, listener).watch("S", "1h")
+    assert listener.ended == []

@@ -127,8 +127,14 @@ class Exchange:
         return [found[time] for time in sorted(found)]
 
     async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
-        """Return every candle that the stream changed, oldest first; waits for news. Raises `ccxt.NetworkError`."""
+        """Return every candle that the stream changed, oldest first; waits for news.
+
+        Raises `ccxt.NetworkError`, and `ccxt.BadResponse` for a candle that lacks a number: ccxt passes on what it could
+        not read as `None`, and what such a message should have said is lost.
+        """
         rows = await self._client.watch_ohlcv(symbol, timeframe)
+        if any(value is None for row in rows for value in row[:6]):
+            raise ccxt.BadResponse(f"a candle of {symbol} came without all of its numbers")
         self._listener.contact("ws")
         return [Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6])) for row in rows]
 
