@@ -129,8 +129,8 @@ class Exchange:
     async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
         """Return every candle that the stream changed, oldest first; waits for news.
 
-        Raises `ccxt.NetworkError`, and `ccxt.BadResponse` for a candle that lacks a number: ccxt passes on what it could
-        not read as `None`, and what such a message should have said is lost.
+        Raises `ccxt.NetworkError`, and `ccxt.BadResponse` for a candle that lacks a number: ccxt passes on as `None` what
+        it could not read, and what such a message should have said is lost.
         """
         rows = await self._client.watch_ohlcv(symbol, timeframe)
         if any(value is None for row in rows for value in row[:6]):
