@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import time
 from contextlib import closing
 from dataclasses import asdict
@@ -31,18 +32,27 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision
 def kill(context: typer.Context, reason: Reason) -> None:
     """Stop the bot from entering anything until `nightdesk resume`. An open position keeps its barriers."""
     settings = load_settings(context)
-    state = wiring.kill_switch(settings).activate(reason, actor=getpass.getuser())
-    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=getpass.getuser())
+    state = wiring.kill_switch(settings).activate(reason, actor=_actor())
+    # The latch holds from here on, whatever becomes of its record.
     typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
+    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=_actor())
 
 
 @app.command()
 def resume(context: typer.Context, reason: Reason) -> None:
     """Lift the kill switch."""
     settings = load_settings(context)
-    state = wiring.kill_switch(settings).resume(reason, actor=getpass.getuser())
-    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=getpass.getuser())
+    state = wiring.kill_switch(settings).resume(reason, actor=_actor())
     typer.echo(f"{settings.bot.name} may enter again")
+    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=_actor())
+
+
+def _actor() -> str:
+    """Return who is at the keyboard; a container's user may have a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @app.command()

@@ -26,7 +26,7 @@ from nightdesk_exporter.catalogue import GUARD_STATES, REGIMES
 from nightdesk_exporter.collector import SnapshotCollector
 from nightdesk_exporter.health import Health, assess
 from nightdesk_exporter.server import ExporterServer
-from nightdesk_exporter.snapshot import CandleSeen, Limits, ModelInUse, Position, Snapshot
+from nightdesk_exporter.snapshot import CandleSeen, CandlesExpected, Limits, ModelInUse, Position, Snapshot
 from nightdesk_exporter.status import sections
 from nightdesk_exporter.status_file import StatusFile
 
@@ -139,9 +139,14 @@ class BotExporter:
         self.snapshot.counters["websocket_reconnects",] += int(reconnect)
 
     @_never_raises
-    def candle(self, symbol: str, timeframe: str, *, close_time: float, interval_seconds: float) -> None:
-        """A confirmed candle was received. `close_time` is market time, the interval is in wall time."""
-        self.snapshot.candles[symbol, timeframe] = CandleSeen(self._clock(), close_time, interval_seconds)
+    def expect_candles(self, symbol: str, timeframe: str, *, interval_seconds: float) -> None:
+        """From now on a candle is expected every `interval_seconds` of wall time: its absence is counted from here."""
+        self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(self._clock(), interval_seconds)
+
+    @_never_raises
+    def candle(self, symbol: str, timeframe: str, *, close_time: float) -> None:
+        """A confirmed candle was received; `close_time` is market time."""
+        self.snapshot.candles[symbol, timeframe] = CandleSeen(self._clock(), close_time)
         self.snapshot.market_time = close_time
 
     @_never_raises

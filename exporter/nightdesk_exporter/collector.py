@@ -47,7 +47,7 @@ class SnapshotCollector(Collector):
         yield family("heartbeat_timestamp_seconds", snapshot.heartbeat_at)
         yield family("heartbeat_limit_seconds", limits.heartbeat_seconds)
         yield family(
-            "exchange_last_success_timestamp_seconds", {(name,): at for name, at in snapshot.contact_at.items()}
+            "exchange_last_success_timestamp_seconds", {(name,): at for name, at in dict(snapshot.contact_at).items()}
         )
         yield family("exchange_contact_limit_seconds", limits.exchange_contact_seconds)
         yield family("websocket_connected", None if snapshot.connected is None else float(snapshot.connected))
@@ -56,7 +56,8 @@ class SnapshotCollector(Collector):
         seen = dict(self._snapshot.candles)
         yield family("candle_last_close_timestamp_seconds", {key: value.close_time for key, value in seen.items()})
         yield family("candle_last_received_timestamp_seconds", {key: value.received_at for key, value in seen.items()})
-        yield family("candle_interval_seconds", {key: value.interval_seconds for key, value in seen.items()})
+        expected = dict(self._snapshot.candles_expected)
+        yield family("candle_interval_seconds", {key: value.interval_seconds for key, value in expected.items()})
         decided = dict(self._snapshot.decided_at)
         yield family("decision_last_timestamp_seconds", {(symbol,): at for symbol, at in decided.items()})
 

@@ -64,7 +64,7 @@ def _late(name: str, what: str, since: float, limit: float, now: float) -> Itera
 def _liveness(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
     beat = snapshot.heartbeat_at or snapshot.started_at
     yield from _late("loop_stalled", "no turn of the loop", beat, limits.heartbeat_seconds, now)
-    contact = max(snapshot.contact_at.values(), default=snapshot.started_at)
+    contact = max(dict(snapshot.contact_at).values(), default=snapshot.started_at)
     yield from _late(
         "exchange_disconnected", "no contact with the exchange", contact, limits.exchange_contact_seconds, now
     )
@@ -73,14 +73,16 @@ def _liveness(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]
 def _candles(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
     if snapshot.trading_expected is False:
         return
-    for (symbol, timeframe), seen in snapshot.candles.items():
-        limit = 2 * seen.interval_seconds + limits.candle_grace_seconds
-        yield from _late("candle_stale", f"no candle of {symbol} {timeframe}", seen.received_at, limit, now)
-    for symbol, decided_at in snapshot.decided_at.items():
-        interval = max(
-            (seen.interval_seconds for (name, _), seen in snapshot.candles.items() if name == symbol), default=0
-        )
-        limit = 2 * interval + limits.candle_grace_seconds
+    intervals: dict[str, float] = {}
+    for (symbol, timeframe), expected in dict(snapshot.candles_expected).items():
+        intervals[symbol] = max(intervals.get(symbol, 0.0), expected.interval_seconds)
+        seen = snapshot.candles.get((symbol, timeframe))
+        # One that never came is late, too: from when it was expected, or from when the market opened again.
+        since = max(expected.since if seen is None else seen.received_at, snapshot.trading_expected_since or 0.0)
+        limit = 2 * expected.interval_seconds + limits.candle_grace_seconds
+        yield from _late("candle_stale", f"no candle of {symbol} {timeframe}", since, limit, now)
+    for symbol, decided_at in dict(snapshot.decided_at).items():
+        limit = 2 * intervals.get(symbol, 0.0) + limits.candle_grace_seconds
         yield from _late("no_decision", f"no decision on {symbol}", decided_at, limit, now)
 
 

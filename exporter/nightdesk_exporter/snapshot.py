@@ -28,6 +28,13 @@ class CandleSeen:
 
     received_at: float
     close_time: float
+
+
+@dataclass(frozen=True)
+class CandlesExpected:
+    """Candles of one symbol and timeframe are expected: since when and how often, in wall time."""
+
+    since: float
     interval_seconds: float
 
 
@@ -62,6 +69,8 @@ class Snapshot:
     connected: bool | None = None
     market_time: float | None = None
     candles: dict[tuple[str, str], CandleSeen] = field(default_factory=dict)
+    """By symbol and timeframe."""
+    candles_expected: dict[tuple[str, str], CandlesExpected] = field(default_factory=dict)
     """By symbol and timeframe."""
     decided_at: dict[str, float] = field(default_factory=dict)
     """By symbol."""

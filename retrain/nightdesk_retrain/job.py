@@ -125,6 +125,8 @@ class _Run:
 
     def run(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
         parts = self._parts
+        if bootstrap:
+            self._refuse_second_champion()
         started = states.load(parts.state_dir)
         if not dry_run:
             started = states.update(parts.state_dir, last_start=parts.clock())
@@ -139,13 +141,16 @@ class _Run:
         self._record_success(started, outcome)
         return outcome
 
-    def _decide(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
-        parts = self._parts
-        champion = parts.registry.champion()
-        if bootstrap and champion is not None:
+    def _refuse_second_champion(self) -> None:
+        champion = self._parts.registry.champion()
+        if champion is not None:
             raise RegistryError(
                 f"there is a champion already, {champion.version}: run `nightdesk retrain` without --bootstrap"
             )
+
+    def _decide(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
+        parts = self._parts
+        champion = parts.registry.champion()
         with self._stage("collect"):
             window = parts.pipeline.collect(days=parts.retrain.history_days, progress=parts.progress)
             self._check_coverage(window)
@@ -219,7 +224,7 @@ class _Run:
             outcome = replace(outcome, decision="dry_run", reason=reason)
             self._head = parts.audit.append("dry_run", outcome.to_json(), actor=_ACTOR)
             return outcome
-        outcome = self._settle(outcome, bootstrap=bootstrap)
+        outcome = self._settle(outcome, trial, bootstrap=bootstrap)
         parts.registry.add_to_stage(trial.staged, evidence(trial.evaluation.backtest, outcome, parts.settings_record))
         parts.registry.publish(
             trial.staged,
@@ -237,7 +242,7 @@ class _Run:
             self._head = parts.audit.append("rotated", asdict(pointer), actor=_ACTOR)
         return outcome
 
-    def _settle(self, outcome: Outcome, *, bootstrap: bool) -> Outcome:
+    def _settle(self, outcome: Outcome, trial: Trial, *, bootstrap: bool) -> Outcome:
         """Return the outcome with what will be done about the ruling."""
         ruling = outcome.ruling
         if bootstrap:
@@ -249,6 +254,9 @@ class _Run:
             return outcome
         if not self._parts.rotation.enabled:
             return replace(outcome, reason="the gate would promote, but model_rotation.enabled is false")
+        if trial.champion is not None and trial.evaluation.comparison is None:
+            reason = f"{ruling.reason}, but the champion cannot be loaded to compare with: provisional"
+            return replace(outcome, decision="promoted", standing="provisional", reason=reason)
         return replace(outcome, decision="promoted", standing="champion")
 
     def _record_failure(self, started: JobState, error: Exception, *, dry_run: bool) -> None:

@@ -77,7 +77,8 @@ def full(exporter: BotExporter, clock: Clock) -> BotExporter:
     exporter.request()
     exporter.request(failure="RequestTimeout")
     exporter.connection(connected=True)
-    exporter.candle(BTC, "1h", close_time=NOW - 10, interval_seconds=3600)
+    exporter.expect_candles(BTC, "1h", interval_seconds=3600)
+    exporter.candle(BTC, "1h", close_time=NOW - 10)
     exporter.decision(BTC, outcome="entered", regime="trending_up")
     exporter.guard(
         "normal",

@@ -23,9 +23,9 @@ WRONG: dict[str, tuple[Call, str]] = {
     "a channel that is no text": (lambda to: to.contact(5), "contact: ValidationError"),
     "an error as a failure's reason": (lambda to: to.request(failure=OSError("x")), "request: ValidationError"),
     "a connection that may be": (lambda to: to.connection(connected="maybe"), "connection: ValidationError"),
-    "no symbol": (lambda to: to.candle(None, "1h", close_time=1, interval_seconds=1), "candle: ValidationError"),
+    "no symbol": (lambda to: to.candle(None, "1h", close_time=1), "candle: ValidationError"),
     "a candle's time that is NaN": (
-        lambda to: to.candle(BTC, "1h", close_time=NAN, interval_seconds=1),
+        lambda to: to.candle(BTC, "1h", close_time=NAN),
         "candle: ValidationError",
     ),
     "no outcome": (lambda to: to.decision(BTC, outcome=None, regime="ranging"), "decision: ValidationError"),

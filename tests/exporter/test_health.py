@@ -25,7 +25,7 @@ def late(seconds: float, *kept: str) -> Change:
         if "contact" in kept:
             exporter.contact("ws")
         if "candle" in kept:
-            exporter.candle(BTC, "1h", close_time=NOW, interval_seconds=3600)
+            exporter.candle(BTC, "1h", close_time=NOW)
         if "decision" in kept:
             exporter.decision(BTC, outcome="no_signal", regime="ranging")
 

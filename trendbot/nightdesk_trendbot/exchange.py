@@ -90,7 +90,8 @@ class Exchange:
     async def market_is_open(self, symbol: str) -> bool:
         """Return whether the exchange lists the symbol as tradable. Raises `ccxt.NetworkError`."""
         markets = await self._ask(lambda: self._client.load_markets(reload=True))
-        return bool(markets[symbol].get("active", True))
+        # One that is delisted is no longer there at all.
+        return symbol in markets and bool(markets[symbol].get("active", True))
 
     async def load(self, symbol: str) -> None:
         """Load the markets. Raises `DataError` where the exchange does not list the symbol."""
@@ -129,8 +130,8 @@ class Exchange:
     async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
         """Return every candle that the stream changed, oldest first; waits for news.
 
-        Raises `ccxt.NetworkError`, and `ccxt.BadResponse` for a candle that lacks a number: ccxt passes on as `None` what
-        it could not read, and what such a message should have said is lost.
+        Raises `ccxt.NetworkError`, and `ccxt.BadResponse` for a candle that lacks a number: ccxt passes on as `None`
+        what it could not read, and what such a message should have said is lost.
         """
         rows = await self._client.watch_ohlcv(symbol, timeframe)
         if any(value is None for row in rows for value in row[:6]):

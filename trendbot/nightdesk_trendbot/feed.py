@@ -144,8 +144,8 @@ class Feed:
         self._exporter.connection(connected=False)
         self._whole_from = None
         self._seen.clear()
-        await self._exchange.hang_up()
         try:
+            await self._exchange.hang_up()
             now = await self._exchange.now()
             self._market_open = await self._exchange.market_is_open(self._symbol)
             yield MarketOpen(self._market_open)

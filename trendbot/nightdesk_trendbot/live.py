@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from loguru import logger
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import Journal, JournalError
+from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
 from nightdesk_exporter import BotExporter, ModelInUse, Position
 from nightdesk_guard import GuardState, KillSwitch, PerformanceGuard
@@ -28,6 +29,7 @@ from nightdesk_trendbot.signals import Outcome, Permission, Signal
 from nightdesk_trendbot.strategy import Strategy
 
 STATE_KEY = "engine"
+MARKET_KEY = "market"
 _HISTORY_BARS = WINDOW + 60
 """Bars kept for the indicators; the surplus makes up for hours that the exchange itself lacks."""
 _HOUSEKEEPING_SECONDS = 0.5
@@ -63,6 +65,7 @@ class LiveBot:
         self._engine = Engine(parts.settings, interval_seconds=self._interval, guard=parts.guard)
         self._strategy = Strategy(parts.settings)
         self._history: deque[Bar] = deque(maxlen=_HISTORY_BARS)
+        _refuse_another_market(parts.journal, parts.settings)
         stored = parts.journal.load(STATE_KEY)
         self._fresh = stored is None
         self._state = new_state(parts.settings.initial_equity) if stored is None else EngineState.from_json(stored)
@@ -80,6 +83,12 @@ class LiveBot:
                 start = now // self._interval * self._interval if self._fresh else self._state.last_close
                 if self._fresh:
                     self._begin_at(start)
+                elif now < self._state.last_close - _DAY_SECONDS:
+                    raise DataError(
+                        f"the exchange's time, {iso(now)}, lies before the journal's last candle,"
+                        f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
+                        " set the state folder aside, or run `nightdesk run --fresh`"
+                    )
                 bars = await persistently(
                     lambda: exchange.bars(
                         symbol,
@@ -104,6 +113,9 @@ class LiveBot:
                     longest_wait_seconds=self._parts.scale.limit(30.0),
                 )
                 self._exporter.trading_expected(expected=True)
+                self._exporter.expect_candles(
+                    symbol, timeframe, interval_seconds=self._parts.scale.interval(self._interval)
+                )
                 async for event in feed.events():
                     self.handle(event)
                     if housekeeping.done():
@@ -134,6 +146,7 @@ class LiveBot:
         )
         with self._parts.journal.transaction():
             self._parts.journal.save(STATE_KEY, self._state.to_json())
+            self._parts.journal.save(MARKET_KEY, _market(self._settings))
 
     def _on_open(self, time: int, price: float) -> None:
         before = self._state
@@ -173,7 +186,6 @@ class LiveBot:
             self._settings.symbol,
             self._settings.timeframe,
             close_time=result.state.last_close,
-            interval_seconds=self._parts.scale.interval(self._interval),
         )
         self._exporter.decision(self._settings.symbol, outcome=result.decision.outcome, regime=signal.regime)
         self._report(result)
@@ -323,4 +335,28 @@ class LiveBot:
                 loaded_at=self._parts.clock(),
             ),
             load_failed=load_failed,
+        )
+
+
+def _market(settings: TrendbotSettings) -> dict[str, str | bool]:
+    """Return what a journal's position belongs to."""
+    exchange = settings.exchange
+    return {
+        "exchange": exchange.id,
+        "testnet": exchange.testnet,
+        "elsewhere": bool(exchange.rest_url),
+        "symbol": settings.symbol,
+        "timeframe": settings.timeframe,
+    }
+
+
+def _refuse_another_market(journal: Journal, settings: TrendbotSettings) -> None:
+    """Raise `JournalError` where the journal's position and equity are those of another market."""
+    stored, wanted = journal.load(MARKET_KEY), _market(settings)
+    if stored is not None and stored != wanted:
+        differing = ", ".join(
+            f"{key} {stored.get(key)!r}, now {value!r}" for key, value in wanted.items() if stored.get(key) != value
+        )
+        raise JournalError(
+            journal.path, f"is of another market ({differing}); set it aside, or give the bot another bot.state_dir"
         )
