@@ -151,3 +151,19 @@ def test_any_channel_is_contact(full: BotExporter, clock: Clock) -> None:
     clock.now += 100
     full.heartbeat()
     assert full.health().issues == ()
+
+
+def test_a_candle_that_never_came_is_late_from_when_it_was_expected(exporter: BotExporter, clock: Clock) -> None:
+    exporter.heartbeat()
+    exporter.expect_candles(BTC, "1h", interval_seconds=3600)
+    clock.now += 7260
+    exporter.heartbeat()
+    exporter.contact("ws")
+    assert exporter.health().issues == ()
+    clock.now += 1
+    assert exporter.health().issues == (
+        Issue("candle_stale", UNHEALTHY, "no candle of BTC/USDT:USDT 1h for 7261 s, the limit is 7260 s"),
+    )
+    assert samples(exporter, "candle_interval_seconds") == [
+        'tradebot_candle_interval_seconds{symbol="BTC/USDT:USDT",timeframe="1h"} 3600.0'
+    ]

@@ -92,6 +92,7 @@ def test_there_is_only_one_first_champion(parts: JobParts, first: str) -> None:
         job.run(parts, trigger="manual", bootstrap=True)
     assert str(raised.value) == f"there is a champion already, {first}: run `nightdesk retrain` without --bootstrap"
     assert champion_of(parts) == first
+    assert state.load(parts.state_dir).consecutive_failures == 0
 
 
 def test_a_better_candidate_is_promoted_and_the_pointer_names_the_one_before(
@@ -336,7 +337,8 @@ def test_a_damaged_champion_does_not_stop_the_retrain_that_mends_it(
     (parts.registry.folder / first / "model.json").write_text("{}")
     outcome = job.run(parts, trigger="schedule")
     assert outcome.champion is None
-    assert outcome.decision == "promoted"
+    # It was compared with nothing, so it stands as the first one did.
+    assert (outcome.decision, outcome.standing) == ("promoted", "provisional")
     assert champion_of(parts) == outcome.version
 
 

@@ -168,3 +168,10 @@ async def test_a_candle_that_lacks_a_number_is_a_bad_response_and_no_crash(lost:
     with pytest.raises(ccxt.BadResponse, match="a candle of S came without all of its numbers"):
         await Exchange(client, listener).watch("S", "1h")
     assert listener.ended == []
+
+
+async def test_a_symbol_that_is_no_longer_listed_is_a_closed_market() -> None:
+    exchange = Exchange(Client(), SilentListener())
+    assert await exchange.market_is_open("ETH/USDT:USDT")
+    assert not await exchange.market_is_open("BTC/USDT:USDT")
+    assert not await exchange.market_is_open("LUNA/USDT:USDT")

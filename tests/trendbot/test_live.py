@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.journal import Journal, journal_path
+from nightdesk_core.journal import Journal, JournalError, journal_path
+from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillSwitch, PerformanceGuard
@@ -202,3 +203,27 @@ async def test_the_kill_switch_stops_entries_and_leaves_what_is_open(
     assert len(trades) == 1
     assert trades[0].entry_time <= opened_at[0] < trades[0].exit_time
     assert parts.exporter.snapshot.counters["signals", parts.settings.symbol, Outcome.BLOCKED_KILL_SWITCH] > 0
+
+
+async def test_the_journal_of_another_market_is_refused(
+    make_parts: Callable[[], LiveParts], trade: Callable[[LiveParts, Replay], Any], candles: Candles
+) -> None:
+    parts = make_parts()
+    await trade(parts, Replay(candles, FIRST, FIRST + 10))
+    elsewhere = replace(parts, settings=parts.settings.model_copy(update={"symbol": "ETH/USDT:USDT"}))
+    with pytest.raises(JournalError) as raised:
+        LiveBot(elsewhere)
+    assert raised.value.reason == (
+        "is of another market (symbol 'BTC/USDT:USDT', now 'ETH/USDT:USDT');"
+        " set it aside, or give the bot another bot.state_dir"
+    )
+
+
+async def test_an_exchange_that_lies_before_the_journal_is_refused(
+    make_parts: Callable[[], LiveParts], trade: Callable[[LiveParts, Replay], Any], candles: Candles
+) -> None:
+    parts = make_parts()
+    await trade(parts, Replay(candles, FIRST, FIRST + 100))
+    parts.journal.close()
+    with pytest.raises(DataError, match="lies before the journal's last candle"):
+        await trade(make_parts(), Replay(candles, FIRST, FIRST + 50))
