@@ -27,8 +27,7 @@ Say = Callable[[str], None]
 
 _HEALTHY_SECONDS = 90.0
 _POLL_SECONDS = 0.2
-_RUN_STATE = ("state", "models", "logs", "sandbox", "pushgateway", "alertmanager", "prometheus")
-"""What a replay leaves in `home`: moved aside together, for a bot ahead of its exchange can do nothing."""
+_SERVERS_STATE = ("logs", "pushgateway", "alertmanager", "prometheus")
 
 
 class StackError(NightdeskError):
@@ -116,7 +115,10 @@ def _replay_is_over(settings: Settings) -> bool:
 
 
 def _set_aside(settings: Settings, say: Say) -> None:
-    left = [settings.home / name for name in _RUN_STATE if (settings.home / name).exists()]
+    """Move what a replay left out of the way, all of it: a bot that is ahead of its exchange can do nothing."""
+    own = (settings.bot.state_dir, settings.bot.models_dir, settings.sandbox.state_dir)
+    folders = [settings.path(folder) for folder in own] + [settings.home / name for name in _SERVERS_STATE]
+    left = [folder for folder in folders if folder.exists()]
     if not left:
         return
     aside = settings.home / "old" / f"{utc(time.time()):%Y%m%dT%H%M%SZ}"
