@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from loguru import logger
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
-from nightdesk_core.journal import Journal, JournalError
+from nightdesk_core.journal import Journal
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
 from nightdesk_exporter import BotExporter, ModelInUse, Position
@@ -23,13 +23,13 @@ from nightdesk_trendbot.engine import CandleResult, Engine, EngineState, new_sta
 from nightdesk_trendbot.exchange import open_exchange, persistently
 from nightdesk_trendbot.feed import Closed, Event, Feed, Marked, MarketOpen, Opened
 from nightdesk_trendbot.indicators import WINDOW
+from nightdesk_trendbot.market import MARKET_KEY, market_of, refuse_another_market
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Outcome, Permission, Signal
 from nightdesk_trendbot.strategy import Strategy
 
 STATE_KEY = "engine"
-MARKET_KEY = "market"
 _HISTORY_BARS = WINDOW + 60
 """Bars kept for the indicators; the surplus makes up for hours that the exchange itself lacks."""
 _HOUSEKEEPING_SECONDS = 0.5
@@ -65,7 +65,7 @@ class LiveBot:
         self._engine = Engine(parts.settings, interval_seconds=self._interval, guard=parts.guard)
         self._strategy = Strategy(parts.settings)
         self._history: deque[Bar] = deque(maxlen=_HISTORY_BARS)
-        _refuse_another_market(parts.journal, parts.settings)
+        refuse_another_market(parts.journal, parts.settings)
         stored = parts.journal.load(STATE_KEY)
         self._fresh = stored is None
         self._state = new_state(parts.settings.initial_equity) if stored is None else EngineState.from_json(stored)
@@ -146,7 +146,7 @@ class LiveBot:
         )
         with self._parts.journal.transaction():
             self._parts.journal.save(STATE_KEY, self._state.to_json())
-            self._parts.journal.save(MARKET_KEY, _market(self._settings))
+            self._parts.journal.save(MARKET_KEY, market_of(self._settings))
 
     def _on_open(self, time: int, price: float) -> None:
         before = self._state
@@ -335,28 +335,4 @@ class LiveBot:
                 loaded_at=self._parts.clock(),
             ),
             load_failed=load_failed,
-        )
-
-
-def _market(settings: TrendbotSettings) -> dict[str, str | bool]:
-    """Return what a journal's position belongs to."""
-    exchange = settings.exchange
-    return {
-        "exchange": exchange.id,
-        "testnet": exchange.testnet,
-        "elsewhere": bool(exchange.rest_url),
-        "symbol": settings.symbol,
-        "timeframe": settings.timeframe,
-    }
-
-
-def _refuse_another_market(journal: Journal, settings: TrendbotSettings) -> None:
-    """Raise `JournalError` where the journal's position and equity are those of another market."""
-    stored, wanted = journal.load(MARKET_KEY), _market(settings)
-    if stored is not None and stored != wanted:
-        differing = ", ".join(
-            f"{key} {stored.get(key)!r}, now {value!r}" for key, value in wanted.items() if stored.get(key) != value
-        )
-        raise JournalError(
-            journal.path, f"is of another market ({differing}); set it aside, or give the bot another bot.state_dir"
         )
