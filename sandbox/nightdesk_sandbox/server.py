@@ -19,8 +19,8 @@ from nightdesk_sandbox.control import Control
 from nightdesk_sandbox.errors import BindError
 from nightdesk_sandbox.exchange import Exchange
 from nightdesk_sandbox.inbox import Inbox
-from nightdesk_sandbox.inbox_web import InboxWeb
-from nightdesk_sandbox.mail import mail_server
+from nightdesk_sandbox.inbox.mail import mail_server
+from nightdesk_sandbox.inbox.web import InboxWeb
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.position import Position
 from nightdesk_sandbox.replay import replay_start

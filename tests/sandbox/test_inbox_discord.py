@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from nightdesk_core.clock import system_clock
 from nightdesk_sandbox.inbox import KEPT, Inbox
-from nightdesk_sandbox.message import labels_in
+from nightdesk_sandbox.inbox.message import labels_in
 from nightdesk_sandbox.server import InboxHandle
 
 HOOK = "/api/webhooks/123/token"

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from nightdesk_sandbox.errors import BindError
-from nightdesk_sandbox.inbox import Inbox
+from nightdesk_sandbox.inbox.store import Inbox
 
 _LARGEST_MAIL_BYTES = 1_000_000
 _IDLE_SECONDS = 60

@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from nightdesk_sandbox import discord
-from nightdesk_sandbox.inbox import Inbox
-from nightdesk_sandbox.inbox_page import inbox_page
+from nightdesk_sandbox.inbox import discord_message as discord
+from nightdesk_sandbox.inbox.page import inbox_page
+from nightdesk_sandbox.inbox.store import Inbox
 
 
 class InboxWeb:

@@ -13,7 +13,7 @@ from nightdesk_core.clock import WallClock, iso
 from nightdesk_core.files import write_atomic
 
 from nightdesk_sandbox.errors import SandboxError
-from nightdesk_sandbox.message import Channel, Message, labels_in
+from nightdesk_sandbox.inbox.message import Channel, Message, labels_in
 
 KEPT = 1000
 """Messages kept in memory, and in the file after a start."""

@@ -7,8 +7,8 @@ from html import escape
 
 from aiohttp import web
 
-from nightdesk_sandbox.inbox import Inbox
-from nightdesk_sandbox.message import Message
+from nightdesk_sandbox.inbox.message import Message
+from nightdesk_sandbox.inbox.store import Inbox
 from nightdesk_sandbox.page import page_response
 
 # Reload only where something has come or gone, and not while a person has a message unfolded.
