@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from nightdesk_core.clock import system_clock
 from nightdesk_sandbox.inbox import KEPT, Inbox
-from nightdesk_sandbox.inbox.message import labels_in
+from nightdesk_sandbox.inbox.labels import labels_in
 from nightdesk_sandbox.server import InboxHandle
 
 HOOK = "/api/webhooks/123/token"
@@ -46,6 +46,8 @@ async def test_an_alert_is_taken_and_shown_with_its_labels(inbox: InboxHandle, h
         "alertname": "KillSwitchActive",
         "severity": "critical",
         "status": "firing",
+        "bot": "btc",
+        "to": "",
         "html": None,
         "raw": {"content": "@here", **body},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from nightdesk_core.clock import WallClock, iso
 from nightdesk_core.files import write_atomic
 
 from nightdesk_sandbox.errors import SandboxError
-from nightdesk_sandbox.inbox.message import Channel, Message, labels_in
+from nightdesk_sandbox.inbox.change import Change
+from nightdesk_sandbox.inbox.labels import Labels, labels_in
+from nightdesk_sandbox.inbox.message import Channel, Message
 
 KEPT = 1000
 """Messages kept in memory, and in the file after a start."""
@@ -33,6 +35,8 @@ class Inbox:
         self._clock = clock
         self._messages: deque[Message] = deque(maxlen=KEPT)
         self._last_id = 0
+        self.changed = Change()
+        """Told of every message that comes, and when all are forgotten."""
         self._load()
 
     @property
@@ -46,10 +50,12 @@ class Inbox:
         *,
         title: str,
         text: str,
-        raw: Mapping[str, Any],
+        raw: Any,
+        to: str = "",
         html: str | None = None,
+        labels: Labels | None = None,
     ) -> Message:
-        """Take a message and return it as kept."""
+        """Take a message and return it as kept. Without `labels`, they are read from its words."""
         message = Message(
             id=self._last_id + 1,
             received_at=iso(self._clock()),
@@ -57,27 +63,49 @@ class Inbox:
             title=title,
             text=text,
             html=html,
-            raw=dict(raw),
-            **labels_in(title, text),
+            raw=raw,
+            to=to,
+            **(labels_in(title, text) if labels is None else labels),
         )
         self._last_id = message.id
         self._messages.append(message)
         self._append(message)
+        self.changed.notify()
         logger.info("{} message {}: {!r}", channel, message.id, title or text[:80])
         return message
 
-    def find(self, *, channel: str = "", since_id: int = 0, contains: str = "") -> list[Message]:
-        """Return the messages after `since_id`, oldest first, of `channel` only and with the words `contains`."""
+    def get(self, message_id: int) -> Message | None:
+        """Return one message, None where there is none of that id (any more)."""
+        return next((message for message in self._messages if message.id == message_id), None)
+
+    def find(
+        self,
+        *,
+        since_id: int = 0,
+        channel: str = "",
+        severity: str = "",
+        status: str = "",
+        bot: str = "",
+        contains: str = "",
+    ) -> list[Message]:
+        """Return the messages after `since_id`, oldest first, that have all the given labels and the words `contains`.
+
+        An empty label is any.
+        """
+        wanted = {"channel": channel, "severity": severity, "status": status, "bot": bot}
         return [
             message
             for message in self._messages
-            if message.id > since_id and channel in ("", message.channel) and message.contains(contains)
+            if message.id > since_id
+            and all(not value or getattr(message, name) == value for name, value in wanted.items())
+            and message.contains(contains)
         ]
 
     def clear(self) -> None:
         """Forget all messages. Ids go on from where they were."""
         self._messages.clear()
         self._rewrite()
+        self.changed.notify()
 
     def _load(self) -> None:
         try:
