@@ -12,20 +12,19 @@ from aiohttp.typedefs import Handler
 from loguru import logger
 from nightdesk_core.clock import WallClock, iso
 
-from nightdesk_sandbox import bybit
+from nightdesk_sandbox.binance.venue import Binance
+from nightdesk_sandbox.bybit.venue import Bybit
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
 from nightdesk_sandbox.faults import AnyFault, Faults
 from nightdesk_sandbox.market import Event, Market
 from nightdesk_sandbox.position import Position
 from nightdesk_sandbox.replay import Replay
-from nightdesk_sandbox.request_limit import RequestLimit, too_many
-from nightdesk_sandbox.rest import MarketData
+from nightdesk_sandbox.request_limit import RequestLimit
 from nightdesk_sandbox.shocks import Shock, Shocks
 from nightdesk_sandbox.stream import Stream
-from nightdesk_sandbox.update import Update
-
-_STREAM_PREFIX = "/v5/public/"
+from nightdesk_sandbox.update import Topic, Update
+from nightdesk_sandbox.venue import Shown, Venue
 
 
 class Exchange:
@@ -53,15 +52,15 @@ class Exchange:
         self.candles_served = 0
         self._position = position
         self._kept = self._held_at
-        self._funding_rate = funding_rate
         self._limit = RequestLimit(requests_per_second, clock=clock) if requests_per_second else None
         self._markets = {symbol: Market(symbol, of, now=self.replay.now) for symbol, of in candles.items()}
         self._shocks = Shocks(position)
         for shock in self._shocks.load():
             self._apply(shock)
         self._updates = _updates_per_candle(candles_per_second)
-        topics = [bybit.topic(interval, symbol) for symbol in candles for interval in bybit.INTERVAL_SECONDS]
-        self.stream = Stream(topics, self.faults, on_subscription=self._begin)
+        self.stream = Stream(self.faults, on_subscription=self._begin)
+        shown = Shown(self._markets, self.replay, self._shown_time, funding_rate, requests_per_second)
+        self._venues: tuple[Venue, ...] = (Bybit(shown, self.stream), Binance(shown, self.stream))
         self._moving = asyncio.Event()
 
     def run(self) -> None:
@@ -121,27 +120,27 @@ class Exchange:
 
         @web.middleware
         async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-            rest = request.path.startswith("/v5/") and not request.path.startswith(_STREAM_PREFIX)
-            refusal = self.faults.refusal(now=self._shown_time()) if rest else None
-            if refusal is not None:
-                return refusal
-            if not rest or self._limit is None:
-                return await handler(request)
-            allowed, headers = self._limit.count(request.remote or "")
-            if not allowed:
-                return too_many(now=self._shown_time(), headers=headers)
-            answer = await handler(request)
-            answer.headers.update(headers)
-            return answer
+            venue = next((venue for venue in self._venues if venue.answers(request.path)), None)
+            return await handler(request) if venue is None else await self._answer(venue, request, handler)
 
         application = web.Application(middlewares=[refuse])
-        application.add_routes(
-            MarketData(
-                self._markets, self.replay, shown_time=self._shown_time, funding_rate=self._funding_rate
-            ).routes()
-        )
-        application.router.add_get(f"{_STREAM_PREFIX}linear", self.stream.handle)
+        for venue in self._venues:
+            application.add_routes(venue.routes())
         return application
+
+    async def _answer(self, venue: Venue, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a REST call, unless a fault or the limit keeps the exchange from it."""
+        refusal = self.faults.refusal(venue, now=self._shown_time())
+        if refusal is not None:
+            return refusal
+        if self._limit is None:
+            return await handler(request)
+        limit, count = self._limit.per_second, self._limit.count(request.remote or "")
+        if not count.allowed:
+            return venue.too_many(now=self._shown_time(), limit=limit, reset_seconds=count.reset_seconds)
+        answer = await handler(request)
+        answer.headers.update(venue.limit_headers(limit=limit, left=count.left, reset_seconds=count.reset_seconds))
+        return answer
 
     def _shown_time(self) -> float:
         return self.faults.shown_time(self.replay.now())
@@ -171,12 +170,12 @@ class Exchange:
         market = event.market
         if event.fraction == 1.0:
             self._confirm(market.hours.candle(event.index))
-        for interval in market.charts:
-            if not self.stream.wanted(bybit.topic(interval, market.symbol)):
+        for seconds in market.charts:
+            if not self.stream.wanted(Topic(market.symbol, seconds)):
                 continue
-            candle = market.candle(interval, event)
+            candle = market.candle(seconds, event)
             if candle is not None:
-                self.stream.publish(Update(interval, market.symbol, candle, event.moment))
+                self.stream.publish(Update(market.symbol, candle, event.moment))
 
     def _confirm(self, candle: Candle) -> None:
         """Count a candle and keep the position, before it is sent: after a crash none is sent twice."""

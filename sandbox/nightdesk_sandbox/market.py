@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nightdesk_sandbox import bybit
 from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
 from nightdesk_sandbox.chart import Chart
 from nightdesk_sandbox.instrument import Instrument
+
+INTERVALS = tuple(hours * HOUR_SECONDS for hours in (1, 2, 4, 6, 8, 12, 24))
+"""The lengths of candles that are kept, in seconds: those that hourly candles make up and any venue serves."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,13 @@ class Market:
     def __init__(self, symbol: str, candles: Candles, *, now: Callable[[], float]) -> None:
         self.instrument = Instrument.of(candles, symbol=symbol)
         self.hours = Chart(candles, now=now)
-        self.charts: dict[str, Chart | Aggregate] = {
-            interval: self.hours if seconds == HOUR_SECONDS else Aggregate(self.hours, seconds)
-            for interval, seconds in bybit.INTERVAL_SECONDS.items()
+        self.charts: dict[int, Chart | Aggregate] = {
+            seconds: self.hours if seconds == HOUR_SECONDS else Aggregate(self.hours, seconds) for seconds in INTERVALS
         }
 
     @property
     def symbol(self) -> str:
-        """Bybit's name for the market."""
+        """The venues' name for the market."""
         return self.instrument.symbol
 
     def events(self, *, since: float, updates: int) -> Iterator[Event]:
@@ -57,14 +58,14 @@ class Market:
 
     def _ends_in_gap(self, index: int, following: int) -> Iterator[Event]:
         opened = int(self.hours.time[index])
-        ends = {opened // seconds * seconds + seconds for seconds in bybit.INTERVAL_SECONDS.values()}
+        ends = {opened // seconds * seconds + seconds for seconds in INTERVALS}
         for end in sorted(ends):
             if opened + HOUR_SECONDS < end <= following:
                 yield Event(end, self, index, (end - opened) / HOUR_SECONDS)
 
-    def candle(self, interval: str, event: Event) -> Candle | None:
-        """Return the candle of an interval that an event changes, as it stands then; none where it changes none."""
-        chart = self.charts[interval]
+    def candle(self, interval_seconds: int, event: Event) -> Candle | None:
+        """Return the candle of a length that an event changes, as it stands then; none where it changes none."""
+        chart = self.charts[interval_seconds]
         if event.fraction > 1.0:
             last = chart.confirmed(event.moment) - 1
             ended = last >= 0 and int(chart.time[last]) + chart.interval_seconds == event.moment

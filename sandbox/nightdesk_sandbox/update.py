@@ -1,47 +1,47 @@
-"""What subscribers of candles are sent: how a candle stands, or, from a faulty exchange, something else."""
+"""What subscribers of candles are told: how a candle stands, or, from a faulty exchange, something else."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from nightdesk_sandbox import bybit
 from nightdesk_sandbox.candle import Candle
+
+GarbageKind = Literal["text", "no_data", "missing_fields", "wrong_types"]
+
+
+class Topic(NamedTuple):
+    """What one subscribes to: a market's candles of one length."""
+
+    symbol: str
+    interval_seconds: int
 
 
 @dataclass(frozen=True)
 class Update:
-    """How a candle of `symbol` stood at the market time `at`; `interval` is Bybit's name for the candle's length."""
+    """How a candle of `symbol` stood at the market time `at`."""
 
-    interval: str
     symbol: str
     candle: Candle
     at: float
 
     @property
-    def topic(self) -> str:
+    def topic(self) -> Topic:
         """What one subscribes to in order to be sent this."""
-        return bybit.topic(self.interval, self.symbol)
-
-    def text(self) -> str:
-        """Return the message as it is sent."""
-        return json.dumps(
-            bybit.stream_candle(
-                self.candle, interval=self.interval, symbol=self.symbol, stamp=bybit.milliseconds(self.at)
-            )
-        )
+        return Topic(self.symbol, self.candle.interval_seconds)
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """A message in place of an update that is none."""
+    """A message in place of `update` that is none; `kind` says in which way."""
 
-    topic: str
-    content: str
+    update: Update
+    kind: GarbageKind
 
-    def text(self) -> str:
-        """Return the message as it is sent."""
-        return self.content
+    @property
+    def topic(self) -> Topic:
+        """Whose subscribers are sent this."""
+        return self.update.topic
 
 
 Message = Update | Garbage

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.bybit import INTERVAL_SECONDS
+from nightdesk_sandbox.bybit.words import INTERVAL_SECONDS
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.candles import Candles
 from nightdesk_sandbox.chart import Chart

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nightdesk_sandbox.bybit.dialect import BybitDialect
 from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.dialect import word
 from nightdesk_sandbox.faults import Faults, parse_fault
 from nightdesk_sandbox.update import Garbage, Message, Update
 
@@ -20,6 +22,7 @@ CANDLES = make_candles(12)
 CHART = Chart(CANDLES, now=lambda: float(CANDLES.end))
 FIRST_NUMBER = FIRST_HOUR // 3600
 STEPS = {"open": 0.0, "update": 0.5, "close": 1.0}
+BYBIT = BybitDialect({})
 NAMES = ("gap", "duplicate", "out_of_order", "late", "revised", "silence")
 
 
@@ -36,13 +39,13 @@ class Bench:
     def start(self, name: str, *, seconds: float = 60, **parameters: Any) -> None:
         self.faults.start(parse_fault(json.dumps({"name": name, "seconds": seconds, **parameters}).encode()))
 
-    def send(self, hours: Iterable[int], *, topic: str = "60") -> list[Message]:
+    def send(self, hours: Iterable[int], *, symbol: str = "BTCUSDT") -> list[Message]:
         """Return what subscribers are sent while these hours open, are updated and close."""
         sent: list[Message] = []
         for hour in hours:
             for fraction in STEPS.values():
                 moment = FIRST_HOUR + (hour + fraction) * 3600
-                sent += self.faults.relay(Update(topic, "BTCUSDT", CHART.update(hour, fraction), moment))
+                sent += self.faults.relay(Update(symbol, CHART.update(hour, fraction), moment))
         return sent
 
 
@@ -147,7 +150,7 @@ def test_bad_messages_come_between_the_good_ones_each_kind_in_turn(bench: Bench)
     bench.start("malformed")
     messages = bench.send([3, 4])
     assert told(messages[::2]) == told(Bench().send([3, 4]))
-    cut_off, no_data, missing, wrong_types, again, _ = (message.text() for message in messages[1::2])
+    cut_off, no_data, missing, wrong_types, again, _ = (word(message, BYBIT) for message in messages[1::2])
     with pytest.raises(json.JSONDecodeError):
         json.loads(cut_off)
     with pytest.raises(json.JSONDecodeError):
@@ -159,13 +162,13 @@ def test_bad_messages_come_between_the_good_ones_each_kind_in_turn(bench: Bench)
 
 def test_one_kind_of_bad_message_can_be_chosen(bench: Bench) -> None:
     bench.start("malformed", kind="no_data")
-    assert all("data" not in json.loads(message.text()) for message in bench.send([3, 4])[1::2])
+    assert all("data" not in json.loads(word(message, BYBIT)) for message in bench.send([3, 4])[1::2])
 
 
 def test_a_wrong_clock_stamps_the_messages_and_leaves_the_candles(bench: Bench) -> None:
     bench.start("clock_offset", offset_seconds=-90)
     [message, *_] = bench.send([3])
-    document = json.loads(message.text())
+    document = json.loads(word(message, BYBIT))
     [data] = document["data"]
     start = (FIRST_HOUR + 3 * 3600) * 1000
     assert (document["ts"], data["timestamp"], data["start"]) == (start - 90_000, start - 90_000, start)
@@ -182,7 +185,7 @@ def test_two_faults_at_once_both_hold(bench: Bench) -> None:
 def test_a_fault_remembers_each_topic_for_itself(bench: Bench) -> None:
     bench.start("late")
     bench.send([3])
-    assert told(bench.send([4], topic="120")) == ["4 open", "4 update"]
+    assert told(bench.send([4], symbol="EURUSDT")) == ["4 open", "4 update"]
     assert told(bench.send([4])) == ["4 open", "4 update", "3 close"]
 
 

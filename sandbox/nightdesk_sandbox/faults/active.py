@@ -10,7 +10,8 @@ from nightdesk_core.clock import WallClock
 
 from nightdesk_sandbox.faults.base import Fault, HoldingFault
 from nightdesk_sandbox.faults.catalogue import AnyFault
-from nightdesk_sandbox.update import Message, Update
+from nightdesk_sandbox.update import Message, Topic, Update
+from nightdesk_sandbox.venue import Refusals
 
 _ORDER = {kind: rank for rank, kind in enumerate(get_args(AnyFault))}
 
@@ -48,10 +49,10 @@ class Faults:
         """Whether no new websocket connection is taken."""
         return any(fault.refuses_connections for fault, _ in self._active())
 
-    def refusal(self, *, now: float) -> web.Response | None:
-        """Return what a REST call is answered instead of the truth; `now` is the market's time."""
+    def refusal(self, venue: Refusals, *, now: float) -> web.Response | None:
+        """Return what a venue's REST call is answered instead of the truth; `now` is the market's time."""
         for fault, until in self._active():
-            answer = fault.refusal(remaining_seconds=until - self._clock(), now=now)
+            answer = fault.refusal(venue, remaining_seconds=until - self._clock(), now=now)
             if answer is not None:
                 return answer
         return None
@@ -73,7 +74,7 @@ class Faults:
             messages = passed
         return messages
 
-    def _overdue(self, topic: str) -> list[Update]:
+    def _overdue(self, topic: Topic) -> list[Update]:
         released = [update for fault in self._over for update in fault.release(topic)]
         self._over = [fault for fault in self._over if fault.holds]
         return released

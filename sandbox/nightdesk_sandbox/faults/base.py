@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from nightdesk_sandbox.update import Message, Update
+from nightdesk_sandbox.update import Message, Topic, Update
+from nightdesk_sandbox.venue import Refusals
 
 _LONGEST_SECONDS = 86_400
 
@@ -40,8 +41,11 @@ class Fault(BaseModel):
     async def begin(self, world: World) -> None:
         """Do what the fault does once, when it begins."""
 
-    def refusal(self, *, remaining_seconds: float, now: float) -> web.Response | None:
-        """Return what a REST call is answered instead of the truth; `None`: the truth. `now` is the market's time."""
+    def refusal(self, venue: Refusals, *, remaining_seconds: float, now: float) -> web.Response | None:
+        """Return what a venue's REST call is answered instead of the truth; `None`: the truth.
+
+        `now` is the market's time.
+        """
         return None
 
     def shown_time(self, now: float) -> float:
@@ -56,14 +60,14 @@ class Fault(BaseModel):
 class HoldingFault(Fault):
     """A fault that keeps updates back for a while, one for each topic."""
 
-    _held: dict[str, Update] = PrivateAttr(default_factory=dict)
+    _held: dict[Topic, Update] = PrivateAttr(default_factory=dict)
 
     @property
     def holds(self) -> bool:
         """Whether anything is held back."""
         return bool(self._held)
 
-    def release(self, topic: str) -> list[Update]:
+    def release(self, topic: Topic) -> list[Update]:
         """Return what is still held back from a topic's subscribers, and hold it no longer."""
         held = self._held.pop(topic, None)
         return [] if held is None else [held]

@@ -10,8 +10,8 @@ from aiohttp import web
 from pydantic import Field
 
 from nightdesk_sandbox.faults.base import Fault, World
-from nightdesk_sandbox.request_limit import limit_headers, too_many
 from nightdesk_sandbox.update import Message, Update
+from nightdesk_sandbox.venue import Refusals
 
 
 class Drop(Fault):
@@ -40,24 +40,23 @@ class Error500(Fault):
 
     name: Literal["error500"]
 
-    def refusal(self, *, remaining_seconds: float, now: float) -> web.Response | None:
+    def refusal(self, venue: Refusals, *, remaining_seconds: float, now: float) -> web.Response | None:
         """Answer with an error that explains nothing, as real ones do."""
         return web.Response(status=500, text="500: Internal Server Error")
 
 
 class RateLimit(Fault):
-    """Every REST call is one too many: HTTP 429, error 10006, and headers that say when the next one is welcome.
+    """Every REST call is one too many: HTTP 429, the venue's error, and headers that say when the next one is welcome.
 
-    `limit` is the number of calls that the headers claim to be allowed.
+    `limit` is the number of calls that are claimed to be allowed.
     """
 
     name: Literal["rate_limit"]
     limit: int = Field(50, ge=1)
 
-    def refusal(self, *, remaining_seconds: float, now: float) -> web.Response | None:
+    def refusal(self, venue: Refusals, *, remaining_seconds: float, now: float) -> web.Response | None:
         """Answer that it was too much, and name the fault's end."""
-        headers = limit_headers(limit=self.limit, left=0, reset_seconds=remaining_seconds)
-        return too_many(now=now, headers=headers)
+        return venue.too_many(now=now, limit=self.limit, reset_seconds=remaining_seconds)
 
 
 class ClockOffset(Fault):

@@ -5,17 +5,16 @@ Each keeps what it must remember by topic. Counts are of a topic's updates, so t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal, get_args
 
 from pydantic import Field, PrivateAttr
 
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.faults.base import Fault, HoldingFault
 from nightdesk_sandbox.instrument import plain
-from nightdesk_sandbox.update import Garbage, Message, Update
+from nightdesk_sandbox.update import Garbage, GarbageKind, Message, Topic, Update
 
 
 class Gap(Fault):
@@ -38,7 +37,7 @@ class Duplicate(Fault):
     name: Literal["duplicate"]
     again_after: int = Field(2, ge=1)
 
-    _old: dict[str, tuple[Update, int]] = PrivateAttr(default_factory=dict)
+    _old: dict[Topic, tuple[Update, int]] = PrivateAttr(default_factory=dict)
     """Of each topic the last confirmation, and how many updates have come since."""
 
     def relay(self, update: Update) -> Sequence[Message]:
@@ -60,7 +59,7 @@ class OutOfOrder(Fault):
 
     name: Literal["out_of_order"]
 
-    _last: dict[str, Update] = PrivateAttr(default_factory=dict)
+    _last: dict[Topic, Update] = PrivateAttr(default_factory=dict)
     """Of each topic the last update of a candle that was forming."""
 
     def relay(self, update: Update) -> Sequence[Message]:
@@ -80,7 +79,7 @@ class Late(HoldingFault):
     name: Literal["late"]
     updates: int = Field(2, ge=1)
 
-    _since: dict[str, int] = PrivateAttr(default_factory=dict)
+    _since: dict[Topic, int] = PrivateAttr(default_factory=dict)
 
     def relay(self, update: Update) -> Sequence[Message]:
         """Hold the confirmation back, and send it in the midst of the next candle."""
@@ -129,47 +128,13 @@ class Malformed(Fault):
     """
 
     name: Literal["malformed"]
-    kind: Literal["any", "text", "no_data", "missing_fields", "wrong_types"] = "any"
+    kind: Literal["any"] | GarbageKind = "any"
 
     _count: int = PrivateAttr(0)
 
     def relay(self, update: Update) -> Sequence[Message]:
         """Follow the good message by a bad one."""
-        kinds = list(_GARBLERS) if self.kind == "any" else [self.kind]
-        garble = _GARBLERS[kinds[self._count % len(kinds)]]
+        kinds: Sequence[GarbageKind] = get_args(GarbageKind) if self.kind == "any" else [self.kind]
+        kind = kinds[self._count % len(kinds)]
         self._count += 1
-        return [update, Garbage(update.topic, garble(update.text()))]
-
-
-def _cut_off(text: str) -> str:
-    return text[: len(text) // 2]
-
-
-def _without_data(text: str) -> str:
-    message = json.loads(text)
-    del message["data"]
-    return json.dumps(message)
-
-
-def _without_fields(text: str) -> str:
-    return _with_data(text, close=..., start=...)
-
-
-def _with_wrong_types(text: str) -> str:
-    return _with_data(text, close="n/a", volume=None)
-
-
-def _with_data(text: str, **changes: Any) -> str:
-    """Return the message with fields of its candle changed, or left out where the change is `...`."""
-    message = json.loads(text)
-    data = {**message["data"][0], **changes}
-    message["data"] = [{name: value for name, value in data.items() if value is not ...}]
-    return json.dumps(message)
-
-
-_GARBLERS = {
-    "text": _cut_off,
-    "no_data": _without_data,
-    "missing_fields": _without_fields,
-    "wrong_types": _with_wrong_types,
-}
+        return [update, Garbage(update, kind)]

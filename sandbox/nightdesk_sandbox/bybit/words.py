@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.instrument import plain
+from nightdesk_sandbox.update import Topic
 
 INTERVAL_SECONDS = {"60": 3600, "120": 7200, "240": 14_400, "360": 21_600, "720": 43_200, "D": 86_400}
 """The intervals that are served, by Bybit's name for them: those that hourly candles make up."""
+
+CATEGORIES = ("spot", "linear", "inverse", "option")
+LINEAR = "linear"
+"""The category of the markets that are served."""
+
+_INTERVAL_NAMES = {seconds: name for name, seconds in INTERVAL_SECONDS.items()}
 
 PARAMETER_ERROR = 10001
 TOO_MANY_VISITS = 10006
@@ -46,13 +53,23 @@ def rest_candle(candle: Candle) -> list[str]:
     return [str(candle.time * 1000), *(plain(value) for value in values)]
 
 
+def topics(symbols: Iterable[str]) -> dict[str, Topic]:
+    """Return the streams of candles that there are, by their names."""
+    return {
+        topic(interval, symbol): Topic(symbol, seconds)
+        for symbol in symbols
+        for interval, seconds in INTERVAL_SECONDS.items()
+    }
+
+
 def topic(interval: str, symbol: str) -> str:
     """Return the name of a stream of candles."""
     return f"kline.{interval}.{symbol}"
 
 
-def stream_candle(candle: Candle, *, interval: str, symbol: str, stamp: int) -> dict[str, Any]:
+def stream_candle(candle: Candle, *, symbol: str, stamp: int) -> dict[str, Any]:
     """Return the message that tells a subscriber how a candle stood; `stamp` says when, in milliseconds."""
+    interval = _INTERVAL_NAMES[candle.interval_seconds]
     return {
         "topic": topic(interval, symbol),
         "type": "snapshot",

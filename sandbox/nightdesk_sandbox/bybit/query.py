@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from nightdesk_sandbox.bybit import ParameterError
-from nightdesk_sandbox.instrument import CATEGORIES
+from nightdesk_sandbox.bybit.words import CATEGORIES, ParameterError
 
 Query = Mapping[str, str]
 

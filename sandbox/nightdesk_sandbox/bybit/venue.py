@@ -1,47 +1,47 @@
-"""The REST side of the exchange: what a client asks of `/v5/market` without a key."""
+"""Bybit: what a client asks of `/v5/market` without a key, and the stream of linear markets."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import numpy as np
 from aiohttp import web
+from nightdesk_core.clock import system_clock
 
-from nightdesk_sandbox import bybit
 from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.bybit import ParameterError
+from nightdesk_sandbox.bybit import words
+from nightdesk_sandbox.bybit.dialect import BybitDialect
+from nightdesk_sandbox.bybit.funding import funding_history
+from nightdesk_sandbox.bybit.instrument import describe
+from nightdesk_sandbox.bybit.query import Query, category_of, integer_of, limit_of
+from nightdesk_sandbox.bybit.ticker import ticker
+from nightdesk_sandbox.bybit.words import ParameterError
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.chart import Chart
-from nightdesk_sandbox.funding import funding_history
+from nightdesk_sandbox.history import History
 from nightdesk_sandbox.market import Market
-from nightdesk_sandbox.query import Query, category_of, integer_of, limit_of
-from nightdesk_sandbox.replay import Replay
-from nightdesk_sandbox.ticker import ticker
+from nightdesk_sandbox.stream import Stream
+from nightdesk_sandbox.venue import Shown
+
+_STREAM_PREFIX = "/v5/public/"
 
 _Answer = Callable[[Query], dict[str, Any]]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class MarketData:
-    """Answers the public questions about the markets from what the replay has shown so far.
+class Bybit:
+    """Answers the public questions about the markets from what the replay has shown so far."""
 
-    `shown_time` is the exchange's clock, which a fault may set wrong; what has happened goes by the replay's.
-    """
+    def __init__(self, shown: Shown, stream: Stream) -> None:
+        self._markets = shown.markets
+        self._shown = shown
+        self._replay = shown.replay
+        self._stream = stream
+        self._topics = words.topics(shown.markets)
 
-    def __init__(
-        self,
-        markets: Mapping[str, Market],
-        replay: Replay,
-        *,
-        shown_time: Callable[[], float],
-        funding_rate: float,
-    ) -> None:
-        """`funding_rate` is what is paid at each settlement."""
-        self._markets = markets
-        self._funding_rate = funding_rate
-        self._replay = replay
-        self._shown_time = shown_time
+    def answers(self, path: str) -> bool:
+        """Return whether a path belongs to the REST interface."""
+        return path.startswith("/v5/") and not path.startswith(_STREAM_PREFIX)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes to add to an application."""
@@ -51,11 +51,33 @@ class MarketData:
             web.get("/v5/market/kline", self._handler(self.kline)),
             web.get("/v5/market/tickers", self._handler(self.tickers)),
             web.get("/v5/market/funding/history", self._handler(self.funding)),
+            web.get(f"{_STREAM_PREFIX}linear", self._listen),
         ]
+
+    def limit_headers(self, *, limit: int, left: int, reset_seconds: float) -> dict[str, str]:
+        """Return how many calls are allowed, how many are left, and when there are new ones.
+
+        The moment is of the wall's clock and not of the market's: clients subtract their own clock from it and wait.
+        """
+        return {
+            "X-Bapi-Limit": str(limit),
+            "X-Bapi-Limit-Status": str(left),
+            "X-Bapi-Limit-Reset-Timestamp": str(words.milliseconds(system_clock() + reset_seconds)),
+        }
+
+    def too_many(self, *, now: float, limit: int, reset_seconds: float) -> web.Response:
+        """Return the answer to a call that was one too many: HTTP 429 and error 10006."""
+        body = words.refusal(words.TOO_MANY_VISITS, "Too many visits!", now=now)
+        return web.json_response(
+            body, status=429, headers=self.limit_headers(limit=limit, left=0, reset_seconds=reset_seconds)
+        )
+
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        return await self._stream.serve(request, BybitDialect(self._topics))
 
     def time(self, _query: Query) -> dict[str, Any]:
         """Return the market's time, which is the replay's and not the wall's."""
-        nanoseconds = int(self._shown_time() * 1e9)
+        nanoseconds = int(self._shown.shown_time() * 1e9)
         return {"timeSecond": str(nanoseconds // 10**9), "timeNano": str(nanoseconds)}
 
     def instruments(self, query: Query) -> dict[str, Any]:
@@ -69,7 +91,7 @@ class MarketData:
         entries = [
             entry
             for market in self._asked(query, category)
-            if (entry := market.instrument.describe(closed=self._replay.over))
+            if (entry := describe(market.instrument, closed=self._replay.over))
             and query.get("status", entry["status"]) == entry["status"]
             and query.get("baseCoin", entry["baseCoin"]) == entry["baseCoin"]
         ]
@@ -88,35 +110,32 @@ class MarketData:
         query = {"category": "linear", **query}
         category = category_of(query, known=("spot", "linear", "inverse"))
         market = self._known(query, "params error: Symbol Is Invalid")
-        chart = market.charts.get(query.get("interval", ""))
-        if chart is None:
+        seconds = words.INTERVAL_SECONDS.get(query.get("interval", ""))
+        if seconds is None:
             raise ParameterError("params error: intervalTime is invalid")
         start, end = integer_of(query, "start"), integer_of(query, "end")
         limit = limit_of(query, default=200, largest=1000)
-        rows = [bybit.rest_candle(candle) for candle in self._page(chart, start, end, limit)]
+        rows = [words.rest_candle(candle) for candle in self._page(market.charts[seconds], start, end, limit)]
         return {"symbol": market.symbol, "category": category, "list": rows[::-1]}
 
     def _page(self, chart: Chart | Aggregate, start: int | None, end: int | None, limit: int) -> list[Candle]:
-        # One moment for both, or a candle could close between them and be in neither.
-        now = self._replay.now()
-        closed, forming = chart.confirmed(now), chart.forming(now)
+        history = History(chart, now=self._replay.now())
         interval = chart.interval_seconds
-        first, last = 0, closed + (forming is not None)
+        first, stop = 0, len(history)
         if start is not None:
-            first = int(np.searchsorted(chart.time, start // 1000 // interval * interval))
+            first = history.first_from(start // 1000 // interval * interval)
         if end is not None:
-            last = min(last, int(np.searchsorted(chart.time, end // 1000, side="right")))
+            stop = history.first_after(end // 1000)
         elif start is not None:
-            last = min(last, first + limit)
-        page = range(max(first, last - limit), last)
-        return [forming if forming is not None and index == closed else chart.candle(index) for index in page]
+            stop = min(stop, first + limit)
+        return history.page(max(first, stop - limit), stop)
 
     def tickers(self, query: Query) -> dict[str, Any]:
         """Return each market's last price and its last 24 hours."""
         category = category_of(query)
         now = self._replay.now()
         entries = [
-            ticker(market, now=now, funding_rate=self._funding_rate)
+            ticker(market, now=now, funding_rate=self._shown.funding_rate)
             for market in self._asked(query, category)
             if market.instrument.launched_at <= now
         ]
@@ -126,27 +145,27 @@ class MarketData:
         """Return what was paid at a market's settlements so far, newest first."""
         category = category_of(query, known=("linear", "inverse"))
         market = self._known(query, "params error: symbol invalid")
-        entries = funding_history(market, query, rate=self._funding_rate, now=self._replay.now())
+        entries = funding_history(market, query, rate=self._shown.funding_rate, now=self._replay.now())
         return {"category": category, "list": entries}
 
     def _asked(self, query: Query, category: str) -> list[Market]:
         """Return the one market that a question names, or all of its category."""
         if "symbol" in query:
             return [self._known(query, "params error: symbol invalid")]
-        return [market for market in self._markets.values() if market.instrument.category == category]
+        return list(self._markets.values()) if category == words.LINEAR else []
 
     def _known(self, query: Query, problem: str) -> Market:
         market = self._markets.get(query.get("symbol", ""))
-        if market is None or query["category"] != market.instrument.category:
+        if market is None or query["category"] != words.LINEAR:
             raise ParameterError(problem)
         return market
 
     def _handler(self, answer: _Answer) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                body = bybit.envelope(answer(request.query), now=self._shown_time())
+                body = words.envelope(answer(request.query), now=self._shown.shown_time())
             except ParameterError as error:
-                body = bybit.refusal(bybit.PARAMETER_ERROR, str(error), now=self._shown_time())
+                body = words.refusal(words.PARAMETER_ERROR, str(error), now=self._shown.shown_time())
             return web.json_response(body)
 
         return handle
