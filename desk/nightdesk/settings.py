@@ -22,8 +22,10 @@ _COMPOSE_HOSTS = {"exchange": "sandbox-exchange", "inbox": "sandbox-inbox", "smt
 class OperationsSettings(SettingsModel):
     """The requirements document's section, key for key, and the limits."""
 
-    health_check_interval_seconds: float = Field(300, gt=0)
-    status_file_path: Path = Path("logs/bot_status.json")
+    health_check_interval_seconds: float = Field(
+        300, gt=0, description="How often the bot judges its health and writes the status file, in seconds."
+    )
+    status_file_path: Path = Field(Path("logs/bot_status.json"), description="Where the status file lies.")
     model_rotation: ModelRotationSettings = ModelRotationSettings()
     alerts: AlertSettings = AlertSettings()
     limits: LimitSettings = LimitSettings()
@@ -33,13 +35,13 @@ class PortSettings(SettingsModel):
     """The ports of the stack. All listen on loopback."""
 
     bot: int = Field(8700, ge=1, le=65535, description="The exporter inside the bot.")
-    exchange: int = Field(8701, ge=1, le=65535)
-    inbox: int = Field(8702, ge=1, le=65535)
-    smtp: int = Field(8725, ge=1, le=65535)
-    prometheus: int = Field(8790, ge=1, le=65535)
-    pushgateway: int = Field(8791, ge=1, le=65535)
-    alertmanager: int = Field(8793, ge=1, le=65535)
-    grafana: int = Field(8730, ge=1, le=65535)
+    exchange: int = Field(8701, ge=1, le=65535, description="The sandbox's exchange.")
+    inbox: int = Field(8702, ge=1, le=65535, description="The sandbox's inbox: its page and its webhooks.")
+    smtp: int = Field(8725, ge=1, le=65535, description="The sandbox's mail server.")
+    prometheus: int = Field(8790, ge=1, le=65535, description="Prometheus.")
+    pushgateway: int = Field(8791, ge=1, le=65535, description="Pushgateway, which the retrain job pushes to.")
+    alertmanager: int = Field(8793, ge=1, le=65535, description="Alertmanager.")
+    grafana: int = Field(8730, ge=1, le=65535, description="Grafana, where one is installed.")
 
     @model_validator(mode="after")
     def _no_port_serves_two(self) -> Self:
@@ -58,7 +60,7 @@ class StackSettings(SettingsModel):
         "native", description="native: everything on 127.0.0.1. compose: by service name, listening on all interfaces."
     )
     ports: PortSettings = PortSettings()
-    retention_days: float = Field(90, gt=0, description="How long Prometheus keeps its samples.")
+    retention_days: float = Field(90, gt=0, description="How long Prometheus keeps its samples, in days.")
 
 
 class Settings(SettingsModel):

@@ -11,36 +11,44 @@ from pydantic import Field, SecretStr
 class LimitSettings(SettingsModel):
     """What is too old, too much or too little. Exported as metrics, so that each bot has its own."""
 
-    heartbeat_seconds: float = Field(120, gt=0, description="A loop that is silent for longer has stalled.")
-    exchange_contact_seconds: float = Field(
-        300, gt=0, description="The requirements' «API connection lost > 5 minutes»."
+    heartbeat_seconds: float = Field(
+        120, gt=0, description="A loop that is silent for longer, in seconds, has stalled."
     )
-    model_age_days: float = Field(90, gt=0, description="The requirements' example for a model that is too old.")
-    no_trade_days: float = Field(7, gt=0, description="The requirements' «no trades in 7 days (if expected)».")
-    drawdown_warning_ratio: float = Field(0.05, gt=0, lt=1)
-    drawdown_critical_ratio: float = Field(0.10, gt=0, lt=1)
-    daily_loss_ratio: float = Field(0.05, gt=0, lt=1)
-    leverage_ratio: float = Field(2.5, gt=0)
+    exchange_contact_seconds: float = Field(
+        300, gt=0, description="How long the exchange may be silent, in seconds: «API connection lost > 5 minutes»."
+    )
+    model_age_days: float = Field(90, gt=0, description="A model that was trained longer ago, in days, is too old.")
+    no_trade_days: float = Field(7, gt=0, description="Days without a trade, where trades are expected.")
+    drawdown_warning_ratio: float = Field(
+        0.05, gt=0, lt=1, description="Fall of equity from its peak that is worth a warning, as a share of the peak."
+    )
+    drawdown_critical_ratio: float = Field(
+        0.10, gt=0, lt=1, description="Fall of equity from its peak that is critical, as a share of the peak."
+    )
+    daily_loss_ratio: float = Field(
+        0.05, gt=0, lt=1, description="Loss since midnight UTC of market time, as a share of the equity then."
+    )
+    leverage_ratio: float = Field(2.5, gt=0, description="Notional of the open positions over equity.")
 
 
 class AlertSettings(SettingsModel):
     """Where alerts go. The first block is the requirements document's, key for key."""
 
-    enabled: bool = True
-    discord_webhook_url: SecretStr = Field(SecretStr(""), description="Empty means no Discord.")
+    enabled: bool = Field(True, description="Off: alerts are evaluated and shown, and sent to nobody.")
+    discord_webhook_url: SecretStr = Field(SecretStr(""), description="A Discord webhook; empty means no Discord.")
     email_smtp_server: str = Field("", description="Host of the mail server; empty means no e-mail.")
-    email_recipients: tuple[str, ...] = ()
-    alert_on_pause: bool = True
-    alert_on_kill_switch: bool = True
-    alert_on_model_rotation: bool = True
+    email_recipients: tuple[str, ...] = Field((), description="Who is sent mail; needs email_smtp_server.")
+    alert_on_pause: bool = Field(True, description="Tell when the performance guard throttles or pauses the bot.")
+    alert_on_kill_switch: bool = Field(True, description="Tell when the kill switch is active.")
+    alert_on_model_rotation: bool = Field(True, description="Tell when a model is promoted, kept or rolled back.")
 
     discord_webhook_url_file: Path | None = Field(None, description="A file that holds the Discord URL.")
-    email_smtp_port: int = Field(587, ge=1, le=65535)
-    email_from: str = "nightdesk@localhost"
-    email_username: str = ""
-    email_password: SecretStr = SecretStr("")
-    email_password_file: Path | None = None
-    email_require_tls: bool = True
+    email_smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
+    email_from: str = Field("nightdesk@localhost", description="The sender's address.")
+    email_username: str = Field("", description="Who logs in to the mail server; empty means no login.")
+    email_password: SecretStr = Field(SecretStr(""), description="The login's password; better in a file.")
+    email_password_file: Path | None = Field(None, description="A file that holds the login's password.")
+    email_require_tls: bool = Field(True, description="Send no mail where the server does not offer STARTTLS.")
     watchdog_url: SecretStr = Field(
         SecretStr(""), description="An external heartbeat that the Watchdog alert is sent to."
     )

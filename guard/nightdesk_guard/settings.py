@@ -12,8 +12,8 @@ class GuardTier(SettingsModel):
     """The limits at which the guard moves into one state."""
 
     win_rate_standard_errors: float = Field(gt=0, description="How far below break-even the rolling win rate may lie.")
-    losing_streak: int = Field(ge=2)
-    drawdown_ratio: float = Field(gt=0, lt=1)
+    losing_streak: int = Field(ge=2, description="Losing trades in a row, a number of trades.")
+    drawdown_ratio: float = Field(gt=0, lt=1, description="Fall of equity from its peak, as a share of the peak.")
 
 
 class GuardSettings(SettingsModel):
@@ -23,12 +23,16 @@ class GuardSettings(SettingsModel):
     as 40% holds at any moment for 42% of healthy bots that win 40% of their trades.
     """
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="Off: the guard neither throttles nor pauses; the kill switch still works.")
     window_trades: int = Field(20, ge=5, description="Trades in the rolling win rate; no verdict before it is full.")
     reduced: GuardTier = GuardTier(win_rate_standard_errors=1.64, losing_streak=10, drawdown_ratio=0.10)
     paused: GuardTier = GuardTier(win_rate_standard_errors=2.33, losing_streak=14, drawdown_ratio=0.15)
-    reduced_size_multiplier: float = Field(0.5, gt=0, le=1)
-    reduced_threshold_increase: float = Field(0.1, ge=0, lt=1)
+    reduced_size_multiplier: float = Field(
+        0.5, gt=0, le=1, description="What a position's size is multiplied by while the guard is REDUCED."
+    )
+    reduced_threshold_increase: float = Field(
+        0.1, ge=0, lt=1, description="What is added to the model's threshold while the guard is REDUCED."
+    )
     cool_down_days: float = Field(7, gt=0, description="Market days in a state before the guard climbs one step.")
 
     @model_validator(mode="after")

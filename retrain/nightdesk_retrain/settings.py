@@ -10,12 +10,16 @@ class ModelRotationSettings(SettingsModel):
     """When a model is retrained and what a candidate must show: the requirements document's section, key for key."""
 
     enabled: bool = Field(True, description="Where false, the job retrains and reports but never rotates.")
-    retrain_frequency_days: float = Field(30, gt=0)
+    retrain_frequency_days: float = Field(30, gt=0, description="A retrain is due this many days after the last one.")
     min_sharpe_ratio: float = Field(1.0, description="Annualised from daily returns, 365 days.")
-    min_profit_factor: float = Field(1.2, ge=0)
-    max_drawdown_threshold: float = Field(0.20, gt=0, le=1)
-    min_trades: int = Field(50, ge=1)
-    require_outperformance: bool = True
+    min_profit_factor: float = Field(1.2, ge=0, description="What won trades brought over what lost trades cost.")
+    max_drawdown_threshold: float = Field(
+        0.20, gt=0, le=1, description="Largest fall of equity from its peak on the hold-out, as a share of the peak."
+    )
+    min_trades: int = Field(50, ge=1, description="Trades on the hold-out, or there is too little to judge by.")
+    require_outperformance: bool = Field(
+        True, description="Whether a candidate must also not fall behind the champion on days that neither has seen."
+    )
 
 
 class RetrainSettings(SettingsModel):
@@ -26,9 +30,15 @@ class RetrainSettings(SettingsModel):
         pattern=r"^[\w.]+:\w+$",
         description="The strategy, as module:Class.",
     )
-    history_days: float = Field(730, gt=0, description="How much history the job asks the exchange for.")
-    min_history_days: float = Field(400, gt=0, description="With less the job stops.")
-    holdout_days: float = Field(180, gt=0)
+    history_days: float = Field(730, gt=0, description="How much history the job asks the exchange for, in days.")
+    min_history_days: float = Field(400, gt=0, description="With less history, in days, the job stops.")
+    holdout_days: float = Field(
+        180, gt=0, description="The last days of the history: the model is judged on them and never trained on them."
+    )
     min_common_days: float = Field(120, gt=0, description="With fewer days to compare: insufficient evidence.")
-    outperformance_lower_bound: float = Field(-0.5, description="The one-sided 5% lower bound must lie above this.")
-    check_interval_hours: float = Field(24, gt=0, description="How often the schedule looks whether a retrain is due.")
+    outperformance_lower_bound: float = Field(
+        -0.5, description="The one-sided 5% lower bound of the difference in Sharpe ratio must lie above this."
+    )
+    check_interval_hours: float = Field(
+        24, gt=0, description="How often the schedule looks whether a retrain is due, in hours."
+    )

@@ -12,9 +12,13 @@ from pydantic import Field, model_validator
 class SandboxSettings(SettingsModel):
     """The stand-ins for the outside world. Where disabled, the bot follows the exchange that its settings name."""
 
-    enabled: bool = True
-    candles_per_second: float = Field(5.0, gt=0, le=1000, description="Speed of the replay, in hourly candles.")
-    replay_days: float = Field(180, gt=0, description="How much of the sample's end is replayed; the rest is history.")
+    enabled: bool = Field(True, description="Off for a real exchange and for your own channels of alerts.")
+    candles_per_second: float = Field(
+        5.0, gt=0, le=1000, description="Speed of the replay, in hourly candles a second."
+    )
+    replay_days: float = Field(
+        180, gt=0, description="How many days at the candles' end are replayed; the rest is history."
+    )
     symbols: tuple[Literal["BTCUSDT", "EURUSDT"], ...] = Field(
         ("BTCUSDT",), min_length=1, description="The markets; the first one's candles set the time for the others."
     )
