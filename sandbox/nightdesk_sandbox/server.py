@@ -19,8 +19,9 @@ from nightdesk_sandbox.control import Control
 from nightdesk_sandbox.errors import BindError
 from nightdesk_sandbox.exchange import Exchange
 from nightdesk_sandbox.inbox import Inbox
-from nightdesk_sandbox.inbox.mail import mail_server
-from nightdesk_sandbox.inbox.web import InboxWeb
+from nightdesk_sandbox.inbox.faults import InboxFaults
+from nightdesk_sandbox.inbox.smtp import mail_server
+from nightdesk_sandbox.inbox.web import inbox_application
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.position import Position
 from nightdesk_sandbox.replay import replay_start
@@ -44,11 +45,16 @@ class ExchangeHandle:
 
 @dataclass(frozen=True)
 class InboxHandle:
-    """A running inbox. `url` is for the page, the JSON interface and the webhooks."""
+    """A running inbox. `url` is for the page, the JSON interface and the webhooks.
+
+    The certificate that its mail server shows lies in `folder`, as `CERTIFICATE_FILE`.
+    """
 
     url: str
     smtp_port: int
     inbox: Inbox
+    faults: InboxFaults
+    folder: Path
 
 
 @asynccontextmanager
@@ -112,16 +118,18 @@ async def serve_inbox(
 ) -> AsyncIterator[InboxHandle]:
     """Serve the inbox for the block: HTTP on `port` and mail on `smtp_port`, free ones where they are 0.
 
-    Raises `BindError` or `SandboxError`, with nothing left running.
+    Raises `BindError`, `SandboxError` or `SettingsError`, with nothing left running.
     """
-    inbox = Inbox(home / settings.state_dir, clock=system_clock)
-    application = InboxWeb(inbox).application()
+    folder = home / settings.state_dir
+    inbox = Inbox(folder, clock=system_clock)
+    faults = InboxFaults(clock=time.monotonic, changed=inbox.changed)
+    application = inbox_application(inbox, faults, settings.inbox)
     async with (
-        mail_server(inbox, host=host, port=smtp_port) as mail_port,
+        mail_server(inbox, faults, settings.inbox, folder=folder, host=host, port=smtp_port) as mail_port,
         _listening(application, service="inbox", host=host, port=port) as url,
     ):
         logger.info("the inbox listens on {} and takes mail on port {}", url, mail_port)
-        yield InboxHandle(url, mail_port, inbox)
+        yield InboxHandle(url, mail_port, inbox, faults, folder)
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ from typing import Literal, Self
 from nightdesk_core.settings import SettingsModel
 from pydantic import Field, model_validator
 
+from nightdesk_sandbox.inbox.settings import InboxSettings
+
 
 class SandboxSettings(SettingsModel):
     """The stand-ins for the outside world. Where disabled, the bot follows the exchange that its settings name."""
@@ -30,6 +32,7 @@ class SandboxSettings(SettingsModel):
         None, ge=1, description="How many REST calls each client may make in a second; null for any number."
     )
     state_dir: Path = Field(Path("sandbox"), description="The replay's position and the inbox's messages.")
+    inbox: InboxSettings = InboxSettings()
     cache_dir: Path = Field(Path("cache"), description="The sample as it was fetched and repaired.")
 
     @model_validator(mode="after")

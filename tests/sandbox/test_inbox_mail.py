@@ -150,7 +150,7 @@ async def test_the_page_lists_messages_newest_first_with_their_channel(
     inbox: InboxHandle, http: aiohttp.ClientSession
 ) -> None:
     async with http.get(inbox.url) as answer:
-        assert "No messages yet." in await answer.text()
+        assert "Nothing here yet" in await answer.text()
     await http.post(f"{inbox.url}/api/webhooks/1/t", json={"content": "the older one"})
     await send(inbox, mail("the newer one"))
     async with http.get(inbox.url) as answer:

@@ -66,7 +66,9 @@ class _NamedValue(_Part):
     inline: bool | None = None
 
 
-class _Embed(_Part):
+class Embed(_Part):
+    """What hangs below a message, with a bar of its own colour."""
+
     title: str | None = Field(None, max_length=256)
     description: str | None = Field(None, max_length=4096)
     url: Link | None = None
@@ -92,7 +94,7 @@ class DiscordMessage(_Part):
     content: str | None = Field(None, max_length=2000)
     username: str | None = Field(None, min_length=1, max_length=80)
     avatar_url: Link | None = None
-    embeds: list[_Embed] = Field([], max_length=10)
+    embeds: list[Embed] = Field([], max_length=10)
 
     @model_validator(mode="after")
     def _embeds_are_not_too_long_together(self) -> DiscordMessage:

@@ -1,86 +1,56 @@
-"""The inbox over HTTP: Discord's webhook, a JSON interface for tests and people's scripts, and a page."""
+"""The inbox over HTTP: the services that it stands in for, its JSON interface, its controls and its page."""
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
+import asyncio
+import time
+from collections.abc import Mapping
 
 from aiohttp import web
 
-from nightdesk_sandbox.inbox import discord_message as discord
-from nightdesk_sandbox.inbox.page import inbox_page
+from nightdesk_sandbox.inbox.api import Api
+from nightdesk_sandbox.inbox.control import InboxControl
+from nightdesk_sandbox.inbox.discord import Discord
+from nightdesk_sandbox.inbox.faults import InboxFaults
+from nightdesk_sandbox.inbox.limits import Limits
+from nightdesk_sandbox.inbox.page import Page
+from nightdesk_sandbox.inbox.service import Gate, Service
+from nightdesk_sandbox.inbox.settings import InboxSettings
+from nightdesk_sandbox.inbox.slack import Slack
+from nightdesk_sandbox.inbox.smtp import REFUSALS
 from nightdesk_sandbox.inbox.store import Inbox
+from nightdesk_sandbox.inbox.telegram import Telegram
+from nightdesk_sandbox.inbox.webhook import Webhook
+
+_SERVICES: tuple[type[Service], ...] = (Discord, Slack, Telegram, Webhook)
 
 
-class InboxWeb:
-    """The handlers of one inbox."""
+def inbox_application(inbox: Inbox, faults: InboxFaults, settings: InboxSettings) -> web.Application:
+    """Return the inbox's routes. Whoever still waits for a message is let go when the application shuts down."""
+    limits = Limits(clock=time.monotonic) if settings.real_limits else None
+    services = [kind(inbox, limits) for kind in _SERVICES]
+    reasons: Mapping[str, list[str]] = {
+        **{service.channel: list(service.refusals) for service in services},
+        "email": list(REFUSALS),
+    }
+    closing = asyncio.Event()
+    gate = Gate(faults)
+    application = web.Application()
+    application.add_routes([web.get("/healthz", _health)])
+    application.add_routes(Api(inbox, closing=closing).routes())
+    application.add_routes(InboxControl(inbox, faults, reasons=reasons).routes())
+    application.add_routes(Page(inbox, faults, closing=closing).routes())
+    for service in services:
+        application.add_routes(gate.routes(service))
 
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
+    async def let_go(_application: web.Application) -> None:
+        closing.set()
+        faults.clear()
+        inbox.changed.notify()
 
-    def application(self) -> web.Application:
-        """Return the inbox's routes."""
-        application = web.Application()
-        application.add_routes(
-            [
-                web.get("/", self.page),
-                web.get("/healthz", self.health),
-                web.get("/api/messages", self.messages),
-                web.delete("/api/messages", self.clear),
-                web.post("/api/webhooks/{id}/{token}", self.discord_webhook),
-            ]
-        )
-        return application
-
-    async def health(self, _request: web.Request) -> web.Response:
-        """Answer that the inbox is up."""
-        return web.Response(text="ok\n")
-
-    async def messages(self, request: web.Request) -> web.Response:
-        """Answer with the messages, oldest first, narrowed by `channel`, `since_id` and `contains`."""
-        since_id = request.query.get("since_id", "0")
-        if not (since_id.isascii() and since_id.isdigit()):
-            return web.json_response({"error": "since_id must be a whole number"}, status=400)
-        found = self._inbox.find(
-            channel=request.query.get("channel", ""),
-            since_id=int(since_id),
-            contains=request.query.get("contains", ""),
-        )
-        body = {"last_id": self._inbox.last_id, "messages": [message.model_dump() for message in found]}
-        return web.json_response(body)
-
-    async def clear(self, _request: web.Request) -> web.Response:
-        """Forget all messages."""
-        self._inbox.clear()
-        return web.Response(status=204)
-
-    async def discord_webhook(self, request: web.Request) -> web.Response:
-        """Take a message as Discord does: 204, or 200 and the message where the caller waits, or 400 and the reason."""
-        try:
-            message, raw = discord.parse(await _body(request))
-        except discord.DiscordRefusalError as refusal:
-            return web.json_response(refusal.body, status=400)
-        kept = self._inbox.add("discord", title=message.title, text=message.text, raw=raw)
-        if request.query.get("wait", "false").lower() != "true":
-            return web.Response(status=204)
-        answer: dict[str, Any] = {
-            "id": str(kept.id),
-            "type": 0,
-            "webhook_id": request.match_info["id"],
-            "content": message.content or "",
-            "embeds": raw.get("embeds", []),
-            "timestamp": kept.received_at,
-        }
-        return web.json_response(answer)
-
-    async def page(self, _request: web.Request) -> web.Response:
-        """Show the messages to a person, newest first."""
-        return inbox_page(self._inbox, nonce=secrets.token_urlsafe(16))
+    application.on_shutdown.append(let_go)
+    return application
 
 
-async def _body(request: web.Request) -> bytes:
-    """Return the JSON of a webhook call, which comes as a form's `payload_json` where a file goes with it."""
-    if request.content_type != "multipart/form-data":
-        return await request.read()
-    payload = (await request.post()).get("payload_json", "")
-    return payload.encode() if isinstance(payload, str) else b""
+async def _health(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
