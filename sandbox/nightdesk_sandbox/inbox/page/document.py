@@ -30,17 +30,8 @@ _EMPTY = (
 )
 
 
-def document(
-    messages: Sequence[Message],
-    *,
-    labels: Mapping[str, str],
-    last_id: int,
-    status: Mapping[str, Any],
-    older: bool,
-    live: bool,
-    nonce: str,
-) -> str:
-    """Return the page of `messages`, newest first; `nonce` lets its own style and script be used and no other.
+def main_part(messages: Sequence[Message], *, labels: Mapping[str, str], last_id: int, older: bool, live: bool) -> str:
+    """Return the part of the page that holds `messages`, newest first.
 
     `labels` are those that were asked for, `older` whether there are more messages than these, and `live` whether new
     ones are to be added.
@@ -51,18 +42,23 @@ def document(
         query = urlencode({**{name: value for name, value in labels.items() if value}, "before": messages[-1].id})
         further = f'<p class="older"><a href="?{escape(query)}">Older messages</a></p>'
     return (
+        f'<main id="messages" tabindex="-1" data-last-id="{last_id}" data-live="{"yes" if live else "no"}">'
+        f"{cards or _EMPTY}{further}</main>"
+    )
+
+
+def document(main: str, *, labels: Mapping[str, str], status: Mapping[str, Any], nonce: str) -> str:
+    """Return the page around its main part; `nonce` lets its own style and script be used and no other."""
+    return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
         f'content="light dark"><title>Inbox</title><style nonce="{nonce}">{_STYLE}</style></head><body>'
         '<a class="skip" href="#messages">To the messages</a>'
-        '<header class="top"><div class="bar-line"><h1>Inbox</h1>'
-        f'<span class="live" id="live">{"" if live else "older messages"}</span>'
+        '<header class="top"><div class="bar-line"><h1>Inbox</h1><span class="live" id="live"></span>'
         f'<span class="dim" id="count">{_count(status["messages"])}</span>'
         '<button type="button" id="clear" class="quiet">Clear all</button></div>'
         f"{_faults(status['faults'])}{_filters(labels)}</header>"
-        '<p class="hidden" role="status" aria-live="polite" id="said"></p>'
-        f'<main id="messages" tabindex="-1" data-last-id="{last_id}" data-live="{"yes" if live else "no"}">'
-        f"{cards or _EMPTY}{further}</main>"
+        f'<p class="hidden" role="status" aria-live="polite" id="said"></p>{main}'
         f'<script nonce="{nonce}">{_SCRIPT}</script></body></html>'
     )
 

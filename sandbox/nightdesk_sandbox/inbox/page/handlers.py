@@ -12,7 +12,7 @@ from aiohttp import web
 from nightdesk_sandbox.inbox.api import QueryError, labels_of, since_id_of
 from nightdesk_sandbox.inbox.faults import InboxFaults
 from nightdesk_sandbox.inbox.page.card import card
-from nightdesk_sandbox.inbox.page.document import document
+from nightdesk_sandbox.inbox.page.document import document, main_part
 from nightdesk_sandbox.inbox.page.mail import mail_document
 from nightdesk_sandbox.inbox.store import Inbox
 
@@ -37,34 +37,35 @@ class Page:
         """Return the routes to add to an application."""
         return [
             web.get("/", self.page),
+            web.get("/cards", self.cards),
             web.get("/live", self.live),
             web.get(r"/mail/{id:\d{1,15}}", self.mail),
         ]
 
     async def page(self, request: web.Request) -> web.Response:
         """Show the newest messages to a person, or those before the id `before`; narrowed as the JSON interface is."""
-        labels = labels_of(request)
-        found = self._inbox.find(since_id=0, **labels)
-        before = request.query.get("before", "")
-        if before.isascii() and before.isdigit():
-            found = [message for message in found if message.id < int(before[:15])]
         nonce = secrets.token_urlsafe(16)
-        text = document(
-            list(reversed(found[-SHOWN:])),
-            labels=labels,
-            last_id=self._inbox.last_id,
-            status=self._status(),
-            older=len(found) > SHOWN,
-            live=not before,
-            nonce=nonce,
-        )
+        text = document(self._main_part(request), labels=labels_of(request), status=self._status(), nonce=nonce)
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
             "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
-        return web.Response(
-            text=text, content_type="text/html", headers={**_HEADERS, "Content-Security-Policy": policy}
-        )
+        return _html(text, policy=policy)
+
+    async def cards(self, request: web.Request) -> web.Response:
+        """Answer with the part of the page that another choice of messages changes."""
+        return _html(self._main_part(request), policy="default-src 'none'; sandbox")
+
+    def _main_part(self, request: web.Request) -> str:
+        labels = labels_of(request)
+        found = self._inbox.find(since_id=0, **labels)
+        before = request.query.get("before", "")
+        earlier = before.isascii() and before.isdigit()
+        if earlier:
+            found = [message for message in found if message.id < int(before[:15])]
+        shown = list(reversed(found[-SHOWN:]))
+        last_id = self._inbox.last_id
+        return main_part(shown, labels=labels, last_id=last_id, older=len(found) > SHOWN, live=not earlier)
 
     async def mail(self, request: web.Request) -> web.Response:
         """Answer with a mail's HTML, to be framed: the browser runs, loads and submits nothing of it.
@@ -78,8 +79,7 @@ class Page:
             "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
             "img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
         )
-        headers = {**_HEADERS, "Content-Security-Policy": policy}
-        return web.Response(text=mail_document(found.html), content_type="text/html", headers=headers)
+        return _html(mail_document(found.html), policy=policy)
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """Send what is new as it comes, as server-sent events: `message`, `cleared` and `status`."""
@@ -125,6 +125,11 @@ class Page:
 
     def _status(self) -> dict[str, Any]:
         return {"messages": len(self._inbox.find()), "faults": sorted(self._faults.remaining_seconds())}
+
+
+def _html(text: str, *, policy: str) -> web.Response:
+    headers = {**_HEADERS, "Content-Security-Policy": policy}
+    return web.Response(text=text, content_type="text/html", headers=headers)
 
 
 def _event(name: str, data: dict[str, Any], *, event_id: int | None = None) -> str:

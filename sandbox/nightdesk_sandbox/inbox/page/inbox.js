@@ -51,7 +51,7 @@ function add(message) {
 
 function listen() {
   source?.close();
-  if (list.dataset.live !== "yes") return;
+  if (list.dataset.live !== "yes") { liveSign.textContent = "older messages"; return; }
   const wanted = query();
   wanted.set("since_id", list.dataset.lastId);
   source = new EventSource("live?" + wanted);
@@ -66,10 +66,10 @@ function listen() {
 async function load() {
   const chosen = query();
   history.replaceState(null, "", chosen.size ? "?" + chosen : location.pathname);
-  const page = new DOMParser().parseFromString(await (await fetch("?" + chosen)).text(), "text/html");
-  const fresh = document.adoptNode(page.querySelector("#messages"));
-  list.replaceWith(fresh);
-  list = fresh;
+  const part = document.createElement("template");
+  part.innerHTML = await (await fetch("cards?" + chosen)).text();
+  list.replaceWith(part.content);
+  list = document.querySelector("#messages");
   tellTimes();
   listen();
 }

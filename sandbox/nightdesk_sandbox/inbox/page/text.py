@@ -14,6 +14,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from nightdesk_sandbox.inbox.telegram_markup import Entity, Formatted
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]}*_~]")
+_QUOTED = re.compile(r"^>[^\n]*\n(?!>)", re.MULTILINE)
 _SLACK_TOKEN = re.compile(r"```(.+?)```|`([^`\n]+)`|<([^<>|\s]+)(?:\|([^<>]*))?>", re.DOTALL)
 _SLACK_MARKS = [
     (re.compile(rf"(?<![\w{mark}])[{mark}](?=\S)([^\n]+?)(?<=\S)[{mark}](?![\w{mark}])"), rf"<{tag}>\1</{tag}>")
@@ -54,7 +55,9 @@ def paragraph(text: str) -> str:
 
 def discord_html(text: str) -> str:
     """Return Discord's Markdown as HTML."""
-    return f'<div class="markdown">{_DISCORD.render(text)}</div>' if text.strip() else ""
+    # In Discord a quotation ends with its line.
+    markdown = _QUOTED.sub(r"\g<0>\n", text)
+    return f'<div class="markdown">{_DISCORD.render(markdown)}</div>' if text.strip() else ""
 
 
 def _open_link(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
