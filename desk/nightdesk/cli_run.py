@@ -198,25 +198,50 @@ def fault(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="The fault, or `clear` to end all; an unknown name lists them.")],
     seconds: Annotated[float, typer.Option("--seconds", help="How long it lasts.", min=0.1)] = 10.0,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            "--channel",
+            help="Have the inbox fail instead: discord, slack, telegram, webhook, email, or any for all of them.",
+        ),
+    ] = None,
     parameters: Annotated[
         list[str] | None, typer.Option("--with", help="A parameter of the fault: --with offset_seconds=30. Repeatable.")
     ] = None,
 ) -> None:
-    """Switch a fault of the running replay exchange on, or all off.
+    """Switch a fault of the running replay exchange on, or all off; with --channel, of the inbox.
 
-    Examples: [bold]nightdesk sandbox fault drop --seconds 5[/bold]    [bold]nightdesk sandbox fault clear[/bold]
+    The exchange: [bold]nightdesk sandbox fault drop --seconds 5[/bold]    [bold]nightdesk sandbox fault clear[/bold]
+
+    The inbox: [bold]nightdesk sandbox fault rate_limit --channel discord --seconds 20[/bold]
+
+    [bold]nightdesk sandbox fault slow --channel email --with delay_seconds=3[/bold]
+
+    [bold]nightdesk sandbox fault refuse --channel slack --with reason=channel_is_archived[/bold]
+
+    [bold]nightdesk sandbox fault clear --channel any[/bold]
     """
     import requests
 
-    url = f"http://{load_settings(context).address('exchange')}/sandbox/fault"
+    settings = load_settings(context)
+    address = settings.address("exchange" if channel is None else "inbox")
+    url = f"http://{address}/sandbox/fault"
     body: dict[str, Any] = {"name": name, "seconds": seconds}
+    if channel is not None:
+        body["channel"] = channel
     for parameter in parameters or []:
         key, _, value = parameter.partition("=")
         body[key] = yaml.safe_load(value)
+    only = {"channel": channel} if channel not in (None, "any") else {}
     try:
-        answer = requests.delete(url, timeout=5) if name == "clear" else requests.post(url, json=body, timeout=5)
+        answer = (
+            requests.delete(url, params=only, timeout=5)
+            if name == "clear"
+            else requests.post(url, json=body, timeout=5)
+        )
     except requests.RequestException as error:
-        raise NightdeskError(f"the replay exchange does not answer at {url}: is the stack running?") from error
+        spoken = "replay exchange" if channel is None else "inbox"
+        raise NightdeskError(f"the {spoken} does not answer at {url}: is the stack running?") from error
     if not answer.ok:
         raise NightdeskError(answer.json()["error"])
     active = answer.json()["faults"]
