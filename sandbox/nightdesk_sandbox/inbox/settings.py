@@ -16,8 +16,8 @@ class InboxSettings(SettingsModel):
         False, description="Refuse more messages in a time than Discord, Slack and Telegram would, with their 429."
     )
     smtp_username: str = Field("", description="Who must log in before sending mail; empty means anyone, or nobody.")
-    smtp_password: SecretStr = SecretStr("")
-    smtp_password_file: Path | None = None
+    smtp_password: SecretStr = Field(SecretStr(""), description="The login's password; better in a file.")
+    smtp_password_file: Path | None = Field(None, description="A file that holds the login's password.")
     smtp_require_tls: bool = Field(False, description="Take mail and logins only after STARTTLS.")
 
     @model_validator(mode="after")
