@@ -142,8 +142,24 @@ async def test_what_alertmanager_sends_arrives_by_every_channel(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"name": "error500", "count": 2}, ("500", "Internal Server Error", "421")),
-        ({"name": "rate_limit", "retry_after_seconds": 1, "count": 1}, ("429", "Too Many Requests", "451")),
+        (
+            {"name": "error500", "count": 2},
+            (
+                "unexpected status code 500: rollup_error",
+                "telegram: Internal Server Error (500)",
+                "unexpected status code 500: Internal Server Error",
+                "421 4.3.0 Service not available",
+            ),
+        ),
+        (
+            {"name": "rate_limit", "retry_after_seconds": 1, "count": 1},
+            (
+                "unexpected status code 429: rate_limited",
+                "telegram: retry after 1 (429)",
+                "unexpected status code 429: Too Many Requests",
+                "451 4.7.1 Too many messages, try again in 1 seconds",
+            ),
+        ),
     ],
 )
 async def test_alertmanager_comes_again_where_the_inbox_fails(

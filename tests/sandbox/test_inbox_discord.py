@@ -47,7 +47,7 @@ async def test_an_alert_is_taken_and_shown_with_its_labels(inbox: InboxHandle, h
         "severity": "critical",
         "status": "firing",
         "bot": "btc",
-        "to": "",
+        "to": "webhook 123",
         "html": None,
         "raw": {"content": "@here", **body},
     }

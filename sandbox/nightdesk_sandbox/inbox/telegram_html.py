@@ -28,8 +28,9 @@ def parse_html(text: str) -> Formatted:
     """Return what a text in Telegram's HTML says. Raises `MarkupError` for a tag it does not know, or not closed."""
     pieces: list[str] = []
     length = position = 0
-    entities: list[Entity] = []
-    opened: list[tuple[str, int, str]] = []
+    # In the order in which they open, so that an outer entity stands before the inner of the same words.
+    entities: list[Entity | None] = []
+    opened: list[tuple[str, int, str, int]] = []
     while position < len(text):
         start = text.find("<", position)
         words = _characters(text[position : start if start >= 0 else len(text)])
@@ -39,19 +40,20 @@ def parse_html(text: str) -> Formatted:
             break
         closing, name, attributes, position = _tag_at(text, start)
         if not closing:
-            opened.append((name, length, _detail(name, attributes)))
+            opened.append((name, length, _detail(name, attributes), len(entities)))
+            entities.append(None)
             continue
         if not opened:
             raise MarkupError(f"Unexpected end tag at byte offset {byte_offset(text, start)}")
-        expected, since, detail = opened.pop()
+        expected, since, detail, place = opened.pop()
         if name not in ("", expected):
-            place = f"at byte offset {byte_offset(text, start)}"
-            raise MarkupError(f'Unmatched end tag {place}, expected "</{expected}>", found "</{name}>"')
+            where = f"at byte offset {byte_offset(text, start)}"
+            raise MarkupError(f'Unmatched end tag {where}, expected "</{expected}>", found "</{name}>"')
         if length > since:
-            entities.append(Entity(_KINDS[expected], since, length, detail))
+            entities[place] = Entity(_KINDS[expected], since, length, detail)
     if opened:
         raise MarkupError(f'Can\'t find end tag corresponding to start tag "{opened[-1][0]}"')
-    return Formatted("".join(pieces), tuple(sorted(entities, key=lambda entity: (entity.start, -entity.end))))
+    return Formatted("".join(pieces), tuple(entity for entity in entities if entity is not None))
 
 
 def _tag_at(text: str, start: int) -> tuple[bool, str, str, int]:

@@ -27,27 +27,28 @@ class _Reader:
         self.text = text
         self.position = 0
         self.written = ""
-        self.entities: list[Entity] = []
-        self.opened: list[tuple[str, int, int, str]] = []
-        """Of each entity that is open: its mark, where it begins in `text` and in `written`, a code's language."""
+        self.entities: list[Entity | None] = []
+        """In the order in which they open; None for one that is open, or that nothing is in."""
+        self.opened: list[tuple[str, int, int, str, int]] = []
+        """Of each open entity: its mark, where it begins in `text` and in `written`, a code's language, its place."""
 
     def write(self, character: str, *, read: int = 1) -> None:
         self.written += character
         self.position += read
 
     def open(self, mark: str, *, language: str = "", read: int) -> None:
-        self.opened.append((mark, self.position, len(self.written), language))
+        self.opened.append((mark, self.position, len(self.written), language, len(self.entities)))
+        self.entities.append(None)
         self.position += read
 
     def close(self, kind: str, *, read: int, detail: str = "") -> None:
-        _, _, since, language = self.opened.pop()
-        if len(self.written) > since:
-            self.entities.append(Entity(kind, since, len(self.written), detail or language))
+        _, _, since, language, place = self.opened.pop()
+        if kind and len(self.written) > since:
+            self.entities[place] = Entity(kind, since, len(self.written), detail or language)
         self.position += read
 
     def done(self) -> Formatted:
-        entities = sorted(self.entities, key=lambda entity: (entity.start, -entity.end))
-        return Formatted(self.written, tuple(entities))
+        return Formatted(self.written, tuple(entity for entity in self.entities if entity is not None))
 
 
 def parse_markdown_v2(text: str) -> Formatted:
@@ -73,7 +74,7 @@ def parse_markdown_v2(text: str) -> Formatted:
         else:
             reader.write(character)
     if reader.opened:
-        mark, start, _, _ = reader.opened[-1]
+        mark, start, *_ = reader.opened[-1]
         name = "TextUrl" if mark == "[" else _MARKS[mark][1]
         raise MarkupError(f"Can't find end of {name} entity at byte offset {byte_offset(text, start)}")
     return reader.done()
@@ -106,8 +107,8 @@ def _open(reader: _Reader) -> None:
 def _close_link(reader: _Reader) -> None:
     found = _LINK.match(reader.text, reader.position)
     if found is None:
-        reader.close("text", read=1)
-        reader.entities = [entity for entity in reader.entities if entity.kind != "text"]
+        # Without an address it is not a link, and not a mistake either.
+        reader.close("", read=1)
         return
     reader.close("text_link", read=found.end() - reader.position, detail=re.sub(r"\\(.)", r"\1", found[1]))
 
