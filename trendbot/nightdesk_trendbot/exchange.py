@@ -50,13 +50,18 @@ class SilentListener:
 async def open_exchange(settings: ExchangeSettings, listener: RequestListener) -> AsyncIterator[Exchange]:
     """Yield the exchange that the settings name, and close its connections afterwards.
 
-    Raises `DataError` where ccxt knows no such exchange or cannot stream its candles.
+    Raises `DataError` where ccxt knows no such exchange, cannot stream its candles or knows no test network of it.
     """
     kind = getattr(ccxt.pro, settings.id, None)
     if kind is None:
         raise DataError(f"trendbot.exchange.id: ccxt has no exchange {settings.id!r} with a stream")
     client = kind({"enableRateLimit": True, "options": settings.options})
+    if not client.has.get("watchOHLCV"):
+        raise DataError(f"trendbot.exchange.id: ccxt cannot stream the candles of {settings.id!r}")
     if settings.testnet:
+        # Asked for one that there is not, ccxt fails by a TypeError.
+        if not client.urls.get("test"):
+            raise DataError(f"trendbot.exchange.testnet: ccxt knows no test network of {settings.id!r}")
         client.set_sandbox_mode(True)
     if settings.rest_url:
         client.urls["api"] = _moved(client.urls["api"], settings.rest_url, settings.stream_url)
