@@ -7,14 +7,16 @@ import sys
 import numpy as np
 from measure import report
 from nightdesk_trendbot.broker import Barriers, Costs
+from nightdesk_trendbot.rules import Rules
 from nightdesk_trendbot.training import walk
 
 data = np.load(sys.argv[1])
 time, opened, high, low, close = (data[name] for name in ("time", "open", "high", "low", "close"))
 events = data["events"]
 sides = np.ones(len(events), dtype=np.int64)
-barriers, costs = Barriers(0.02, 0.01, 24 * 3600), Costs(0.00055, 0.00015, 0.0)
+funding = volatility = np.zeros(len(time))
+rules = Rules(Costs(0.00055, 0.00015), Barriers(0.02, 0.01, 24 * 3600), False, False, 0.035)
 report(
-    lambda: len(walk(time, opened, high, low, close, 3600, events, sides, barriers, costs)[1]),
+    lambda: len(walk(time, opened, high, low, close, funding, 3600, events, sides, volatility, rules)[1]),
     repetitions=int(sys.argv[2]),
 )

@@ -6,6 +6,7 @@ another one (the command line) before it gives up.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -14,18 +15,19 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.trades import ClosedTrade
 
 _BUSY_SECONDS = 5.0
-_VERSION = 1
+_VERSION = 2
 _TRADE_COLUMNS = tuple(field.name for field in fields(ClosedTrade))
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS trades (id INTEGER PRIMARY KEY, {", ".join(f"{name} NOT NULL" for name in _TRADE_COLUMNS)});
 CREATE TABLE IF NOT EXISTS equity (time INTEGER PRIMARY KEY, equity REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transitions (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, before TEXT NOT NULL,
                                         after TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -43,6 +45,21 @@ class JournalError(NightdeskError):
         super().__init__(f"journal {path}: {reason}")
 
 
+class DamagedJournalError(JournalError):
+    """What the journal holds cannot be read, or not be believed."""
+
+
+def set_aside(path: Path, *, now: float) -> Path:
+    """Move a damaged journal and what belongs to it out of the way, losing nothing; return its new path."""
+    stamp = iso(now).replace(":", "")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    for suffix in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
 @dataclass(frozen=True)
 class GuardTransition:
     """The guard moved from one state to another at a market time, and why."""
@@ -57,7 +74,10 @@ class Journal:
     """Trades, equity, guard history and the state that a restarted bot goes on from."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the journal. Raises `JournalError` where it is damaged, busy or of a newer version."""
+        """Open or create the journal.
+
+        Raises `DamagedJournalError` where it is damaged, `JournalError` where it is busy or of another version.
+        """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -71,7 +91,7 @@ class Journal:
             raise JournalError(path, f"cannot be opened ({error}); see what else uses it") from error
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise JournalError(path, f"is damaged ({error}); move it aside and start the bot again") from error
+            raise DamagedJournalError(path, f"is damaged ({error})") from error
         except JournalError:
             self._connection.close()
             raise
@@ -81,10 +101,13 @@ class Journal:
         self._connection.execute("PRAGMA synchronous=FULL")
         (finding,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if finding != "ok":
-            raise JournalError(self.path, f"is damaged ({finding}); move it aside and start the bot again")
+            raise DamagedJournalError(self.path, f"is damaged ({finding})")
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):
-            raise JournalError(self.path, f"has version {version}, this release reads {_VERSION}")
+            reason = (
+                f"has version {version}, this release reads {_VERSION}; set it aside, or run `nightdesk run --fresh`"
+            )
+            raise JournalError(self.path, reason)
         self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
 
     def close(self) -> None:
@@ -123,14 +146,20 @@ class Journal:
 
     def save(self, key: str, value: Mapping[str, Any]) -> None:
         """Replace the state under `key`."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value, allow_nan=False))
-        )
+        text = json.dumps(value, allow_nan=False)
+        self._connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (key, text, _digest(text)))
 
     def load(self, key: str) -> dict[str, Any] | None:
-        """Return the state under `key`, or `None` where there never was one."""
-        row = self._connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
-        return None if row is None else dict(json.loads(row[0]))
+        """Return the state under `key`, or `None` where there never was one.
+
+        Raises `DamagedJournalError` where it is not what was saved.
+        """
+        row = self._connection.execute("SELECT value, digest FROM state WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        if _digest(str(row[0])) != row[1]:
+            raise DamagedJournalError(self.path, f"is damaged (the state {key!r} is not what was saved)")
+        return dict(json.loads(row[0]))
 
     def trades(self, *, closed_after: int = 0) -> list[ClosedTrade]:
         """Return the trades that closed after a market time, oldest first."""
@@ -155,3 +184,7 @@ class Journal:
         """Return the guard's history, oldest first."""
         rows = self._connection.execute("SELECT time, before, after, reason FROM transitions ORDER BY id")
         return [GuardTransition(*row) for row in rows]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loguru import logger
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import TimeScale
-from nightdesk_core.journal import Journal, journal_path
+from nightdesk_core.clock import TimeScale, system_clock
+from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path, set_aside
 from nightdesk_core.pipeline import Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_exporter import BotExporter, Limits, StatusFile
@@ -65,22 +66,51 @@ def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
     )
 
 
+def open_journal(settings: Settings) -> Journal:
+    """Return the bot's journal. One that is damaged is set aside, and the kill switch keeps the bot out of the market.
+
+    Raises `JournalError` where it cannot be used for another reason.
+    """
+    from nightdesk_trendbot.market import restored
+
+    path = journal_path(state_dir(settings), settings.bot.name)
+    try:
+        journal = Journal(path)
+        try:
+            restored(journal, settings.trendbot)
+        except JournalError:
+            journal.close()
+            raise
+    except DamagedJournalError as error:
+        # The switch first: killed between the two, the bot must not come back with an empty journal and trade.
+        reason = f"the journal was damaged ({error.reason}): what the bot held and earned is not known to it"
+        kill_switch(settings).activate(reason, actor="bot")
+        aside = set_aside(path, now=system_clock())
+        logger.critical(
+            "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
+            error,
+            aside,
+        )
+        return Journal(path)
+    return journal
+
+
 @contextmanager
 def live_bot(settings: Settings) -> Iterator[LiveBot]:
     """Yield the bot with its exporter serving and its journal open."""
     # The numbers are loaded here, not above: most commands need none of them.
     from nightdesk_trendbot.champion import ChampionWatch
     from nightdesk_trendbot.decisions import DecisionLog, log_path
-    from nightdesk_trendbot.engine import break_even_win_rate
     from nightdesk_trendbot.live import LiveBot, LiveParts
+    from nightdesk_trendbot.rules import Rules, break_even_win_rate
     from nightdesk_trendbot.signals import Outcome
 
     bot, scale = settings.trendbot, settings.scale
     in_force = limits(settings.operations.limits, scale)
-    journal = Journal(journal_path(state_dir(settings), settings.bot.name))
+    journal = open_journal(settings)
     exporter = BotExporter(
         settings.bot.name,
-        symbols=[(bot.symbol, bot.timeframe)],
+        symbols=[(symbol, bot.timeframe) for symbol in bot.symbols],
         outcomes=[outcome.value for outcome in Outcome],
         host=settings.listen_host,
         port=settings.port("bot"),
@@ -96,9 +126,9 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                     settings=bot,
                     journal=journal,
                     decisions=DecisionLog(log_path(state_dir(settings), settings.bot.name)),
-                    watch=ChampionWatch(registry(settings), bot.sizing),
+                    watch=ChampionWatch(registry(settings), bot),
                     kill_switch=kill_switch(settings),
-                    guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(bot)),
+                    guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(bot))),
                     exporter=exporter,
                     scale=scale,
                     contact_limit_seconds=in_force.exchange_contact_seconds,

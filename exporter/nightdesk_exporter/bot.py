@@ -139,9 +139,22 @@ class BotExporter:
         self.snapshot.counters["websocket_reconnects",] += int(reconnect)
 
     @_never_raises
-    def expect_candles(self, symbol: str, timeframe: str, *, interval_seconds: float) -> None:
-        """From now on a candle is expected every `interval_seconds` of wall time: its absence is counted from here."""
-        self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(self._clock(), interval_seconds)
+    def clock_offset(self, seconds: float) -> None:
+        """By how much the exchange's clock is ahead of ours, in wall time."""
+        self.snapshot.clock_offset = seconds
+
+    @_never_raises
+    def expect_candles(self, symbol: str, timeframe: str, *, interval_seconds: float | None) -> None:
+        """From now on a candle is expected every `interval_seconds` of wall time: its absence is counted from here.
+
+        `None` for none, as while the symbol's market is closed.
+        """
+        if interval_seconds is not None:
+            self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(self._clock(), interval_seconds)
+            return
+        self.snapshot.candles_expected.pop((symbol, timeframe), None)
+        self.snapshot.candles.pop((symbol, timeframe), None)
+        self.snapshot.decided_at.pop(symbol, None)
 
     @_never_raises
     def candle(self, symbol: str, timeframe: str, *, close_time: float) -> None:

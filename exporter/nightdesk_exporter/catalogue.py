@@ -70,6 +70,7 @@ BOT: tuple[Metric, ...] = (
     _counter("exchange_request_failures", "Requests that failed.", "reason"),
     _gauge("websocket_connected", "1 where the candle stream is connected."),
     _counter("websocket_reconnects", "Times that the candle stream was connected again."),
+    _gauge("exchange_clock_offset_seconds", "The exchange's clock less ours."),
     _gauge("candle_last_close_timestamp_seconds", "Close of the last candle, market time.", "symbol", "timeframe"),
     _gauge("candle_last_received_timestamp_seconds", "When the last candle was received.", "symbol", "timeframe"),
     _gauge("candle_interval_seconds", "Wall time expected between two candles.", "symbol", "timeframe"),

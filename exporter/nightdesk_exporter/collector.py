@@ -50,6 +50,7 @@ class SnapshotCollector(Collector):
             "exchange_last_success_timestamp_seconds", {(name,): at for name, at in dict(snapshot.contact_at).items()}
         )
         yield family("exchange_contact_limit_seconds", limits.exchange_contact_seconds)
+        yield family("exchange_clock_offset_seconds", snapshot.clock_offset)
         yield family("websocket_connected", None if snapshot.connected is None else float(snapshot.connected))
 
     def _candles(self) -> Iterator[Metric]:

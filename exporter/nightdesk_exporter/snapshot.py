@@ -67,6 +67,8 @@ class Snapshot:
     contact_at: dict[str, float] = field(default_factory=dict)
     """By channel: rest, ws."""
     connected: bool | None = None
+    clock_offset: float | None = None
+    """The exchange's clock less ours, in seconds."""
     market_time: float | None = None
     candles: dict[tuple[str, str], CandleSeen] = field(default_factory=dict)
     """By symbol and timeframe."""

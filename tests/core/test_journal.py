@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core import journal as journal_module
-from nightdesk_core.journal import GuardTransition, Journal, JournalError
+from nightdesk_core.journal import DamagedJournalError, GuardTransition, Journal, JournalError, set_aside
 
 from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
 
@@ -115,11 +115,9 @@ def test_a_bot_killed_amid_its_transactions_has_the_trade_and_the_guard_s_state_
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = tmp_path / "btc.sqlite"
     path.write_bytes(b"this is no database" * 100)
-    with pytest.raises(JournalError) as raised:
+    with pytest.raises(DamagedJournalError) as raised:
         Journal(path)
-    assert str(raised.value) == (
-        f"journal {path}: is damaged (file is not a database); move it aside and start the bot again"
-    )
+    assert str(raised.value) == (f"journal {path}: is damaged (file is not a database)")
     assert raised.value.path == path
 
 
@@ -133,20 +131,47 @@ def test_a_page_that_was_overwritten_is_found_when_the_journal_is_opened(tmp_pat
     content = bytearray(path.read_bytes())
     content[4096 * 6 : 4096 * 9] = b"\xff" * 4096 * 3
     path.write_bytes(content)
-    with pytest.raises(JournalError, match="is damaged") as raised:
+    with pytest.raises(DamagedJournalError, match="is damaged") as raised:
         Journal(path)
     assert raised.value.path == path
+
+
+def test_a_state_that_is_not_what_was_saved_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "btc.sqlite"
+    journal = Journal(path)
+    journal.save("engine", {"cash": 10000.0})
+    journal.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE state SET value = replace(value, '10000', '90000')")
+    connection.close()
+    journal = Journal(path)
+    with pytest.raises(DamagedJournalError, match="the state 'engine' is not what was saved"):
+        journal.load("engine")
+    journal.close()
+
+
+def test_what_is_set_aside_is_lost_in_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "btc.sqlite"
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).write_text(f"content{suffix}")
+    aside = set_aside(path, now=1_571_302_800.0)
+    assert aside.name == "btc.sqlite.damaged-2019-10-17T090000Z"
+    assert {file.name.removeprefix(aside.name): file.read_text() for file in tmp_path.iterdir()} == {
+        "": "content",
+        "-wal": "content-wal",
+        "-shm": "content-shm",
+    }
 
 
 def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "btc.sqlite"
     Journal(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version=2")
+        connection.execute("PRAGMA user_version=3")
     connection.close()
     with pytest.raises(JournalError) as raised:
         Journal(path)
-    assert raised.value.reason == "has version 2, this release reads 1"
+    assert raised.value.reason == ("has version 3, this release reads 2; set it aside, or run `nightdesk run --fresh`")
 
 
 def test_a_journal_that_is_only_busy_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

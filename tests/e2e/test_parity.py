@@ -1,4 +1,4 @@
-"""A replay traded live gives the backtest's trades to the cent, whatever happens on the way."""
+"""A replay of two markets traded live gives the backtest's trades to the last bit, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
-import numpy as np
 import pytest
 from nightdesk import settings as settings_module
 from nightdesk import wiring
@@ -19,17 +18,21 @@ from nightdesk.settings import Settings
 from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
-from nightdesk_sandbox.sample import load_candles
+from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot import backtest, model
-from nightdesk_trendbot.candles import Candles
-from nightdesk_trendbot.engine import Engine, EngineState, break_even_win_rate
-from nightdesk_trendbot.live import STATE_KEY
+from nightdesk_trendbot.backtest import Markets
+from nightdesk_trendbot.candles import Candles, Ints
+from nightdesk_trendbot.engine import Engine, EngineState
+from nightdesk_trendbot.market import STATE_KEY
+from nightdesk_trendbot.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.strategy import Deployment
-from nightdesk_trendbot.training import label_events, train
+from nightdesk_trendbot.training import label_events, pooled, train
 
 from tests.e2e.conftest import change, nightdesk, until
 
+SYMBOLS = ("BTC/USDT:USDT", "EUR/USDT:USDT")
+INTERVAL = 3600
 REPLAY_DAYS = 60
 SPEED = 150
 
@@ -39,28 +42,56 @@ Start = Callable[[list[str]], "subprocess.Popen[bytes]"]
 @pytest.fixture
 def settings(settings_file: Path) -> Settings:
     """A short, fast replay, and a guard that is easily alarmed, so that it moves within it."""
-    change(settings_file, "sandbox", {"replay_days": REPLAY_DAYS, "candles_per_second": SPEED})
+    change(
+        settings_file,
+        "sandbox",
+        {
+            "replay_days": REPLAY_DAYS,
+            "candles_per_second": SPEED,
+            "symbols": ["BTCUSDT", "EURUSDT"],
+            "funding_rate": 0.0003,
+        },
+    )
+    change(
+        settings_file,
+        "trendbot",
+        {
+            "symbols": list(SYMBOLS),
+            "barriers": {"mode": "volatility"},
+            "portfolio": {"correlation_threshold": 0.0, "correlated_daily_volatility": 0.011, "smallest_share": 0.1},
+        },
+    )
     tier = {"win_rate_standard_errors": 1.0, "losing_streak": 2, "drawdown_ratio": 0.01}
     harder = {"win_rate_standard_errors": 2.0, "losing_streak": 3, "drawdown_ratio": 0.02}
     change(settings_file, "guard", {"window_trades": 5, "cool_down_days": 2, "reduced": tier, "paused": harder})
     return settings_module.load(settings_file)
 
 
-def all_candles(settings: Settings) -> Candles:
-    """Return the whole sample as the bot sees it."""
-    sample = load_candles(settings.sandbox, home=settings.home)
-    columns = (sample.time, sample.open, sample.high, sample.low, sample.close, sample.volume)
-    return Candles(*columns, interval_seconds=3600)
+def all_candles(settings: Settings) -> Markets:
+    """Return the whole sample of every symbol as the bot sees it, with what the sandbox pays for funding."""
+    found = {}
+    samples = load_markets(settings.sandbox, home=settings.home)
+    for symbol, sample in zip(SYMBOLS, samples.values(), strict=True):
+        columns = (sample.time, sample.open, sample.high, sample.low, sample.close, sample.volume)
+        rates = {int(time): settings.sandbox.funding_rate for time in sample.time if time % (8 * 3600) == 0}
+        found[symbol] = Candles(*columns, interval_seconds=3600).with_funding(rates)
+    return found
 
 
-def install(settings: Settings, candles: Candles, *, seed: int, standing: Standing) -> str:
+def times(markets: Markets) -> Ints:
+    """Return the opens of the first symbol's candles: they set the time."""
+    return next(iter(markets.values())).time
+
+
+def install(settings: Settings, markets: Markets, *, seed: int, standing: Standing) -> str:
     """Train on what lies before the replay, make the model the champion, and return its version."""
     registry = ModelRegistry(settings.path(settings.bot.models_dir))
-    known = candles.slice(0, len(candles) - REPLAY_DAYS * 24)
-    chosen = settings.trendbot.model.model_copy(update={"seed": seed})
-    fitted = train(label_events(known, settings.trendbot), chosen, progress=lambda _stage, _share: None)
+    ends = float(times(markets)[-REPLAY_DAYS * 24])
+    model_settings = settings.trendbot.model.model_copy(update={"seed": seed})
+    chosen = settings.trendbot.model_copy(update={"model": model_settings})
+    events = pooled([label_events(candles.before(ends), chosen) for candles in markets.values()])
+    fitted = train(events, chosen, progress=lambda _stage, _share: None)
     staged = registry.stage(fitted.files())
-    ends = float(known.time[-1])
     manifest = registry.publish(
         staged,
         strategy="test",
@@ -93,31 +124,33 @@ def served(settings: Settings) -> AbstractAsyncContextManager[ExchangeHandle]:
     return serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange"))
 
 
-def assert_same_as_backtest(settings: Settings, candles: Candles, deployments: list[tuple[int, Deployment]]) -> Journal:
+def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: list[tuple[int, Deployment]]) -> Journal:
     """Hold the journal against the engine over the same candles, to the last bit, and return it."""
     journal = Journal(journal_path(wiring.state_dir(settings), settings.bot.name))
     stored = journal.load(STATE_KEY)
     assert stored is not None
     equity = journal.equity()
     expected = backtest.run(
-        candles,
+        markets,
         settings.trendbot,
-        first=int(np.searchsorted(candles.time, equity[0][0] - candles.interval_seconds)),
-        stop=int(np.searchsorted(candles.time, stored["last_close"])),
+        start=equity[0][0] - INTERVAL,
+        end=stored["last_close"],
         deployments=deployments,
-        guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(settings.trendbot)),
+        guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot))),
         flat_at_end=False,
     )
     assert journal.trades() == list(expected.trades)
     assert equity == list(zip(expected.close_time, expected.equity, strict=True))
     assert journal.transitions() == list(expected.transitions)
     state, reached = EngineState.from_json(stored), expected.state
-    if state.last_open >= state.last_close:
-        # The bot was stopped after the next candle had opened, so that its open is behind it as well.
-        price = float(candles.open[np.searchsorted(candles.time, state.last_open)])
-        engine = Engine(settings.trendbot, interval_seconds=candles.interval_seconds, guard=None)
-        reached = engine.at_open(reached, time=state.last_open, price=price)
-    assert (state.account, state.guard) == (reached.account, reached.guard)
+    engine = Engine(settings.trendbot, interval_seconds=INTERVAL, guard=None)
+    for symbol, book in state.books.items():
+        if book.last_open >= state.last_close:
+            # The bot was stopped after the next candle had opened, so that its open is behind it as well.
+            price = float(markets[symbol].between(book.last_open, book.last_open + 1).open[0])
+            reached = engine.at_open(reached, symbol, time=book.last_open, price=price)
+        assert book.account == reached.books[symbol].account
+    assert state.guard == reached.guard
     return journal
 
 
@@ -130,10 +163,9 @@ def deployed(settings: Settings, version: str, *, size_share: float) -> Deployme
 async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
     settings: Settings, settings_file: Path, programs: Start
 ) -> None:
-    candles = all_candles(settings)
-    first_version = install(settings, candles, seed=7, standing="provisional")
-    interval = candles.interval_seconds
-    beginning = len(candles) - REPLAY_DAYS * 24
+    markets = all_candles(settings)
+    first_version = install(settings, markets, seed=7, standing="provisional")
+    time = times(markets)[-REPLAY_DAYS * 24 :]
     command = nightdesk(settings_file, "bot")
 
     async with (
@@ -151,11 +183,11 @@ async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
                 assert answer.ok
 
         async def caught_up() -> None:
-            now = handle.exchange.replay.now() // interval * interval
+            now = handle.exchange.replay.now() // INTERVAL * INTERVAL
             await until(lambda: reached(now), "the bot to catch up with the paused market", seconds=40)
 
         bot = programs(command)
-        await until(lambda: reached(candles.time[beginning + 15 * 24]), "two weeks of trading", seconds=40)
+        await until(lambda: reached(time[15 * 24]), "two weeks of trading", seconds=40)
         bot.kill()
         bot.wait()
         # However long the bot takes to come back, the market has not run to its end meanwhile.
@@ -163,19 +195,19 @@ async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
         programs(command)
         await caught_up()
         await control("resume")
-        await until(lambda: reached(candles.time[beginning + 30 * 24]), "a month of trading", seconds=40)
+        await until(lambda: reached(time[30 * 24]), "a month of trading", seconds=40)
 
         await control("pause")
         await caught_up()
         swapped_after = last_close(settings)
-        second_version = install(settings, candles, seed=11, standing="champion")
+        second_version = install(settings, markets, seed=11, standing="champion")
         await control("resume")
-        await until(lambda: reached(candles.time[-1] - interval), "the replay's end", seconds=60)
+        await until(lambda: reached(time[-1]), "the replay's end", seconds=60)
 
     provisional_share = settings.trendbot.sizing.provisional_share
     journal = assert_same_as_backtest(
         settings,
-        candles,
+        markets,
         [
             (0, deployed(settings, first_version, size_share=provisional_share)),
             (swapped_after + 1, deployed(settings, second_version, size_share=1.0)),
@@ -185,41 +217,7 @@ async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
     trades = journal.trades()
     assert len(trades) >= 15
     assert {trade.model_version for trade in trades} == {first_version, second_version}
+    assert {trade.symbol for trade in trades} == set(SYMBOLS)
+    assert any(trade.funding != 0 for trade in trades)
     assert {"reduced", "paused", "normal"} <= {transition.after for transition in journal.transitions()}
-    journal.close()
-
-
-async def test_live_equals_the_backtest_through_a_dropped_a_silent_and_a_failing_exchange(
-    settings: Settings, settings_file: Path, programs: Start
-) -> None:
-    candles = all_candles(settings)
-    version = install(settings, candles, seed=7, standing="champion")
-    beginning = len(candles) - REPLAY_DAYS * 24
-
-    async with (
-        serve_exchange(
-            settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")
-        ) as handle,
-        aiohttp.ClientSession() as session,
-    ):
-
-        async def reached(day: int) -> bool:
-            return last_close(settings) >= int(candles.time[beginning + day * 24])
-
-        async def fault(name: str, seconds: float) -> None:
-            async with session.post(f"{handle.url}/sandbox/fault", json={"name": name, "seconds": seconds}) as answer:
-                assert answer.ok
-
-        programs(nightdesk(settings_file, "bot"))
-        await until(lambda: reached(5), "five days of trading", seconds=40)
-        await fault("drop", 0.5)
-        await until(lambda: reached(20), "trading after the connection was dropped", seconds=40)
-        await fault("silence", 1)
-        await until(lambda: reached(35), "trading after the stream was silent", seconds=40)
-        await fault("error500", 1)
-        await fault("drop", 0.2)
-        await until(lambda: reached(REPLAY_DAYS - 1), "trading after the interface failed", seconds=60)
-
-    journal = assert_same_as_backtest(settings, candles, [(0, deployed(settings, version, size_share=1.0))])
-    assert len(journal.trades()) >= 15
     journal.close()

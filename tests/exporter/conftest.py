@@ -74,6 +74,7 @@ def full(exporter: BotExporter, clock: Clock) -> BotExporter:
     exporter.heartbeat()
     exporter.contact("rest")
     exporter.contact("ws")
+    exporter.clock_offset(0.25)
     exporter.request()
     exporter.request(failure="RequestTimeout")
     exporter.connection(connected=True)

@@ -62,11 +62,11 @@ def settings() -> TrendbotSettings:
 
 @pytest.fixture(scope="session")
 def plain() -> TrendbotSettings:
-    """Round numbers: 10% target, 5% stop, 4 hours, 1% fee, 2% slippage, 0.1% funding, 1,000 in cash."""
+    """Round numbers: 10% target, 5% stop, 4 hours, 1% fee, 2% slippage, 1,000 in cash."""
     return TrendbotSettings(
         initial_equity=1000,
         barriers=BarrierSettings(target_ratio=0.10, stop_ratio=0.05, holding_hours=4),
-        costs=CostSettings(fee_ratio=0.01, slippage_ratio=0.02, funding_ratio=0.001),
+        costs=CostSettings(fee_ratio=0.01, slippage_ratio=0.02, slippage_scaled=False),
     )
 
 
@@ -78,7 +78,7 @@ def events(candles: Candles, settings: TrendbotSettings) -> training.Events:
 
 @pytest.fixture(scope="session")
 def model(events: training.Events, settings: TrendbotSettings) -> MetaModel:
-    return training.train(events, settings.model, progress=silent)
+    return training.train(events, settings, progress=silent)
 
 
 Publish = Callable[..., str]

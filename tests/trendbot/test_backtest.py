@@ -11,10 +11,13 @@ from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot import backtest
 from nightdesk_trendbot.candles import Candles
 from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.rules import Rules, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment
 
 from tests.trendbot.conftest import COUNT, DAY, FIRST_HOUR, HOUR, KNOWN
+
+SYMBOL = "BTC/USDT:USDT"
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +29,22 @@ def eager(settings: TrendbotSettings) -> TrendbotSettings:
 def test_profits_add_up_to_the_equity_s_change_and_returns_compound_to_it(
     candles: Candles, eager: TrendbotSettings, model: MetaModel
 ) -> None:
+    start, end = float(candles.time[KNOWN]), float(candles.time[-1] + HOUR)
     done = backtest.run(
-        candles, eager, first=KNOWN, stop=COUNT, deployments=[(0, Deployment(model))], guard=None, flat_at_end=True
+        {SYMBOL: candles},
+        eager,
+        start=start,
+        end=end,
+        deployments=[(0, Deployment(model))],
+        guard=None,
+        flat_at_end=True,
     )
-    judged = backtest.evaluate(candles, eager, Deployment(model), first=KNOWN, stop=COUNT)
+    judged = backtest.evaluate({SYMBOL: candles}, eager, Deployment(model), start=start, end=end)
     assert len(done.trades) > 30
     assert done.equity[-1] == pytest.approx(10_000 + sum(trade.profit for trade in done.trades), abs=0.005)
     assert judged.trades == done.trades
     assert np.prod(1 + np.array(judged.daily_returns)) == pytest.approx(done.equity[-1] / 10_000)
-    assert done.state.account.side == 0
+    assert done.state.books[SYMBOL].account.side == 0
     assert {trade.model_version for trade in done.trades} == {""}
     assert (judged.start, judged.end) == (candles.time[KNOWN], candles.time[-1] + HOUR)
     gaps = np.diff(judged.days)
@@ -45,7 +55,8 @@ def test_the_gate_s_backtest_trades_at_full_size_whatever_the_standing(
     candles: Candles, eager: TrendbotSettings, model: MetaModel
 ) -> None:
     full, share = Deployment(model), Deployment(model, 0.25)
-    judged = [backtest.evaluate(candles, eager, used, first=KNOWN, stop=COUNT) for used in (full, share)]
+    start, end = float(candles.time[KNOWN]), float(candles.time[-1] + HOUR)
+    judged = [backtest.evaluate({SYMBOL: candles}, eager, used, start=start, end=end) for used in (full, share)]
     assert judged[0] == judged[1]
 
 
@@ -54,22 +65,26 @@ def test_a_trade_still_open_at_the_end_is_closed_at_the_last_close(
 ) -> None:
     def trades(stop: int, *, flat_at_end: bool) -> backtest.Run:
         return backtest.run(
-            candles,
+            {SYMBOL: candles},
             eager,
-            first=KNOWN,
-            stop=stop,
+            start=float(candles.time[KNOWN]),
+            end=float(candles.time[stop]),
             deployments=[(0, Deployment(model))],
             guard=None,
             flat_at_end=flat_at_end,
         )
 
-    stop = next(stop for stop in range(KNOWN + 100, COUNT) if trades(stop, flat_at_end=False).state.account.side != 0)
+    def holds(stop: int) -> bool:
+        return trades(stop, flat_at_end=False).state.books[SYMBOL].account.side != 0
+
+    stop = next(stop for stop in range(KNOWN + 100, COUNT) if holds(stop))
     opened, ended = trades(stop, flat_at_end=False), trades(stop, flat_at_end=True)
     assert len(ended.trades) == len(opened.trades) + 1
     last = ended.trades[-1]
     assert (last.exit_reason, last.exit_time) == ("time", candles.time[stop - 1] + HOUR)
     side = 1 if last.side == "long" else -1
-    assert last.exit_price == pytest.approx(candles.close[stop - 1] * (1 - side * 0.00015))
+    slippage = costs_at(Rules.of(eager), ended.state.books[SYMBOL].volatility).slippage_ratio
+    assert last.exit_price == pytest.approx(candles.close[stop - 1] * (1 - side * slippage))
 
 
 def test_a_model_decides_the_candles_that_close_from_its_time_on(
@@ -78,10 +93,10 @@ def test_a_model_decides_the_candles_that_close_from_its_time_on(
     swap = int(candles.time[KNOWN + 700])
     first, second = replace(model, version="v1"), replace(model, version="v2")
     done = backtest.run(
-        candles,
+        {SYMBOL: candles},
         eager,
-        first=KNOWN,
-        stop=COUNT,
+        start=float(candles.time[KNOWN]),
+        end=float(candles.time[-1] + HOUR),
         deployments=[(0, Deployment(first)), (swap, Deployment(second))],
         guard=None,
         flat_at_end=True,
@@ -104,7 +119,13 @@ def test_with_its_guard_the_backtest_throttles_as_the_live_bot_does(
     )
     guard = PerformanceGuard(nervous, break_even_win_rate=0.38)
     done = backtest.run(
-        candles, eager, first=KNOWN, stop=COUNT, deployments=[(0, Deployment(model))], guard=guard, flat_at_end=False
+        {SYMBOL: candles},
+        eager,
+        start=float(candles.time[KNOWN]),
+        end=float(candles.time[-1] + HOUR),
+        deployments=[(0, Deployment(model))],
+        guard=guard,
+        flat_at_end=False,
     )
     moves = [transition.after for transition in done.transitions]
     assert {"reduced", "paused", "normal"} <= set(moves)

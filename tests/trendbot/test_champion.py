@@ -7,14 +7,14 @@ from nightdesk_core.bundle import BundleError
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 from nightdesk_trendbot.champion import ChampionWatch, size_share
 from nightdesk_trendbot.model import MetaModel
-from nightdesk_trendbot.settings import SizingSettings
+from nightdesk_trendbot.settings import EntrySettings, SizingSettings, TrendbotSettings
 
 from tests.trendbot.conftest import publish
 
 
 @pytest.fixture
 def watch(registry: ModelRegistry) -> ChampionWatch:
-    return ChampionWatch(registry, SizingSettings())
+    return ChampionWatch(registry, TrendbotSettings())
 
 
 def version_in_use(watch: ChampionWatch) -> str | None:
@@ -97,6 +97,15 @@ def test_a_pointer_that_vanished_leaves_the_model_in_use(
     (registry.folder / "champion.json").unlink()
     assert watch.look() is False
     assert version_in_use(watch) == version
+
+
+def test_a_champion_whose_probabilities_do_not_reach_the_threshold_is_refused(
+    registry: ModelRegistry, model: MetaModel
+) -> None:
+    registry.promote(publish(registry, model), standing="champion", instead_of=None)
+    entry = EntrySettings(threshold_mode="probability", threshold=0.95)
+    with pytest.raises(BundleError, match=r"a probability of 0\.95 is reached by 0 of"):
+        ChampionWatch(registry, TrendbotSettings(entry=entry)).look()
 
 
 def test_only_a_provisional_champion_trades_small() -> None:

@@ -11,25 +11,32 @@ from hypothesis import strategies as st
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import GuardState, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings
+from nightdesk_trendbot.broker import Account
 from nightdesk_trendbot.candles import Bar, Candles
-from nightdesk_trendbot.engine import CandleResult, Engine, EngineState, break_even_win_rate, new_state
+from nightdesk_trendbot.engine import Book, Engine, EngineState, equity, new_state
 from nightdesk_trendbot.regime import Regime
+from nightdesk_trendbot.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.signals import Outcome, Permission, Signal
 
-from tests.trendbot.conftest import DAY, FIRST_HOUR, HOUR, bars_of, make_candles
+from tests.trendbot.conftest import FIRST_HOUR, HOUR, bars_of, make_candles
 
-QUIET = Signal(Regime.RANGING, 0, 0, None, 0.5)
+SYMBOL = "BTC/USDT:USDT"
+QUIET = Signal(Regime.RANGING, 0, 0, None, 0.5, 0.0)
 START = FIRST_HOUR + HOUR
 """An hour past midnight UTC: no funding is due for seven candles."""
 
 
 def wish(side: int, *, leverage: float = 0.5) -> Signal:
-    return Signal(Regime.TRENDING_UP, side, side, 0.9, leverage)
+    return Signal(Regime.TRENDING_UP, side, side, 0.9, leverage, 0.0)
 
 
-def bar(hour: int, open_: float, high: float, low: float, close: float) -> Bar:
-    return Bar(START + hour * HOUR, float(open_), float(high), float(low), float(close), 1.0)
+def bar(hour: int, open_: float, high: float, low: float, close: float, *, funding: float = 0.0) -> Bar:
+    return Bar(START + hour * HOUR, float(open_), float(high), float(low), float(close), 1.0, funding)
+
+
+def uncorrelated(_first: str, _second: str) -> float:
+    return 0.0
 
 
 class Desk:
@@ -37,8 +44,20 @@ class Desk:
 
     def __init__(self, chosen: TrendbotSettings, *, guard: PerformanceGuard | None = None) -> None:
         self.engine = Engine(chosen, interval_seconds=HOUR, guard=guard)
-        self.state = new_state(chosen.initial_equity)
+        self.state = new_state([SYMBOL], chosen.initial_equity)
         self.trades: list[ClosedTrade] = []
+
+    @property
+    def book(self) -> Book:
+        return self.state.books[SYMBOL]
+
+    @property
+    def account(self) -> Account:
+        return self.book.account
+
+    def opens(self, hour: int, price: float, *, killed: bool = False) -> None:
+        """Have a candle open, and nothing more."""
+        self.state = self.engine.at_open(self.state, SYMBOL, time=START + hour * HOUR, price=price, killed=killed)
 
     def candle(
         self,
@@ -48,15 +67,28 @@ class Desk:
         permission: Permission | None = None,
         version: str = "v1",
         killed: bool = False,
-    ) -> CandleResult:
+    ) -> Outcome:
+        """Have a candle open and close; return what became of its signal."""
         allowed = permission or Permission()
-        self.state = self.engine.at_open(self.state, time=candle.time, price=candle.open, killed=killed)
+        self.state = self.engine.at_open(self.state, SYMBOL, time=candle.time, price=candle.open, killed=killed)
         result = self.engine.at_close(
-            self.state, candle, signal=signal, permission=lambda _: allowed, model_version=version
+            self.state,
+            {SYMBOL: candle},
+            signals={SYMBOL: signal},
+            permission=lambda *_: allowed,
+            correlation=uncorrelated,
+            model_version=version,
         )
         self.state = result.state
-        self.trades += [] if result.trade is None else [result.trade]
-        return result
+        self.trades += result.trades
+        return result.decisions[SYMBOL][1].outcome
+
+    def trade(self, candle: Bar, *, killed: bool = False) -> ClosedTrade:
+        """Have a candle close the position, and return the trade."""
+        before = len(self.trades)
+        self.candle(candle, killed=killed)
+        (trade,) = self.trades[before:]
+        return trade
 
 
 @pytest.fixture
@@ -69,51 +101,63 @@ def entered(plain: TrendbotSettings, side: int = 1) -> Desk:
     desk = Desk(plain)
     desk.candle(bar(0, 90, 90, 90, 90), wish(side))
     desk.candle(bar(1, 100, 100, 100, 100))
-    assert desk.state.account.side == side
+    assert desk.account.side == side
     return desk
 
 
 def test_a_decision_at_the_close_enters_at_the_next_open_with_slippage_and_fee(desk: Desk) -> None:
-    result = desk.candle(bar(0, 90, 95, 85, 92), wish(1))
-    assert result.decision.outcome is Outcome.ENTERED
-    assert (result.equity, desk.state.account.side, desk.state.account.pending_side) == (1000.0, 0, 1)
-    desk.state = desk.engine.at_open(desk.state, time=START + HOUR, price=100.0)
-    account = desk.state.account
+    assert desk.candle(bar(0, 90, 95, 85, 92), wish(1)) is Outcome.ENTERED
+    assert (desk.state.equity, desk.account.side, desk.account.waiting) == (1000.0, 0, True)
+    desk.opens(1, 100.0)
+    account = desk.account
     assert account.entry_price == pytest.approx(102.0)  # 100 and 2% slippage
     assert account.quantity == pytest.approx(500 / 102)  # half of the equity
     assert account.fees == pytest.approx(5.0)  # 1% of 500
-    assert account.cash == pytest.approx(995.0)
+    assert equity(desk.state, {SYMBOL: 102.0}) == pytest.approx(995.0)
     assert (account.target_price, account.stop_price) == pytest.approx((112.2, 96.9))
     assert account.deadline == START + 5 * HOUR
-    assert account.equity_before == 1000.0
+    assert (account.order.equity, account.order.notional) == (1000.0, 500.0)
 
 
 def test_a_short_pays_slippage_downwards(desk: Desk) -> None:
     desk.candle(bar(0, 90, 95, 85, 92), wish(-1))
-    desk.state = desk.engine.at_open(desk.state, time=START + HOUR, price=100.0)
-    account = desk.state.account
+    desk.opens(1, 100.0)
+    account = desk.account
     assert account.entry_price == pytest.approx(98.0)
     assert (account.target_price, account.stop_price) == pytest.approx((88.2, 102.9))
 
 
 def test_an_open_acts_once_however_often_it_is_told(desk: Desk) -> None:
     desk.candle(bar(0, 90, 95, 85, 92), wish(1))
-    once = desk.engine.at_open(desk.state, time=START + HOUR, price=100.0)
-    assert desk.engine.at_open(once, time=START + HOUR, price=150.0) is once
-    assert desk.engine.at_open(once, time=START, price=150.0) is once
+    desk.opens(1, 100.0)
+    once = desk.state
+    desk.opens(1, 150.0)
+    desk.opens(0, 150.0)
+    assert desk.state is once
+
+
+def test_an_entry_at_an_open_that_the_stream_misheard_is_put_right_by_the_confirmed_candle(
+    plain: TrendbotSettings,
+) -> None:
+    heard, misheard = Desk(plain), Desk(plain)
+    for desk, price in ((heard, 100.0), (misheard, 101.5)):
+        desk.candle(bar(0, 90, 95, 85, 92), wish(1))
+        desk.opens(1, price)
+        desk.candle(bar(1, 100, 103, 99, 101))
+    assert misheard.state == heard.state
+    assert heard.account.side == 1
 
 
 def test_a_target_pays_gross_less_both_fees_and_slippage(plain: TrendbotSettings) -> None:
     desk = entered(plain)
     quantity = 500 / 102
-    trade = desk.candle(bar(2, 105, 113, 104, 110)).trade
-    assert trade is not None
+    trade = desk.trade(bar(2, 105, 113, 104, 110))
     fill = 112.2 * 0.98
     assert trade.exit_reason == "target"
     assert trade.exit_price == pytest.approx(fill)
     assert trade.fees == pytest.approx(5.0 + quantity * fill * 0.01)
     assert trade.profit == pytest.approx(quantity * (fill - 102) - trade.fees)
-    assert desk.state.account.cash == pytest.approx(1000 + trade.profit)
+    assert desk.state.equity == pytest.approx(1000 + trade.profit)
     assert (trade.entry_time, trade.exit_time) == (START + HOUR, START + 3 * HOUR)
     assert (trade.side, trade.equity_before) == ("long", 1000.0)
     assert trade.quantity == pytest.approx(quantity)
@@ -154,78 +198,77 @@ def test_where_a_candle_ends_a_position(
     side: int, candle: Bar, reason: str, price: float, plain: TrendbotSettings
 ) -> None:
     desk = entered(plain, side)
-    trade = desk.candle(candle).trade
-    assert trade is not None
+    trade = desk.trade(candle)
     assert trade.exit_reason == reason
     assert trade.exit_price == pytest.approx(price * (1 - side * 0.02))
 
 
 def test_a_candle_between_the_barriers_ends_nothing(plain: TrendbotSettings) -> None:
     desk = entered(plain)
-    result = desk.candle(bar(2, 100, 112.19, 96.91, 105))
-    assert result.trade is None
-    assert result.equity == pytest.approx(995 + 500 / 102 * (105 - 102))
+    desk.candle(bar(2, 100, 112.19, 96.91, 105))
+    assert desk.trades == []
+    assert desk.state.equity == pytest.approx(995 + 500 / 102 * (105 - 102))
 
 
 def test_the_candle_of_the_entry_can_end_it(desk: Desk) -> None:
     desk.candle(bar(0, 90, 95, 85, 92), wish(1))
-    trade = desk.candle(bar(1, 100, 101, 90, 100)).trade
-    assert trade is not None
+    trade = desk.trade(bar(1, 100, 101, 90, 100))
     assert (trade.exit_reason, trade.entry_time, trade.exit_time) == ("stop", START + HOUR, START + 2 * HOUR)
 
 
 def test_time_is_the_last_barrier_and_fills_at_the_close(plain: TrendbotSettings) -> None:
     desk = entered(plain)
     for hour in (2, 3):
-        assert desk.candle(bar(hour, 100, 101, 99, 100)).trade is None
-    trade = desk.candle(bar(4, 100, 104, 99, 103)).trade
-    assert trade is not None
+        desk.candle(bar(hour, 100, 101, 99, 100))
+    trade = desk.trade(bar(4, 100, 104, 99, 103))
     assert trade.exit_reason == "time"
     assert trade.exit_price == pytest.approx(103 * 0.98)
     assert trade.exit_time - trade.entry_time == 4 * HOUR
 
 
 @pytest.mark.parametrize(("side", "sign"), [(1, 1), (-1, -1)])
-def test_longs_pay_shorts_every_eight_hours_on_what_they_hold(side: int, sign: int, plain: TrendbotSettings) -> None:
+def test_longs_pay_shorts_at_each_settlement_on_what_they_hold(side: int, sign: int, plain: TrendbotSettings) -> None:
     far = BarrierSettings(target_ratio=0.5, stop_ratio=0.4, holding_hours=100)
     desk = entered(plain.model_copy(update={"barriers": far}), side)
-    quantity = desk.state.account.quantity
+    quantity, entry = desk.account.quantity, desk.account.entry_price
     for hour in range(2, 16):
-        desk.candle(bar(hour, 110, 111, 109, 110))
-    paid = sign * 2 * quantity * 110 * 0.001  # at 08:00 and at 16:00
-    assert desk.state.account.funding == pytest.approx(paid)
-    assert desk.state.account.cash == pytest.approx(995 - paid)
-    result = desk.engine.flatten(desk.state, bar(16, 110, 110, 110, 110))
-    assert result.trade is not None
-    assert result.trade.funding == pytest.approx(paid)
-    assert result.equity == pytest.approx(1000 + result.trade.profit)
+        desk.candle(bar(hour, 110, 111, 109, 110, funding={7: 0.001, 15: -0.0004}.get(hour, 0.0)))
+    paid = sign * quantity * 110 * 0.0006
+    assert desk.account.funding == pytest.approx(paid)
+    assert desk.state.equity == pytest.approx(995 - paid + side * quantity * (110 - entry))
+    result = desk.engine.flatten(desk.state, START + 16 * HOUR)
+    (trade,) = result.trades
+    assert trade.funding == pytest.approx(paid)
+    assert result.state.equity == pytest.approx(1000 + trade.profit)
+
+
+def test_a_position_that_ends_in_the_candle_of_a_settlement_has_paid_it(plain: TrendbotSettings) -> None:
+    trade = entered(plain).trade(bar(2, 100, 101, 90, 95, funding=0.01))
+    assert trade.funding == pytest.approx(500 / 102 * 100 * 0.01)
 
 
 def test_a_position_that_fills_at_the_hour_of_funding_pays_none(plain: TrendbotSettings) -> None:
     desk = Desk(plain)
     desk.candle(bar(6, 100, 100, 100, 100), wish(1))
-    desk.candle(bar(7, 100, 100, 100, 100))
-    assert (START + 7 * HOUR) % (8 * HOUR) == 0
-    assert desk.state.account.side == 1
-    assert desk.state.account.funding == 0.0
+    desk.candle(bar(7, 100, 100, 100, 100, funding=0.01))
+    assert desk.account.side == 1
+    assert desk.account.funding == 0.0
 
 
 def test_the_kill_switch_cancels_the_entry_that_waits(desk: Desk) -> None:
     desk.candle(bar(0, 90, 95, 85, 92), wish(1))
-    result = desk.candle(bar(1, 100, 100, 100, 100), killed=True)
-    assert (result.equity, desk.state.account.side, desk.state.account.pending_side) == (1000.0, 0, 0)
+    desk.candle(bar(1, 100, 100, 100, 100), killed=True)
+    assert (desk.state.equity, desk.account.side, desk.account.waiting) == (1000.0, 0, False)
     desk.candle(bar(2, 100, 100, 100, 100))
-    assert desk.state.account.side == 0
+    assert desk.account.side == 0
 
 
 def test_the_kill_switch_leaves_an_open_position_its_barriers(plain: TrendbotSettings) -> None:
     desk = entered(plain)
-    before = desk.state.account
+    before = desk.account
     desk.candle(bar(2, 100, 101, 99, 100), killed=True)
-    assert desk.state.account == before
-    trade = desk.candle(bar(3, 100, 101, 90, 95), killed=True).trade
-    assert trade is not None
-    assert trade.exit_reason == "stop"
+    assert desk.account == before
+    assert desk.trade(bar(3, 100, 101, 90, 95), killed=True).exit_reason == "stop"
 
 
 def test_a_position_keeps_the_barriers_and_the_model_of_its_entry_through_a_swap_and_a_restart(
@@ -237,27 +280,27 @@ def test_a_position_keeps_the_barriers_and_the_model_of_its_entry_through_a_swap
     again = Desk(other)
     again.state = EngineState.from_json(stored)
     assert again.state == desk.state
-    assert again.candle(bar(2, 100, 104, 98, 103), wish(1), version="v2").trade is None
-    trade = again.candle(bar(3, 103, 113, 103, 112), wish(-1), version="v2").trade
-    assert trade is not None
+    again.candle(bar(2, 100, 104, 98, 103), wish(1), version="v2")
+    assert again.trades == []
+    again.candle(bar(3, 103, 113, 103, 112), wish(-1), version="v2")
+    (trade,) = again.trades
     assert (trade.exit_reason, trade.model_version) == ("target", "v1")
     assert trade.exit_price == pytest.approx(112.2 * 0.98)
-    assert again.state.model_version == "v2"
+    assert again.book.model_version == "v2"
 
 
 def test_an_entry_that_waits_belongs_to_the_model_that_decided_it(desk: Desk) -> None:
     desk.candle(bar(0, 90, 95, 85, 92), wish(1), version="v1")
     desk.candle(bar(1, 100, 101, 99, 100), wish(1), version="v2")
-    trade = desk.candle(bar(2, 100, 101, 90, 95), version="v2").trade
-    assert trade is not None
-    assert trade.model_version == "v1"
+    desk.candle(bar(2, 100, 101, 90, 95), version="v2")
+    assert [trade.model_version for trade in desk.trades] == ["v1"]
 
 
 def test_the_share_that_guard_and_standing_leave_scales_the_size(plain: TrendbotSettings) -> None:
     desk = Desk(plain)
     desk.candle(bar(0, 90, 90, 90, 90), wish(1, leverage=2.0), permission=Permission(size_share=0.125))
     desk.candle(bar(1, 100, 100, 100, 100))
-    assert desk.state.account.quantity * desk.state.account.entry_price == pytest.approx(250.0)
+    assert desk.account.quantity * desk.account.entry_price == pytest.approx(250.0)
 
 
 def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(plain: TrendbotSettings) -> None:
@@ -274,28 +317,40 @@ def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(plain: 
     state = replace(entered(plain).state, guard=GuardState(peak_equity=1000, equity=1000))
     asked = []
 
-    def permission(seen: GuardState) -> Permission:
+    def permission(seen: GuardState, _signal: Signal) -> Permission:
         asked.append(seen.status)
         return Permission(guard=seen.status)
 
-    state = engine.at_open(state, time=START + 2 * HOUR, price=100.0)
-    result = engine.at_close(state, bar(2, 100, 101, 90, 95), signal=wish(1), permission=permission, model_version="v1")
-    assert result.trade is not None
+    state = engine.at_open(state, SYMBOL, time=START + 2 * HOUR, price=100.0)
+    result = engine.at_close(
+        state,
+        {SYMBOL: bar(2, 100, 101, 90, 95)},
+        signals={SYMBOL: wish(1)},
+        permission=permission,
+        correlation=uncorrelated,
+        model_version="v1",
+    )
+    assert len(result.trades) == 1
     assert result.transition is not None
     assert result.transition.after == "paused"
     assert [status.value for status in asked] == ["paused"]
-    assert result.decision.outcome is Outcome.BLOCKED_GUARD
+    assert result.decisions[SYMBOL][1].outcome is Outcome.BLOCKED_GUARD
 
 
-def test_the_day_starts_at_the_first_candle_after_midnight_also_where_midnight_s_own_is_missing(
+def test_the_day_starts_with_the_equity_at_midnight_also_where_midnight_s_own_candle_is_missing(
     plain: TrendbotSettings,
 ) -> None:
     desk = entered(plain)
-    desk.candle(bar(2, 100, 101, 90, 95))
-    lost = desk.state.account.cash
+    desk.state = replace(desk.state, last_close=START + 2 * HOUR)
+    desk.candle(bar(2, 100, 101, 97, 98))
+    before = desk.state.equity
     assert desk.state.day_start_equity == 1000.0
-    desk.candle(Bar(FIRST_HOUR + DAY + 2 * HOUR, 95.0, 95.0, 95.0, 95.0, 1.0))
-    assert desk.state.day_start_equity == lost
+    missing = replace(desk.state)
+    desk.candle(bar(22, 98, 99, 97, 99))
+    assert desk.state.day_start_equity == desk.state.equity != before
+    desk.state = missing
+    desk.candle(bar(24, 98, 99, 97, 99))
+    assert desk.state.day_start_equity == before
 
 
 def test_the_true_peak_is_never_anchored_anew(desk: Desk) -> None:
@@ -307,8 +362,8 @@ def test_the_true_peak_is_never_anchored_anew(desk: Desk) -> None:
     assert desk.state.peak_equity == peak
 
 
-def test_break_even_is_where_winners_just_pay_for_losers_and_costs(plain: TrendbotSettings) -> None:
-    share = break_even_win_rate(TrendbotSettings())
+def test_break_even_is_where_winners_just_pay_for_losers_and_costs() -> None:
+    share = break_even_win_rate(Rules.of(TrendbotSettings()))
     assert share == pytest.approx((0.01 + 0.0014) / 0.03)
     assert share * 0.02 - (1 - share) * 0.01 - 0.0014 == pytest.approx(0.0)
 
@@ -356,28 +411,28 @@ def test_over_any_market_cash_and_profits_agree_to_the_cent_and_every_exit_is_wh
     chosen = TrendbotSettings(
         initial_equity=10_000,
         barriers=BarrierSettings(target_ratio=target, stop_ratio=stop, holding_hours=hours),
-        costs=CostSettings(fee_ratio=fee, slippage_ratio=slippage, funding_ratio=funding),
+        costs=CostSettings(fee_ratio=fee, slippage_ratio=slippage, slippage_scaled=False),
     )
     candles = make_candles(150, seed=seed, missing=(40, 41, 77))
+    candles = candles.with_funding({int(time): funding for time in candles.time if time % (8 * HOUR) == 0})
     desk = Desk(chosen)
     entries: dict[int, tuple[int, float]] = {}
     for candle, (side, leverage) in zip(bars_of(candles), wishes, strict=False):
-        waiting = desk.state.account.pending_side
-        result = desk.candle(candle, wish(side, leverage=leverage))
+        waiting = desk.account.order.side if desk.account.waiting else 0
+        desk.candle(candle, wish(side, leverage=leverage))
         if waiting:
             entries[candle.time] = (waiting, candle.open)
-        realised = 10_000 + sum(trade.profit for trade in desk.trades)
-        account = desk.state.account
-        open_costs = account.fees + account.funding if account.side else 0.0
-        assert account.cash == pytest.approx(realised - open_costs, abs=0.005)
+        realised = sum(trade.profit for trade in desk.trades)
+        account = desk.account
+        assert account.realised == pytest.approx(realised, abs=0.005)
         held = account.side * account.quantity * (candle.close - account.entry_price)
-        assert result.equity == pytest.approx(account.cash + held, abs=0.005)
-    done = desk.engine.flatten(desk.state, candle)
+        open_costs = account.fees + account.funding if account.side else 0.0
+        assert desk.state.equity == pytest.approx(10_000 + realised + held - open_costs, abs=0.005)
+    done = desk.engine.flatten(desk.state, candle.time + HOUR)
     finished = list(desk.trades)
-    if done.trade is not None:
-        desk.trades.append(done.trade)
-    assert done.equity == pytest.approx(10_000 + sum(trade.profit for trade in desk.trades), abs=0.005)
-    assert done.state.account.side == 0
+    desk.trades += done.trades
+    assert done.state.equity == pytest.approx(10_000 + sum(trade.profit for trade in desk.trades), abs=0.005)
+    assert done.state.books[SYMBOL].account.side == 0
     for trade in desk.trades:
         side, price = entries[trade.entry_time]
         assert trade.side == ("long" if side > 0 else "short")

@@ -80,8 +80,7 @@ async def test_requests_are_heard_of_however_they_end() -> None:
     listener = Listener()
     exchange = Exchange(Client(), listener)
     assert await exchange.now() == 1_571_302_800.5
-    assert await exchange.market_is_open("BTC/USDT:USDT") is False
-    assert await exchange.market_is_open("ETH/USDT:USDT") is True
+    assert await exchange.open_markets(["BTC/USDT:USDT", "ETH/USDT:USDT"]) == {"ETH/USDT:USDT"}
 
     class Down(Client):
         async def fetch_time(self) -> int:
@@ -89,15 +88,15 @@ async def test_requests_are_heard_of_however_they_end() -> None:
 
     with pytest.raises(ccxt.RequestTimeout):
         await Exchange(Down(), listener).now()
-    assert listener.ended == [None, "rest", None, "rest", None, "rest", "RequestTimeout"]
+    assert listener.ended == [None, "rest", None, "rest", "RequestTimeout"]
 
 
 async def test_a_symbol_that_is_not_listed_is_named_beside_those_that_are() -> None:
     exchange = Exchange(Client(), SilentListener())
-    await exchange.load("BTC/USDT:USDT")
+    await exchange.load(["BTC/USDT:USDT"])
     with pytest.raises(DataError) as raised:
-        await exchange.load("BTC/EUR")
-    assert str(raised.value) == ("trendbot.symbol: bybit lists no 'BTC/EUR'; it lists BTC/USDC:USDC, BTC/USDT:USDT")
+        await exchange.load(["BTC/USDT:USDT", "BTC/EUR"])
+    assert str(raised.value) == ("trendbot.symbols: bybit lists no 'BTC/EUR'; it lists BTC/USDC:USDC, BTC/USDT:USDT")
 
 
 async def test_an_exchange_that_ccxt_does_not_know_is_a_data_error() -> None:
@@ -172,6 +171,4 @@ async def test_a_candle_that_lacks_a_number_is_a_bad_response_and_no_crash(lost:
 
 async def test_a_symbol_that_is_no_longer_listed_is_a_closed_market() -> None:
     exchange = Exchange(Client(), SilentListener())
-    assert await exchange.market_is_open("ETH/USDT:USDT")
-    assert not await exchange.market_is_open("BTC/USDT:USDT")
-    assert not await exchange.market_is_open("LUNA/USDT:USDT")
+    assert await exchange.open_markets(["LUNA/USDT:USDT", "ETH/USDT:USDT", "BTC/USDT:USDT"]) == {"ETH/USDT:USDT"}

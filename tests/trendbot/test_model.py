@@ -16,6 +16,7 @@ from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot import model as models
 from nightdesk_trendbot.model import CALIBRATION, LINEAR, SCHEMA, THRESHOLDS, TREES, Calibration, MetaModel
+from nightdesk_trendbot.settings import EntrySettings
 from nightdesk_trendbot.training import Events
 
 from tests.trendbot.conftest import publish
@@ -40,7 +41,8 @@ def test_a_bundle_predicts_what_the_trained_model_predicted_to_the_last_bit(
     loaded = models.load(folder, manifest)
     assert loaded.predict(events.inputs).tobytes() == model.predict(events.inputs).tobytes()
     assert (loaded.version, loaded.trained_at, loaded.data_end) == (manifest.version, manifest.trained_at, 20.0)
-    assert (loaded.quantiles, loaded.weights, loaded.calibration) == (model.quantiles, model.weights, model.calibration)
+    assert (loaded.out_of_fold, loaded.weights) == (model.out_of_fold, model.weights)
+    assert loaded.calibration == model.calibration
     assert loaded.files() == model.files()
 
 
@@ -100,13 +102,31 @@ def test_a_file_that_is_not_as_expected_is_refused(
 
 
 def test_a_threshold_is_a_quantile_of_the_out_of_fold_probabilities(model: MetaModel) -> None:
-    evenly = replace(model, quantiles=tuple(number / 1000 for number in range(101)))
+    evenly = replace(model, out_of_fold=tuple(number / 1000 for number in range(101)))
     assert evenly.threshold(0.0) == 0.0
     assert evenly.threshold(0.6) == pytest.approx(0.06)
     assert evenly.threshold(0.605) == pytest.approx(0.0605)
     assert evenly.threshold(1.0) == pytest.approx(0.1)
-    assert list(model.quantiles) == sorted(model.quantiles)
-    assert len(model.quantiles) == 101
+    assert list(model.out_of_fold) == sorted(model.out_of_fold)
+    for quantile in (0.0, 0.31, 0.6, 1.0):
+        assert model.threshold(quantile) == pytest.approx(np.quantile(model.out_of_fold, quantile), rel=1e-12)
+
+
+def test_the_rank_of_a_probability_is_the_share_below_it(model: MetaModel) -> None:
+    evenly = replace(model, out_of_fold=tuple(number / 100 for number in range(100)))
+    assert [evenly.rank(probability) for probability in (0.0, 0.25, 0.255, 2.0)] == [0.0, 0.25, 0.26, 1.0]
+    assert [evenly.reaching(probability) for probability in (0.0, 0.25, 0.255, 2.0)] == [100, 75, 74, 0]
+
+
+def test_a_probability_that_fewer_than_50_hold_out_trades_reach_is_refused_with_their_number(model: MetaModel) -> None:
+    some = replace(model, out_of_fold=tuple(number / 100 for number in range(100)))
+    entry = EntrySettings(threshold_mode="probability", threshold=0.51)
+    assert some.refusal(entry) == (
+        "trendbot.entry.threshold: a probability of 0.51 is reached by 49 of 100 hold-out trades, at least 50 are"
+        " needed: lower it, or set trendbot.entry.threshold_mode to quantile or break_even"
+    )
+    assert some.refusal(EntrySettings(threshold_mode="probability", threshold=0.5)) == ""
+    assert some.refusal(EntrySettings(threshold=0.99)) == ""
 
 
 @given(

@@ -18,6 +18,8 @@ from nightdesk_trendbot.training import label_events
 
 from tests.trendbot.conftest import COUNT, DAY, HOUR, KNOWN, make_candles, silent
 
+SYMBOL = "BTC/USDT:USDT"
+
 
 @pytest.fixture(scope="module")
 def pipeline(settings: TrendbotSettings) -> TrendPipeline:
@@ -29,20 +31,21 @@ def pipeline(settings: TrendbotSettings) -> TrendPipeline:
 @pytest.fixture(scope="module")
 def window(candles: Candles) -> CandleWindow:
     info = WindowInfo(float(candles.time[0]), float(candles.time[-1] + HOUR), COUNT, candles.fingerprint())
-    return CandleWindow(candles, info)
+    return CandleWindow({SYMBOL: candles}, info)
 
 
 def test_a_fit_learns_nothing_from_its_holdout_nor_from_the_embargo_before_it(
     pipeline: TrendPipeline, window: CandleWindow, settings: TrendbotSettings, registry: ModelRegistry
 ) -> None:
-    labels = label_events(window.candles.slice(0, KNOWN), settings).label_end
+    candles = window.markets[SYMBOL]
+    labels = label_events(candles.slice(0, KNOWN), settings).label_end
     until = float(labels.max() + HOUR)  # so that the embargo holds at least one label back
-    known = int(np.searchsorted(window.candles.time, until))
+    known = int(np.searchsorted(candles.time, until))
     fitted = pipeline.fit(window, until=until, progress=silent)
     assert fitted.train_end == until
     assert fitted.last_label_end <= until - DAY
     assert fitted.last_label_end > until - 10 * DAY
-    cut = CandleWindow(window.candles.slice(0, known), window.info)
+    cut = CandleWindow({SYMBOL: candles.slice(0, known)}, window.info)
     assert pipeline.fit(cut, until=until, progress=silent).files == fitted.files
     assert fitted.training_rows == fitted.summary["events"] > 200
     model = pipeline.load(registry.stage(fitted.files))
@@ -55,7 +58,7 @@ def test_a_fit_learns_nothing_from_its_holdout_nor_from_the_embargo_before_it(
 
 def test_history_that_holds_no_label_is_refused(pipeline: TrendPipeline, window: CandleWindow) -> None:
     with pytest.raises(TrainingError) as raised:
-        pipeline.fit(window, until=float(window.candles.time[300]), progress=silent)
+        pipeline.fit(window, until=float(window.markets[SYMBOL].time[300]), progress=silent)
     assert str(raised.value) == "no breakout is labelled before 2017-07-26T12:00:00Z: collect more history"
 
 
@@ -66,7 +69,8 @@ def test_a_backtest_on_no_candles_is_refused(pipeline: TrendPipeline, window: Ca
 
 def test_a_pipeline_is_made_from_its_section_of_the_settings() -> None:
     assert TrendPipeline.from_settings({}).settings == TrendbotSettings()
-    assert TrendPipeline.from_settings({"trendbot": {"symbol": "ETH/USDT:USDT"}}).settings.symbol == "ETH/USDT:USDT"
+    chosen = TrendPipeline.from_settings({"trendbot": {"symbols": ["ETH/USDT:USDT"]}}).settings
+    assert chosen.symbols == ("ETH/USDT:USDT",)
     with pytest.raises(SettingsError) as raised:
         TrendPipeline.from_settings({"trendbot": {"timeframe": "5m", "entry": {"breakouts": 3}}})
     assert raised.value.problems == (

@@ -17,7 +17,7 @@ from nightdesk_trendbot.strategy import Deployment
 from nightdesk_trendbot.training import Events, folds, label_events, train
 from pydantic import ValidationError
 
-from tests.trendbot.conftest import COUNT, HOUR, KNOWN, silent
+from tests.trendbot.conftest import HOUR, KNOWN, silent
 
 
 def made_of(decided_at: Ints, label_end: Ints, won: Ints | None = None) -> Events:
@@ -55,8 +55,8 @@ def test_no_label_that_is_learnt_from_ends_within_the_embargo_before_the_judged_
 
 
 def test_training_twice_gives_the_same_bytes(events: Events, settings: TrendbotSettings, model: MetaModel) -> None:
-    assert train(events, settings.model, progress=silent).files() == model.files()
-    other = train(events, settings.model.model_copy(update={"seed": 8}), progress=silent)
+    assert train(events, settings, progress=silent).files() == model.files()
+    other = train(events, settings.model_copy(update={"model": ModelSettings(seed=8)}), progress=silent)
     assert other.files() != model.files()
 
 
@@ -71,16 +71,16 @@ def test_the_threshold_lets_its_share_of_allowed_out_of_fold_events_pass(
         found.append(model.calibration.apply(blended)[part.allowed])
     probabilities = np.concatenate(found)
     assert np.mean(probabilities >= model.threshold(0.6)) == pytest.approx(0.4, abs=0.01)
-    assert model.quantiles[0] == probabilities.min()
-    assert model.quantiles[100] == probabilities.max()
+    assert np.array_equal(model.out_of_fold, np.sort(probabilities))
 
 
 def test_known_failure_18_the_quantile_threshold_trades_where_a_probability_of_06_would_not(
     candles: Candles, settings: TrendbotSettings, model: MetaModel
 ) -> None:
     def trades_at(least: float | None) -> int:
-        used = model if least is None else replace(model, quantiles=(least,) * 101)
-        found = backtest.evaluate(candles, settings, Deployment(used), first=KNOWN, stop=COUNT)
+        used = model if least is None else replace(model, out_of_fold=(least,))
+        start, end = float(candles.time[KNOWN]), float(candles.time[-1] + HOUR)
+        found = backtest.evaluate({"BTC/USDT:USDT": candles}, settings, Deployment(used), start=start, end=end)
         return len(found.trades)
 
     assert settings.entry.threshold == 0.6
@@ -124,7 +124,7 @@ def test_a_trade_that_has_not_ended_has_no_label(candles: Candles, settings: Tre
 def test_too_few_events_are_refused(events: Events, settings: TrendbotSettings) -> None:
     few = events.select(np.arange(len(events)) < 199)
     with pytest.raises(TrainingError) as raised:
-        train(few, settings.model, progress=silent)
+        train(few, settings, progress=silent)
     assert str(raised.value) == "only 199 labelled breakouts, at least 200 are needed: collect more history"
     assert raised.value.exit_code == 4
 
@@ -132,13 +132,13 @@ def test_too_few_events_are_refused(events: Events, settings: TrendbotSettings) 
 def test_events_that_all_end_alike_are_refused(events: Events, settings: TrendbotSettings) -> None:
     alike = replace(events, won=np.zeros_like(events.won))
     with pytest.raises(TrainingError, match="labelled breakouts end alike: there is nothing to learn"):
-        train(alike, settings.model, progress=silent)
+        train(alike, settings, progress=silent)
 
 
 def test_a_regime_that_allows_too_little_is_refused_with_what_to_do(events: Events, settings: TrendbotSettings) -> None:
     narrow = replace(events, allowed=np.zeros_like(events.allowed))
     with pytest.raises(TrainingError) as raised:
-        train(narrow, settings.model, progress=silent)
+        train(narrow, settings, progress=silent)
     assert str(raised.value) == (
         "the regime allows only 0 out-of-fold breakouts, at least 50 are needed for a threshold: collect more history "
         "or widen trendbot.regime"
@@ -147,7 +147,7 @@ def test_a_regime_that_allows_too_little_is_refused_with_what_to_do(events: Even
 
 def test_progress_only_grows(events: Events, settings: TrendbotSettings) -> None:
     told: list[float] = []
-    train(events, settings.model, progress=lambda _, share: told.append(share))
+    train(events, settings, progress=lambda _, share: told.append(share))
     assert told == sorted(told)
     assert told[0] == 0.0
     assert told[-1] < 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +11,22 @@ from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import GuardState, PerformanceGuard
 
-from nightdesk_trendbot.candles import Candles, Ints
-from nightdesk_trendbot.engine import Engine, EngineState, barriers_of, costs_of, new_state
+from nightdesk_trendbot.candles import Candles, Floats, Ints
+from nightdesk_trendbot.engine import Engine, EngineState, new_state
+from nightdesk_trendbot.portfolio import Caps, correlation
+from nightdesk_trendbot.rules import Rules
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.signals import decide
-from nightdesk_trendbot.simulation import simulate
+from nightdesk_trendbot.signals import Permission, Signal, decide
+from nightdesk_trendbot.simulation import Wishes, simulate
 from nightdesk_trendbot.strategy import Deployment, Strategy
+
+Markets = Mapping[str, Candles]
+"""Candles by symbol, in the order of the settings."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What happened on N candles: `close_time` (market time) and `equity` have shape (N,)."""
+    """What happened on T steps: `close_time` (market time) and `equity` have shape (T,)."""
 
     close_time: tuple[int, ...]
     equity: tuple[float, ...]
@@ -31,86 +36,139 @@ class Run:
 
 
 def run(
-    candles: Candles,
+    markets: Markets,
     settings: TrendbotSettings,
     *,
-    first: int,
-    stop: int,
+    start: float,
+    end: float,
     deployments: Sequence[tuple[int, Deployment]],
     guard: PerformanceGuard | None,
     flat_at_end: bool,
 ) -> Run:
-    """Return what the engine does on the candles from index `first` up to `stop`, starting flat.
+    """Return what the engine does on the candles that open in [start, end) (market time), starting flat.
 
     `deployments` are (market time from which it is in use, model), in order; each decides the candles that close at or
-    after its time. The candles before `first` are only looked back on.
+    after its time. The candles before `start` are only looked back on.
     """
+    interval = _interval(markets)
     strategy = Strategy(settings)
-    engine = Engine(settings, interval_seconds=candles.interval_seconds, guard=guard)
-    state = new_state(settings.initial_equity)
-    close_time = candles.time + candles.interval_seconds
-    seen = candles.slice(0, stop)
-    per_model = [strategy.signals(seen, deployment.model, first=first) for _, deployment in deployments]
+    engine = Engine(settings, interval_seconds=interval, guard=guard)
+    state = new_state(list(markets), settings.initial_equity)
+    time, closes = aligned(markets)
+    caps = Caps.of(settings.portfolio, interval_seconds=interval)
+    steps = np.flatnonzero((time >= start) & (time < end))
+    # By symbol: the index of the first candle in question, and one list of signals for each deployment.
+    firsts = {symbol: int(np.searchsorted(candles.time, start)) for symbol, candles in markets.items()}
+    signals = {
+        symbol: [
+            strategy.signals(candles.before(end), deployment.model, first=firsts[symbol])
+            for _, deployment in deployments
+        ]
+        for symbol, candles in markets.items()
+    }
     equity: list[float] = []
     trades: list[ClosedTrade] = []
     transitions: list[GuardTransition] = []
     current = 0
-    for index in range(first, stop):
-        while current + 1 < len(deployments) and deployments[current + 1][0] <= close_time[index]:
+    for step in steps:
+        close_time = int(time[step]) + interval
+        while current + 1 < len(deployments) and deployments[current + 1][0] <= close_time:
             current += 1
         deployment = deployments[current][1]
-        bar = candles.bar(index)
-        state = engine.at_open(state, time=bar.time, price=bar.open)
+        at = {
+            symbol: int(np.searchsorted(candles.time, time[step]))
+            for symbol, candles in markets.items()
+            if not np.isnan(closes[symbol][step])
+        }
+        bars = {symbol: markets[symbol].bar(index) for symbol, index in at.items()}
+        for symbol, bar in bars.items():
+            state = engine.at_open(state, symbol, time=bar.time, price=bar.open)
+
+        def permission(guard_state: GuardState, signal: Signal, used: Deployment = deployment) -> Permission:
+            return strategy.permission(used, guard, guard_state, signal)
+
+        def correlated(first: str, second: str, last: int = int(step)) -> float:
+            return float(correlation(time, closes[first], closes[second], last, caps.correlation_seconds))
+
         result = engine.at_close(
             state,
-            bar,
-            signal=per_model[current][index - first],
-            permission=lambda guard_state, used=deployment: strategy.permission(used, guard, guard_state),  # type: ignore[misc]
+            bars,
+            signals={symbol: signals[symbol][current][index - firsts[symbol]] for symbol, index in at.items()},
+            permission=permission,
+            correlation=correlated,
             model_version=deployment.model.version,
         )
-        if flat_at_end and index == stop - 1:
-            closing = engine.flatten(result.state, bar)
-            trades += [trade for trade in (result.trade, closing.trade) if trade is not None]
-            equity.append(closing.equity)
-            state = closing.state
-            continue
         state = result.state
-        equity.append(result.equity)
-        trades += [result.trade] if result.trade is not None else []
-        transitions += [result.transition] if result.transition is not None else []
+        trades += result.trades
+        if flat_at_end and step == steps[-1]:
+            closing = engine.flatten(state, close_time)
+            state = closing.state
+            trades += closing.trades
+        else:
+            transitions += [result.transition] if result.transition is not None else []
+        equity.append(state.equity)
     return Run(
-        tuple(int(time) for time in close_time[first:stop]), tuple(equity), tuple(trades), tuple(transitions), state
+        tuple(int(time[step]) + interval for step in steps),
+        tuple(equity),
+        tuple(trades),
+        tuple(transitions),
+        state,
     )
 
 
 def evaluate(
-    candles: Candles, settings: TrendbotSettings, deployment: Deployment, *, first: int, stop: int
+    markets: Markets, settings: TrendbotSettings, deployment: Deployment, *, start: float, end: float
 ) -> Backtest:
-    """Return the gate's backtest: guard off, full size, flat at both ends. Compiled, with `run`'s very steps."""
-    strategy = Strategy(settings)
-    allowed = strategy.permission(Deployment(deployment.model), None, GuardState())
-    signals = strategy.signals(candles.slice(0, stop), deployment.model, first=first)
-    wishes = [decide(signal, allowed, in_position=False) for signal in signals]
-    part = candles.slice(first, stop)
+    """Return the gate's backtest on the candles that open in [start, end): guard off, full size, flat at both ends.
+
+    Compiled, with `run`'s very steps.
+    """
     done = simulate(
-        part,
-        np.array([wish.side for wish in wishes], dtype=np.int64),
-        np.array([wish.leverage for wish in wishes], dtype=np.float64),
-        barriers=barriers_of(settings),
-        costs=costs_of(settings),
-        cash=settings.initial_equity,
-        symbol=settings.symbol,
+        [
+            (symbol, candles.between(start, end), wishes(candles, settings, deployment, start=start, end=end))
+            for symbol, candles in markets.items()
+        ],
+        rules=Rules.of(settings),
+        caps=Caps.of(settings.portfolio, interval_seconds=_interval(markets)),
+        equity=settings.initial_equity,
         model_version=deployment.model.version,
     )
-    close_time = part.time + part.interval_seconds
-    days, returns = daily_returns(close_time, done.equity, start=settings.initial_equity)
+    days, returns = daily_returns(done.close_time, done.equity, start=settings.initial_equity)
     return Backtest(
-        start=float(part.time[0]),
-        end=float(close_time[-1]),
+        start=float(done.close_time[0] - _interval(markets)),
+        end=float(done.close_time[-1]),
         days=tuple(int(day) for day in days),
         daily_returns=tuple(float(value) for value in returns),
         trades=done.trades,
     )
+
+
+def wishes(candles: Candles, settings: TrendbotSettings, deployment: Deployment, *, start: float, end: float) -> Wishes:
+    """Return what a model at full size, and without a guard, would do at each candle that opens in [start, end)."""
+    strategy = Strategy(settings)
+    full = Deployment(deployment.model)
+    signals = strategy.signals(candles.before(end), deployment.model, first=int(np.searchsorted(candles.time, start)))
+    sides = np.zeros(len(signals), dtype=np.int64)
+    leverages = np.zeros(len(signals))
+    for index, signal in enumerate(signals):
+        if signal.probability is not None:
+            decision = decide(signal, strategy.permission(full, None, GuardState(), signal), in_position=False)
+            sides[index], leverages[index] = decision.side, decision.leverage
+    return Wishes(sides, leverages, np.array([signal.volatility for signal in signals]))
+
+
+def aligned(markets: Markets) -> tuple[Ints, Mapping[str, Floats]]:
+    """Return the times at which any symbol has a candle, shape (T,), and each symbol's closes then, NaN without one."""
+    time = np.unique(np.concatenate([candles.time for candles in markets.values()]))
+    closes = {}
+    for symbol, candles in markets.items():
+        closes[symbol] = np.full(len(time), np.nan)
+        closes[symbol][np.searchsorted(time, candles.time)] = candles.close
+    return time, closes
+
+
+def _interval(markets: Markets) -> int:
+    return next(iter(markets.values())).interval_seconds
 
 
 def daily_returns(close_time: Ints, equity: np.ndarray, *, start: float) -> tuple[Ints, np.ndarray]:

@@ -1,7 +1,7 @@
-"""The paper broker: one account with at most one position, and what each fill costs.
+"""The paper broker: one account a symbol with at most one position, and what each fill costs.
 
 Every function takes an account and returns the next one; the same compiled functions serve live, backtest and labels.
-Money is in the quote currency, times are market time in Unix seconds.
+Money is in the account's currency, times are market time in Unix seconds.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ TIME = 3
 
 
 class Costs(NamedTuple):
-    """Shares of notional: fee and slippage for each fill, funding that longs pay to shorts every eight hours."""
+    """Shares of notional: fee and slippage of a fill."""
 
     fee_ratio: float
     slippage_ratio: float
-    funding_ratio: float
 
 
 class Barriers(NamedTuple):
@@ -31,10 +30,25 @@ class Barriers(NamedTuple):
     holding_seconds: int
 
 
-class Account(NamedTuple):
-    """Cash, the open position and the entry that waits for the next candle's open. `side` is 1, -1 or 0 (flat)."""
+class Order(NamedTuple):
+    """An entry that fills at the next candle's open: `side` 1 or -1 (0: there is none), and its notional in money.
 
-    cash: float
+    `equity` is the portfolio's, by which it was sized.
+    """
+
+    side: int
+    notional: float
+    equity: float
+    barriers: Barriers
+
+
+class Account(NamedTuple):
+    """What a symbol has earned so far, its open position, and the order that waits or that the position came from.
+
+    `side` is 1, -1 or 0 (flat). `fees` and `funding` are those of the open position, and not yet in `realised`.
+    """
+
+    realised: float
     side: int
     quantity: float
     entry_time: int
@@ -44,12 +58,8 @@ class Account(NamedTuple):
     deadline: int
     fees: float
     funding: float
-    equity_before: float
-    pending_side: int
-    pending_leverage: float
-    pending_target_ratio: float
-    pending_stop_ratio: float
-    pending_holding_seconds: int
+    waiting: bool
+    order: Order
 
 
 class Closing(NamedTuple):
@@ -59,101 +69,85 @@ class Closing(NamedTuple):
     price: float
 
 
-def new_account(cash: float) -> Account:
-    """Return a flat account."""
-    return flat(cash)
+@njit(cache=True)
+def flat(realised: float) -> Account:
+    """Return an account without position and order."""
+    nothing = Order(0, 0.0, 0.0, Barriers(0.0, 0.0, 0))
+    return Account(realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, False, nothing)
 
 
 @njit(cache=True)
-def flat(cash: float) -> Account:
-    """Return an account with cash and nothing else."""
-    return Account(cash, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0)
+def value(account: Account, price: float) -> float:
+    """Return what the account adds to the equity: earned, and the open position's profit before closing it."""
+    if account.side == 0:
+        return account.realised
+    gross = account.side * account.quantity * (price - account.entry_price)
+    return account.realised + (gross - account.fees - account.funding)
 
 
 @njit(cache=True)
-def equity(account: Account, price: float) -> float:
-    """Return cash plus the open position's profit at a price, before the costs of closing it."""
-    return account.cash + account.side * account.quantity * (price - account.entry_price)
+def exposure(account: Account, price: float) -> float:
+    """Return the signed notional of the open position at a price, or of the order that waits."""
+    if account.side != 0:
+        return account.side * account.quantity * price
+    return account.order.side * account.order.notional if account.waiting else 0.0
 
 
 @njit(cache=True)
-def order(account: Account, side: int, leverage: float, barriers: Barriers) -> Account:
-    """Return the flat account with an entry that fills at the next candle's open.
-
-    `leverage` is the position's notional over equity.
-    """
-    return Account(
-        account.cash,
-        0,
-        0.0,
-        0,
-        0.0,
-        0.0,
-        0.0,
-        0,
-        0.0,
-        0.0,
-        0.0,
-        side,
-        leverage,
-        barriers.target_ratio,
-        barriers.stop_ratio,
-        barriers.holding_seconds,
-    )
+def place(account: Account, order: Order) -> Account:
+    """Return the flat account with an order that waits for the next candle's open."""
+    return Account(account.realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, True, order)
 
 
 @njit(cache=True)
 def cancel(account: Account) -> Account:
-    """Return the account without its waiting entry."""
-    return flat(account.cash)
+    """Return the account without its waiting order."""
+    return flat(account.realised)
 
 
 @njit(cache=True)
 def at_open(account: Account, time: int, price: float, costs: Costs) -> Account:
-    """Return the account after a candle opened: funding is paid on what is held, then a waiting entry fills."""
-    if account.side != 0 and time % 28_800 == 0:
-        paid = account.side * account.quantity * price * costs.funding_ratio
-        return Account(
-            account.cash - paid,
-            account.side,
-            account.quantity,
-            account.entry_time,
-            account.entry_price,
-            account.target_price,
-            account.stop_price,
-            account.deadline,
-            account.fees,
-            account.funding + paid,
-            account.equity_before,
-            0,
-            0.0,
-            0.0,
-            0.0,
-            0,
-        )
-    if account.pending_side == 0:
+    """Return the account after a candle opened: an order that waited fills."""
+    if not account.waiting:
         return account
-    side = account.pending_side
+    side = account.order.side
+    barriers = account.order.barriers
     fill = price * (1.0 + side * costs.slippage_ratio)
-    quantity = account.pending_leverage * account.cash / fill
-    fee = quantity * fill * costs.fee_ratio
+    quantity = account.order.notional / fill
     return Account(
-        account.cash - fee,
+        account.realised,
         side,
         quantity,
         time,
         fill,
-        fill * (1.0 + side * account.pending_target_ratio),
-        fill * (1.0 - side * account.pending_stop_ratio),
-        time + account.pending_holding_seconds,
-        fee,
+        fill * (1.0 + side * barriers.target_ratio),
+        fill * (1.0 - side * barriers.stop_ratio),
+        time + barriers.holding_seconds,
+        quantity * fill * costs.fee_ratio,
         0.0,
-        account.cash,
-        0,
-        0.0,
-        0.0,
-        0.0,
-        0,
+        False,
+        account.order,
+    )
+
+
+@njit(cache=True)
+def fund(account: Account, time: int, price: float, rate: float) -> Account:
+    """Return the account after longs paid shorts `rate`; a position that was entered at that very time pays nothing."""
+    if account.side == 0 or rate == 0.0 or account.entry_time >= time:
+        return account
+    return Account(
+        account.realised,
+        account.side,
+        account.quantity,
+        account.entry_time,
+        account.entry_price,
+        account.target_price,
+        account.stop_price,
+        account.deadline,
+        account.fees,
+        account.funding + account.side * account.quantity * price * rate,
+        account.waiting,
+        account.order,
     )
 
 
@@ -184,19 +178,29 @@ class Close(NamedTuple):
     price: float
     """Of the exit, slippage included."""
     fees: float
+    funding: float
     profit: float
 
 
 @njit(cache=True)
 def at_close(
-    account: Account, open_: float, high: float, low: float, close: float, close_time: int, costs: Costs
+    account: Account,
+    time: int,
+    open_: float,
+    high: float,
+    low: float,
+    close: float,
+    funding_rate: float,
+    close_time: int,
+    costs: Costs,
 ) -> Close:
-    """Return the account after a confirmed candle: the position closed where the candle reached a barrier."""
+    """Return the account after a confirmed candle: funding paid, the position closed where a barrier was reached."""
     if account.side == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0)
+        return Close(account, 0, 0.0, 0.0, 0.0, 0.0)
+    account = fund(account, time, open_, funding_rate)
     closing = barrier_reached(account, open_, high, low, close, close_time)
     if closing.reason == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0)
+        return Close(account, 0, 0.0, 0.0, 0.0, 0.0)
     return settle(account, closing, costs)
 
 
@@ -205,6 +209,6 @@ def settle(account: Account, closing: Closing, costs: Costs) -> Close:
     """Return what closing the position at a price leaves."""
     fill = closing.price * (1.0 - account.side * costs.slippage_ratio)
     gross = account.side * account.quantity * (fill - account.entry_price)
-    fee = account.quantity * fill * costs.fee_ratio
-    profit = gross - fee - account.fees - account.funding
-    return Close(flat(account.cash + gross - fee), closing.reason, fill, account.fees + fee, profit)
+    fees = account.fees + account.quantity * fill * costs.fee_ratio
+    profit = gross - fees - account.funding
+    return Close(flat(account.realised + profit), closing.reason, fill, fees, account.funding, profit)

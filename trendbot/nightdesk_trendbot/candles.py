@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ TIMEFRAME_SECONDS = {"1h": 3600}
 
 
 class Bar(NamedTuple):
-    """One confirmed candle. `time` is its open in Unix seconds (market time)."""
+    """One candle. `time` is its open in Unix seconds (market time)."""
 
     time: int
     open: float
@@ -24,6 +25,12 @@ class Bar(NamedTuple):
     low: float
     close: float
     volume: float
+    funding: float = 0.0
+    """The rate that longs pay to shorts at `time`; 0 where nothing is settled then."""
+
+
+def _none() -> Floats:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,12 @@ class Candles:
     close: Floats
     volume: Floats
     interval_seconds: int
+    funding: Floats = field(default_factory=_none)
+    """The rate that longs pay to shorts at each candle's open; all 0 where it is not given."""
+
+    def __post_init__(self) -> None:
+        if len(self.funding) == 0:
+            object.__setattr__(self, "funding", np.zeros(len(self.time)))
 
     def __len__(self) -> int:
         return len(self.time)
@@ -50,6 +63,7 @@ class Candles:
             float(self.low[index]),
             float(self.close[index]),
             float(self.volume[index]),
+            float(self.funding[index]),
         )
 
     def slice(self, start: int, stop: int) -> Candles:
@@ -63,7 +77,20 @@ class Candles:
             self.close[part],
             self.volume[part],
             self.interval_seconds,
+            self.funding[part],
         )
+
+    def before(self, end: float) -> Candles:
+        """Return the candles that open before a market time."""
+        return self.slice(0, int(np.searchsorted(self.time, end)))
+
+    def between(self, start: float, end: float) -> Candles:
+        """Return the candles that open in [start, end) (market time)."""
+        return self.slice(int(np.searchsorted(self.time, start)), int(np.searchsorted(self.time, end)))
+
+    def with_funding(self, rates: Mapping[int, float]) -> Candles:
+        """Return the same candles with the rates that were settled at their opens, by market time."""
+        return replace(self, funding=np.array([rates.get(int(time), 0.0) for time in self.time], dtype=np.float64))
 
     def columns(self) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
         """Return time, open, high, low, close, volume."""
@@ -72,7 +99,7 @@ class Candles:
     def fingerprint(self) -> str:
         """Return the SHA-256 over all columns."""
         digest = hashlib.sha256(str(self.interval_seconds).encode())
-        for column in self.columns():
+        for column in (*self.columns(), self.funding):
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()
 
@@ -80,6 +107,6 @@ class Candles:
     def from_bars(cls, bars: list[Bar], *, interval_seconds: int) -> Candles:
         """Return bars, oldest first, as columns."""
         time = np.array([bar.time for bar in bars], dtype=np.int64)
-        prices = np.array([bar[1:] for bar in bars], dtype=np.float64).reshape(len(bars), 5)
-        open_, high, low, close, volume = (prices[:, column].copy() for column in range(5))
-        return cls(time, open_, high, low, close, volume, interval_seconds)
+        prices = np.array([bar[1:] for bar in bars], dtype=np.float64).reshape(len(bars), 6)
+        open_, high, low, close, volume, funding = (prices[:, column].copy() for column in range(6))
+        return cls(time, open_, high, low, close, volume, interval_seconds, funding)

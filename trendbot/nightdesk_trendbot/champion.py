@@ -7,16 +7,16 @@ from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 
 from nightdesk_trendbot import model
-from nightdesk_trendbot.settings import SizingSettings
+from nightdesk_trendbot.settings import SizingSettings, TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment
 
 
 class ChampionWatch:
     """Follows the registry's pointer. A model that is refused leaves the one in use where it is."""
 
-    def __init__(self, registry: ModelRegistry, sizing: SizingSettings) -> None:
+    def __init__(self, registry: ModelRegistry, settings: TrendbotSettings) -> None:
         self._registry = registry
-        self._sizing = sizing
+        self._settings = settings
         self._complained = ""
         self.champion: Champion | None = None
         self.deployment: Deployment | None = None
@@ -32,12 +32,15 @@ class ChampionWatch:
                 return False
             folder = self._registry.bundle(champion.version)
             loaded = model.load(folder, Manifest.read(folder))
+            refusal = loaded.refusal(self._settings.entry)
+            if refusal:
+                raise BundleError(folder, refusal)
         except (BundleError, RegistryError) as error:
             if str(error) == self._complained:
                 return False
             self._complained = str(error)
             raise
-        share = size_share(champion, self._sizing)
+        share = size_share(champion, self._settings.sizing)
         self.champion = champion
         self.deployment = Deployment(loaded, share)
         self._complained = ""

@@ -1,91 +1,112 @@
 """The engine: what happens at a candle's open and at its close. Live and backtest run these same lines.
 
-A decision at a candle's close enters at the next candle's open; barriers act on confirmed candles only.
+A decision at a candle's close enters at the next candle's open; barriers act on confirmed candles only. All symbols
+share one equity: the candles that close at one time are one step, decided on in the order of the settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade, ExitReason
 from nightdesk_guard import GuardState, PerformanceGuard
 
 from nightdesk_trendbot import broker
-from nightdesk_trendbot.broker import Account, Barriers, Costs
+from nightdesk_trendbot.broker import Account, Barriers, Order
 from nightdesk_trendbot.candles import Bar
+from nightdesk_trendbot.portfolio import Caps, room
+from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Decision, Outcome, Permission, Signal, decide
 
 EXIT_REASONS: dict[int, ExitReason] = {broker.TARGET: "target", broker.STOP: "stop", broker.TIME: "time"}
 
 
-def costs_of(settings: TrendbotSettings) -> Costs:
-    """Return the settings' costs as the broker takes them."""
-    costs = settings.costs
-    return Costs(costs.fee_ratio, costs.slippage_ratio, costs.funding_ratio)
+@dataclass(frozen=True)
+class Book:
+    """One symbol's part of the account. Times are market time."""
 
-
-def barriers_of(settings: TrendbotSettings) -> Barriers:
-    """Return the settings' barriers as the broker takes them."""
-    barriers = settings.barriers
-    return Barriers(barriers.target_ratio, barriers.stop_ratio, int(barriers.holding_hours * 3600))
-
-
-def break_even_win_rate(settings: TrendbotSettings) -> float:
-    """Return the share of winners at which trades that end at a barrier just pay the round trip."""
-    round_trip = 2 * (settings.costs.fee_ratio + settings.costs.slippage_ratio)
-    barriers = settings.barriers
-    return (barriers.stop_ratio + round_trip) / (barriers.stop_ratio + barriers.target_ratio)
+    account: Account
+    mark: float = 0.0
+    """The last close; 0 before the first."""
+    volatility: float = 0.0
+    """Of a day, at the last close: it scales what the next candle's fills cost. 0 where not known."""
+    last_open: int = 0
+    """The open of the last candle whose open was acted upon."""
+    model_version: str = ""
+    """The model that the open position, or the order that waits, was decided by."""
 
 
 @dataclass(frozen=True)
 class EngineState:
     """Everything that a restarted bot needs to go on as if nothing had happened. Times are market time."""
 
-    account: Account
+    books: Mapping[str, Book]
+    """By symbol, in the order of the settings."""
+    cash: float
+    """Equity but for what the books have earned."""
     guard: GuardState
+    equity: float
+    """At the last close."""
     peak_equity: float
     """The true peak, never re-anchored."""
     day_start_equity: float
     """Equity at the last midnight UTC."""
-    last_open: int = 0
-    """The open of the last candle whose open was acted upon."""
     last_close: int = 0
-    """The close of the last candle that was decided on."""
-    model_version: str = ""
-    """The model that the open position, or the entry that waits, was decided by."""
+    """The close of the last candles that were decided on."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as it is stored."""
-        return {**asdict(self), "account": self.account._asdict(), "guard": self.guard.to_json()}
+        books = {symbol: {**asdict(book), "account": list(book.account)} for symbol, book in self.books.items()}
+        return {**vars(self), "books": books, "guard": self.guard.to_json()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> EngineState:
-        """Return the state that `to_json` stored."""
-        account, guard = Account(**stored["account"]), GuardState.from_json(stored["guard"])
-        return cls(**{**stored, "account": account, "guard": guard})
+        """Return the state that `to_json` stored. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+        books = {
+            symbol: Book(**{**book, "account": _account(book["account"])}) for symbol, book in stored["books"].items()
+        }
+        return cls(**{**stored, "books": books, "guard": GuardState.from_json(stored["guard"])})
 
 
-def new_state(equity: float) -> EngineState:
+def _account(stored: Sequence[Any]) -> Account:
+    *fields, (side, notional, sized_by, barriers) = stored
+    return Account._make([*fields, Order(side, notional, sized_by, Barriers(*barriers))])
+
+
+def new_state(symbols: Sequence[str], equity: float) -> EngineState:
     """Return the state of a bot that has never traded."""
     return EngineState(
-        broker.new_account(equity), GuardState(peak_equity=equity, equity=equity), equity, day_start_equity=equity
+        books={symbol: Book(broker.flat(0.0)) for symbol in symbols},
+        cash=equity,
+        guard=GuardState(peak_equity=equity, equity=equity),
+        equity=equity,
+        peak_equity=equity,
+        day_start_equity=equity,
     )
 
 
+def equity(state: EngineState, prices: Mapping[str, float]) -> float:
+    """Return the equity with each symbol at its price; at its last close where none is given."""
+    total = state.cash
+    for symbol, book in state.books.items():
+        total += broker.value(book.account, prices.get(symbol, book.mark))
+    return total
+
+
 @dataclass(frozen=True)
-class CandleResult:
-    """What one confirmed candle led to."""
+class StepResult:
+    """What the candles that closed at one time led to."""
 
     state: EngineState
-    equity: float
-    trade: ClosedTrade | None
+    trades: tuple[ClosedTrade, ...]
     transition: GuardTransition | None
-    permission: Permission
-    decision: Decision
+    decisions: Mapping[str, tuple[Permission, Decision]]
+    """By symbol, of those that had a candle."""
 
 
 class Engine:
@@ -93,90 +114,155 @@ class Engine:
 
     def __init__(self, settings: TrendbotSettings, *, interval_seconds: int, guard: PerformanceGuard | None) -> None:
         """`guard=None` is the gate's backtest: always at full size."""
-        self._symbol = settings.symbol
-        self._costs = costs_of(settings)
-        self._barriers = barriers_of(settings)
+        self._rules = Rules.of(settings)
+        self._caps = Caps.of(settings.portfolio, interval_seconds=interval_seconds)
         self._interval_seconds = interval_seconds
         self._guard = guard
 
-    def at_open(self, state: EngineState, *, time: int, price: float, killed: bool = False) -> EngineState:
-        """Return the state after a candle opened: funding, then the entry that waited. Does nothing the second time."""
-        if time <= state.last_open:
+    def at_open(self, state: EngineState, symbol: str, *, time: int, price: float, killed: bool = False) -> EngineState:
+        """Return the state after a symbol's candle opened: an order that waited fills. Does nothing the second time."""
+        book = state.books[symbol]
+        if time <= book.last_open:
             return state
-        account = state.account
-        if killed and account.pending_side != 0:
-            account = broker.cancel(account)
-        account = broker.at_open(account, time, price, self._costs)
-        # Not `time % 86_400`: the exchange may lack midnight's own candle.
-        new_day = time // 86_400 != state.last_open // 86_400
-        day_start = float(broker.equity(account, price)) if new_day else state.day_start_equity
-        return replace(state, account=account, last_open=time, day_start_equity=day_start)
+        account = broker.cancel(book.account) if killed and book.account.waiting else book.account
+        account = broker.at_open(account, time, price, costs_at(self._rules, book.volatility))
+        return _with(state, symbol, replace(book, account=account, last_open=time))
 
     def at_close(
         self,
         state: EngineState,
-        bar: Bar,
+        bars: Mapping[str, Bar],
         *,
-        signal: Signal,
-        permission: Callable[[GuardState], Permission],
+        signals: Mapping[str, Signal],
+        permission: Callable[[GuardState, Signal], Permission],
+        correlation: Callable[[str, str], float],
         model_version: str,
-    ) -> CandleResult:
-        """Return what a confirmed candle leads to: barriers, marking to market, guard, decision, in this order.
+    ) -> StepResult:
+        """Return what confirmed candles of one time lead to: barriers, marking, guard, decisions, in this order.
 
-        `permission` is asked after the guard has moved, with the guard's new state.
+        `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked after the guard has
+        moved, with its new state; `correlation` is asked for two symbols' only where both are concerned.
         """
-        close_time = bar.time + self._interval_seconds
-        account, trade = self._close_at_barrier(state, bar, close_time)
-        equity = float(broker.equity(account, bar.close))
-        guard, transition = state.guard, None
+        close_time = next(iter(bars.values())).time + self._interval_seconds
+        trades = []
+        for symbol in (symbol for symbol in state.books if symbol in bars):
+            state, trade = self._close_at_barrier(state, symbol, bars[symbol], signals[symbol], close_time)
+            trades += [] if trade is None else [trade]
+        state = self._mark(state, close_time)
+        transition = None
         if self._guard is not None:
-            closed = () if trade is None else (trade.won,)
-            guard, transition = self._guard.advance(guard, time=close_time, equity=equity, closed=closed)
-        allowed = permission(guard)
-        decision = decide(signal, allowed, in_position=account.side != 0)
-        version = state.model_version
-        if decision.outcome is Outcome.ENTERED:
-            account = broker.order(account, decision.side, decision.leverage, self._barriers)
-            version = model_version
-        state = replace(
+            won = tuple(trade.won for trade in trades)
+            guard, transition = self._guard.advance(state.guard, time=close_time, equity=state.equity, closed=won)
+            state = replace(state, guard=guard)
+        decisions = {}
+        for symbol in (symbol for symbol in state.books if symbol in bars):
+            allowed = permission(state.guard, signals[symbol])
+            decision = decide(signals[symbol], allowed, in_position=state.books[symbol].account.side != 0)
+            if decision.outcome is Outcome.ENTERED:
+                decision = self._fit(state, symbol, decision, correlation)
+            if decision.outcome is Outcome.ENTERED:
+                state = self._order(state, symbol, decision, model_version)
+            decisions[symbol] = (allowed, decision)
+        return StepResult(state, tuple(trades), transition, decisions)
+
+    def flatten(self, state: EngineState, close_time: int) -> StepResult:
+        """Return the state with every open position closed at its symbol's last close: the end of a backtest."""
+        trades = []
+        for symbol, book in state.books.items():
+            if book.account.side == 0:
+                continue
+            done = broker.settle(
+                book.account, broker.Closing(broker.TIME, book.mark), costs_at(self._rules, book.volatility)
+            )
+            trades.append(_trade(symbol, book, done, close_time))
+            state = _with(state, symbol, replace(book, account=done.account))
+        return StepResult(replace(state, equity=equity(state, {})), tuple(trades), None, {})
+
+    def _close_at_barrier(
+        self, state: EngineState, symbol: str, bar: Bar, signal: Signal, close_time: int
+    ) -> tuple[EngineState, ClosedTrade | None]:
+        book = state.books[symbol]
+        costs = costs_at(self._rules, book.volatility)
+        account = book.account
+        if account.side != 0 and account.entry_time == bar.time:
+            # What the stream said of the open stands corrected by the confirmed candle.
+            account = broker.at_open(broker.place(account, account.order), bar.time, bar.open, costs)
+        done = broker.at_close(
+            account, bar.time, bar.open, bar.high, bar.low, bar.close, bar.funding, close_time, costs
+        )
+        trade = _trade(symbol, replace(book, account=account), done, close_time) if done.reason != 0 else None
+        moved = replace(book, account=done.account, mark=bar.close, volatility=signal.volatility)
+        return _with(state, symbol, moved), trade
+
+    def _mark(self, state: EngineState, close_time: int) -> EngineState:
+        now = equity(state, {})
+        midnight = close_time // 86_400 * 86_400
+        day_start = state.day_start_equity
+        if state.last_close < midnight:
+            # The exchange may lack the candle that ends at midnight: then it is what there was before.
+            day_start = now if close_time == midnight else state.equity
+        return replace(
             state,
-            account=account,
-            guard=guard,
-            peak_equity=max(state.peak_equity, equity),
+            equity=now,
+            peak_equity=max(state.peak_equity, now),
+            day_start_equity=day_start,
             last_close=close_time,
-            model_version=version,
         )
-        return CandleResult(state, equity, trade, transition, allowed, decision)
 
-    def flatten(self, state: EngineState, bar: Bar) -> CandleResult:
-        """Return the state with the open position closed at a candle's close: the end of a backtest."""
-        close_time = bar.time + self._interval_seconds
-        account, trade = state.account, None
-        if account.side != 0:
-            done = broker.settle(account, broker.Closing(broker.TIME, bar.close), self._costs)
-            account, trade = done.account, self._trade(state, done, close_time)
-        state = replace(state, account=account)
-        return CandleResult(state, float(account.cash), trade, None, Permission(), Decision(Outcome.NO_SIGNAL))
-
-    def _close_at_barrier(self, state: EngineState, bar: Bar, close_time: int) -> tuple[Account, ClosedTrade | None]:
-        done = broker.at_close(state.account, bar.open, bar.high, bar.low, bar.close, close_time, self._costs)
-        trade = self._trade(state, done, close_time) if done.reason != 0 else None
-        return done.account, trade
-
-    def _trade(self, state: EngineState, done: broker.Close, close_time: int) -> ClosedTrade:
-        position = state.account
-        return ClosedTrade(
-            symbol=self._symbol,
-            side="long" if position.side > 0 else "short",
-            quantity=position.quantity,
-            entry_time=position.entry_time,
-            entry_price=position.entry_price,
-            exit_time=close_time,
-            exit_price=done.price,
-            exit_reason=EXIT_REASONS[done.reason],
-            fees=done.fees,
-            funding=position.funding,
-            profit=done.profit,
-            equity_before=position.equity_before,
-            model_version=state.model_version,
+    def _fit(
+        self, state: EngineState, symbol: str, decision: Decision, correlation: Callable[[str, str], float]
+    ) -> Decision:
+        """Return the decision cut down to what the other positions leave room for."""
+        if state.equity <= 0:
+            return Decision(Outcome.BLOCKED_EXPOSURE)
+        symbols = list(state.books)
+        leverages = np.array([broker.exposure(book.account, book.mark) / state.equity for book in state.books.values()])
+        volatilities = np.array([book.volatility for book in state.books.values()])
+        # Only symbols that hold something are asked for: a correlation costs something.
+        correlations = np.array(
+            [
+                correlation(symbol, other) if other != symbol and leverages[index] != 0 else 0.0
+                for index, other in enumerate(symbols)
+            ]
         )
+        allowed = room(
+            symbols.index(symbol),
+            decision.side,
+            decision.leverage,
+            leverages,
+            volatilities,
+            correlations,
+            self._caps,
+        )
+        return replace(decision, leverage=allowed) if allowed > 0 else Decision(Outcome.BLOCKED_EXPOSURE)
+
+    def _order(self, state: EngineState, symbol: str, decision: Decision, model_version: str) -> EngineState:
+        book = state.books[symbol]
+        barriers = barriers_at(self._rules, book.volatility)
+        order = Order(decision.side, decision.leverage * state.equity, state.equity, barriers)
+        return _with(
+            state, symbol, replace(book, account=broker.place(book.account, order), model_version=model_version)
+        )
+
+
+def _with(state: EngineState, symbol: str, book: Book) -> EngineState:
+    return replace(state, books={**state.books, symbol: book})
+
+
+def _trade(symbol: str, book: Book, done: broker.Close, close_time: int) -> ClosedTrade:
+    position = book.account
+    return ClosedTrade(
+        symbol=symbol,
+        side="long" if position.side > 0 else "short",
+        quantity=position.quantity,
+        entry_time=position.entry_time,
+        entry_price=position.entry_price,
+        exit_time=close_time,
+        exit_price=done.price,
+        exit_reason=EXIT_REASONS[done.reason],
+        fees=done.fees,
+        funding=done.funding,
+        profit=done.profit,
+        equity_before=position.order.equity,
+        model_version=book.model_version,
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -19,11 +20,28 @@ from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.settings import ExchangeSettings
 
 _PAGE = 1000
+_FUNDING_PAGE = 200
+_FIELDS = 6
+"""Time, open, high, low, close, volume."""
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 
 T = TypeVar("T")
+
+
+def _bar(symbol: str, row: Sequence[float | None]) -> Bar:
+    """Return ccxt's candle. Raises `ccxt.BadResponse` for one that cannot be true.
+
+    ccxt passes on as `None` what it could not read.
+    """
+    if len(row) < _FIELDS or any(value is None or not math.isfinite(value) for value in row[:_FIELDS]):
+        raise ccxt.BadResponse(f"a candle of {symbol} came without all of its numbers")
+    time, *prices = (float(value or 0) for value in row[:_FIELDS])
+    open_, high, low, close, volume = prices
+    if not (0 < low <= min(open_, close) and max(open_, close) <= high and volume >= 0):
+        raise ccxt.BadResponse(f"a candle of {symbol} cannot be true: {prices}")
+    return Bar(int(time) // 1000, open_, high, low, close, volume)
 
 
 class RequestListener(Protocol):
@@ -92,19 +110,20 @@ class Exchange:
         """Return the exchange's time. Raises `ccxt.NetworkError`."""
         return float(await self._ask(self._client.fetch_time)) / 1000
 
-    async def market_is_open(self, symbol: str) -> bool:
-        """Return whether the exchange lists the symbol as tradable. Raises `ccxt.NetworkError`."""
+    async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
+        """Return those of the symbols that the exchange lists as tradable now. Raises `ccxt.NetworkError`."""
         markets = await self._ask(lambda: self._client.load_markets(reload=True))
         # One that is delisted is no longer there at all.
-        return symbol in markets and bool(markets[symbol].get("active", True))
+        return frozenset(symbol for symbol in symbols if symbol in markets and markets[symbol].get("active", True))
 
-    async def load(self, symbol: str) -> None:
-        """Load the markets. Raises `DataError` where the exchange does not list the symbol."""
+    async def load(self, symbols: Sequence[str]) -> None:
+        """Load the markets. Raises `DataError` where the exchange does not list one of the symbols."""
         markets = await self._ask(self._client.load_markets)
-        if symbol not in markets:
-            near = sorted(name for name in markets if name.startswith(symbol.split("/")[0] + "/"))[:5]
-            hint = f"; it lists {', '.join(near)}" if near else ""
-            raise DataError(f"trendbot.symbol: {self._client.id} lists no {symbol!r}{hint}")
+        for symbol in symbols:
+            if symbol not in markets:
+                near = sorted(name for name in markets if name.startswith(symbol.split("/")[0] + "/"))[:5]
+                hint = f"; it lists {', '.join(near)}" if near else ""
+                raise DataError(f"trendbot.symbols: {self._client.id} lists no {symbol!r}{hint}")
 
     async def bars(
         self,
@@ -123,7 +142,7 @@ class Exchange:
             limit = min(_PAGE, (stop - since) // interval_seconds + 1)
             page = await self._ask(partial(self._client.fetch_ohlcv, symbol, timeframe, since * 1000, limit))
             for row in page:
-                bar = Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6]))
+                bar = _bar(symbol, row)
                 if start <= bar.time < stop:
                     found[bar.time] = bar
             last = int(page[-1][0]) // 1000 if page else since
@@ -138,11 +157,34 @@ class Exchange:
         Raises `ccxt.NetworkError`, and `ccxt.BadResponse` for a candle that lacks a number: ccxt passes on as `None`
         what it could not read, and what such a message should have said is lost.
         """
-        rows = await self._client.watch_ohlcv(symbol, timeframe)
-        if any(value is None for row in rows for value in row[:6]):
-            raise ccxt.BadResponse(f"a candle of {symbol} came without all of its numbers")
+        bars = [_bar(symbol, row) for row in await self._client.watch_ohlcv(symbol, timeframe)]
         self._listener.contact("ws")
-        return [Bar(int(row[0]) // 1000, *(float(value) for value in row[1:6])) for row in rows]
+        return bars
+
+    async def funding(self, symbol: str, *, start: int, stop: int, every_seconds: int) -> dict[int, float]:
+        """Return the rates that longs paid to shorts in [start, stop), by their time; none for a spot market.
+
+        They are settled every `every_seconds`: so much is asked for at once that no answer is cut off, for one exchange
+        would cut off the oldest and another the newest. Raises `ccxt.NetworkError`.
+        """
+        if not self._client.markets[symbol].get("swap"):
+            return {}
+        found: dict[int, float] = {}
+        for begin in range(start, stop, _FUNDING_PAGE * every_seconds):
+            end = min(begin + _FUNDING_PAGE * every_seconds, stop)
+            ask = partial(
+                self._client.fetch_funding_rate_history,
+                symbol,
+                begin * 1000,
+                _FUNDING_PAGE,
+                {"until": end * 1000 - 1},
+            )
+            for entry in await self._ask(ask):
+                # Some exchanges stamp a settlement a few milliseconds late.
+                time = round(entry["timestamp"] / 60_000) * 60
+                if start <= time < stop:
+                    found[time] = float(entry["fundingRate"])
+        return found
 
     async def hang_up(self) -> None:
         """Close the stream, so that the next `watch` connects again.

@@ -1,190 +1,287 @@
-"""From the exchange's stream to candles that are complete, in order, and delivered once.
+"""From the exchange's streams to steps: the candles of every symbol that closed at one time, complete, once, in order.
 
-ccxt's stream does not say whether a candle is confirmed: one is, once the next has begun. It is taken from the stream
-where this connection has seen it from its open on, and asked for by REST where it has not.
+The stream says when a candle has begun, and what the market's price is. What a candle ended as is asked for by REST,
+and from nowhere else: a stream's last word on it may be missing, late, or wrong. As long as REST does not answer,
+nothing is decided; once it does, nothing is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import ccxt
 from loguru import logger
+from nightdesk_core.clock import iso
 from nightdesk_exporter import BotExporter
 
 from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.exchange import Exchange, backoff_seconds
+from nightdesk_trendbot.funding import funding_rates
+from nightdesk_trendbot.market_clock import MarketClock
+from nightdesk_trendbot.settings import CostSettings
+from nightdesk_trendbot.stream import Streams
 
 _LAG_TRIES = 4
+_FAR = 1000
+"""Candles beyond which a stream's word on what has begun is not asked about without a look at the clocks."""
+_DEAF_STEPS = 3
+"""A stream that leaves out so many of a symbol's candles in a row is connected again."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A candle opened (market time)."""
+    """A symbol's candle opened (market time)."""
 
+    symbol: str
     time: int
     price: float
 
 
 @dataclass(frozen=True)
-class Closed:
-    """A candle is complete."""
+class Step:
+    """The candles that open at `time` (market time) are complete: those of each symbol that has one."""
 
-    bar: Bar
+    time: int
+    bars: Mapping[str, Bar]
 
 
 @dataclass(frozen=True)
 class Marked:
-    """The market's last price."""
+    """A symbol's last price."""
 
+    symbol: str
     price: float
 
 
 @dataclass(frozen=True)
-class MarketOpen:
-    """Whether the exchange lists the symbol as tradable."""
+class MarketsOpen:
+    """The symbols that the exchange lists as tradable."""
 
-    open: bool
+    symbols: frozenset[str]
 
 
-Event = Opened | Closed | Marked | MarketOpen
+Event = Opened | Step | Marked | MarketsOpen
 
 
 class Feed:
-    """One symbol's candles from `after` on. Whatever the exchange answers, the feed goes on trying.
-
-    `silence_seconds` is how long a connected stream may say nothing."""
+    """The candles of some symbols from `after` on. Whatever the exchange answers, the feed goes on trying."""
 
     def __init__(
         self,
         exchange: Exchange,
         exporter: BotExporter,
         *,
-        symbol: str,
+        symbols: Sequence[str],
         timeframe: str,
         interval_seconds: int,
+        costs: CostSettings,
+        clock: MarketClock,
         after: int,
         silence_seconds: float,
         longest_wait_seconds: float,
     ) -> None:
-        """`after` is the open of the last candle that is already known (market time)."""
+        """`after` is the open of the last step that is already known (market time).
+
+        `silence_seconds` is how long the connected streams may say nothing (wall time).
+        """
         self._exchange = exchange
         self._exporter = exporter
-        self._symbol = symbol
+        self._symbols = symbols
         self._timeframe = timeframe
         self._interval = interval_seconds
-        self._last = after
+        self._costs = costs
+        self._clock = clock
+        self._next = after + interval_seconds
+        """The open of the step that is going on."""
         self._silence_seconds = silence_seconds
         self._longest_wait_seconds = longest_wait_seconds
-        self._seen: dict[int, Bar] = {}
-        self._whole_from: int | None = None
-        """Candles that open after this were seen whole by the present connection; `None`: not connected."""
+        self._streams = Streams(exchange, symbols, timeframe)
+        self._opened = dict.fromkeys(symbols, after)
+        self._heard = dict.fromkeys(symbols, after)
+        """By symbol the newest candle that its stream told of."""
+        self._deaf = dict.fromkeys(symbols, 0)
+        self._open_markets = frozenset(symbols)
         self._failures = 0
+        self._connected = False
         self._was_connected = False
-        self._market_open = True
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens, for ever. Each candle is closed exactly once and in order."""
-        while True:
-            try:
-                bars = await asyncio.wait_for(
-                    self._exchange.watch(self._symbol, self._timeframe), timeout=self._silence_seconds
-                )
-            except TimeoutError:
-                # A closed market is silent, and no news.
-                level = "WARNING" if self._market_open else "DEBUG"
-                logger.log(level, "the stream was silent for {:.3g} s: asking by REST", self._silence_seconds)
-                async for event in self._recover():
-                    yield event
-            except ccxt.BaseError as error:
-                logger.error("the stream broke: {}: {}", type(error).__name__, str(error)[:160])
-                await self._wait_after_failure()
-                async for event in self._recover():
-                    yield event
-            else:
-                self._connected()
-                for bar in bars:
-                    async for event in self._take(bar):
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Yield what happens, for ever. Each step comes exactly once and in order."""
+        try:
+            while True:
+                try:
+                    symbol, bars = await self._streams.news(patience_seconds=self._silence_seconds)
+                except TimeoutError:
+                    # A closed market is silent, and no news.
+                    level = "WARNING" if self._open_markets else "DEBUG"
+                    logger.log(level, "the stream was silent for {:.3g} s: asking by REST", self._silence_seconds)
+                    async for event in self._recover():
                         yield event
+                except ccxt.BaseError as error:
+                    logger.error("the stream broke: {}", _brief(error))
+                    await self._wait_after_failure()
+                    async for event in self._recover():
+                        yield event
+                else:
+                    self._note_connection()
+                    for bar in bars:
+                        async for event in self._take(symbol, bar):
+                            yield event
+                    if max(self._deaf.values()) >= _DEAF_STEPS:
+                        logger.warning("the stream leaves out candles: connecting again")
+                        async for event in self._recover():
+                            yield event
+        finally:
+            await self._streams.stop()
 
-    async def _take(self, bar: Bar) -> AsyncIterator[Event]:
-        if self._whole_from is None:
-            self._whole_from = bar.time
-        if bar.time <= self._last:
+    async def _take(self, symbol: str, bar: Bar) -> AsyncIterator[Event]:
+        if bar.time < self._next or bar.time % self._interval:
             return
-        if bar.time not in self._seen:
-            async for event in self._complete_until(bar.time):
+        if bar.time > self._next:
+            async for event in self._catch_up(claimed=bar.time):
                 yield event
-            yield Opened(bar.time, bar.open)
-        self._seen[bar.time] = bar
-        yield Marked(bar.close)
+            if bar.time != self._next:
+                return
+        self._heard[symbol] = bar.time
+        self._deaf[symbol] = 0
+        if bar.time > self._opened[symbol]:
+            self._opened[symbol] = bar.time
+            yield Opened(symbol, bar.time, bar.open)
+        yield Marked(symbol, bar.close)
 
-    async def _complete_until(self, stop: int) -> AsyncIterator[Event]:
-        """Close every candle that opens before `stop`."""
-        wanted = range(self._last + self._interval, stop, self._interval)
-        if not wanted:
+    async def _catch_up(self, *, claimed: int | None = None) -> AsyncIterator[Event]:
+        """Close every step that is over. `claimed` is the open of a candle that the stream says has begun.
+
+        A candle is over once the exchange has the symbol's next one. Where that is long in coming, as between two
+        trades or when a market is closed, it is over once another symbol's next candle, or both clocks, had shown so
+        before it was asked for. One that is then not there is one that the exchange itself lacks.
+        """
+        for attempt in range(_LAG_TRIES):
+            begun, latest = self._next, claimed or 0
+            if claimed is None or attempt > 0 or claimed > self._next + _FAR * self._interval:
+                sure, latest = await self._times()
+                begun = max(begun, sure)
+            found, known = {}, {}
+            for symbol in self._symbols:
+                known[symbol] = begun
+                found[symbol] = await self._fetch(symbol, latest + self._interval)
+                begun = max([begun, *found[symbol]])
+            lacking = [symbol for symbol in self._symbols if max(found[symbol], default=0) < begun]
+            if begun == self._next:
+                lacking = []
+            elif lacking:
+                yield await self._look_at_markets()
+            waiting = any(symbol in self._open_markets for symbol in lacking) or (claimed or begun) > begun
+            unsure = [known[symbol] for symbol in lacking if known[symbol] < begun]
+            if not waiting and not unsure:
+                break
+            if waiting:
+                await asyncio.sleep(backoff_seconds(attempt, longest=self._longest_wait_seconds))
+        async for event in self._close_until(min([begun, *unsure]), found):
+            yield event
+
+    async def _close_until(self, begun: int, found: Mapping[str, Mapping[int, Bar]]) -> AsyncIterator[Event]:
+        rates = {symbol: await self._funding(symbol, begun) for symbol in self._symbols if found[symbol]}
+        for symbol in self._symbols:
+            self._note_gap(symbol, [time for time in found[symbol] if time < begun])
+        for time in range(self._next, begun, self._interval):
+            bars = {
+                symbol: found[symbol][time]._replace(funding=rates[symbol].get(time, 0.0))
+                for symbol in self._symbols
+                if time in found[symbol]
+            }
+            self._next = time + self._interval
+            if bars:
+                yield Step(time, bars)
+        self._next = max(self._next, begun)
+        self._clock.begun(self._next, self._interval)
+        for symbol in self._symbols:
+            forming = found[symbol].get(self._next)
+            if forming is not None:
+                if forming.time > self._opened[symbol]:
+                    self._opened[symbol] = forming.time
+                    yield Opened(symbol, forming.time, forming.open)
+                yield Marked(symbol, forming.close)
+
+    def _note_gap(self, symbol: str, closed: list[int]) -> None:
+        missed = [time for time in closed if time > self._heard[symbol]]
+        if not missed:
             return
-        whole = self._whole_from is not None and wanted[0] > self._whole_from
-        if whole and all(time in self._seen for time in wanted):
-            bars = [self._seen[time] for time in wanted]
-        else:
-            bars = await self._fetch_with_newest(wanted[0], stop)
-            if len(wanted) > 1:
-                self._exporter.gap_repaired(self._symbol, self._timeframe)
-        for bar in bars:
-            self._last = bar.time
-            yield Closed(bar)
-        self._last = max(self._last, wanted[-1])
-        self._seen = {time: bar for time, bar in self._seen.items() if time > self._last}
+        self._deaf[symbol] += int(self._connected)
+        self._heard[symbol] = missed[-1]
+        self._exporter.gap_repaired(symbol, self._timeframe)
+        logger.info("{} candles of {} from {} on that the stream left out", len(missed), symbol, iso(missed[0]))
 
     async def _recover(self) -> AsyncIterator[Event]:
         """Catch up by REST after the stream failed, and hang up so that it connects again."""
         self._exporter.connection(connected=False)
-        self._whole_from = None
-        self._seen.clear()
+        self._connected = False
+        self._deaf = dict.fromkeys(self._symbols, 0)
         try:
-            await self._exchange.hang_up()
-            now = await self._exchange.now()
-            self._market_open = await self._exchange.market_is_open(self._symbol)
-            yield MarketOpen(self._market_open)
+            await self._streams.hang_up()
+            yield await self._look_at_markets(patiently=False)
         except ccxt.BaseError as error:
-            logger.error("the exchange does not answer: {}: {}", type(error).__name__, str(error)[:160])
+            logger.error("the exchange does not answer: {}", _brief(error))
             await self._wait_after_failure()
             return
-        async for event in self._complete_until(int(now) // self._interval * self._interval):
+        async for event in self._catch_up():
             yield event
 
-    async def _fetch_with_newest(self, start: int, stop: int) -> list[Bar]:
-        """Return the candles in [start, stop). One that closed just now may reach REST a moment later than the stream.
+    async def _look_at_markets(self, *, patiently: bool = True) -> MarketsOpen:
+        def ask() -> Awaitable[frozenset[str]]:
+            return self._exchange.open_markets(self._symbols)
 
-        An hour that is still not there after a few seconds is one that the exchange itself lacks.
-        """
-        for attempt in range(_LAG_TRIES):
-            bars = await self._fetch(start, stop)
-            if bars and bars[-1].time == stop - self._interval:
-                break
-            await asyncio.sleep(backoff_seconds(attempt, longest=self._longest_wait_seconds))
-        return bars
+        self._open_markets = await (self._insist(ask, "the markets") if patiently else ask())
+        return MarketsOpen(self._open_markets)
 
-    async def _fetch(self, start: int, stop: int) -> list[Bar]:
+    async def _times(self) -> tuple[int, int]:
+        """Return the opens of the candles that go on by the earlier and by the later of the two clocks."""
+        earlier, later = self._clock.observe(await self._insist(self._exchange.now, "the time"))
+        return int(earlier) // self._interval * self._interval, int(later) // self._interval * self._interval
+
+    async def _fetch(self, symbol: str, stop: int) -> dict[int, Bar]:
+        """Return a symbol's candles from the present step on, by their open; the newest may be forming still."""
+        start = self._next
+        bars = await self._insist(
+            lambda: self._exchange.bars(
+                symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval
+            ),
+            f"candles of {symbol}",
+        )
+        return {bar.time: bar for bar in bars}
+
+    async def _funding(self, symbol: str, stop: int) -> dict[int, float]:
+        start = self._next
+        return await self._insist(
+            lambda: funding_rates(self._exchange, self._costs, symbol, start=start, stop=stop),
+            f"the funding of {symbol}",
+        )
+
+    async def _insist(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+        """Return what `call` returns, tried again for as long as the exchange does not answer."""
         while True:
             try:
-                return await self._exchange.bars(
-                    self._symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval
-                )
+                return await call()
             except ccxt.BaseError as error:
-                logger.error("candles cannot be fetched: {}: {}", type(error).__name__, str(error)[:160])
+                logger.error("{} cannot be fetched: {}", what, _brief(error))
                 await self._wait_after_failure()
 
-    def _connected(self) -> None:
+    def _note_connection(self) -> None:
         self._failures = 0
-        if self._whole_from is None:
+        if not self._connected:
             self._exporter.connection(connected=True, reconnect=self._was_connected)
-            self._was_connected = True
+            self._connected = self._was_connected = True
 
     async def _wait_after_failure(self) -> None:
         wait = backoff_seconds(self._failures, longest=self._longest_wait_seconds)
         self._failures += 1
         await asyncio.sleep(wait)
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:160]}"

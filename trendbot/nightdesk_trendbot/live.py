@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 
+import ccxt
 from loguru import logger
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
@@ -16,25 +18,32 @@ from nightdesk_exporter import BotExporter, ModelInUse, Position
 from nightdesk_guard import GuardState, KillSwitch, PerformanceGuard
 
 from nightdesk_trendbot import broker
-from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Bar, Candles
+from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
 from nightdesk_trendbot.champion import ChampionWatch
 from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
-from nightdesk_trendbot.engine import CandleResult, Engine, EngineState, new_state
-from nightdesk_trendbot.exchange import open_exchange, persistently
-from nightdesk_trendbot.feed import Closed, Event, Feed, Marked, MarketOpen, Opened
-from nightdesk_trendbot.indicators import WINDOW
-from nightdesk_trendbot.market import MARKET_KEY, market_of, refuse_another_market
+from nightdesk_trendbot.engine import Engine, StepResult, equity, new_state
+from nightdesk_trendbot.exchange import Exchange, open_exchange, persistently
+from nightdesk_trendbot.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
+from nightdesk_trendbot.history import History
+from nightdesk_trendbot.market import MARKET_KEY, STATE_KEY, market_of, restored
+from nightdesk_trendbot.market_clock import MarketClock
 from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.regime import Regime
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Outcome, Permission, Signal
 from nightdesk_trendbot.strategy import Strategy
 
-STATE_KEY = "engine"
-_HISTORY_BARS = WINDOW + 60
-"""Bars kept for the indicators; the surplus makes up for hours that the exchange itself lacks."""
 _HOUSEKEEPING_SECONDS = 0.5
 _STREAM_SILENCE_SECONDS = 90.0
+_CLOCK_SECONDS = 60.0
+"""How often the exchange's clock is held against ours."""
 _DAY_SECONDS = 86_400
+_NOTED = (
+    Outcome.BLOCKED_NO_MODEL,
+    Outcome.BLOCKED_KILL_SWITCH,
+    Outcome.BLOCKED_GUARD,
+    Outcome.BLOCKED_EXPOSURE,
+)
 
 
 @dataclass(frozen=True)
@@ -55,30 +64,34 @@ class LiveParts:
 
 
 class LiveBot:
-    """Trades one symbol on paper. Killed at any moment, it goes on where its journal ends."""
+    """Trades some symbols on paper. Killed at any moment, it goes on where its journal ends."""
 
     def __init__(self, parts: LiveParts) -> None:
+        """Raises `JournalError` where the journal belongs to another market, or its state cannot be read."""
         self._parts = parts
         self._settings = parts.settings
         self._exporter = parts.exporter
         self._interval = TIMEFRAME_SECONDS[parts.settings.timeframe]
         self._engine = Engine(parts.settings, interval_seconds=self._interval, guard=parts.guard)
         self._strategy = Strategy(parts.settings)
-        self._history: deque[Bar] = deque(maxlen=_HISTORY_BARS)
-        refuse_another_market(parts.journal, parts.settings)
-        stored = parts.journal.load(STATE_KEY)
+        self._history = History(parts.settings, interval_seconds=self._interval)
+        self._clock = MarketClock(parts.scale, parts.clock)
+        self._prices: dict[str, float] = {}
+        self._regimes: dict[str, Regime] = {}
+        self._open_markets: frozenset[str] = frozenset()
+        stored = restored(parts.journal, parts.settings)
         self._fresh = stored is None
-        self._state = new_state(parts.settings.initial_equity) if stored is None else EngineState.from_json(stored)
+        self._state = new_state(parts.settings.symbols, parts.settings.initial_equity) if stored is None else stored
 
     async def run(self) -> None:
         """Trade until cancelled. Raises `DataError` where the exchange cannot be reached at the start."""
         self._look_for_model()
         self._report_standing()
         async with open_exchange(self._settings.exchange, self._exporter) as exchange:
-            symbol, timeframe = self._settings.symbol, self._settings.timeframe
-            housekeeping = asyncio.create_task(self._keep_house())
+            symbols, timeframe = self._settings.symbols, self._settings.timeframe
+            housekeeping = [asyncio.create_task(self._keep_house())]
             try:
-                await persistently(lambda: exchange.load(symbol), "loading the markets")
+                await persistently(lambda: exchange.load(symbols), "loading the markets")
                 now = int(await persistently(exchange.now, "asking for the time"))
                 start = now // self._interval * self._interval if self._fresh else self._state.last_close
                 if self._fresh:
@@ -89,142 +102,137 @@ class LiveBot:
                         f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
                         " set the state folder aside, or run `nightdesk run --fresh`"
                     )
-                bars = await persistently(
-                    lambda: exchange.bars(
-                        symbol,
-                        timeframe,
-                        start=start - _HISTORY_BARS * self._interval,
-                        stop=start,
-                        interval_seconds=self._interval,
-                    ),
-                    "fetching the history",
-                )
-                self._history.extend(bars)
-                logger.info("{} bars of history; following {} from {}", len(bars), symbol, iso(start))
+                count = await self._history.load(exchange, stop=start)
+                logger.info("{} bars of history; following {} from {}", count, ", ".join(symbols), iso(start))
+                housekeeping.append(asyncio.create_task(self._watch_clock(exchange)))
                 feed = Feed(
                     exchange,
                     self._exporter,
-                    symbol=symbol,
+                    symbols=symbols,
                     timeframe=timeframe,
                     interval_seconds=self._interval,
+                    costs=self._settings.costs,
+                    clock=self._clock,
                     after=start - self._interval,
                     # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
                     silence_seconds=min(_STREAM_SILENCE_SECONDS, self._parts.contact_limit_seconds / 3),
                     longest_wait_seconds=self._parts.scale.limit(30.0),
                 )
-                self._exporter.trading_expected(expected=True)
-                self._exporter.expect_candles(
-                    symbol, timeframe, interval_seconds=self._parts.scale.interval(self._interval)
-                )
-                async for event in feed.events():
-                    self.handle(event)
-                    if housekeeping.done():
-                        housekeeping.result()
+                self._on_markets(frozenset(symbols))
+                async with aclosing(feed.events()) as events:
+                    async for event in events:
+                        self.handle(event)
+                        for task in housekeeping:
+                            if task.done():
+                                task.result()
             finally:
-                housekeeping.cancel()
+                for task in housekeeping:
+                    task.cancel()
 
     def handle(self, event: Event) -> None:
         """Act on one event of the feed."""
         match event:
-            case Opened(time, price):
-                self._on_open(time, price)
-            case Closed(bar):
-                self._on_close(bar)
-            case Marked(price):
-                self._report_account(price)
-            case MarketOpen(is_open):
-                self._on_market(is_open=is_open)
+            case Opened(symbol, time, price):
+                self._on_open(symbol, time, price)
+            case Step():
+                self._on_step(event)
+            case Marked(symbol, price):
+                self._prices[symbol] = price
+                self._report_account()
+            case MarketsOpen(symbols):
+                self._on_markets(symbols)
 
     def _begin_at(self, start: int) -> None:
-        self._state = EngineState(
-            self._state.account,
-            self._state.guard,
-            self._state.peak_equity,
-            self._state.day_start_equity,
-            last_open=start - self._interval,
-            last_close=start,
-        )
+        books = {symbol: replace(book, last_open=start - self._interval) for symbol, book in self._state.books.items()}
+        self._state = replace(self._state, books=books, last_close=start)
         with self._parts.journal.transaction():
             self._parts.journal.save(STATE_KEY, self._state.to_json())
             self._parts.journal.save(MARKET_KEY, market_of(self._settings))
 
-    def _on_open(self, time: int, price: float) -> None:
+    def _on_open(self, symbol: str, time: int, price: float) -> None:
         before = self._state
-        self._state = self._engine.at_open(before, time=time, price=price, killed=self._killed())
+        self._state = self._engine.at_open(before, symbol, time=time, price=price, killed=self._killed())
         if self._state is not before:
             with self._parts.journal.transaction():
                 self._parts.journal.save(STATE_KEY, self._state.to_json())
-        if self._state.account.side != 0 and before.account.side == 0:
-            account = self._state.account
-            logger.info(
-                "entered {} {:.6f} {} at {:.2f}",
-                "long" if account.side > 0 else "short",
-                account.quantity,
-                self._settings.symbol,
-                account.entry_price,
-            )
-        self._report_account(price)
+        account = self._state.books[symbol].account
+        if account.side != 0 and before.books[symbol].account.side == 0:
+            side = "long" if account.side > 0 else "short"
+            logger.info("entered {} {:.6f} {} at {:.5g}", side, account.quantity, symbol, account.entry_price)
+        self._prices[symbol] = price
+        self._report_account()
 
-    def _on_close(self, bar: Bar) -> None:
+    def _on_step(self, step: Step) -> None:
         self._look_for_model()
-        self._on_open(bar.time, bar.open)
-        self._history.append(bar)
-        candles = Candles.from_bars(list(self._history), interval_seconds=self._interval)
         deployment = self._parts.watch.deployment
         model = None if deployment is None else deployment.model
-        signal = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
+        signals = {}
+        for symbol, bar in step.bars.items():
+            self._on_open(symbol, bar.time, bar.open)
+            candles = self._history.append(symbol, bar)
+            signals[symbol] = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
+            self._note_regime(symbol, signals[symbol].regime)
         result = self._engine.at_close(
             self._state,
-            bar,
-            signal=signal,
+            step.bars,
+            signals=signals,
             permission=self._permission,
+            correlation=self._history.correlation,
             model_version="" if model is None else model.version,
         )
-        self._log_decision(bar, signal, result, model)
+        self._log_decisions(step, signals, result, model)
         self._commit(result)
-        self._exporter.candle(
-            self._settings.symbol,
-            self._settings.timeframe,
-            close_time=result.state.last_close,
-        )
-        self._exporter.decision(self._settings.symbol, outcome=result.decision.outcome, regime=signal.regime)
+        for symbol, bar in step.bars.items():
+            self._prices[symbol] = bar.close
+            _, decision = result.decisions[symbol]
+            self._exporter.candle(symbol, self._settings.timeframe, close_time=result.state.last_close)
+            self._exporter.decision(symbol, outcome=decision.outcome, regime=signals[symbol].regime)
         self._report(result)
-        self._report_account(bar.close)
+        self._report_account()
 
-    def _log_decision(self, bar: Bar, signal: Signal, result: CandleResult, model: MetaModel | None) -> None:
-        permission = result.permission
-        self._parts.decisions.append(
-            DecisionRecord(
-                time=result.state.last_close,
-                symbol=self._settings.symbol,
-                close=bar.close,
-                regime=signal.regime.value,
-                breakout=signal.breakout,
-                probability=signal.probability,
-                threshold=permission.threshold if model is not None else None,
-                guard=permission.guard.value,
-                size_share=permission.size_share,
-                leverage=result.decision.leverage,
-                outcome=result.decision.outcome.value,
-                model_version="" if model is None else model.version,
+    def _note_regime(self, symbol: str, regime: Regime) -> None:
+        before = self._regimes.get(symbol)
+        self._regimes[symbol] = regime
+        if before not in (None, regime):
+            logger.info("regime of {}: {} to {}", symbol, before, regime)
+
+    def _log_decisions(
+        self, step: Step, signals: Mapping[str, Signal], result: StepResult, model: MetaModel | None
+    ) -> None:
+        for symbol, (permission, decision) in result.decisions.items():
+            signal = signals[symbol]
+            self._parts.decisions.append(
+                DecisionRecord(
+                    time=result.state.last_close,
+                    symbol=symbol,
+                    close=step.bars[symbol].close,
+                    regime=signal.regime.value,
+                    breakout=signal.breakout,
+                    probability=signal.probability,
+                    threshold=permission.threshold if model is not None else None,
+                    guard=permission.guard.value,
+                    size_share=permission.size_share,
+                    leverage=decision.leverage,
+                    outcome=decision.outcome.value,
+                    model_version="" if model is None else model.version,
+                )
             )
-        )
 
-    def _commit(self, result: CandleResult) -> None:
-        """Make the candle's outcome durable: the guard's state in one transaction with the trade that moved it."""
+    def _commit(self, result: StepResult) -> None:
+        """Make the step's outcome durable: the guard's state in one transaction with the trades that moved it."""
         journal = self._parts.journal
         with journal.transaction():
-            if result.trade is not None:
-                journal.record_trade(result.trade)
+            for trade in result.trades:
+                journal.record_trade(trade)
             if result.transition is not None:
                 journal.record_transition(result.transition)
-            journal.record_equity(result.state.last_close, result.equity)
+            journal.record_equity(result.state.last_close, result.state.equity)
             journal.save(STATE_KEY, result.state.to_json())
         self._state = result.state
 
-    def _permission(self, guard_state: GuardState) -> Permission:
+    def _permission(self, guard_state: GuardState, signal: Signal) -> Permission:
         return self._strategy.permission(
-            self._parts.watch.deployment, self._parts.guard, guard_state, killed=self._killed()
+            self._parts.watch.deployment, self._parts.guard, guard_state, signal, killed=self._killed()
         )
 
     def _killed(self) -> bool:
@@ -249,9 +257,26 @@ class LiveBot:
             self._exporter.kill_switch(active=switch.active, reason=switch.reason)
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
-    def _on_market(self, *, is_open: bool) -> None:
+    async def _watch_clock(self, exchange: Exchange) -> None:
+        """Hold the exchange's clock against ours now and then."""
+        while True:
+            # Where the exchange does not answer, the feed says so.
+            with suppress(ccxt.BaseError):
+                self._clock.observe(await exchange.now())
+            if self._clock.offset_seconds is not None:
+                self._exporter.clock_offset(self._clock.offset_seconds)
+            await asyncio.sleep(self._parts.scale.limit(_CLOCK_SECONDS))
+
+    def _on_markets(self, symbols: frozenset[str]) -> None:
+        for symbol in symbols ^ self._open_markets:
+            expected = self._parts.scale.interval(self._interval) if symbol in symbols else None
+            self._exporter.expect_candles(symbol, self._settings.timeframe, interval_seconds=expected)
+            if expected is None:
+                logger.info("the market of {} is closed", symbol)
+        self._open_markets = symbols
+        is_open = bool(symbols)
         if self._exporter.snapshot.trading_expected != is_open:
-            logger.info("the exchange says that the market is {}", "open" if is_open else "closed: nothing to trade")
+            logger.info("the exchange says that trading is {}", "open" if is_open else "closed: nothing to trade")
         self._exporter.trading_expected(expected=is_open)
 
     def _report_standing(self) -> None:
@@ -264,27 +289,27 @@ class LiveBot:
             logger.critical("the kill switch is active: {}", switch.reason)
         self._exporter.kill_switch(active=switch.active, reason=switch.reason)
         self._report_guard()
-        price = self._state.account.entry_price
-        self._report_account(price)
+        self._report_account()
 
-    def _report(self, result: CandleResult) -> None:
+    def _report(self, result: StepResult) -> None:
         if result.transition is not None:
             moved = result.transition
             logger.warning("guard: {} to {}: {}", moved.before, moved.after, moved.reason)
             self._exporter.guard_moved(moved.after, reason=moved.reason)
-        if result.trade is not None:
-            trade = result.trade
+        for trade in result.trades:
             logger.info(
-                "closed {} at {:.2f} by {}: {:+.2f} {}",
+                "closed {} {} at {:.5g} by {}: {:+.2f} {}",
                 trade.side,
+                trade.symbol,
                 trade.exit_price,
                 trade.exit_reason,
                 trade.profit,
                 self._settings.currency,
             )
             self._exporter.trade(trade)
-        if result.decision.outcome in (Outcome.BLOCKED_NO_MODEL, Outcome.BLOCKED_KILL_SWITCH, Outcome.BLOCKED_GUARD):
-            logger.debug("entry blocked: {}", result.decision.outcome)
+        for symbol, (_, decision) in result.decisions.items():
+            if decision.outcome in _NOTED:
+                logger.debug("{}: entry blocked: {}", symbol, decision.outcome)
         day_ago = result.state.last_close - _DAY_SECONDS
         self._exporter.recent_trades(len(self._parts.journal.trades(closed_after=day_ago)))
         self._report_guard()
@@ -309,16 +334,16 @@ class LiveBot:
             limits=limits,
         )
 
-    def _report_account(self, price: float) -> None:
-        account = self._state.account
-        equity = float(broker.equity(account, price))
-        peak = max(self._state.peak_equity, equity)
-        self._exporter.account(equity=equity, peak=peak, daily_pnl_ratio=equity / self._state.day_start_equity - 1)
-        position = None
-        if account.side != 0:
-            side = "long" if account.side > 0 else "short"
-            position = Position(self._settings.symbol, side, account.quantity * price / equity)
-        self._exporter.position(self._settings.symbol, position)
+    def _report_account(self) -> None:
+        now = equity(self._state, self._prices)
+        peak = max(self._state.peak_equity, now)
+        self._exporter.account(equity=now, peak=peak, daily_pnl_ratio=now / self._state.day_start_equity - 1)
+        for symbol, book in self._state.books.items():
+            position = None
+            if book.account.side != 0:
+                notional = broker.exposure(book.account, self._prices.get(symbol, book.mark))
+                position = Position(symbol, "long" if notional > 0 else "short", abs(notional) / now)
+            self._exporter.position(symbol, position)
 
     def _report_model(self, *, load_failed: bool = False) -> None:
         watch = self._parts.watch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from nightdesk_core.bundle import BundleError, Manifest
 
 from nightdesk_trendbot.candles import Floats
+from nightdesk_trendbot.settings import EntrySettings
 from nightdesk_trendbot.signals import FEATURES
 
 TREES = "lightgbm.txt"
@@ -20,6 +22,9 @@ LINEAR = "linear.json"
 CALIBRATION = "calibration.json"
 THRESHOLDS = "thresholds.json"
 SCHEMA = "features.json"
+
+FEWEST_REACHING = 50
+"""A probability that fewer hold-out trades reach is no threshold: the bot would hardly ever trade."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class MetaModel:
-    """A frozen model. `quantiles` are the percentiles 0 to 100 of its out-of-fold probabilities, shape (101,)."""
+    """A frozen model. `out_of_fold` are the purged probabilities of the entries that the regime allowed, ascending."""
 
     version: str
     trained_at: float
@@ -65,7 +70,7 @@ class MetaModel:
     linear: LinearModel
     weights: tuple[float, float]
     calibration: Calibration
-    quantiles: tuple[float, ...]
+    out_of_fold: tuple[float, ...]
     backtest: Mapping[str, Any]
     """The summary of its hold-out; empty while that is still to come."""
 
@@ -79,7 +84,29 @@ class MetaModel:
 
     def threshold(self, quantile: float) -> float:
         """Return the probability at a quantile (0 to 1) of the out-of-fold probabilities."""
-        return float(np.interp(100 * quantile, np.arange(101), self.quantiles))
+        position = quantile * (len(self.out_of_fold) - 1)
+        before = int(position)
+        after = min(before + 1, len(self.out_of_fold) - 1)
+        low, high = self.out_of_fold[before], self.out_of_fold[after]
+        return low + (high - low) * (position - before)
+
+    def rank(self, probability: float) -> float:
+        """Return the share (0 to 1) of the out-of-fold probabilities that lie below one."""
+        return bisect_left(self.out_of_fold, probability) / len(self.out_of_fold)
+
+    def reaching(self, probability: float) -> int:
+        """Return how many of the out-of-fold probabilities reach one."""
+        return len(self.out_of_fold) - bisect_left(self.out_of_fold, probability)
+
+    def refusal(self, entry: EntrySettings) -> str:
+        """Return why the model cannot be used with a threshold that is a probability; empty where it can."""
+        if entry.threshold_mode != "probability" or self.reaching(entry.threshold) >= FEWEST_REACHING:
+            return ""
+        return (
+            f"trendbot.entry.threshold: a probability of {entry.threshold:g} is reached by"
+            f" {self.reaching(entry.threshold)} of {len(self.out_of_fold)} hold-out trades, at least {FEWEST_REACHING} are"
+            " needed: lower it, or set trendbot.entry.threshold_mode to quantile or break_even"
+        )
 
     def files(self) -> dict[str, bytes]:
         """Return what a bundle holds of the model."""
@@ -87,7 +114,7 @@ class MetaModel:
             TREES: self.trees.model_to_string().encode(),
             LINEAR: _json({**vars(self.linear), "weights": self.weights}),
             CALIBRATION: _json(vars(self.calibration)),
-            THRESHOLDS: _json({"mode": "quantile", "quantiles": self.quantiles}),
+            THRESHOLDS: _json({"out_of_fold": self.out_of_fold}),
             SCHEMA: _json({"features": FEATURES}),
         }
 
@@ -112,7 +139,7 @@ def load(folder: Path, manifest: Manifest | None) -> MetaModel:
             linear=LinearModel(**linear),
             weights=(float(weights[0]), float(weights[1])),
             calibration=Calibration(**_read(folder, CALIBRATION)),
-            quantiles=tuple(_read(folder, THRESHOLDS)["quantiles"]),
+            out_of_fold=tuple(_read(folder, THRESHOLDS)["out_of_fold"]),
             backtest=json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {},
         )
     except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:

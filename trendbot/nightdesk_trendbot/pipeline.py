@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,22 +16,23 @@ from nightdesk_core.pipeline import Backtest, DataError, Fitted, Progress, Train
 from nightdesk_core.settings import validate
 
 from nightdesk_trendbot import model as models
-from nightdesk_trendbot.backtest import evaluate
+from nightdesk_trendbot.backtest import Markets, evaluate
 from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Candles
-from nightdesk_trendbot.exchange import SilentListener, open_exchange, persistently
+from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange, persistently
+from nightdesk_trendbot.funding import funding_rates
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.strategy import Deployment
-from nightdesk_trendbot.training import label_events, train
+from nightdesk_trendbot.strategy import Deployment, Strategy
+from nightdesk_trendbot.training import label_events, pooled, train
 
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class CandleWindow:
-    """Candles that were collected and found sane."""
+    """Candles of every symbol that were collected and found sane."""
 
-    candles: Candles
+    markets: Markets
     info: WindowInfo
 
 
@@ -47,58 +49,83 @@ class TrendPipeline:
         return cls(validate(TrendbotSettings, document.get("trendbot", {}), source="trendbot"))
 
     def collect(self, *, days: float, progress: Progress) -> CandleWindow:
-        """Return the last `days` of candles up to the exchange's now. Raises `DataError`."""
-        candles = asyncio.run(self._collect(days, progress))
-        warnings = check(candles, days=days)
+        """Return the last `days` of candles of every symbol up to the exchange's now. Raises `DataError`."""
+        markets = asyncio.run(self._collect(days, progress))
+        warnings = [
+            f"{symbol}: {warning}" for symbol, candles in markets.items() for warning in check(candles, days=days)
+        ]
+        digest = hashlib.sha256()
+        for symbol, candles in markets.items():
+            digest.update(f"{symbol} {candles.fingerprint()}\n".encode())
         info = WindowInfo(
-            start=float(candles.time[0]),
-            end=float(candles.time[-1] + self._interval),
-            rows=len(candles),
-            fingerprint=candles.fingerprint(),
-            warnings=warnings,
+            start=float(min(candles.time[0] for candles in markets.values())),
+            end=float(max(candles.time[-1] for candles in markets.values()) + self._interval),
+            rows=sum(len(candles) for candles in markets.values()),
+            fingerprint=digest.hexdigest(),
+            warnings=tuple(warnings),
         )
-        return CandleWindow(candles, info)
+        return CandleWindow(markets, info)
 
-    async def _collect(self, days: float, progress: Progress) -> Candles:
-        symbol, timeframe = self.settings.symbol, self.settings.timeframe
+    async def _collect(self, days: float, progress: Progress) -> Markets:
+        symbols = self.settings.symbols
         async with open_exchange(self.settings.exchange, SilentListener()) as exchange:
-            await persistently(lambda: exchange.load(symbol), "loading the markets")
+            await persistently(lambda: exchange.load(symbols), "loading the markets")
             now = int(await persistently(exchange.now, "asking for the time"))
             stop = now // self._interval * self._interval
-            bars = await persistently(
-                lambda: exchange.bars(
-                    symbol,
-                    timeframe,
-                    start=stop - int(days * _DAY_SECONDS),
-                    stop=stop,
-                    interval_seconds=self._interval,
-                    progress=lambda share: progress("collect", share),
-                ),
-                "collecting candles",
-            )
+            start = stop - int(days * _DAY_SECONDS)
+            found = {}
+            for number, symbol in enumerate(symbols):
+
+                def part(share: float, before: int = number) -> None:
+                    progress("collect", (before + share) / len(symbols))
+
+                found[symbol] = await self._candles(exchange, symbol, start, stop, part)
+        return found
+
+    async def _candles(
+        self, exchange: Exchange, symbol: str, start: int, stop: int, progress: Callable[[float], None]
+    ) -> Candles:
+        bars = await persistently(
+            lambda: exchange.bars(
+                symbol,
+                self.settings.timeframe,
+                start=start,
+                stop=stop,
+                interval_seconds=self._interval,
+                progress=progress,
+            ),
+            f"collecting candles of {symbol}",
+        )
         if not bars:
-            raise DataError(f"the exchange has no candles of {symbol} {timeframe} for the last {days:g} days")
-        return Candles.from_bars(bars, interval_seconds=self._interval)
+            raise DataError(f"the exchange has no candles of {symbol} {self.settings.timeframe} from {iso(start)} on")
+        rates = await persistently(
+            lambda: funding_rates(exchange, self.settings.costs, symbol, start=start, stop=stop),
+            f"collecting the funding of {symbol}",
+        )
+        return Candles.from_bars(bars, interval_seconds=self._interval).with_funding(rates)
 
     def fit(self, window: CandleWindow, *, until: float, progress: Progress) -> Fitted:
         """Train on the breakouts whose trades ended an embargo before `until`. Raises `TrainingError`."""
         embargo = self.settings.model.embargo_hours * 3600
-        known = int(np.searchsorted(window.candles.time + self._interval, until, side="right"))
-        events = label_events(window.candles.slice(0, known), self.settings)
+        parts = [
+            label_events(candles.before(until - self._interval + 1), self.settings)
+            for candles in window.markets.values()
+        ]
+        events = pooled(parts)
         events = events.select(events.label_end <= until - embargo)
         if len(events) == 0:
             raise TrainingError(f"no breakout is labelled before {iso(until)}: collect more history")
-        model = train(events, self.settings.model, progress=progress)
+        model = train(events, self.settings, progress=progress)
         return Fitted(
             files=model.files(),
-            train_start=float(window.candles.time[0]),
+            train_start=window.info.start,
             train_end=until,
             last_label_end=float(events.label_end.max()),
             training_rows=len(events),
             summary={
                 "events": len(events),
                 "share_won": float(events.won.mean()),
-                "threshold": model.threshold(self.settings.entry.threshold),
+                "threshold": Strategy(self.settings).threshold(model, self.settings.typical_daily_volatility),
                 "calibration_slope": model.calibration.slope,
             },
         )
@@ -110,11 +137,10 @@ class TrendPipeline:
 
     def backtest(self, model: MetaModel, window: CandleWindow, *, start: float, end: float) -> Backtest:
         """Return what `model` does on the candles that open in [start, end)."""
-        first = int(np.searchsorted(window.candles.time, start))
-        stop = int(np.searchsorted(window.candles.time, end))
-        if stop - first < 2:
+        steps = {int(time) for candles in window.markets.values() for time in candles.between(start, end).time}
+        if len(steps) < 2:
             raise DataError(f"there are no candles between {iso(start)} and {iso(end)}")
-        return evaluate(window.candles, self.settings, Deployment(model), first=first, stop=stop)
+        return evaluate(window.markets, self.settings, Deployment(model), start=start, end=end)
 
 
 def check(candles: Candles, *, days: float) -> tuple[str, ...]:

@@ -1,10 +1,18 @@
-"""Which kind of market it is: a pure function of the indicators at a bar's close."""
+"""Which kind of market it is: a pure function of the indicators of the last bars.
+
+A regime ends at another value than it began at. Which one holds between the two follows from the bars before, but from
+`memory_bars` of them only: so it is the same in a backtest over years and in a bot that started yesterday.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
-from nightdesk_trendbot.candles import Floats
+import numpy as np
+from numba import njit
+
+from nightdesk_trendbot.candles import Floats, Ints
 from nightdesk_trendbot.indicators import COLUMN
 from nightdesk_trendbot.settings import RegimeSettings
 
@@ -19,28 +27,91 @@ class Regime(StrEnum):
     HIGH_VOLATILITY = "high_volatility"
 
 
-def classify(row: Floats, close: float, settings: RegimeSettings) -> Regime:
-    """Return the regime for one row of `indicators.compute`, shape (len(COLUMNS),).
+_REGIMES = tuple(Regime)
+"""By the codes that the compiled functions know them by."""
+_USED = ("atr", "atr_average", "adx", "ema")
+_UNKNOWN, _UP, _DOWN, _RANGING, _WILD = range(5)
 
-    High volatility comes first: a trend that is twice as wild as usual is traded smaller, whatever its ADX.
+
+class Bounds(NamedTuple):
+    """Where a regime begins and where it ends, as the compiled functions take it."""
+
+    adx_begins: float
+    adx_ends: float
+    band: float
+    wild_begins: float
+    wild_ends: float
+    memory: int
+
+    @classmethod
+    def of(cls, settings: RegimeSettings) -> Bounds:
+        """Return the bounds that the settings name."""
+        return cls(
+            settings.adx_threshold,
+            settings.adx_release,
+            settings.ema_band,
+            settings.high_volatility_multiple,
+            settings.high_volatility_release,
+            settings.memory_bars,
+        )
+
+
+def classify(rows: Floats, close: Floats, settings: RegimeSettings) -> list[Regime]:
+    """Return each bar's regime for N rows of `indicators.compute`, shape (N, columns), and closes, shape (N,).
+
+    The first `memory_bars` - 1 of them know less of the past than the others. High volatility comes first: a trend that
+    is twice as wild as usual is traded smaller, whatever its ADX.
     """
-    atr, average, adx, ema = (row[COLUMN[name]] for name in ("atr", "atr_average", "adx", "ema"))
-    if not adx >= 0:
-        return Regime.UNKNOWN
-    if atr > settings.high_volatility_multiple * average:
-        return Regime.HIGH_VOLATILITY
-    if adx > settings.adx_threshold:
-        return Regime.TRENDING_UP if close > ema else Regime.TRENDING_DOWN
-    return Regime.RANGING
+    atr, average, adx, ema = (np.ascontiguousarray(rows[:, COLUMN[name]]) for name in _USED)
+    return [_REGIMES[code] for code in codes(atr, average, adx, ema, close, Bounds.of(settings))]
 
 
-def allowed_side(regime: Regime, row: Floats, close: float, settings: RegimeSettings) -> int | None:
+@njit(cache=True)
+def codes(atr: Floats, average: Floats, adx: Floats, ema: Floats, close: Floats, bounds: Bounds) -> Ints:
+    """Return each bar's regime as its position in `Regime`, shape (N,); every argument but the last has that shape."""
+    found = np.zeros(len(close), dtype=np.int64)
+    for last in range(len(close)):
+        trend = 0
+        wild = False
+        known = False
+        for i in range(max(0, last - bounds.memory + 1), last + 1):
+            if not adx[i] >= 0:
+                known = False
+                continue
+            above = close[i] - ema[i]
+            if not known:
+                trend, wild, known = 0, False, True
+            wild = atr[i] > (bounds.wild_ends if wild else bounds.wild_begins) * average[i]
+            if trend != 0 and adx[i] < bounds.adx_ends:
+                trend = 0
+            elif trend != 0 and trend * above < -bounds.band * atr[i]:
+                trend = -trend
+            elif trend == 0 and adx[i] > bounds.adx_begins:
+                trend = 1 if above > 0 else -1
+        if not known:
+            found[last] = _UNKNOWN
+        elif wild:
+            found[last] = _WILD
+        elif trend == 0:
+            found[last] = _RANGING
+        else:
+            found[last] = _UP if trend > 0 else _DOWN
+    return found
+
+
+def allowed_side(regime: Regime, *, close: float, ema: float, settings: RegimeSettings) -> int | None:
     """Return the side that may be entered: 1 long, -1 short, 0 either, `None` neither."""
     if not settings.enabled:
         return 0
-    if regime in (Regime.UNKNOWN, Regime.RANGING):
-        return None
-    return 1 if close > row[COLUMN["ema"]] else -1
+    match regime:
+        case Regime.TRENDING_UP:
+            return 1
+        case Regime.TRENDING_DOWN:
+            return -1
+        case Regime.HIGH_VOLATILITY:
+            return 1 if close > ema else -1
+        case _:
+            return None
 
 
 def size_multiplier(regime: Regime, settings: RegimeSettings) -> float:

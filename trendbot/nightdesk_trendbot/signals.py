@@ -44,6 +44,7 @@ class Outcome(StrEnum):
     BLOCKED_NO_MODEL = "blocked_no_model"
     BLOCKED_GUARD = "blocked_guard"
     BLOCKED_KILL_SWITCH = "blocked_kill_switch"
+    BLOCKED_EXPOSURE = "blocked_exposure"
 
 
 def breakout_side(row: Floats, close: float) -> int:
@@ -93,7 +94,7 @@ def features(rows: Floats, close: Floats, close_time: Ints, side: Ints) -> Float
 
 @dataclass(frozen=True)
 class Signal:
-    """What the market and the model say at a candle's close."""
+    """What the market and the model say of a symbol at a candle's close."""
 
     regime: Regime
     breakout: int
@@ -104,11 +105,13 @@ class Signal:
     """The model's, where it was asked: it is only asked where a side is left."""
     leverage: float
     """Notional over equity by the volatility target, before guard and probation."""
+    volatility: float
+    """Standard deviation of a day's return; 0 where it is not yet known."""
 
 
 @dataclass(frozen=True)
 class Permission:
-    """What the bot is allowed at this candle, gathered from guard, kill switch and the model's standing."""
+    """What the bot is allowed in a symbol at this candle, gathered from guard, kill switch and the model's standing."""
 
     model_loaded: bool = True
     killed: bool = False
@@ -128,17 +131,22 @@ class Decision:
     leverage: float = 0.0
 
 
-def leverage_for(row: Floats, regime: Regime, settings: TrendbotSettings, *, bars_a_day: float) -> float:
-    """Return notional over equity such that a day at the present volatility moves equity by the target."""
+def daily_volatility(row: Floats, *, bars_a_day: float) -> float:
+    """Return the standard deviation of a day's return at one row of the indicators; 0 where it is not yet known."""
     daily = float(row[COLUMN["volatility"]]) * float(np.sqrt(bars_a_day))
-    wanted = settings.sizing.daily_volatility / max(daily, 1e-9)
+    return daily if daily >= 0 else 0.0
+
+
+def leverage_for(volatility: float, regime: Regime, settings: TrendbotSettings) -> float:
+    """Return notional over equity such that a day at the present volatility moves equity by the target."""
+    wanted = settings.sizing.daily_volatility / max(volatility, 1e-9)
     return min(wanted, settings.sizing.leverage_cap) * size_multiplier(regime, settings.regime)
 
 
 def regime_side(row: Floats, close: float, regime: Regime, settings: TrendbotSettings) -> int:
     """Return the breakout's side where the regime allows it, else 0."""
     side = breakout_side(row, close)
-    allowed = allowed_side(regime, row, close, settings.regime)
+    allowed = allowed_side(regime, close=close, ema=float(row[COLUMN["ema"]]), settings=settings.regime)
     return side if allowed is not None and allowed in (0, side) else 0
 
 

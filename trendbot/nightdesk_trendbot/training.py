@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lightgbm
@@ -12,11 +13,11 @@ from numba import njit
 from sklearn.linear_model import LogisticRegression
 
 from nightdesk_trendbot import broker, indicators
-from nightdesk_trendbot.broker import Barriers, Costs
+from nightdesk_trendbot.broker import Order
 from nightdesk_trendbot.candles import Candles, Floats, Ints
-from nightdesk_trendbot.engine import barriers_of, costs_of
 from nightdesk_trendbot.model import Calibration, LinearModel, MetaModel
 from nightdesk_trendbot.regime import classify
+from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import ModelSettings, TrendbotSettings
 from nightdesk_trendbot.signals import breakout_sides, features, regime_side
 
@@ -52,29 +53,37 @@ class Events:
 
 
 def label_events(candles: Candles, settings: TrendbotSettings) -> Events:
-    """Return every breakout in `candles` whose trade ended within them, labelled by the engine's own rules."""
+    """Return every breakout in one symbol's `candles` whose trade ended within them, labelled by the engine's rules."""
     lengths = indicators.IndicatorBars.of(settings.regime, settings.entry, settings.sizing)
     rows = indicators.compute(candles, lengths)
     sides = breakout_sides(rows, candles.close)
     at = np.flatnonzero(sides)
-    profit, end = _outcomes(candles, at, sides[at], barriers_of(settings), costs_of(settings))
+    volatility = rows[:, indicators.COLUMN["volatility"]] * np.sqrt(86_400 / candles.interval_seconds)
+    profit, end = walk(*_columns(candles), candles.interval_seconds, at, sides[at], volatility, Rules.of(settings))
     done = end >= 0
     at, end, profit = at[done], end[done], profit[done]
     close_time = candles.time + candles.interval_seconds
     inputs = features(rows[at], candles.close[at], close_time[at], sides[at])
-    allowed = [
-        regime_side(rows[i], candles.close[i], classify(rows[i], candles.close[i], settings.regime), settings) != 0
-        for i in at
-    ]
+    regimes = classify(rows, candles.close, settings.regime)
+    allowed = [regime_side(rows[i], candles.close[i], regimes[i], settings) != 0 for i in at]
     return Events(inputs, (profit > 0).astype(np.int64), close_time[at], close_time[end], np.array(allowed, dtype=bool))
 
 
-def _outcomes(candles: Candles, at: Ints, sides: Ints, barriers: Barriers, costs: Costs) -> tuple[Floats, Ints]:
-    time, open_, high, low, close, _ = candles.columns()
-    result: tuple[Floats, Ints] = walk(
-        time, open_, high, low, close, candles.interval_seconds, at, sides, barriers, costs
+def pooled(parts: Sequence[Events]) -> Events:
+    """Return the events of several symbols as one history: the model learns from all, and knows none by name."""
+    decided_at = np.concatenate([part.decided_at for part in parts])
+    order = np.argsort(decided_at, kind="stable")
+    return Events(
+        np.concatenate([part.inputs for part in parts])[order],
+        np.concatenate([part.won for part in parts])[order],
+        decided_at[order],
+        np.concatenate([part.label_end for part in parts])[order],
+        np.concatenate([part.allowed for part in parts])[order],
     )
-    return result
+
+
+def _columns(candles: Candles) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
+    return candles.time, candles.open, candles.high, candles.low, candles.close, candles.funding
 
 
 @njit(cache=True)
@@ -84,20 +93,28 @@ def walk(
     high: Floats,
     low: Floats,
     close: Floats,
+    funding: Floats,
     interval: int,
     at: Ints,
     sides: Ints,
-    barriers: Barriers,
-    costs: Costs,
+    volatility: Floats,
+    rules: Rules,
 ) -> tuple[Floats, Ints]:
-    """Return each event's net profit per unit of equity, and the index of the bar that ended it (-1: none did)."""
+    """Return each event's net profit per unit of notional, and the index of the bar that ended it (-1: none did).
+
+    Of N bars, all columns and `volatility` (a day's, at each close) have shape (N,); `at` and `sides` that of events.
+    """
     profit = np.zeros(len(at))
     end = np.full(len(at), -1)
     for event in range(len(at)):
-        account = broker.order(broker.flat(1.0), sides[event], 1.0, barriers)
+        barriers = barriers_at(rules, volatility[at[event]])
+        account = broker.place(broker.flat(0.0), Order(sides[event], 1.0, 1.0, barriers))
         for i in range(at[event] + 1, len(close)):
+            costs = costs_at(rules, volatility[i - 1])
             account = broker.at_open(account, time[i], open_[i], costs)
-            done = broker.at_close(account, open_[i], high[i], low[i], close[i], time[i] + interval, costs)
+            done = broker.at_close(
+                account, time[i], open_[i], high[i], low[i], close[i], funding[i], time[i] + interval, costs
+            )
             account = done.account
             if done.reason != 0:
                 profit[event] = done.profit
@@ -106,11 +123,13 @@ def walk(
     return profit, end
 
 
-def train(events: Events, settings: ModelSettings, *, progress: Progress) -> MetaModel:
-    """Return a model fitted on all of `events`; calibration and quantiles come from purged out-of-fold predictions.
+def train(events: Events, bot: TrendbotSettings, *, progress: Progress) -> MetaModel:
+    """Return a model fitted on all of `events`; calibration and thresholds come from purged out-of-fold predictions.
 
-    Raises `TrainingError` where there are too few events, or only winners or losers among them.
+    Raises `TrainingError` where there are too few events, or only winners or losers among them, or where too few reach
+    a threshold that is a probability.
     """
+    settings = bot.model
     if len(events) < _MIN_EVENTS:
         raise TrainingError(
             f"only {len(events)} labelled breakouts, at least {_MIN_EVENTS} are needed: collect more history"
@@ -131,8 +150,7 @@ def train(events: Events, settings: ModelSettings, *, progress: Progress) -> Met
             " threshold: collect more history or widen trendbot.regime"
         )
     trees, linear = _fit(events, settings)
-    quantiles = np.percentile(calibration.apply(blended[allowed]), np.arange(101))
-    return MetaModel(
+    model = MetaModel(
         version="",
         trained_at=0.0,
         data_end=0.0,
@@ -140,9 +158,13 @@ def train(events: Events, settings: ModelSettings, *, progress: Progress) -> Met
         linear=linear,
         weights=settings.ensemble_weights,
         calibration=calibration,
-        quantiles=tuple(float(value) for value in quantiles),
+        out_of_fold=tuple(sorted(float(value) for value in calibration.apply(blended[allowed]))),
         backtest={},
     )
+    refusal = model.refusal(bot.entry)
+    if refusal:
+        raise TrainingError(refusal)
+    return model
 
 
 def folds(events: Events, settings: ModelSettings) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -1,0 +1,44 @@
+"""What time it is in the market, by two clocks that must agree: the exchange's and our own."""
+
+from __future__ import annotations
+
+from nightdesk_core.clock import TimeScale, WallClock
+
+
+class MarketClock:
+    """Measures how far the exchange's clock is off, and believes neither clock alone. Times are Unix seconds.
+
+    At a real exchange our own clock is the wall's. In a replay it is reckoned from the replay's speed, and corrected by
+    every candle that is seen to begin: a replay that was paused is behind where its speed would have it.
+    """
+
+    def __init__(self, scale: TimeScale, clock: WallClock) -> None:
+        self._scale = scale
+        self._clock = clock
+        self._anchor: tuple[float, float] | None = None
+        """Market time and the wall time at which it was."""
+        self.offset_seconds: float | None = None
+        """The exchange's time less ours when it was last asked, in seconds of the wall; `None` before."""
+
+    def observe(self, exchange_now: float) -> tuple[float, float]:
+        """Take the exchange's time, asked for just now; return the earlier and the later of the two clocks' times."""
+        own = self._own()
+        if own is None:
+            own = exchange_now
+            self._anchor = (exchange_now, self._clock())
+        self.offset_seconds = (exchange_now - own) / self._scale.speed
+        return min(exchange_now, own), max(exchange_now, own)
+
+    def begun(self, time: int, interval_seconds: int) -> None:
+        """Take note that the candle that opens at a market time is the newest: it cannot be earlier, nor much later."""
+        own = self._own()
+        if self._scale.speed != 1.0 and (own is None or not time <= own <= time + 2 * interval_seconds):
+            self._anchor = (float(time), self._clock())
+
+    def _own(self) -> float | None:
+        if self._scale.speed == 1.0:
+            return self._clock()
+        if self._anchor is None:
+            return None
+        market, wall = self._anchor
+        return market + (self._clock() - wall) * self._scale.speed

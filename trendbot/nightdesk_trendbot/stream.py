@@ -1,0 +1,63 @@
+"""The exchange's candle streams, one a symbol, as one queue of what they say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from nightdesk_trendbot.candles import Bar
+from nightdesk_trendbot.exchange import Exchange
+
+News = tuple[str, list[Bar]]
+"""A symbol, and every candle of it that the stream changed."""
+
+
+class Streams:
+    """Listens to every symbol at once. What breaks one is told once, and ends them all until they begin anew."""
+
+    def __init__(self, exchange: Exchange, symbols: Sequence[str], timeframe: str) -> None:
+        self._exchange = exchange
+        self._symbols = symbols
+        self._timeframe = timeframe
+        self._queue: asyncio.Queue[News | Exception] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def news(self, *, patience_seconds: float) -> News:
+        """Return what is heard next.
+
+        Raises `TimeoutError` where nothing is heard for so long, `ccxt.BaseError` where a stream broke.
+        """
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._listen(symbol)) for symbol in self._symbols]
+        heard = await asyncio.wait_for(self._queue.get(), timeout=patience_seconds)
+        if isinstance(heard, Exception):
+            raise heard
+        return heard
+
+    async def hang_up(self) -> None:
+        """Close every stream, and forget what was not yet told. The next `news` listens again.
+
+        Raises `ccxt.BaseError` where the exchange's client cannot close them.
+        """
+        await self.stop()
+        await self._exchange.hang_up()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+        self._queue = asyncio.Queue()
+
+    async def _listen(self, symbol: str) -> None:
+        while True:
+            try:
+                bars = await self._exchange.watch(symbol, self._timeframe)
+            except Exception as error:  # noqa: BLE001 - raised again where the news are asked for
+                self._queue.put_nowait(error)
+                return
+            self._queue.put_nowait((symbol, bars))
