@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.settings import BotSettings, SettingsError, SettingsModel, override, read_document, validate
@@ -15,6 +15,8 @@ from nightdesk_trendbot.settings import TrendbotSettings
 from pydantic import Field, model_validator
 
 Service = Literal["bot", "exchange", "inbox", "smtp", "prometheus", "alertmanager", "pushgateway", "grafana"]
+
+Section = TypeVar("Section", bound=SettingsModel)
 
 _COMPOSE_HOSTS = {"exchange": "sandbox-exchange", "inbox": "sandbox-inbox", "smtp": "sandbox-inbox"}
 
@@ -110,7 +112,18 @@ def load(path: Path, assignments: list[str] | None = None) -> Settings:
     document = override(read_document(path), assignments or [])
     settings = validate(Settings, document, source=str(path))
     home = (path.resolve().parent / settings.home.expanduser()).resolve()
-    return _follow_sandbox(settings.model_copy(update={"home": home}))
+    return _follow_sandbox(_with_secrets_in(home, settings).model_copy(update={"home": home}))
+
+
+def _with_secrets_in(home: Path, section: Section) -> Section:
+    """Return a section in which the files that hold secrets have absolute paths: a room knows no home to look in."""
+    changes: dict[str, object] = {}
+    for name, value in section:
+        if isinstance(value, SettingsModel):
+            changes[name] = _with_secrets_in(home, value)
+        elif isinstance(value, Path) and name.endswith("_file"):
+            changes[name] = home / value.expanduser()
+    return section.model_copy(update=changes)
 
 
 def _follow_sandbox(settings: Settings) -> Settings:
