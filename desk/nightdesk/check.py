@@ -4,49 +4,64 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import Journal, journal_path
 
-from nightdesk import wiring
+from nightdesk.check_channels import check_channels, check_secrets
+from nightdesk.check_exchange import check_exchange
+from nightdesk.check_machine import check_home, check_ports
+from nightdesk.check_records import check_champion, check_journal
+from nightdesk.finding import Finding, attempt
 from nightdesk.render import Rendered, render
 from nightdesk.settings import Settings
-from nightdesk.tools import Tools, ensure_tools
+from nightdesk.tools import Tools, find_tools
+from nightdesk.wiring import audit_log, kill_switch
 
 _CHECKER_SECONDS = 30
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `trouble` is empty where it is in order."""
+def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator[Finding]:
+    """Yield a finding for each part of the setup; `offline` leaves out what needs the network.
 
-    subject: str
-    trouble: str
-    remark: str = ""
+    The settings themselves were checked when they were loaded.
+    """
+    yield attempt("the home folder", lambda: check_home(settings))
+    yield attempt("the ports", lambda: check_ports(settings))
+    channels = attempt("the alert channels", lambda: check_channels(settings))
+    yield channels
+    yield attempt("the secrets", lambda: check_secrets(settings, settings_file))
+    if channels.trouble:
+        yield Finding("the servers' configuration", "", "not looked at before the alert channels are put right")
+    else:
+        yield from _servers(settings)
+    yield attempt("the strategy", lambda: _strategy(settings))
+    yield attempt("the champion", lambda: check_champion(settings))
+    yield attempt("the journal", lambda: check_journal(settings))
+    yield attempt("the audit log", lambda: f"{audit_log(settings).verify().length} entries")
+    yield attempt("the kill switch", lambda: _kill_switch(settings))
+    if offline:
+        yield Finding("the exchange", "", "not asked, as --offline wants it")
+    else:
+        yield attempt("the exchange", lambda: check_exchange(settings))
 
 
-def check(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Finding]:
-    """Yield a finding for each part of the setup. The settings themselves were checked when they were loaded."""
+def _servers(settings: Settings) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             rendered = render(settings, out=Path(folder) / "rendered")
-            tools = ensure_tools(settings.home, progress=say)
         except NightdeskError as error:
-            yield Finding("configuration of the servers", str(error))
-        else:
-            yield from _servers(tools, rendered)
-    yield _attempt("the strategy", lambda: _strategy(settings))
-    yield _attempt("the champion", lambda: _champion(settings))
-    yield _attempt("the journal", lambda: _journal(settings))
-    yield _attempt("the audit log", lambda: f"{wiring.audit_log(settings).verify().length} entries")
-    yield _attempt("the kill switch", lambda: _kill_switch(settings))
+            yield Finding("the servers' configuration", str(error))
+            return
+        tools = find_tools(settings.home)
+        if tools is None:
+            yield Finding("the servers' configuration", "", "not checked: `nightdesk tools` fetches what checks it")
+            return
+        yield from _checked(tools, rendered)
 
 
-def _servers(tools: Tools, rendered: Rendered) -> Iterator[Finding]:
+def _checked(tools: Tools, rendered: Rendered) -> Iterator[Finding]:
     yield _run("Prometheus's configuration and rules", tools.promtool, "check", "config", rendered.prometheus_config)
     yield _run("Alertmanager's configuration", tools.amtool, "check-config", rendered.alertmanager_config)
 
@@ -58,13 +73,6 @@ def _run(subject: str, *command: str | Path) -> Finding:
     return Finding(subject, (done.stdout + done.stderr).strip() if done.returncode else "")
 
 
-def _attempt(subject: str, look: Callable[[], str]) -> Finding:
-    try:
-        return Finding(subject, "", look())
-    except NightdeskError as error:
-        return Finding(subject, str(error))
-
-
 def _strategy(settings: Settings) -> str:
     from nightdesk_retrain.job import load_pipeline
 
@@ -72,23 +80,6 @@ def _strategy(settings: Settings) -> str:
     return settings.retrain.pipeline
 
 
-def _champion(settings: Settings) -> str:
-    registry = wiring.registry(settings)
-    champion = registry.champion()
-    if champion is None:
-        return "none yet: `nightdesk retrain --bootstrap` installs a first one"
-    registry.bundle(champion.version)
-    return f"{champion.version}, {champion.standing}"
-
-
-def _journal(settings: Settings) -> str:
-    path = journal_path(wiring.state_dir(settings), settings.bot.name)
-    if not path.exists():
-        return "none yet: the bot has not run"
-    with closing(Journal(path)) as journal:
-        return f"{len(journal.trades())} trades"
-
-
 def _kill_switch(settings: Settings) -> str:
-    state = wiring.kill_switch(settings).state()
+    state = kill_switch(settings).state()
     return f"active: {state.reason}" if state.active else "not active"

@@ -16,7 +16,7 @@ from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk import wiring
-from nightdesk.cli_choice import load_settings
+from nightdesk.cli_choice import choice, load_settings
 
 app = typer.Typer()
 models_app = typer.Typer(help="The model registry.", no_args_is_help=True)
@@ -120,8 +120,11 @@ def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None
 
 
 @app.command()
-def check(context: typer.Context) -> None:
-    """Check a whole setup: settings, servers' configuration, strategy, champion, journal, audit log. Changes nothing.
+def check(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave out what needs the network.")] = False,
+) -> None:
+    """Check a whole setup, from the settings to the exchange, and say of each part what to do. Changes nothing.
 
     Exit code 2 where something is wrong.
     """
@@ -130,7 +133,7 @@ def check(context: typer.Context) -> None:
     settings = load_settings(context)
     typer.echo("ok     settings")
     wrong = 0
-    for finding in check_setup(settings, say=lambda message: typer.echo(message, err=True)):
+    for finding in check_setup(settings, settings_file=choice(context).file, offline=offline):
         wrong += bool(finding.trouble)
         said = finding.trouble or finding.remark
         typer.echo(f"{'WRONG' if finding.trouble else 'ok':6} {finding.subject}{f': {said}' if said else ''}")
@@ -138,8 +141,18 @@ def check(context: typer.Context) -> None:
 
 
 @app.command("settings")
-def show_settings(context: typer.Context) -> None:
+def show_settings(
+    context: typer.Context,
+    as_reference: Annotated[
+        bool, typer.Option("--reference", help="Print what every key means instead, in Markdown.")
+    ] = False,
+) -> None:
     """Print every setting as it holds, defaults included, secrets masked."""
+    if as_reference:
+        from nightdesk.reference import reference
+
+        typer.echo(reference(), nl=False)
+        return
     typer.echo(yaml.safe_dump(load_settings(context).model_dump(mode="json"), sort_keys=False), nl=False)
 
 

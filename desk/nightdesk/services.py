@@ -94,18 +94,30 @@ def services(
 
 def refuse_taken_ports(settings: Settings, wanted: Sequence[StackService]) -> None:
     """Raise `PortTakenError` naming every port of the stack that something else listens on."""
-    taken = []
-    for service in wanted:
-        for name in service.ports:
-            port = settings.port(name)
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError as error:
-                    taken.append(f"port {port} for {name} ({error.strerror}; set stack.ports.{name})")
+    taken = taken_ports(settings, [name for service in wanted for name in service.ports])
     if taken:
         raise PortTakenError("the stack cannot start: " + "; ".join(taken))
+
+
+def listening_services(settings: Settings) -> list[Service]:
+    """Return what of the native stack listens on a port, by the keys of `stack.ports`."""
+    sandbox: list[Service] = ["exchange", "inbox", "smtp"] if settings.sandbox.enabled else []
+    grafana: list[Service] = ["grafana"] if shutil.which("grafana") else []
+    return [*sandbox, "pushgateway", "alertmanager", *grafana, "bot", "prometheus"]
+
+
+def taken_ports(settings: Settings, names: Sequence[Service]) -> list[str]:
+    """Return a sentence for each port that something listens on already."""
+    taken = []
+    for name in names:
+        port = settings.port(name)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                taken.append(f"port {port} for {name} ({error.strerror}; set stack.ports.{name})")
+    return taken
 
 
 def ask_health(settings: Settings, service: StackService, *, running: str) -> ServiceState:
