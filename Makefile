@@ -1,6 +1,7 @@
 # make run          set up, and run the whole stack with its demo; FOR=60 stops it by itself, FRESH=1 begins anew
 # make test         set up, and pass every check and test
 # make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
+# make docs         write docs/settings.md from the settings' models
 # make bench        measure against peers, each in an environment of its own, as ratios
 # make requirements pin the requirements anew
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_VERSION := 0.13.9
 
-.PHONY: run test lint check bench requirements
+.PHONY: run test lint check docs bench requirements
 
 run: $(VENV)/.run-installed
 	@exec setpriv --pdeathsig TERM -- $(BIN)/nightdesk run $(if $(FOR),--for $(FOR)) $(if $(FRESH),--fresh)
@@ -24,6 +25,9 @@ lint: $(VENV)/.test-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: $(VENV)/.run-installed
+	$(BIN)/nightdesk settings --reference > docs/settings.md
 
 bench: $(VENV)/.run-installed
 	$(BIN)/python -m bench
