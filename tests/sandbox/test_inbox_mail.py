@@ -110,8 +110,3 @@ async def test_a_connection_left_open_does_not_keep_the_inbox_from_closing(tmp_p
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
-
-
-async def test_the_inbox_says_that_it_is_up(inbox: InboxHandle, http: aiohttp.ClientSession) -> None:
-    async with http.get(f"{inbox.url}/healthz") as answer:
-        assert (answer.status, await answer.text()) == (200, "ok\n")

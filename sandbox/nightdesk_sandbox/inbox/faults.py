@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
+from weakref import WeakSet
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -20,7 +21,7 @@ class InboxFault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    channel: Channel | Literal["any"] = "any"
+    channel: Literal[Channel, "any"] = "any"
     seconds: float = Field(gt=0, le=86_400, allow_inf_nan=False)
     count: int | None = Field(None, ge=1)
 
@@ -92,7 +93,7 @@ def parse_fault(body: bytes) -> AnyFault:
         raise FaultError("; ".join(problems)) from error
 
 
-@dataclass
+@dataclass(eq=False)
 class ActiveFault:
     """A fault that is on until `until`; `cleared` is set where it was ended before its time."""
 
@@ -130,17 +131,23 @@ class InboxFaults:
         self._clock = clock
         self._changed = changed
         self._on: dict[str, ActiveFault] = {}
+        self._begun: WeakSet[ActiveFault] = WeakSet()
+        """Also those that are over, as long as a message that met them still waits."""
 
     def start(self, fault: AnyFault) -> None:
         """Have a fault from now on, in place of the one of the same name and channel."""
         key = f"{fault.name}:{fault.channel}"
-        self._end([key])
+        if (former := self._on.get(key)) is not None:
+            former.cleared.set()
         self._on[key] = ActiveFault(fault, self._clock() + fault.seconds, fault.count)
+        self._begun.add(self._on[key])
         self._changed.notify()
 
     def clear(self, channel: str = "") -> None:
-        """End all faults, or those that were started for one channel."""
-        self._end([key for key, active in self._on.items() if channel in ("", active.fault.channel)])
+        """End all faults, or those that were started for one channel, and let go of the messages that wait."""
+        for active in self._begun:
+            if channel in ("", active.fault.channel):
+                active.cleared.set()
         self._changed.notify()
 
     def remaining_seconds(self) -> dict[str, float]:
@@ -164,10 +171,7 @@ class InboxFaults:
 
     def _active(self) -> dict[str, ActiveFault]:
         now = self._clock()
-        self._on = {key: active for key, active in self._on.items() if active.until > now}
-        return self._on
-
-    def _end(self, keys: Iterable[str]) -> None:
-        for key in list(keys):
-            if (active := self._on.pop(key, None)) is not None:
-                active.cleared.set()
+        self._on = {
+            key: active for key, active in self._on.items() if active.until > now and not active.cleared.is_set()
+        }
+        return dict(self._on)
