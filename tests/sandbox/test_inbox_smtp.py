@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from nightdesk_core.settings import SettingsError
+from nightdesk_sandbox.errors import SandboxError
 from nightdesk_sandbox.inbox.certificate import CERTIFICATE_FILE, tls_context
 from nightdesk_sandbox.inbox.faults import AnyFault, parse_fault
 from nightdesk_sandbox.inbox.settings import InboxSettings
@@ -85,6 +86,12 @@ def test_a_certificate_is_kept_and_a_damaged_one_made_anew(tmp_path: Path) -> No
     file.write_text("damaged")
     tls_context(tmp_path)
     assert file.read_bytes() not in (first, second, b"damaged")
+
+
+def test_a_certificate_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(SandboxError, match=rf"file/{CERTIFICATE_FILE} cannot be written \("):
+        tls_context(tmp_path / "file")
 
 
 @pytest.mark.parametrize("mechanism", ["plain", "login"])
@@ -191,6 +198,16 @@ async def test_a_fault_refuses_the_sender(body: str, code: int, words: str, inbo
     inbox.faults.clear()
     await talk(inbox, send)
     assert len(inbox.inbox.find()) == 1
+
+
+async def test_a_broken_server_hangs_up(inbox: InboxHandle) -> None:
+    def go_on(client: smtplib.SMTP) -> None:
+        assert client.docmd("MAIL", f"FROM:<{SENDER}>")[0] == 421
+        client.noop()
+
+    inbox.faults.start(fault('{"name": "error500", "seconds": 60}'))
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        await talk(inbox, go_on)
 
 
 @pytest.mark.parametrize("taken", [False, True])

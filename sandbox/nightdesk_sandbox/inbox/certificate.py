@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from nightdesk_core.files import write_atomic
 
+from nightdesk_sandbox.errors import SandboxError
+
 CERTIFICATE_FILE = "inbox-certificate.pem"
 _KEY_FILE = "inbox-key.pem"
 _VALID_DAYS = 3650
@@ -24,7 +26,7 @@ def tls_context(folder: Path) -> ssl.SSLContext:
     """Return a server's context with the certificate that lies in `folder`.
 
     One that is absent, damaged or about to end is made anew. A sender that is to trust it is given
-    `folder / CERTIFICATE_FILE`.
+    `folder / CERTIFICATE_FILE`. Raises `SandboxError` where it cannot be written.
     """
     certificate, key = folder / CERTIFICATE_FILE, folder / _KEY_FILE
     if not _is_good(certificate):
@@ -69,5 +71,8 @@ def _make(certificate: Path, key: Path) -> None:
     secret = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write_atomic(key, secret, mode=0o600)
-    write_atomic(certificate, signed.public_bytes(serialization.Encoding.PEM))
+    try:
+        write_atomic(key, secret, mode=0o600)
+        write_atomic(certificate, signed.public_bytes(serialization.Encoding.PEM))
+    except OSError as error:
+        raise SandboxError(f"{certificate} cannot be written ({error.strerror})") from error
