@@ -25,7 +25,7 @@ from tests.alertmanager.test_delivery import alert, free_port, post, until_ready
 pytestmark = pytest.mark.servers
 
 WAIT_SECONDS = 15.0
-CHANNELS = ("slack", "telegram", "webhook", "email")
+CHANNELS = ("discord", "slack", "telegram", "webhook", "email")
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ async def inbox(tmp_path: Path) -> AsyncIterator[InboxHandle]:
 def receivers(inbox: InboxHandle, *, password: str = "right") -> dict[str, dict[str, Any]]:
     """Return each channel's configuration, with Alertmanager's own templates."""
     return {
+        "discord": {"discord_configs": [{"webhook_url": f"{inbox.url}/api/webhooks/1/secret"}]},
         "slack": {
             "slack_configs": [
                 {

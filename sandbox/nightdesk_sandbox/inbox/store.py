@@ -35,6 +35,8 @@ class Inbox:
         self._clock = clock
         self._messages: deque[Message] = deque(maxlen=KEPT)
         self._last_id = 0
+        self.clearings = 0
+        """How often all messages were forgotten since the start."""
         self.changed = Change()
         """Told of every message that comes, and when all are forgotten."""
         self._load()
@@ -104,6 +106,7 @@ class Inbox:
     def clear(self) -> None:
         """Forget all messages. Ids go on from where they were."""
         self._messages.clear()
+        self.clearings += 1
         self._rewrite()
         self.changed.notify()
 

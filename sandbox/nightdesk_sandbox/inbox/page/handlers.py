@@ -101,6 +101,7 @@ class Page:
 
     async def _send_news(self, response: web.StreamResponse, labels: dict[str, str], *, last_id: int) -> None:
         status: dict[str, Any] = {}
+        clearings = self._inbox.clearings
         quiet = 0
         while not self._closing.is_set():
             was = status
@@ -109,7 +110,8 @@ class Page:
                 _event("message", {"id": message.id, "html": card(message)}, event_id=message.id)
                 for message in self._inbox.find(since_id=last_id, **labels)
             ]
-            if was and status["messages"] < was["messages"] and not status["messages"]:
+            if clearings != self._inbox.clearings:
+                clearings = self._inbox.clearings
                 events.insert(0, _event("cleared", {}))
             if status != was:
                 events.append(_event("status", status))
