@@ -132,7 +132,9 @@ def _follow_sandbox(settings: Settings) -> Settings:
     if not settings.sandbox.enabled or exchange.rest_url:
         return settings
     address = settings.address("exchange")
-    there = exchange.model_copy(update={"rest_url": f"http://{address}", "stream_url": f"ws://{address}"})
+    there = exchange.model_copy(
+        update={"rest_url": f"http://{address}", "stream_url": f"ws://{address}", "rate_limited": False}
+    )
     return settings.model_copy(update={"trendbot": settings.trendbot.model_copy(update={"exchange": there})})
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -23,13 +25,16 @@ from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot import backtest, model
 from nightdesk_trendbot.backtest import Markets
 from nightdesk_trendbot.candles import Candles, Ints
+from nightdesk_trendbot.decisions import DecisionLog, log_path
 from nightdesk_trendbot.engine import Engine, EngineState
+from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange
 from nightdesk_trendbot.market import STATE_KEY
 from nightdesk_trendbot.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.strategy import Deployment
 from nightdesk_trendbot.training import label_events, pooled, train
 
 from tests.e2e.conftest import change, nightdesk, until
+from tests.e2e.test_faults import FAULTS
 
 SYMBOLS = ("BTC/USDT:USDT", "EUR/USDT:USDT")
 INTERVAL = 3600
@@ -221,3 +226,53 @@ async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
     assert any(trade.funding != 0 for trade in trades)
     assert {"reduced", "paused", "normal"} <= {transition.after for transition in journal.transitions()}
     journal.close()
+
+
+async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_them(
+    settings: Settings, settings_file: Path, programs: Start
+) -> None:
+    change(settings_file, "sandbox", {"candles_per_second": SPEED / 2})
+    settings = settings_module.load(settings_file)
+    markets = all_candles(settings)
+    version = install(settings, markets, seed=7, standing="champion")
+    chosen = random.Random(20)
+    rounds = [[name] for name in FAULTS] + [chosen.sample(sorted(FAULTS), 2) for _ in range(12)]
+    chosen.shuffle(rounds)
+
+    async with served(settings) as handle, aiohttp.ClientSession() as session:
+
+        async def begin(name: str) -> None:
+            fault = {**FAULTS[name], "seconds": 0.3}
+            async with session.post(f"{handle.url}/sandbox/fault", json=fault) as answer:
+                assert answer.ok
+
+        async def reached(market_time: float) -> bool:
+            return last_close(settings) >= market_time
+
+        programs(nightdesk(settings_file, "bot"))
+        time = times(markets)[-REPLAY_DAYS * 24 :]
+        await until(lambda: reached(time[24]), "a day of trading", seconds=40)
+        for names in rounds:
+            for name in names:
+                await begin(name)
+            await asyncio.sleep(0.35)
+        faulty_until = handle.exchange.replay.now()
+        await until(lambda: reached(time[-24]), "the replay's end", seconds=60)
+        async with open_exchange(settings.trendbot.exchange, SilentListener()) as exchange:
+            await exchange.load(SYMBOLS)
+            markets = {symbol: await after_the_shocks(exchange, symbol, candles) for symbol, candles in markets.items()}
+
+    assert faulty_until < time[-24], "the faults outlasted the replay"
+    journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
+    assert len(journal.trades()) >= 15
+    decided = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name)).path.read_text().splitlines()
+    keys = [(line["time"], line["symbol"]) for line in map(json.loads, decided)]
+    assert len(keys) == len(set(keys)), "a candle was decided on twice"
+    journal.close()
+
+
+async def after_the_shocks(exchange: Exchange, symbol: str, candles: Candles) -> Candles:
+    """Return a market's candles as they are once its prices were shocked."""
+    first, stop = int(candles.time[0]), int(await exchange.now()) // INTERVAL * INTERVAL
+    bars = await exchange.bars(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
+    return replace(Candles.from_bars(bars, interval_seconds=INTERVAL), funding=candles.before(stop).funding)

@@ -63,7 +63,23 @@ async def hours(client: Client, start: int, stop: int) -> list[int]:
 async def test_a_long_history_comes_page_by_page_each_candle_once() -> None:
     client = Client(range(5000))
     assert await hours(client, 100, 2700) == list(range(100, 2700))
-    assert [since for since, _ in client.requests] == [100, 1100, 2100]
+    assert [since for since, _ in client.requests] == [100, 1099, 2098]
+
+
+async def test_a_candle_that_was_forming_when_its_page_was_answered_is_asked_for_again() -> None:
+    """Else a page that ends with it, and a next one that shows it to be over, would pass it off as complete."""
+
+    class Moving(Client):
+        async def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> list[list[float]]:
+            present = 5 + len(self.requests)
+            self.held = list(range(present + 1))
+            rows = await super().fetch_ohlcv(symbol, timeframe, since, limit)
+            return [[*row[:4], 1.1 if row[0] == present * HOUR * 1000 else 1.5, 9] for row in rows]
+
+    bars = await Exchange(Moving(), SilentListener()).bars(
+        "S", "1h", start=3 * HOUR, stop=7 * HOUR, interval_seconds=HOUR
+    )
+    assert {bar.time // HOUR: bar.close for bar in bars} == {3: 1.5, 4: 1.5, 5: 1.5, 6: 1.1}
 
 
 async def test_a_hole_longer_than_a_page_is_stepped_over() -> None:

@@ -73,7 +73,7 @@ async def open_exchange(settings: ExchangeSettings, listener: RequestListener) -
     kind = getattr(ccxt.pro, settings.id, None)
     if kind is None:
         raise DataError(f"trendbot.exchange.id: ccxt has no exchange {settings.id!r} with a stream")
-    client = kind({"enableRateLimit": True, "options": settings.options})
+    client = kind({"enableRateLimit": settings.rate_limited, "options": settings.options})
     if not client.has.get("watchOHLCV"):
         raise DataError(f"trendbot.exchange.id: ccxt cannot stream the candles of {settings.id!r}")
     if settings.testnet:
@@ -146,9 +146,12 @@ class Exchange:
                 if start <= bar.time < stop:
                     found[bar.time] = bar
             last = int(page[-1][0]) // 1000 if page else since
-            # A page may be empty or short where the market paused: then the next one begins a page later.
-            since = last + interval_seconds if last > since else since + limit * interval_seconds
+            # The next page begins with this one's last candle: it may have been forming when it was answered with. A
+            # page may be empty or short where the market paused: then the next one begins a page later.
+            since = last if last > since else since + limit * interval_seconds
             progress(min(1.0, (since - start) / (stop - start)))
+            if last + interval_seconds >= stop:
+                break
         return [found[time] for time in sorted(found)]
 
     async def watch(self, symbol: str, timeframe: str) -> list[Bar]:

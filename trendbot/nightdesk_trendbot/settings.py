@@ -15,6 +15,9 @@ class ExchangeSettings(SettingsModel):
     testnet: bool = Field(False, description="The exchange's test network in place of the real one.")
     options: dict[str, Any] = Field(default_factory=dict, description="Passed to ccxt as its options.")
     rest_url: str = Field("", description="Where its REST interface is served, if not at the exchange itself.")
+    rate_limited: bool = Field(
+        True, description="Keep to the exchange's limit on requests. Off in the sandbox, whose time runs faster."
+    )
     stream_url: str = Field("", description="Where its websocket is served, if not at the exchange itself.")
 
 
