@@ -125,7 +125,7 @@ async def serve_inbox(
     faults = InboxFaults(clock=time.monotonic, changed=inbox.changed)
     application = inbox_application(inbox, faults, settings.inbox)
     async with (
-        mail_server(inbox, faults, settings.inbox, folder=folder, host=host, port=smtp_port) as mail_port,
+        mail_server(inbox, faults, settings.inbox, home=home, folder=folder, host=host, port=smtp_port) as mail_port,
         _listening(application, service="inbox", host=host, port=port) as url,
     ):
         logger.info("the inbox listens on {} and takes mail on port {}", url, mail_port)

@@ -137,12 +137,12 @@ async def test_where_tls_is_required_nothing_goes_before_it(tmp_path: Path) -> N
     assert refused.value.smtp_code == 530
 
 
-async def test_the_password_can_lie_in_a_file(tmp_path: Path) -> None:
-    secret = tmp_path / "password"
-    secret.write_text("right\n")
+async def test_the_password_can_lie_in_a_file_in_home(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("right\n")
+    secret = Path("password")
     async with serve(tmp_path, smtp_username="alerts", smtp_password_file=secret) as inbox:
         assert (await talk(inbox, lambda client: client.login("alerts", "right")))[0] == 235
-    secret.unlink()
+    (tmp_path / secret).unlink()
     with pytest.raises(SettingsError, match=r"sandbox\.inbox\.smtp_password_file"):
         async with serve(tmp_path, smtp_username="alerts", smtp_password_file=secret):
             pass

@@ -26,6 +26,10 @@ class InboxSettings(SettingsModel):
             raise ValueError("smtp_username and smtp_password (or smtp_password_file) go together")
         return self
 
-    def password(self) -> str:
-        """Return the password that a login must have. Raises `SettingsError` where its file cannot be read."""
-        return read_secret(self.smtp_password, self.smtp_password_file, key="sandbox.inbox.smtp_password_file")
+    def password(self, *, home: Path) -> str:
+        """Return the password that a login must have; a relative file lies in `home`.
+
+        Raises `SettingsError` where the file cannot be read.
+        """
+        file = None if self.smtp_password_file is None else home / self.smtp_password_file
+        return read_secret(self.smtp_password, file, key="sandbox.inbox.smtp_password_file")

@@ -117,17 +117,18 @@ def _authenticator(settings: InboxSettings, password: str) -> AuthenticatorType:
 
 @asynccontextmanager
 async def mail_server(
-    inbox: Inbox, faults: InboxFaults, settings: InboxSettings, *, folder: Path, host: str, port: int
+    inbox: Inbox, faults: InboxFaults, settings: InboxSettings, *, home: Path, folder: Path, host: str, port: int
 ) -> AsyncIterator[int]:
     """Take mail for `inbox` and yield the port, a free one where `port` is 0. The certificate lies in `folder`.
 
-    Raises `BindError` where it cannot listen. It runs in the caller's event loop: the inbox then needs no lock.
+    Raises `SettingsError` where the password's file cannot be read, which lies in `home`, and `BindError` where it
+    cannot listen. It runs in the caller's event loop: the inbox then needs no lock.
     """
     # At every login aiosmtpd warns of a deprecated attribute that only it uses.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     loop = asyncio.get_running_loop()
     handler, sessions = _Handler(inbox, faults), WeakSet[_Server]()
-    authenticator = _authenticator(settings, settings.password())
+    authenticator = _authenticator(settings, settings.password(home=home))
     context = await asyncio.to_thread(tls_context, folder)
 
     def session() -> SMTP:
