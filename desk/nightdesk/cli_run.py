@@ -59,25 +59,16 @@ def tools(context: typer.Context) -> None:
 
 @app.command()
 def bot(context: typer.Context) -> None:
-    """Run the reference bot on paper until it is told to stop."""
+    """Run the reference bot on paper until it is told to stop.
+
+    A SIGHUP, or `nightdesk reload`, has it take over what is safe of changed settings; it says what must wait.
+    """
     import asyncio
-    import signal
 
-    settings = load_settings(context)
-    logs.set_up("bot", folder=settings.home / "logs")
+    from nightdesk.bot import trade
 
-    async def until_stopped() -> None:
-        with wiring.live_bot(settings) as live:
-            trading = asyncio.create_task(live.run())
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, trading.cancel)
-            try:
-                await trading
-            except asyncio.CancelledError:
-                logger.info("stopped; the journal goes on from here")
-
-    asyncio.run(until_stopped())
+    logs.set_up("bot", folder=load_settings(context).home / "logs")
+    asyncio.run(trade(lambda: load_settings(context)))
 
 
 @app.command()

@@ -138,6 +138,14 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         journal.close()
 
 
+def adopt(live: LiveBot, settings: Settings) -> None:
+    """Have a running bot take over settings that differ only in what is safe to change."""
+    from nightdesk_trendbot.rules import Rules, break_even_win_rate
+
+    guard = PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
+    live.adopt(settings.trendbot, guard, limits(settings.operations.limits, settings.scale))
+
+
 def job_parts(settings: Settings, progress: Progress) -> JobParts:
     """Return what a retrain is made of."""
     from nightdesk_retrain.job import JobParts, load_pipeline

@@ -82,9 +82,10 @@ class BotExporter:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self.registry.register(
-            SnapshotCollector(self.snapshot, self._limits, bot=name, version=version("nightdesk"), health=self.health)
+        self._collector = SnapshotCollector(
+            self.snapshot, self._limits, bot=name, version=version("nightdesk"), health=self.health
         )
+        self.registry.register(self._collector)
 
     def __enter__(self) -> Self:
         host, port = self._address
@@ -114,6 +115,10 @@ class BotExporter:
         """Return the status file's sections of the bot as of now."""
         running = not self._stopped.is_set()
         return sections(self.snapshot, self.health(), bot=self._name, running=running, now=self._clock())
+
+    def set_limits(self, limits: Limits) -> None:
+        """Measure by other limits from now on."""
+        self._limits = self._collector.limits = limits
 
     @_never_raises
     def heartbeat(self) -> None:

@@ -22,7 +22,7 @@ class SnapshotCollector(Collector):
         self, snapshot: Snapshot, limits: Limits, *, bot: str, version: str, health: Callable[[], Health]
     ) -> None:
         self._snapshot = snapshot
-        self._limits = limits
+        self.limits = limits
         self._bot = bot
         self._version = version
         self._health = health
@@ -43,7 +43,7 @@ class SnapshotCollector(Collector):
             yield family(name, values)
 
     def _connection(self) -> Iterator[Metric]:
-        snapshot, limits = self._snapshot, self._limits
+        snapshot, limits = self._snapshot, self.limits
         yield family("heartbeat_timestamp_seconds", snapshot.heartbeat_at)
         yield family("heartbeat_limit_seconds", limits.heartbeat_seconds)
         yield family(
@@ -90,7 +90,7 @@ class SnapshotCollector(Collector):
         expected = snapshot.trading_expected
         yield family("trading_expected", None if expected is None else float(expected))
         yield family("trading_expected_since_timestamp_seconds", snapshot.trading_expected_since)
-        yield family("no_trade_limit_seconds", self._limits.no_trade_seconds)
+        yield family("no_trade_limit_seconds", self.limits.no_trade_seconds)
 
     def _model(self) -> Iterator[Metric]:
         model = self._snapshot.model
@@ -99,10 +99,10 @@ class SnapshotCollector(Collector):
         yield family("model_trained_timestamp_seconds", None if model is None else model.trained_at)
         yield family("model_data_end_timestamp_seconds", None if model is None else model.data_end)
         yield family("model_loaded_timestamp_seconds", None if model is None else model.loaded_at)
-        yield family("model_age_limit_seconds", self._limits.model_age_seconds)
+        yield family("model_age_limit_seconds", self.limits.model_age_seconds)
 
     def _risk(self) -> Iterator[Metric]:
-        snapshot, limits = self._snapshot, self._limits
+        snapshot, limits = self._snapshot, self.limits
         yield family("drawdown_ratio", snapshot.drawdown_ratio)
         yield family(
             "drawdown_limit_ratio",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
@@ -276,3 +278,32 @@ async def after_the_shocks(exchange: Exchange, symbol: str, candles: Candles) ->
     first, stop = int(candles.time[0]), int(await exchange.now()) // INTERVAL * INTERVAL
     bars = await exchange.bars(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
     return replace(Candles.from_bars(bars, interval_seconds=INTERVAL), funding=candles.before(stop).funding)
+
+
+async def test_live_equals_the_backtest_through_kills_at_random_points(
+    settings: Settings, settings_file: Path, programs: Start
+) -> None:
+    """Twenty kills; NIGHTDESK_KILLS says another number. The guard moves, positions are held, models decide."""
+    kills = int(os.environ.get("NIGHTDESK_KILLS", "20"))
+    days = REPLAY_DAYS * max(1, kills // 60)
+    change(settings_file, "sandbox", {"candles_per_second": days * 24 / (8 + kills * 0.7), "replay_days": days})
+    settings = settings_module.load(settings_file)
+    markets = all_candles(settings)
+    version = install(settings, markets, seed=7, standing="champion")
+
+    async with served(settings):
+        command = [sys.executable, "-m", "tests.e2e.crashes", str(settings_file), "0.9", str(kills), "20"]
+        killer = programs(command)
+
+        async def reached_the_end() -> bool:
+            assert killer.poll() is None, "a bot ended by itself"
+            return last_close(settings) >= times(markets)[-1]
+
+        await until(reached_the_end, "the replay's end", seconds=60 + 2 * kills)
+        killer.terminate()
+        killer.wait(timeout=10)
+
+    journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
+    assert len(journal.trades()) >= 15
+    assert {"reduced", "paused", "normal"} <= {transition.after for transition in journal.transitions()}
+    journal.close()

@@ -18,8 +18,14 @@ class ChampionWatch:
         self._registry = registry
         self._settings = settings
         self._complained = ""
+        self._settled = False
         self.champion: Champion | None = None
         self.deployment: Deployment | None = None
+
+    def adopt(self, settings: TrendbotSettings) -> None:
+        """Judge the champion by other settings at the next look; until then the model in use stays."""
+        self._settings = settings
+        self._settled = False
 
     def look(self) -> bool:
         """Load the champion where it is another one than before; return whether anything changed.
@@ -28,7 +34,7 @@ class ChampionWatch:
         """
         try:
             champion = self._registry.champion()
-            if champion is None or champion == self.champion:
+            if champion is None or (champion == self.champion and self._settled):
                 return False
             folder = self._registry.bundle(champion.version)
             loaded = model.load(folder, Manifest.read(folder))
@@ -42,6 +48,7 @@ class ChampionWatch:
             raise
         share = size_share(champion, self._settings.sizing)
         self.champion = champion
+        self._settled = True
         self.deployment = Deployment(loaded, share)
         self._complained = ""
         logger.info("model {} is in use, {}, at {:.0%} of its size", champion.version, champion.standing, share)

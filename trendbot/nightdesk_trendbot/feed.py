@@ -102,8 +102,6 @@ class Feed:
         self._longest_wait_seconds = longest_wait_seconds
         self._streams = Streams(exchange, symbols, timeframe)
         self._opened = dict.fromkeys(symbols, after)
-        self._heard = dict.fromkeys(symbols, after)
-        """By symbol the newest candle that its stream told of."""
         self._deaf = dict.fromkeys(symbols, 0)
         self._open_markets = frozenset(symbols)
         self._failures = 0
@@ -147,8 +145,6 @@ class Feed:
                 yield event
             if bar.time != self._next:
                 return
-        self._heard[symbol] = bar.time
-        self._deaf[symbol] = 0
         if bar.time > self._opened[symbol]:
             self._opened[symbol] = bar.time
             yield Opened(symbol, bar.time, bar.open)
@@ -199,6 +195,7 @@ class Feed:
             if bars:
                 yield Step(time, bars)
         self._next = max(self._next, begun)
+        self._streams.forget(self._next)
         self._clock.begun(self._next, self._interval)
         for symbol in self._symbols:
             forming = found[symbol].get(self._next)
@@ -209,13 +206,14 @@ class Feed:
                 yield Marked(symbol, forming.close)
 
     def _note_gap(self, symbol: str, closed: list[int]) -> None:
-        missed = [time for time in closed if time > self._heard[symbol]]
+        missed = [time for time in closed if not self._streams.told_of(symbol, time)]
+        if closed and not missed:
+            self._deaf[symbol] = 0
         if not missed:
             return
         self._deaf[symbol] += int(self._connected)
-        self._heard[symbol] = missed[-1]
         self._exporter.gap_repaired(symbol, self._timeframe)
-        logger.info("{} candles of {} from {} on that the stream left out", len(missed), symbol, iso(missed[0]))
+        logger.info("{}: REST repaired what the stream left out: {} from {} on", symbol, len(missed), iso(missed[0]))
 
     async def _recover(self) -> AsyncIterator[Event]:
         """Catch up by REST after the stream failed, and hang up so that it connects again."""

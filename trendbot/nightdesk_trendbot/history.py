@@ -30,6 +30,11 @@ class History:
             symbol: deque(maxlen=self._needed + _SPARE_BARS) for symbol in settings.symbols
         }
 
+    def adopt(self, settings: TrendbotSettings) -> None:
+        """Go on with other settings of the same symbols, whose signals need as many candles."""
+        self._settings = settings
+        self._caps = Caps.of(settings.portfolio, interval_seconds=self._interval)
+
     async def load(self, exchange: Exchange, *, stop: int) -> int:
         """Fetch what every symbol's signals need of the past before a market time; return the number of candles.
 

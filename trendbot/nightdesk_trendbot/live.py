@@ -14,7 +14,7 @@ from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
 from nightdesk_core.journal import Journal
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
-from nightdesk_exporter import BotExporter, ModelInUse, Position
+from nightdesk_exporter import BotExporter, Limits, ModelInUse, Position
 from nightdesk_guard import GuardState, KillSwitch, PerformanceGuard
 
 from nightdesk_trendbot import broker
@@ -128,6 +128,17 @@ class LiveBot:
             finally:
                 for task in housekeeping:
                     task.cancel()
+
+    def adopt(self, settings: TrendbotSettings, guard: PerformanceGuard, limits: Limits) -> None:
+        """Go on with other settings from the next candle on: only such as need no other history and no other journal."""
+        self._parts = replace(self._parts, settings=settings, guard=guard)
+        self._settings = settings
+        self._engine = Engine(settings, interval_seconds=self._interval, guard=guard)
+        self._strategy = Strategy(settings)
+        self._history.adopt(settings)
+        self._parts.watch.adopt(settings)
+        self._exporter.set_limits(limits)
+        self._report_guard()
 
     def handle(self, event: Event) -> None:
         """Act on one event of the feed."""

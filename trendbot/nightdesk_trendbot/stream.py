@@ -22,6 +22,16 @@ class Streams:
         self._timeframe = timeframe
         self._queue: asyncio.Queue[News | Exception] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._told: dict[str, set[int]] = {symbol: set() for symbol in symbols}
+
+    def told_of(self, symbol: str, time: int) -> bool:
+        """Return whether the stream has told of a symbol's candle by its open (market time), asked for or not yet."""
+        return time in self._told[symbol]
+
+    def forget(self, before: int) -> None:
+        """Forget which candles that open before a market time were told of."""
+        for symbol, times in self._told.items():
+            self._told[symbol] = {time for time in times if time >= before}
 
     async def news(self, *, patience_seconds: float) -> News:
         """Return what is heard next.
@@ -60,4 +70,5 @@ class Streams:
             except Exception as error:  # noqa: BLE001 - raised again where the news are asked for
                 self._queue.put_nowait(error)
                 return
+            self._told[symbol].update(bar.time for bar in bars)
             self._queue.put_nowait((symbol, bars))
