@@ -86,6 +86,14 @@ async def test_an_example_follows_the_exchange_that_it_says_without_a_key_and_wi
 
 
 @every_example
+def test_the_history_that_it_asks_for_is_enough_to_train_on(file: Path) -> None:
+    retrain = load(file).retrain
+    # The sample has 1.3 breakouts a day, and a model is trained on 200 of them at least.
+    assert min(retrain.min_history_days, retrain.history_days) - retrain.holdout_days >= 180
+    assert retrain.min_common_days <= retrain.holdout_days
+
+
+@every_example
 async def test_its_options_ask_for_one_kind_of_market_and_the_whole_history_page_by_page(
     file: Path, moved: Any, candles: Candles
 ) -> None:
