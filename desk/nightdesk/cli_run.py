@@ -262,3 +262,15 @@ def stack_stop(context: typer.Context, service: Service) -> None:
 def stack_start(context: typer.Context, service: Service) -> None:
     """Start one service again."""
     _supervisor(context).start(service)
+
+
+@stack_app.command("reload")
+def stack_reload(context: typer.Context) -> None:
+    """Have the bot take over what is safe of changed settings, without a restart. Its log says what it took.
+
+    Safe are limits, guard, thresholds, barriers, sizes and caps; docs/settings.md marks them. Without the stack:
+    [bold]kill -HUP[/bold] the bot, or [bold]docker compose kill -s HUP bot[/bold].
+    """
+    load_settings(context)  # an error here is seen by who typed the command, not only in the bot's log
+    _supervisor(context).signal("bot", "HUP")
+    typer.echo("the bot reads its settings anew; see its log for what it took over")

@@ -75,6 +75,12 @@ class SupervisorClient:
         if self.state(name).state in ("RUNNING", "STARTING", "BACKOFF"):
             self._call("stopProcess", name)
 
+    def signal(self, name: str, number: str) -> None:
+        """Send a running program a signal, named as in `HUP`. Raises `SupervisorError` where it does not run."""
+        if self.state(name).state != "RUNNING":
+            raise SupervisorError(f"{name} does not run")
+        self._call("signalProcess", name, number)
+
     def state(self, name: str) -> ProgramState:
         """Return one program's state. Raises `SupervisorError` where there is no such program."""
         states = self.states()

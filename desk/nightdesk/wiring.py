@@ -71,13 +71,16 @@ def open_journal(settings: Settings) -> Journal:
 
     Raises `JournalError` where it cannot be used for another reason.
     """
+    from nightdesk_trendbot.decisions import DecisionLog, log_path
     from nightdesk_trendbot.market import restored
 
     path = journal_path(state_dir(settings), settings.bot.name)
     try:
         journal = Journal(path)
         try:
-            restored(journal, settings.trendbot)
+            state = restored(journal, settings.trendbot)
+            if state is None and not DecisionLog(log_path(state_dir(settings), settings.bot.name)).is_empty:
+                raise DamagedJournalError(path, "is empty, though its bot has decided on candles")
         except JournalError:
             journal.close()
             raise
@@ -86,6 +89,9 @@ def open_journal(settings: Settings) -> Journal:
         reason = f"the journal was damaged ({error.reason}): what the bot held and earned is not known to it"
         kill_switch(settings).activate(reason, actor="bot")
         aside = set_aside(path, now=system_clock())
+        log = log_path(state_dir(settings), settings.bot.name)
+        if log.exists():
+            log.rename(log.with_name(log.name + aside.name.removeprefix(path.name)))
         logger.critical(
             "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
             error,

@@ -78,7 +78,7 @@ def all_candles(settings: Settings) -> Markets:
     """Return the whole sample of every symbol as the bot sees it, with what the sandbox pays for funding."""
     found = {}
     samples = load_markets(settings.sandbox, home=settings.home)
-    for symbol, sample in zip(SYMBOLS, samples.values(), strict=True):
+    for symbol, sample in zip(settings.trendbot.symbols, samples.values(), strict=True):
         columns = (sample.time, sample.open, sample.high, sample.low, sample.close, sample.volume)
         rates = {int(time): settings.sandbox.funding_rate for time in sample.time if time % (8 * 3600) == 0}
         found[symbol] = Candles(*columns, interval_seconds=3600).with_funding(rates)
@@ -297,7 +297,7 @@ async def test_live_equals_the_backtest_through_kills_at_random_points(
 
         async def reached_the_end() -> bool:
             assert killer.poll() is None, "a bot ended by itself"
-            return last_close(settings) >= times(markets)[-1]
+            return last_close(settings) >= int(times(markets)[-1])
 
         await until(reached_the_end, "the replay's end", seconds=60 + 2 * kills)
         killer.terminate()

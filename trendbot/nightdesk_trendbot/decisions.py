@@ -42,6 +42,11 @@ class DecisionLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever decided."""
+        return not self.path.exists() or self.path.stat().st_size == 0
+
     def append(self, record: DecisionRecord) -> None:
         """Append a decision."""
         line = json.dumps({"at": iso(record.time), **asdict(record)}, allow_nan=False)

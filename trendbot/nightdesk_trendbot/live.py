@@ -130,7 +130,7 @@ class LiveBot:
                     task.cancel()
 
     def adopt(self, settings: TrendbotSettings, guard: PerformanceGuard, limits: Limits) -> None:
-        """Go on with other settings from the next candle on: only such as need no other history and no other journal."""
+        """Go on with other settings from the next candle on: such as need no other history and no other journal."""
         self._parts = replace(self._parts, settings=settings, guard=guard)
         self._settings = settings
         self._engine = Engine(settings, interval_seconds=self._interval, guard=guard)

@@ -104,8 +104,8 @@ class MetaModel:
             return ""
         return (
             f"trendbot.entry.threshold: a probability of {entry.threshold:g} is reached by"
-            f" {self.reaching(entry.threshold)} of {len(self.out_of_fold)} hold-out trades, at least {FEWEST_REACHING} are"
-            " needed: lower it, or set trendbot.entry.threshold_mode to quantile or break_even"
+            f" {self.reaching(entry.threshold)} of {len(self.out_of_fold)} hold-out trades, at least {FEWEST_REACHING}"
+            " are needed: lower it, or set trendbot.entry.threshold_mode to quantile or break_even"
         )
 
     def files(self) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.exchange import Exchange
@@ -57,9 +56,9 @@ class Streams:
         """Stop listening."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        if self._tasks:
+            # Not by awaiting each: a cancellation of who waits here would pass for one of theirs.
+            await asyncio.wait(self._tasks)
         self._tasks = []
         self._queue = asyncio.Queue()
 
