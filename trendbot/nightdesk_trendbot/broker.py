@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nightdesk_core.trades import ExitReason
 from numba import njit
 
 TARGET = 1
 STOP = 2
 TIME = 3
+
+EXIT_REASONS: dict[int, ExitReason] = {TARGET: "target", STOP: "stop", TIME: "time"}
 
 
 class Costs(NamedTuple):

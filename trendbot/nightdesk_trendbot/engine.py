@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from nightdesk_core.journal import GuardTransition
-from nightdesk_core.trades import ClosedTrade, ExitReason
+from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import GuardState, PerformanceGuard
 
 from nightdesk_trendbot import broker
@@ -22,8 +22,6 @@ from nightdesk_trendbot.portfolio import Caps, room
 from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Decision, Outcome, Permission, Signal, decide
-
-EXIT_REASONS: dict[int, ExitReason] = {broker.TARGET: "target", broker.STOP: "stop", broker.TIME: "time"}
 
 
 @dataclass(frozen=True)
@@ -259,7 +257,7 @@ def _trade(symbol: str, book: Book, done: broker.Close, close_time: int) -> Clos
         entry_price=position.entry_price,
         exit_time=close_time,
         exit_price=done.price,
-        exit_reason=EXIT_REASONS[done.reason],
+        exit_reason=broker.EXIT_REASONS[done.reason],
         fees=done.fees,
         funding=done.funding,
         profit=done.profit,

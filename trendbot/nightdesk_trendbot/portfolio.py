@@ -5,13 +5,15 @@ The same compiled functions serve the live engine and the backtest.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from nightdesk_trendbot.candles import Floats, Ints
-from nightdesk_trendbot.settings import PortfolioSettings
+
+if TYPE_CHECKING:
+    from nightdesk_trendbot.settings import PortfolioSettings
 
 _FEWEST_RETURNS = 20
 """Of fewer common returns no correlation is reckoned: then two symbols count as one."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from nightdesk_trendbot.broker import Barriers, Costs
-from nightdesk_trendbot.settings import TrendbotSettings
+
+if TYPE_CHECKING:
+    from nightdesk_trendbot.settings import TrendbotSettings
 
 _NARROWEST, _WIDEST = 0.2, 5.0
 """What scales with volatility stays between these multiples of its typical size."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from nightdesk_core.trades import ClosedTrade
@@ -16,7 +17,6 @@ from numba import njit
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.broker import Order
 from nightdesk_trendbot.candles import Candles, Floats, Ints
-from nightdesk_trendbot.engine import EXIT_REASONS
 from nightdesk_trendbot.portfolio import Caps, correlation, room
 from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 
@@ -61,8 +61,9 @@ def simulate(
     if len(markets) > 1:
         time = np.unique(np.concatenate([candles.time for _, candles, _ in markets]))
     columns = [_aligned(time, candles, wishes) for _, candles, wishes in markets]
-    prices, sides, sizes = (np.stack(parts) for parts in zip(*columns, strict=True))
-    at_close, rows = walk(time, prices, sides, sizes, interval, rules, caps, float(equity))
+    # One symbol's columns are as they are: of a million bars a copy takes longer than the walk.
+    of_all: Any = [np.stack(parts) if len(parts) > 1 else parts[0][np.newaxis] for parts in zip(*columns, strict=True)]
+    at_close, rows = walk(time, *of_all, interval, rules, caps, float(equity))
     trades = tuple(
         ClosedTrade(
             symbol=markets[int(row[11])][0],
@@ -72,7 +73,7 @@ def simulate(
             entry_price=float(row[3]),
             exit_time=int(row[4]),
             exit_price=float(row[5]),
-            exit_reason=EXIT_REASONS[int(row[6])],
+            exit_reason=broker.EXIT_REASONS[int(row[6])],
             fees=float(row[7]),
             funding=float(row[8]),
             profit=float(row[9]),
@@ -84,31 +85,35 @@ def simulate(
     return Simulation(time + interval, at_close, trades)
 
 
-def _aligned(time: Ints, candles: Candles, wishes: Wishes) -> tuple[Floats, Ints, Floats]:
-    """Return open, high, low, close, funding, shape (5, T); sides, shape (T,); leverage and volatility, shape (2, T).
+def _aligned(time: Ints, candles: Candles, wishes: Wishes) -> list[Any]:
+    """Return open, high, low, close, funding, sides, leverages and volatilities, each of shape (T,).
 
-    A step in which the symbol has no candle is NaN, and wishes nothing.
+    A step in which the symbol has no candle is NaN, and wishes nothing (0).
     """
-    columns = np.stack([candles.open, candles.high, candles.low, candles.close, candles.funding])
-    sizes = np.stack([wishes.leverages, wishes.volatilities])
+    columns: list[Any] = [candles.open, candles.high, candles.low, candles.close, candles.funding]
+    columns += [wishes.sides, wishes.leverages, wishes.volatilities]
     if len(candles) == len(time):
-        return columns, wishes.sides, sizes
+        return columns
     at = np.searchsorted(time, candles.time)
-    prices = np.full((5, len(time)), np.nan)
-    prices[:, at] = columns
-    sides = np.zeros(len(time), dtype=np.int64)
-    sides[at] = wishes.sides
-    spread = np.zeros((2, len(time)))
-    spread[:, at] = sizes
-    return prices, sides, spread
+    aligned: list[Any] = []
+    for column in columns:
+        spread = np.full(len(time), np.nan) if column is candles.close else np.zeros(len(time), dtype=column.dtype)
+        spread[at] = column
+        aligned.append(spread)
+    return aligned
 
 
 @njit(cache=True)
 def walk(
     time: Ints,
-    prices: Floats,
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    funding: Floats,
     sides: Ints,
-    sizes: Floats,
+    leverages: Floats,
+    volatilities: Floats,
     interval: int,
     rules: Rules,
     caps: Caps,
@@ -116,7 +121,7 @@ def walk(
 ) -> tuple[Floats, Floats]:
     """Return equity, shape (T,), and one row of twelve numbers for each trade, as `simulate` reads them.
 
-    For S symbols: `prices` has shape (S, 5, T), `sides` (S, T), `sizes` (S, 2, T).
+    `time` has shape (T,); the other columns, for S symbols, (S, T). Where a symbol has no candle its close is NaN.
     """
     symbols, steps = sides.shape
     equity = np.empty(steps)
@@ -124,37 +129,40 @@ def walk(
     trades = 0
     accounts = [broker.flat(0.0) for _ in range(symbols)]
     marks = np.zeros(symbols)
-    volatilities = np.zeros(symbols)
-    leverages = np.zeros(symbols)
+    present = np.zeros(symbols)
+    held = np.zeros(symbols)
     correlations = np.zeros(symbols)
     for i in range(steps):
         close_time = time[i] + interval
         for s in range(symbols):
-            if np.isnan(prices[s, 3, i]):
+            if np.isnan(close[s, i]):
                 continue
-            open_, high, low, close, rate = (
-                prices[s, 0, i],
-                prices[s, 1, i],
-                prices[s, 2, i],
-                prices[s, 3, i],
-                prices[s, 4, i],
-            )
-            marks[s] = close
+            marks[s] = close[s, i]
             if accounts[s].side != 0 or accounts[s].waiting:
-                costs = costs_at(rules, volatilities[s])
-                before = broker.at_open(accounts[s], time[i], open_, costs)
-                done = broker.at_close(before, time[i], open_, high, low, close, rate, close_time, costs)
+                costs = costs_at(rules, present[s])
+                before = broker.at_open(accounts[s], time[i], open_[s, i], costs)
+                done = broker.at_close(
+                    before,
+                    time[i],
+                    open_[s, i],
+                    high[s, i],
+                    low[s, i],
+                    close[s, i],
+                    funding[s, i],
+                    close_time,
+                    costs,
+                )
                 accounts[s] = done.account
                 if done.reason != 0:
                     _note(rows[trades], s, before, done, close_time)
                     trades += 1
-            volatilities[s] = sizes[s, 1, i]
+            present[s] = volatilities[s, i]
         if i == steps - 1:
             for s in range(symbols):
                 if accounts[s].side != 0:
                     before = accounts[s]
                     closing = broker.Closing(broker.TIME, marks[s])
-                    done = broker.settle(before, closing, costs_at(rules, volatilities[s]))
+                    done = broker.settle(before, closing, costs_at(rules, present[s]))
                     accounts[s] = done.account
                     _note(rows[trades], s, before, done, close_time)
                     trades += 1
@@ -167,13 +175,13 @@ def walk(
             if side == 0 or accounts[s].side != 0 or accounts[s].waiting or total <= 0:
                 continue
             for other in range(symbols):
-                leverages[other] = broker.exposure(accounts[other], marks[other]) / total
+                held[other] = broker.exposure(accounts[other], marks[other]) / total
                 correlations[other] = 0.0
-                if other != s and leverages[other] != 0:
-                    correlations[other] = correlation(time, prices[s, 3], prices[other, 3], i, caps.correlation_seconds)
-            allowed = room(s, side, sizes[s, 0, i], leverages, volatilities, correlations, caps)
+                if other != s and held[other] != 0:
+                    correlations[other] = correlation(time, close[s], close[other], i, caps.correlation_seconds)
+            allowed = room(s, side, leverages[s, i], held, present, correlations, caps)
             if allowed > 0:
-                order = Order(side, allowed * total, total, barriers_at(rules, volatilities[s]))
+                order = Order(side, allowed * total, total, barriers_at(rules, present[s]))
                 accounts[s] = broker.place(accounts[s], order)
     return equity, rows[:trades]
 
