@@ -62,8 +62,24 @@ def simulate(
         time = np.unique(np.concatenate([candles.time for _, candles, _ in markets]))
     columns = [_aligned(time, candles, wishes) for _, candles, wishes in markets]
     # One symbol's columns are as they are: of a million bars a copy takes longer than the walk.
-    of_all: Any = [np.stack(parts) if len(parts) > 1 else parts[0][np.newaxis] for parts in zip(*columns, strict=True)]
-    at_close, rows = walk(time, *of_all, interval, rules, caps, float(equity))
+    open_, high, low, close, funding, sides, leverages, volatilities = (
+        np.stack(parts) if len(parts) > 1 else parts[0][np.newaxis] for parts in zip(*columns, strict=True)
+    )
+    at_close, rows = walk(
+        time,
+        open_,
+        high,
+        low,
+        close,
+        funding,
+        sides,
+        leverages,
+        volatilities,
+        interval,
+        rules,
+        caps,
+        float(equity),
+    )
     trades = tuple(
         ClosedTrade(
             symbol=markets[int(row[11])][0],
