@@ -14,6 +14,7 @@ from nightdesk_core.settings import SettingsModel
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from nightdesk.reload import reloadable
 from nightdesk.settings import Settings
 
 _HEAD = """\
@@ -24,6 +25,9 @@ _HEAD = """\
 Everything that `nightdesk.yml` may say, in its order. A key that is left out has its default; a key that does not exist
 is an error. `--set section.key=value` overrides one on the command line, and `nightdesk settings` prints all as they
 hold. Relative paths lie in `home`. Examples for real exchanges lie in `examples/settings`.
+
+A running bot takes over the keys marked ↻ without a restart: `nightdesk stack reload`, or SIGHUP. It acts on them from the
+next candle on, and its log names what it took over and what waits for a restart.
 """
 
 _TYPE_NAMES: dict[Any, str] = {
@@ -76,7 +80,7 @@ def reference() -> str:
 
 def _text(section: Section) -> str:
     rows = [
-        f"| `{name}` | {_kind(field.annotation)} | {_default(section, name, field)} | {_limits(field)} "
+        f"| `{name}`{_mark(section, name)} | {_kind(field.annotation)} | {_default(section, name, field)} | {_limits(field)} "
         f"| {' '.join((field.description or '').split())} |"
         for name, field in section.model.model_fields.items()
         if inner_model(field) is None
@@ -86,6 +90,10 @@ def _text(section: Section) -> str:
     table = ["| key | type | default | limits | what it is |", "|---|---|---|---|---|", *rows, ""] if rows else []
     paragraphs = "\n".join(line.strip() for line in about.splitlines())
     return "\n".join([title, "", paragraphs, "", *table])
+
+
+def _mark(section: Section, name: str) -> str:
+    return " ↻" if reloadable(f"{section.path}.{name}".lstrip(".")) else ""
 
 
 def _default(section: Section, name: str, field: FieldInfo) -> str:

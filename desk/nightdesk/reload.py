@@ -45,6 +45,11 @@ class Reload:
     waiting: tuple[str, ...]
 
 
+def reloadable(key: str) -> bool:
+    """Return whether a running bot may take over a change of a key, with dots."""
+    return any(key == safe or key.startswith(f"{safe}.") for safe in SAFE)
+
+
 def reload(before: Settings, after: Settings) -> Reload:
     """Return `before` with what of `after` is safe to take over.
 
@@ -52,7 +57,7 @@ def reload(before: Settings, after: Settings) -> Reload:
     """
     old, new = dict(_leaves(before.model_dump())), dict(_leaves(after.model_dump()))
     changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    taken = [key for key in changed if any(key == safe or key.startswith(f"{safe}.") for safe in SAFE)]
+    taken = [key for key in changed if reloadable(key)]
     document = before.model_dump()
     for key in taken:
         *parents, last = key.split(".")
