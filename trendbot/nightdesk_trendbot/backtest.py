@@ -123,13 +123,17 @@ def evaluate(
 
     Compiled, with `run`'s very steps.
     """
+    caps = Caps.of(settings.portfolio, interval_seconds=_interval(markets))
+    # One symbol has none to be correlated with.
+    seen_from = start if len(markets) == 1 else start - caps.correlation_seconds
     done = simulate(
         [
-            (symbol, candles.between(start, end), wishes(candles, settings, deployment, start=start, end=end))
+            (symbol, candles.between(seen_from, end), wishes(candles, settings, deployment, start=start, end=end))
             for symbol, candles in markets.items()
         ],
+        start=start,
         rules=Rules.of(settings),
-        caps=Caps.of(settings.portfolio, interval_seconds=_interval(markets)),
+        caps=caps,
         equity=settings.initial_equity,
         model_version=deployment.model.version,
     )

@@ -25,7 +25,7 @@ _COLUMNS = 12
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the strategy would do with a symbol of N candles if it were flat, all of shape (N,)."""
+    """What the strategy would do with a symbol at its last N candles if it were flat, all of shape (N,)."""
 
     sides: Ints
     """1, -1, or 0 for nothing."""
@@ -47,14 +47,16 @@ class Simulation:
 def simulate(
     markets: Sequence[tuple[str, Candles, Wishes]],
     *,
+    start: float,
     rules: Rules,
     caps: Caps,
     equity: float,
     model_version: str,
 ) -> Simulation:
-    """Return what an account that starts with `equity` and ends flat makes of the wishes on some symbols' candles.
+    """Return what an account that has `equity` at `start` and ends flat makes of the wishes on some symbols' candles.
 
-    Their candles may begin, end and pause at different times. A wish at a bar's close fills at the next bar's open.
+    Their candles may begin, end and pause at different times. A wish at a bar's close fills at the next bar's open. The
+    candles that open before `start` (market time) have no wishes: correlations look back on them.
     """
     interval = markets[0][1].interval_seconds
     time = markets[0][1].time
@@ -98,23 +100,24 @@ def simulate(
         )
         for row in rows
     )
-    return Simulation(time + interval, at_close, trades)
+    first = int(np.searchsorted(time, start))
+    return Simulation(time[first:] + interval, at_close[first:], trades)
 
 
 def _aligned(time: Ints, candles: Candles, wishes: Wishes) -> list[Any]:
     """Return open, high, low, close, funding, sides, leverages and volatilities, each of shape (T,).
 
-    A step in which the symbol has no candle is NaN, and wishes nothing (0).
+    A step in which the symbol has no candle is NaN, and wishes nothing (0); so does one before its first wish.
     """
     columns: list[Any] = [candles.open, candles.high, candles.low, candles.close, candles.funding]
     columns += [wishes.sides, wishes.leverages, wishes.volatilities]
-    if len(candles) == len(time):
+    if len(candles) == len(time) == len(wishes.sides):
         return columns
     at = np.searchsorted(time, candles.time)
     aligned: list[Any] = []
     for column in columns:
         spread = np.full(len(time), np.nan) if column is candles.close else np.zeros(len(time), dtype=column.dtype)
-        spread[at] = column
+        spread[at[len(at) - len(column) :]] = column
         aligned.append(spread)
     return aligned
 
