@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,33 @@ class Journal:
         """Return the guard's history, oldest first."""
         rows = self._connection.execute("SELECT time, before, after, reason FROM transitions ORDER BY id")
         return [GuardTransition(*row) for row in rows]
+
+
+@contextmanager
+def read_journal(path: Path) -> Iterator[Journal]:
+    """Yield a copy of a journal as it stands between two transactions: opened for itself it could be changed.
+
+    Raises `JournalError` where it cannot be read.
+    """
+    # Without a log beside it nobody has it open, and nothing needs to be put beside it to read it.
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        try:
+            with (
+                closing(
+                    sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_SECONDS)
+                ) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
+                source.backup(target)
+            journal = Journal(copy)
+        except sqlite3.Error as error:
+            raise JournalError(path, f"is damaged or in use ({error}); see what else uses it") from error
+        except JournalError as error:
+            raise JournalError(path, error.reason) from error
+        with closing(journal):
+            yield journal
 
 
 def _digest(text: str) -> str:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
-from contextlib import closing
-from pathlib import Path
-
 from nightdesk_core.bundle import BundleError, Manifest
-from nightdesk_core.journal import Journal, JournalError, journal_path
+from nightdesk_core.journal import JournalError, journal_path, read_journal
 
 from nightdesk import wiring
 from nightdesk.finding import SetupError
 from nightdesk.settings import Settings
-
-_BUSY_SECONDS = 5.0
 
 
 def check_champion(settings: Settings) -> str:
@@ -52,27 +45,9 @@ def check_journal(settings: Settings) -> str:
     path = journal_path(wiring.state_dir(settings), settings.bot.name)
     if not path.exists():
         return "none yet: the bot has not run"
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
+    with read_journal(path) as journal:
         try:
-            _copy(path, copy)
-            with closing(Journal(copy)) as journal:
-                restored(journal, settings.trendbot)
-                return f"{len(journal.trades())} trades"
-        except sqlite3.Error as error:
-            raise JournalError(
-                path, f"is damaged or in use ({error}); see what else uses it, or set it aside"
-            ) from error
+            restored(journal, settings.trendbot)
         except JournalError as error:
             raise JournalError(path, error.reason) from error
-
-
-def _copy(path: Path, copy: Path) -> None:
-    """Copy a database as it stands between two transactions; opened for itself it could be changed."""
-    # Without a log beside it nobody has it open, and nothing needs to be put beside it to read it.
-    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
-    with (
-        closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_SECONDS)) as source,
-        closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target)
+        return f"{len(journal.trades())} trades"

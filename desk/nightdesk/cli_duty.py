@@ -6,7 +6,6 @@ import getpass
 import json
 import os
 import time
-from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -90,7 +89,7 @@ def trades(context: typer.Context, symbol: Symbol = None, since: Since = None, a
 
     Example: [bold]nightdesk trades --since 2019-05-01 --csv > trades.csv[/bold]
     """
-    from nightdesk_core.journal import Journal, journal_path
+    from nightdesk_core.journal import journal_path, read_journal
 
     from nightdesk.reports import market_time, show, trade_row
 
@@ -99,7 +98,7 @@ def trades(context: typer.Context, symbol: Symbol = None, since: Since = None, a
     path = journal_path(wiring.state_dir(settings), settings.bot.name)
     if not path.exists():
         raise NightdeskError(f"there is no journal at {path}: has the bot run?")
-    with closing(Journal(path)) as journal:
+    with read_journal(path) as journal:
         found = [trade for trade in journal.trades(closed_after=after) if symbol in (None, trade.symbol)]
     show([trade_row(trade) for trade in found], as_csv=as_csv)
 

@@ -26,8 +26,8 @@ Everything that `nightdesk.yml` may say, in its order. A key that is left out ha
 is an error. `--set section.key=value` overrides one on the command line, and `nightdesk settings` prints all as they
 hold. Relative paths lie in `home`. Examples for real exchanges lie in `examples/settings`.
 
-A running bot takes over the keys marked ↻ without a restart: `nightdesk stack reload`, or SIGHUP. It acts on them from the
-next candle on, and its log names what it took over and what waits for a restart.
+A running bot takes over the keys marked ↻ without a restart: `nightdesk stack reload`, or SIGHUP. It acts on them from
+the next candle on, and its log names what it took over and what waits for a restart.
 """
 
 _TYPE_NAMES: dict[Any, str] = {
@@ -80,8 +80,8 @@ def reference() -> str:
 
 def _text(section: Section) -> str:
     rows = [
-        f"| `{name}`{_mark(section, name)} | {_kind(field.annotation)} | {_default(section, name, field)} | {_limits(field)} "
-        f"| {' '.join((field.description or '').split())} |"
+        f"| `{name}`{_mark(section, name)} | {_kind(field.annotation)} | {_default(section, name, field)} "
+        f"| {_limits(field)} | {' '.join((field.description or '').split())} |"
         for name, field in section.model.model_fields.items()
         if inner_model(field) is None
     ]

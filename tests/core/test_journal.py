@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core import journal as journal_module
-from nightdesk_core.journal import DamagedJournalError, GuardTransition, Journal, JournalError, set_aside
+from nightdesk_core.journal import DamagedJournalError, GuardTransition, Journal, JournalError, read_journal, set_aside
 
 from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
 
@@ -219,3 +219,26 @@ def test_nan_is_never_journalled(journal: Journal) -> None:
         journal.save("engine", {"cash": float("nan")})
     assert journal.trades() == []
     assert json.dumps(journal.load("engine")) == "null"
+
+
+def test_a_reader_changes_nothing_and_reads_beside_a_writer(tmp_path: Path) -> None:
+    path = tmp_path / "btc.sqlite"
+    journal = Journal(path)
+    with journal.transaction():
+        journal.record_trade(closed_trade(1))
+    with journal.transaction(), read_journal(path) as copy:
+        journal.record_trade(closed_trade(2))
+        assert len(copy.trades()) == 1
+    journal.close()
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with read_journal(path) as copy:
+        assert len(copy.trades()) == 2
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_reader_of_a_damaged_journal_names_the_journal_and_not_its_copy(tmp_path: Path) -> None:
+    path = tmp_path / "btc.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(JournalError) as raised, read_journal(path):
+        pass
+    assert raised.value.path == path

@@ -39,7 +39,13 @@ def test_every_key_has_a_row_with_its_default_where_its_section_differs_too() ->
     guard = Settings().guard
     for tier, values in {"reduced": guard.reduced, "paused": guard.paused}.items():
         section = text.split(f"## `guard.{tier}`")[1].split("## ")[0]
-        assert f"| `losing_streak` | whole number | `{values.losing_streak}` | 2 or more |" in section
+        assert f"| `losing_streak` ↻ | whole number | `{values.losing_streak}` | 2 or more |" in section
+
+
+def test_a_key_is_marked_where_a_running_bot_takes_it_over() -> None:
+    rows = reference().splitlines()
+    assert any(row.startswith("| `threshold` ↻ |") for row in rows)
+    assert any(row.startswith("| `symbols` |") for row in rows)
 
 
 def test_types_defaults_and_limits_read_as_words() -> None:
