@@ -167,3 +167,29 @@ def test_a_candle_that_never_came_is_late_from_when_it_was_expected(exporter: Bo
     assert samples(exporter, "candle_interval_seconds") == [
         'tradebot_candle_interval_seconds{symbol="BTC/USDT:USDT",timeframe="1h"} 3600.0'
     ]
+
+
+def test_a_symbol_whose_market_is_closed_is_not_stale_and_is_again_once_it_opens(
+    exporter: BotExporter, clock: Clock
+) -> None:
+    for symbol in (BTC, "EUR/USDT:USDT"):
+        exporter.expect_candles(symbol, "1h", interval_seconds=3600)
+        exporter.candle(symbol, "1h", close_time=NOW)
+        exporter.decision(symbol, outcome="no_signal", regime="ranging")
+    exporter.expect_candles("EUR/USDT:USDT", "1h", interval_seconds=None)
+    clock.now += 7000
+    exporter.candle(BTC, "1h", close_time=NOW + 3600)
+    exporter.decision(BTC, outcome="no_signal", regime="ranging")
+    clock.now += 1000
+
+    def late() -> list[str]:
+        names = ("candle_stale", "no_decision")
+        return [issue.name for issue in exporter.health().issues if issue.name in names]
+
+    assert late() == []
+    exporter.expect_candles("EUR/USDT:USDT", "1h", interval_seconds=3600)
+    clock.now += 7000
+    exporter.candle(BTC, "1h", close_time=NOW + 7200)
+    exporter.decision(BTC, outcome="no_signal", regime="ranging")
+    clock.now += 300
+    assert late() == ["candle_stale"]
