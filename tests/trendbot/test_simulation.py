@@ -1,4 +1,4 @@
-"""The compiled backtest against the engine's own loop, to the last bit, over random portfolios; and its money adds up."""
+"""The compiled backtest against the engine's loop, to the last bit, over random portfolios; and its money adds up."""
 
 from __future__ import annotations
 

@@ -143,6 +143,7 @@ class Engine:
         """
         close_time = next(iter(bars.values())).time + self._interval_seconds
         trades = []
+        state = _without_unconfirmed_entries(state)
         for symbol in (symbol for symbol in state.books if symbol in bars):
             state, trade = self._close_at_barrier(state, symbol, bars[symbol], signals[symbol], close_time)
             trades += [] if trade is None else [trade]
@@ -181,10 +182,7 @@ class Engine:
     ) -> tuple[EngineState, ClosedTrade | None]:
         book = state.books[symbol]
         costs = costs_at(self._rules, book.volatility)
-        account = book.account
-        if account.side != 0 and account.entry_time == bar.time:
-            # What the stream said of the open stands corrected by the confirmed candle.
-            account = broker.at_open(broker.place(account, account.order), bar.time, bar.open, costs)
+        account = broker.at_open(book.account, bar.time, bar.open, costs)
         done = broker.at_close(
             account, bar.time, bar.open, bar.high, bar.low, bar.close, bar.funding, close_time, costs
         )
@@ -241,6 +239,18 @@ class Engine:
         return _with(
             state, symbol, replace(book, account=broker.place(book.account, order), model_version=model_version)
         )
+
+
+def _without_unconfirmed_entries(state: EngineState) -> EngineState:
+    """Return the state in which every entry since the last close waits again.
+
+    They filled at what the stream said of an open. The confirmed candle corrects that, or shows that there was none.
+    """
+    for symbol, book in state.books.items():
+        account = book.account
+        if account.side != 0 and account.entry_time >= state.last_close:
+            state = _with(state, symbol, replace(book, account=broker.place(account, account.order)))
+    return state
 
 
 def _with(state: EngineState, symbol: str, book: Book) -> EngineState:

@@ -157,8 +157,8 @@ class Feed:
         trades or when a market is closed, it is over once another symbol's next candle, or both clocks, had shown so
         before it was asked for. One that is then not there is one that the exchange itself lacks.
         """
+        begun, latest = self._next, claimed or 0
         for attempt in range(_LAG_TRIES):
-            begun, latest = self._next, claimed or 0
             if claimed is None or attempt > 0 or claimed > self._next + _FAR * self._interval:
                 sure, latest = await self._times()
                 begun = max(begun, sure)
@@ -170,7 +170,8 @@ class Feed:
             lacking = [symbol for symbol in self._symbols if max(found[symbol], default=0) < begun]
             if begun == self._next:
                 lacking = []
-            elif lacking:
+            reopened = any(found[symbol] and symbol not in self._open_markets for symbol in self._symbols)
+            if lacking or reopened:
                 yield await self._look_at_markets()
             waiting = any(symbol in self._open_markets for symbol in lacking) or (claimed or begun) > begun
             unsure = [known[symbol] for symbol in lacking if known[symbol] < begun]
@@ -245,12 +246,19 @@ class Feed:
     async def _fetch(self, symbol: str, stop: int) -> dict[int, Bar]:
         """Return a symbol's candles from the present step on, by their open; the newest may be forming still."""
         start = self._next
-        bars = await self._insist(
-            lambda: self._exchange.bars(
-                symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval
-            ),
-            f"candles of {symbol}",
-        )
+
+        async def ask() -> list[Bar]:
+            try:
+                return await self._exchange.bars(
+                    symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval
+                )
+            except ccxt.BadSymbol:
+                # One that is delisted has no more candles, and the others must not wait for them for ever.
+                if await self._exchange.open_markets([symbol]):
+                    raise
+                return []
+
+        bars = await self._insist(ask, f"candles of {symbol}")
         return {bar.time: bar for bar in bars}
 
     async def _funding(self, symbol: str, stop: int) -> dict[int, float]:

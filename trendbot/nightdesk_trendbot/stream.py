@@ -39,7 +39,9 @@ class Streams:
         """
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen(symbol)) for symbol in self._symbols]
-        heard = await asyncio.wait_for(self._queue.get(), timeout=patience_seconds)
+        # Not `wait_for`, which in Python 3.11 swallows a cancellation that comes together with the news.
+        async with asyncio.timeout(patience_seconds):
+            heard = await self._queue.get()
         if isinstance(heard, Exception):
             raise heard
         return heard

@@ -1,0 +1,85 @@
+"""The feed where markets close, open again and are delisted: the other symbols' steps go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ccxt
+import pytest
+from nightdesk_trendbot.candles import Bar
+from nightdesk_trendbot.feed import MarketsOpen, Step
+
+from tests.trendbot.test_feed import OTHER, SYMBOL, Script, closed, follow, partial, truth
+
+
+@dataclass
+class Told(Script):
+    """The stream tells of the last symbol instead of the first."""
+
+    async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
+        first, last = self.symbols
+        return await super().watch(first if symbol == last else last, timeframe)
+
+
+@pytest.mark.parametrize("clock_hours", [-30.0, -0.6, 0.0, 30.0])
+async def test_a_closed_market_that_is_asked_first_holds_up_nobody_whatever_the_clock_says(clock_hours: float) -> None:
+    script = Told(
+        [(0, [partial(0)]), (1, [partial(1)]), (2, [partial(2)])],
+        symbols=(OTHER, SYMBOL),
+        closed=frozenset({OTHER}),
+        exchange_clock_hours=clock_hours,
+    )
+    assert closed(await follow(script)) == [truth(0), truth(1)]
+
+
+@dataclass
+class Reopening(Script):
+    """The second market is closed until an hour, and has no candle before it."""
+
+    opens_at: int = 2
+
+    async def bars(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> list[Bar]:
+        found = await super().bars(symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds)
+        return [bar for bar in found if symbol == SYMBOL or bar.time >= truth(self.opens_at).time]
+
+    async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset(symbol for symbol in symbols if symbol == SYMBOL or self.hour >= self.opens_at)
+
+
+async def test_a_market_that_opens_again_is_told_of() -> None:
+    script = Reopening([(hour, [partial(hour)]) for hour in range(5)], symbols=(SYMBOL, OTHER))
+    events = await follow(script)
+    told = [event.symbols for event in events if isinstance(event, MarketsOpen)]
+    assert told[0] == {SYMBOL}
+    assert told[-1] == {SYMBOL, OTHER}
+    assert closed(events, OTHER) == [truth(2), truth(3)]
+
+
+@dataclass
+class Delisted(Script):
+    """The second symbol is no longer there at all: ccxt says so to whatever it is asked of it."""
+
+    async def bars(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> list[Bar]:
+        if symbol == OTHER:
+            if not self.rest_failures:
+                raise ccxt.BadSymbol(f"bybit does not have market symbol {symbol}")
+            self._answer()
+        return await super().bars(symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds)
+
+
+async def test_a_symbol_that_is_delisted_does_not_stop_the_others() -> None:
+    steps = [(hour, [partial(hour)]) for hour in range(3)]
+    script = Delisted(steps, symbols=(SYMBOL, OTHER), closed=frozenset({OTHER}), rest_failures=3)
+    events = await asyncio.wait_for(follow(script), 5)
+    assert [event for event in events if isinstance(event, Step)] == [
+        Step(truth(hour).time, {SYMBOL: truth(hour)}) for hour in (0, 1)
+    ]
+
+
+async def test_a_symbol_that_is_listed_is_insisted_on_whatever_its_candles_answer() -> None:
+    """Better no step than one without a candle that there is."""
+    steps = [(hour, [partial(hour)]) for hour in range(3)]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(follow(Delisted(steps, symbols=(SYMBOL, OTHER))), 0.3)
