@@ -348,12 +348,12 @@ class LiveBot:
     def _report_account(self) -> None:
         now = equity(self._state, self._prices)
         peak = max(self._state.peak_equity, now)
-        self._exporter.account(equity=now, peak=peak, daily_pnl_ratio=now / self._state.day_start_equity - 1)
+        self._exporter.account(equity=now, peak=peak, daily_pnl_ratio=now / _positive(self._state.day_start_equity) - 1)
         for symbol, book in self._state.books.items():
             position = None
             if book.account.side != 0:
                 notional = broker.exposure(book.account, self._prices.get(symbol, book.mark))
-                position = Position(symbol, "long" if notional > 0 else "short", abs(notional) / now)
+                position = Position(symbol, "long" if notional > 0 else "short", abs(notional) / _positive(now))
             self._exporter.position(symbol, position)
 
     def _report_model(self, *, load_failed: bool = False) -> None:
@@ -372,3 +372,8 @@ class LiveBot:
             ),
             load_failed=load_failed,
         )
+
+
+def _positive(equity: float) -> float:
+    """Return an equity to divide by: of an account that has lost everything any share is huge, and alarms."""
+    return max(equity, 1e-9)
