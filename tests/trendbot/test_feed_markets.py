@@ -70,8 +70,12 @@ class Delisted(Script):
 
 
 async def test_a_symbol_that_is_delisted_does_not_stop_the_others() -> None:
-    steps = [(hour, [partial(hour)]) for hour in range(3)]
-    script = Delisted(steps, symbols=(SYMBOL, OTHER), closed=frozenset({OTHER}), rest_failures=3)
+    script = Delisted(
+        [(hour, [partial(hour)]) for hour in range(3)],
+        symbols=(SYMBOL, OTHER),
+        closed=frozenset({OTHER}),
+        rest_failures=3,
+    )
     events = await asyncio.wait_for(follow(script), 5)
     assert [event for event in events if isinstance(event, Step)] == [
         Step(truth(hour).time, {SYMBOL: truth(hour)}) for hour in (0, 1)
@@ -80,6 +84,6 @@ async def test_a_symbol_that_is_delisted_does_not_stop_the_others() -> None:
 
 async def test_a_symbol_that_is_listed_is_insisted_on_whatever_its_candles_answer() -> None:
     """Better no step than one without a candle that there is."""
-    steps = [(hour, [partial(hour)]) for hour in range(3)]
+    script = Delisted([(hour, [partial(hour)]) for hour in range(3)], symbols=(SYMBOL, OTHER))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(follow(Delisted(steps, symbols=(SYMBOL, OTHER))), 0.3)
+        await asyncio.wait_for(follow(script), 0.3)
