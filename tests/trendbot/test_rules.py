@@ -52,8 +52,9 @@ def test_slippage_and_barriers_scale_with_volatility_within_bounds_and_fee_and_t
     volatility: float, factor: float
 ) -> None:
     costs, barriers = costs_at(RULES, volatility), barriers_at(RULES, volatility)
-    assert tuple(costs) == (0.001, pytest.approx(0.0005 * factor))
-    assert tuple(barriers) == (pytest.approx(0.02 * factor), pytest.approx(0.01 * factor), 7200)
+    assert (costs.fee_ratio, barriers.holding_seconds) == (0.001, 7200)
+    assert costs.slippage_ratio == pytest.approx(0.0005 * factor)
+    assert (barriers.target_ratio, barriers.stop_ratio) == pytest.approx((0.02 * factor, 0.01 * factor))
     assert costs_at(FIXED, volatility) == FIXED.costs
     assert barriers_at(FIXED, volatility) == FIXED.barriers
 
