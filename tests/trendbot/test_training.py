@@ -12,9 +12,9 @@ from nightdesk_core.pipeline import TrainingError
 from nightdesk_trendbot import backtest, training
 from nightdesk_trendbot.candles import Candles, Ints
 from nightdesk_trendbot.model import MetaModel
-from nightdesk_trendbot.settings import ModelSettings, TrendbotSettings
+from nightdesk_trendbot.settings import EntrySettings, ModelSettings, TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment
-from nightdesk_trendbot.training import Events, folds, label_events, train
+from nightdesk_trendbot.training import Events, folds, label_events, pooled, train
 from pydantic import ValidationError
 
 from tests.trendbot.conftest import HOUR, KNOWN, silent
@@ -52,6 +52,38 @@ def test_no_label_that_is_learnt_from_ends_within_the_embargo_before_the_judged_
     first = len(events) // (count + 1)
     assert (judged[:first] == 0).all()
     assert (judged[first:] == 1).all()
+
+
+@settings(max_examples=60)
+@given(
+    hours=st.lists(st.lists(st.integers(0, 300), max_size=80), min_size=1, max_size=3),
+    held=st.integers(1, 40),
+    embargo=st.integers(0, 48),
+)
+def test_events_of_several_symbols_are_one_history_in_order_and_purged_over_all_of_them(
+    hours: list[list[int]], held: int, embargo: int
+) -> None:
+    parts = []
+    for number, opened in enumerate(hours):
+        decided_at = np.sort(np.array(opened, dtype=np.int64)) * HOUR
+        # Each symbol holds for another time; its rows say which symbol they are of, and which of its rows.
+        part = made_of(decided_at, decided_at + held * (number + 1) * HOUR)
+        labels = np.column_stack([np.full(len(part), number), np.arange(len(part))])
+        parts.append(replace(part, inputs=labels, allowed=decided_at % (2 * HOUR) == 0))
+    together = pooled(parts)
+    assert len(together) == sum(map(len, parts))
+    assert (np.diff(together.decided_at) >= 0).all()
+    for number, part in enumerate(parts):
+        found = together.select(together.inputs[:, 0] == number)
+        for name in ("inputs", "won", "decided_at", "label_end", "allowed"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(part, name))
+    ties = np.flatnonzero(np.diff(together.decided_at) == 0)
+    assert (together.inputs[ties, 0] <= together.inputs[ties + 1, 0]).all()
+    if len(together) < 20:
+        return
+    for learn, judge in folds(together, ModelSettings(folds=3, embargo_hours=embargo)):
+        begins = together.decided_at[judge].min()
+        assert (together.label_end[learn] + embargo * HOUR <= begins).all()
 
 
 def test_training_twice_gives_the_same_bytes(events: Events, settings: TrendbotSettings, model: MetaModel) -> None:
@@ -157,3 +189,19 @@ def test_progress_only_grows(events: Events, settings: TrendbotSettings) -> None
 def test_weights_that_are_no_shares_are_refused(weights: tuple[float, float]) -> None:
     with pytest.raises(ValidationError, match="ensemble_weights must not be negative and must sum to 1"):
         ModelSettings(ensemble_weights=weights)
+
+
+def test_a_probability_that_too_few_reach_is_refused_with_their_number(
+    events: Events, settings: TrendbotSettings, model: MetaModel
+) -> None:
+    def trained(probability: float) -> MetaModel:
+        entry = EntrySettings(threshold_mode="probability", threshold=probability)
+        return train(events, settings.model_copy(update={"entry": entry}), progress=silent)
+
+    # Its fiftieth from above is reached by fifty, the one above it by too few.
+    enough, too_much = model.out_of_fold[-50], (model.out_of_fold[-50] + model.out_of_fold[-49]) / 2
+    assert trained(enough).out_of_fold == model.out_of_fold
+    with pytest.raises(TrainingError) as raised:
+        trained(too_much)
+    assert f"is reached by 49 of {len(model.out_of_fold)} hold-out trades, at least 50 are needed" in str(raised.value)
+    assert raised.value.exit_code == 4
