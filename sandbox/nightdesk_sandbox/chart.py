@@ -14,6 +14,9 @@ import numpy as np
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.candles import HOUR_SECONDS, PRICE_COLUMNS, Candles, Times
 
+CLOSED_SECONDS = 6 * HOUR_SECONDS
+"""A market that has no candle for so long is closed meanwhile; a shorter pause is only one without trades."""
+
 
 class Chart:
     """The hourly candles of one market, as far as `now` (market time) lets them be seen."""
@@ -68,6 +71,16 @@ class Chart:
         if index >= len(self.candles) or self.candles.time[index] > moment:
             return None
         return self._at(index, fraction=(moment - float(self.candles.time[index])) / self.candles.interval_seconds)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the market is closed now: its last candle is over, or it pauses for hours, as at a weekend."""
+        now = self._now()
+        index = self.index_after(now)
+        if index >= len(self.candles):
+            return True
+        ended = int(self.time[index - 1]) + self.candles.interval_seconds if index > 0 else int(self.time[index])
+        return self.time[index] > now and int(self.time[index]) - ended >= CLOSED_SECONDS
 
     def update(self, index: int, fraction: float) -> Candle:
         """Return how a candle stood when `fraction` of it had passed. Raises `IndexError` where that is yet to come."""

@@ -89,6 +89,7 @@ async def steps_through(faults: list[dict[str, Any]], home: Path) -> tuple[list[
             after=start - HOUR,
             silence_seconds=0.2,
             longest_wait_seconds=0.1,
+            longest_lag_seconds=0.1,
         )
         told: list[Step] = []
         async with aclosing(feed.events()) as events:

@@ -251,7 +251,7 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
         async def reached(market_time: float) -> bool:
             return last_close(settings) >= market_time
 
-        programs(nightdesk(settings_file, "bot"))
+        bot = programs(nightdesk(settings_file, "bot"))
         time = times(markets)[-REPLAY_DAYS * 24 :]
         await until(lambda: reached(time[24]), "a day of trading", seconds=40)
         for names in rounds:
@@ -260,6 +260,8 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
             await asyncio.sleep(0.35)
         faulty_until = handle.exchange.replay.now()
         await until(lambda: reached(time[-24]), "the replay's end", seconds=60)
+        bot.kill()
+        bot.wait()
         async with open_exchange(settings.trendbot.exchange, SilentListener()) as exchange:
             await exchange.load(SYMBOLS)
             markets = {symbol: await after_the_shocks(exchange, symbol, candles) for symbol, candles in markets.items()}
@@ -274,10 +276,11 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
 
 
 async def after_the_shocks(exchange: Exchange, symbol: str, candles: Candles) -> Candles:
-    """Return a market's candles as they are once its prices were shocked."""
-    first, stop = int(candles.time[0]), int(await exchange.now()) // INTERVAL * INTERVAL
+    """Return a market's candles as they are once its prices were shocked; the last may be forming still."""
+    first, stop = int(candles.time[0]), int(await exchange.now()) + INTERVAL
     bars = await exchange.bars(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
-    return replace(Candles.from_bars(bars, interval_seconds=INTERVAL), funding=candles.before(stop).funding)
+    rates = dict(zip(candles.time.tolist(), candles.funding.tolist(), strict=True))
+    return Candles.from_bars(bars, interval_seconds=INTERVAL).with_funding(rates)
 
 
 async def test_live_equals_the_backtest_through_kills_at_random_points(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from nightdesk_sandbox import euro, sample
 from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.chart import Chart
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.sample import EURO, load_sample
@@ -51,6 +52,23 @@ def test_the_second_sample_is_a_year_of_hours_with_its_weekends(real: Candles) -
     assert (real.time[0], real.end) == (1_483_308_000, 1_514_584_800)
     assert len(weekends(real)) == 51
     assert 1.03 < real.low.min() < real.high.max() < 1.21
+
+
+def test_it_is_closed_at_weekends_and_when_its_candles_are_over_and_open_in_a_shorter_pause(real: Candles) -> None:
+    now = 0.0
+    chart = Chart(real, now=lambda: now)
+
+    def closed(at: float) -> bool:
+        nonlocal now
+        now = at
+        return chart.closed
+
+    last = weekends(real)[0]
+    opens = int(real.time[np.searchsorted(real.time, last) + 1])
+    moments = (last, last + HOUR - 1, last + HOUR, opens - 1, opens, real.end - 1, real.end)
+    assert [closed(moment) for moment in moments] == [False, False, True, True, False, False, True]
+    pauses = np.flatnonzero((np.diff(real.time) > HOUR) & (np.diff(real.time) < 5 * HOUR))
+    assert not any(closed(int(real.time[index]) + HOUR + 1) for index in pauses)
 
 
 def test_it_is_moved_to_end_with_the_first(real: Candles) -> None:
@@ -135,7 +153,7 @@ async def test_over_a_weekend_there_is_no_candle_and_no_update_and_the_market_tr
                 if message["topic"] == bitcoin_topic and start == weekend + 20 * HOUR and not asked:
                     asked = True
                     markets = await asyncio.to_thread(rest_client(handle).load_markets)
-                    assert markets[EURO_DOLLAR]["active"]
+                    assert {symbol for symbol in markets if markets[symbol]["active"]} == {BITCOIN}
                 if message["data"][0]["confirm"]:
                     seen[message["topic"]].append(start)
                 elif message["topic"] == euro_topic:

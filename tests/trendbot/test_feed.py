@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_core.clock import TimeScale
 from nightdesk_exporter import BotExporter
+from nightdesk_trendbot import feed
 from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.exchange import Exchange
 from nightdesk_trendbot.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
@@ -59,6 +60,8 @@ class Script:
     """How often REST does not yet know that an hour has ended."""
     closed: frozenset[str] = frozenset()
     """Symbols whose market is closed: they have no candle at all."""
+    paused: Mapping[str, range] = field(default_factory=dict)
+    """Hours of which the exchange has no candle of a symbol, though it lists it as tradable."""
     exchange_clock_hours: float = 0.0
     """How far the exchange's clock is off."""
     hour: int = 0
@@ -93,8 +96,9 @@ class Script:
         if self.lagging:
             self.lagging -= 1
             present -= 1
+        without = {*self.lacking, *self.paused.get(symbol, ())}
         hours = range(first, min((stop - FIRST_HOUR) // HOUR, present + 1))
-        return [truth(hour) if hour < present else partial(hour) for hour in hours if hour not in self.lacking]
+        return [truth(hour) if hour < present else partial(hour) for hour in hours if hour not in without]
 
     async def now(self) -> float:
         self._answer()
@@ -124,7 +128,7 @@ async def follow(script: Script, told: BotExporter | None = None, *, after: int 
     """Return what the feed says until the script ends; `after` is the last hour that is known."""
     exchange: Any = script
     as_exchange: Exchange = exchange
-    feed = Feed(
+    followed = Feed(
         as_exchange,
         told or exporter(),
         symbols=script.symbols,
@@ -135,12 +139,13 @@ async def follow(script: Script, told: BotExporter | None = None, *, after: int 
         after=FIRST_HOUR + after * HOUR,
         silence_seconds=0.01,
         longest_wait_seconds=0.0,
+        longest_lag_seconds=0.0,
     )
     # The next thing happens once the feed has dealt with the last one.
-    script.idle = lambda: bool(feed._streams._queue._getters)  # type: ignore[attr-defined]
+    script.idle = lambda: bool(followed._streams._queue._getters)  # type: ignore[attr-defined]
     found: list[Event] = []
     try:
-        async for event in feed.events():
+        async for event in followed.events():
             found.append(event)
     except ScriptOverError:
         return found
@@ -275,6 +280,25 @@ async def test_a_symbol_whose_market_is_closed_does_not_hold_up_the_others() -> 
     assert closed(events) == [truth(0), truth(1)]
     assert closed(events, OTHER) == []
     assert MarketsOpen(frozenset({SYMBOL})) in events
+
+
+async def test_a_symbol_that_pauses_though_it_is_listed_is_waited_for_at_first_and_then_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[int] = []
+
+    def no_wait(attempt: int, *, longest: float) -> float:
+        waits.append(attempt)
+        return longest
+
+    monkeypatch.setattr(feed, "backoff_seconds", no_wait)
+    steps: list[tuple[int, list[Bar] | Exception | None]] = [(hour, [partial(hour)]) for hour in range(10)]
+    script = Script(steps, symbols=(SYMBOL, OTHER), paused={OTHER: range(1, 7)})
+    events = await follow(script)
+    assert closed(events) == [truth(hour) for hour in range(9)]
+    assert closed(events, OTHER) == [truth(hour) for hour in (0, 7, 8)]
+    # Once where its next candle did not come, and once where there was none of a whole hour.
+    assert waits == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
 async def test_a_stream_that_leaves_out_candle_after_candle_is_connected_again() -> None:

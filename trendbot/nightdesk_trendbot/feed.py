@@ -84,10 +84,12 @@ class Feed:
         after: int,
         silence_seconds: float,
         longest_wait_seconds: float,
+        longest_lag_seconds: float,
     ) -> None:
         """`after` is the open of the last step that is already known (market time).
 
-        `silence_seconds` is how long the connected streams may say nothing (wall time).
+        In wall time: `silence_seconds` is how long the connected streams may say nothing, `longest_wait_seconds` the
+        longest pause between two tries, `longest_lag_seconds` that between two looks for a candle that REST lacks.
         """
         self._exchange = exchange
         self._exporter = exporter
@@ -100,10 +102,13 @@ class Feed:
         """The open of the step that is going on."""
         self._silence_seconds = silence_seconds
         self._longest_wait_seconds = longest_wait_seconds
+        self._longest_lag_seconds = longest_lag_seconds
         self._streams = Streams(exchange, symbols, timeframe)
         self._opened = dict.fromkeys(symbols, after)
         self._deaf = dict.fromkeys(symbols, 0)
         self._open_markets = frozenset(symbols)
+        self._pausing: set[str] = set()
+        """Symbols that had no candle in the last step."""
         self._failures = 0
         self._connected = False
         self._was_connected = False
@@ -173,14 +178,19 @@ class Feed:
             reopened = any(found[symbol] and symbol not in self._open_markets for symbol in self._symbols)
             if lacking or reopened:
                 yield await self._look_at_markets()
-            waiting = any(symbol in self._open_markets for symbol in lacking) or (claimed or begun) > begun
+            late = any(self._expects(symbol, begun - self._interval) for symbol in lacking)
+            waiting = late or (claimed or begun) > begun
             unsure = [known[symbol] for symbol in lacking if known[symbol] < begun]
             if not waiting and not unsure:
                 break
             if waiting:
-                await asyncio.sleep(backoff_seconds(attempt, longest=self._longest_wait_seconds))
+                await asyncio.sleep(backoff_seconds(attempt, longest=self._longest_lag_seconds))
         async for event in self._close_until(min([begun, *unsure]), found):
             yield event
+
+    def _expects(self, symbol: str, time: int) -> bool:
+        """Return whether a symbol's candle is worth waiting for: one that pauses, though it is listed, is not."""
+        return symbol in self._open_markets and (symbol not in self._pausing or self._streams.told_of(symbol, time))
 
     async def _close_until(self, begun: int, found: Mapping[str, Mapping[int, Bar]]) -> AsyncIterator[Event]:
         rates = {symbol: await self._funding(symbol, begun) for symbol in self._symbols if found[symbol]}
@@ -193,6 +203,7 @@ class Feed:
                 if time in found[symbol]
             }
             self._next = time + self._interval
+            self._pausing = set(self._symbols) - set(bars)
             if bars:
                 yield Step(time, bars)
         self._next = max(self._next, begun)

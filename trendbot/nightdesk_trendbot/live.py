@@ -117,6 +117,8 @@ class LiveBot:
                     # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
                     silence_seconds=min(_STREAM_SILENCE_SECONDS, self._parts.contact_limit_seconds / 3),
                     longest_wait_seconds=self._parts.scale.limit(30.0),
+                    # An exchange's REST lags a second or so behind its stream, however fast a replay of it is.
+                    longest_lag_seconds=4.0 if self._parts.scale.speed == 1.0 else 0.1,
                 )
                 self._on_markets(frozenset(symbols))
                 async with aclosing(feed.events()) as events:

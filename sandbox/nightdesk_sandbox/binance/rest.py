@@ -64,13 +64,12 @@ class PublicData:
         """
         asked = "symbol" in query and not self.side.has_funding
         found = [self._known(query)] if asked else self._shown.markets.values()
-        closed = self._shown.replay.over
         return {
             "timezone": "UTC",
             "serverTime": words.milliseconds(self._shown.shown_time()),
             "rateLimits": [self._rate_limit()],
             "exchangeFilters": [],
-            "symbols": [self.side.describe(market.instrument, closed=closed) for market in found],
+            "symbols": [self.side.describe(market.instrument, closed=market.hours.closed) for market in found],
         }
 
     def klines(self, query: Query) -> list[list[str | int]]:

@@ -91,7 +91,7 @@ class Bybit:
         entries = [
             entry
             for market in self._asked(query, category)
-            if (entry := describe(market.instrument, closed=self._replay.over))
+            if (entry := describe(market.instrument, closed=market.hours.closed))
             and query.get("status", entry["status"]) == entry["status"]
             and query.get("baseCoin", entry["baseCoin"]) == entry["baseCoin"]
         ]
