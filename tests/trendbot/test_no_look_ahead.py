@@ -7,17 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from nightdesk_trendbot import backtest
-from nightdesk_trendbot.backtest import Markets
 from nightdesk_trendbot.candles import Candles, Floats
-from nightdesk_trendbot.engine import Engine, StepResult
 from nightdesk_trendbot.indicators import WINDOW, IndicatorBars, compute
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.regime import Regime, classify
-from nightdesk_trendbot.settings import BarrierSettings, PortfolioSettings, TrendbotSettings
+from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment, Strategy, bars_needed
 from nightdesk_trendbot.training import Events, label_events
 
-from tests.trendbot.conftest import COUNT, HOUR, KNOWN, make_candles
+from tests.trendbot.conftest import HOUR, KNOWN
 
 ENDS = (WINDOW, 777, 1500, 1501)
 BEGINNINGS = (1, 24, 801)
@@ -151,124 +149,43 @@ def changed_from(candles: Candles, time: int) -> Candles:
     names = ("open", "high", "low", "close")
     prices = {name: getattr(candles, name) * np.where(later, 1.3, 1.0) for name in names}
     volume = np.where(later, candles.volume * 2, candles.volume)
-    return replace(candles, **prices, volume=volume, funding=np.where(later, 0.01, candles.funding))
-
-
-@pytest.fixture(scope="module")
-def together(settings: TrendbotSettings) -> TrendbotSettings:
-    """Two symbols whose positions count together, with everything scaled by volatility; it enters often."""
-    return settings.model_copy(
-        update={
-            "symbols": ("BTC/USDT:USDT", "EUR/USDT:USDT"),
-            "entry": settings.entry.model_copy(update={"threshold": 0.05}),
-            "barriers": BarrierSettings(mode="volatility"),
-            "portfolio": PortfolioSettings(correlation_threshold=0.0, correlated_daily_volatility=0.011),
-        }
-    )
-
-
-@pytest.fixture(scope="module")
-def markets(candles: Candles, together: TrendbotSettings) -> Markets:
-    """The second market pauses at weekends; funding is paid in both."""
-    paused = tuple(hour for hour in range(COUNT) if hour % 168 >= 120)
-    both = (candles, make_candles(COUNT, seed=5, missing=paused))
-    rates = {int(time): 0.0005 for time in candles.time if time % (8 * HOUR) == 0}
-    return {symbol: of.with_funding(rates) for symbol, of in zip(together.symbols, both, strict=True)}
-
-
-class Watched:
-    """Runs the engine and writes down what it decides at each step."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, model: MetaModel, chosen: TrendbotSettings) -> None:
-        self.patch, self.model, self.chosen = monkeypatch, model, chosen
-
-    def __call__(self, markets: Markets) -> tuple[backtest.Run, list[StepResult]]:
-        results: list[StepResult] = []
-        unwatched = Engine.at_close
-
-        def at_close(engine: Engine, *args: object, **more: object) -> StepResult:
-            results.append(unwatched(engine, *args, **more))  # type: ignore[arg-type]
-            return results[-1]
-
-        with self.patch.context() as patched:
-            patched.setattr(Engine, "at_close", at_close)
-            time = next(iter(markets.values())).time
-            done = backtest.run(
-                markets,
-                self.chosen,
-                start=float(time[KNOWN]),
-                end=float(time[-1]) + HOUR,
-                deployments=[(0, Deployment(self.model))],
-                guard=None,
-                flat_at_end=False,
-            )
-        return done, results
-
-
-@pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch, model: MetaModel, together: TrendbotSettings) -> Watched:
-    return Watched(monkeypatch, model, together)
-
-
-@pytest.mark.parametrize("stop", [KNOWN + 400, KNOWN + 801])
-def test_a_portfolio_s_trades_equity_and_decisions_are_the_same_on_data_that_ends_early(
-    stop: int, watched: Watched, markets: Markets, candles: Candles
-) -> None:
-    end = int(candles.time[stop])
-    whole, results = watched(markets)
-    part, part_results = watched({symbol: of.before(end) for symbol, of in markets.items()})
-    assert {trade.symbol for trade in part.trades} == set(markets)
-    assert part_results == results[: len(part_results)]
-    assert part.equity == whole.equity[: len(part.equity)]
-    assert part.trades == tuple(trade for trade in whole.trades if trade.exit_time <= end)
-
-
-def test_another_symbol_s_future_changes_nothing_before_it_and_something_after(
-    watched: Watched, markets: Markets, candles: Candles
-) -> None:
-    first, second = markets
-    from_then = int(candles.time[KNOWN + 600])
-    whole, results = watched(markets)
-    other, other_results = watched({first: markets[first], second: changed_from(markets[second], from_then)})
-    # The step that closes at that time is the last that knows nothing of it.
-    known = 600
-    assert other_results[:known] == results[:known]
-    assert other.equity[:known] == whole.equity[:known]
-    held = [[trade for trade in done.trades if trade.exit_time <= from_then] for done in (whole, other)]
-    assert held[0] == held[1]
-    assert len(held[0]) > 10
-    # One equity: what the second earns sizes the first.
-    later = [[trade for trade in done.trades if trade.symbol == first] for done in (whole, other)]
-    assert later[0] != later[1]
+    return replace(candles, **prices, volume=volume, funding=np.where(later, 0.05, candles.funding))
 
 
 @pytest.mark.parametrize("end", [600, 1500])
 def test_the_regime_with_its_memory_is_the_same_wherever_the_data_ends_and_begins(
     end: int, stretch: Candles, lengths: IndicatorBars, settings: TrendbotSettings
 ) -> None:
+    # One that hardly ever ends by itself: what it was before its memory would show.
+    lasting = {"adx_release": 8.0, "ema_band": 2.0, "high_volatility_release": 0.8, "memory_bars": 12}
+    chosen = settings.model_copy(update={"regime": settings.regime.model_copy(update=lasting)})
+
     def regimes(candles: Candles) -> list[Regime]:
-        return classify(compute(candles, lengths), candles.close, settings.regime)
+        return classify(compute(candles, lengths), candles.close, chosen.regime)
 
     whole = regimes(stretch)
     assert regimes(stretch.slice(0, end)) == whole[:end]
     assert regimes(changed_from(stretch, int(stretch.time[end])))[:end] == whole[:end]
-    needed = bars_needed(settings)
+    needed = bars_needed(chosen)
     assert regimes(stretch.slice(100, end))[needed - 1 :] == whole[100 + needed - 1 : end]
     assert len(set(whole)) == len(Regime)
 
 
-@pytest.mark.parametrize("end", ENDS[1:])
+@pytest.mark.parametrize("end", [777, 900, 1060, 1200, 1350, 1500, 1650])
 def test_labels_with_funding_and_all_that_scales_know_nothing_of_what_comes_after_their_end(
-    end: int, stretch: Candles, together: TrendbotSettings
+    end: int, stretch: Candles, settings: TrendbotSettings
 ) -> None:
+    scaled = settings.model_copy(
+        update={"barriers": BarrierSettings(mode="volatility"), "costs": CostSettings(slippage_ratio=0.004)}
+    )
     funded = stretch.with_funding({int(time): 0.004 for time in stretch.time if time % (8 * HOUR) == 0})
     last_close = int(funded.time[end - 1]) + HOUR
-    whole = label_events(funded, together)
+    whole = label_events(funded, scaled)
     known = rows_of(whole.select(whole.label_end <= last_close))
-    part, other = label_events(funded.slice(0, end), together), label_events(changed_from(funded, last_close), together)
+    part, other = label_events(funded.slice(0, end), scaled), label_events(changed_from(funded, last_close), scaled)
     assert rows_of(part) == known
     assert rows_of(other.select(other.label_end <= last_close)) == known
     # Funding so dear, and barriers that scale, matter.
-    fixed = together.model_copy(update={"barriers": BarrierSettings()})
-    for differing in (label_events(stretch.slice(0, end), together), label_events(funded.slice(0, end), fixed)):
+    fixed = scaled.model_copy(update={"barriers": BarrierSettings()})
+    for differing in (label_events(stretch.slice(0, end), scaled), label_events(funded.slice(0, end), fixed)):
         assert list(differing.won) != list(part.won)
