@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -129,13 +129,20 @@ def live_line(settings: Settings) -> str:
         f"equity {_number(risk['equity'], ',.2f')} {risk['currency']}",
         f"drawdown {_number(risk['drawdown_ratio'], '.2%')}",
         f"guard {trading['guard'] or 'unknown'}" + (" KILLED" if trading["kill_switch"] else ""),
-        f"regime {next(iter(trading['regime'].values()), 'unknown')}",
+        f"regime {_regimes(trading['regime'])}",
         # The version's end tells models apart; its whole name would fill the line.
         f"model {(model['version'] or 'none').rpartition('-')[2]}"
         + (f" {model['standing']}" if model["standing"] else ""),
         f"last alert: {last_alert(settings)}",
     ]
     return " · ".join(parts) + over
+
+
+def _regimes(by_symbol: Mapping[str, str]) -> str:
+    """Return the regime, of several symbols each with what is traded: `BTC ranging, EUR trending_up`."""
+    if len(by_symbol) > 1:
+        return ", ".join(f"{symbol.partition('/')[0]} {regime}" for symbol, regime in by_symbol.items())
+    return next(iter(by_symbol.values()), "unknown")
 
 
 def _number(value: float | None, style: str) -> str:
