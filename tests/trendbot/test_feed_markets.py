@@ -87,3 +87,50 @@ async def test_a_symbol_that_is_listed_is_insisted_on_whatever_its_candles_answe
     script = Delisted([(hour, [partial(hour)]) for hour in range(3)], symbols=(SYMBOL, OTHER))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(follow(script), 0.3)
+
+
+@dataclass
+class Late(Reopening):
+    """REST is late by one look, once the second market has opened again: it has its candle only as it was forming."""
+
+    late: int = 1
+
+    async def bars(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> list[Bar]:
+        if symbol == OTHER and self.hour == self.opens_at + 1 and self.late:
+            self.late -= 1
+            return [partial(self.opens_at)]
+        return await super().bars(symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds)
+
+
+@dataclass
+class Closing(Script):
+    """The second market closes with an hour, and REST is late by one look with its last candle."""
+
+    closes_at: int = 2
+    late: int = 1
+
+    async def bars(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> list[Bar]:
+        found = await super().bars(symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds)
+        if symbol == SYMBOL:
+            return found
+        if self.hour == self.closes_at and self.late:
+            self.late -= 1
+            return [partial(self.closes_at - 1)]
+        return [bar for bar in found if bar.time < truth(self.closes_at).time]
+
+    async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset(symbol for symbol in symbols if symbol == SYMBOL or self.hour < self.closes_at)
+
+
+async def test_the_last_candle_before_a_market_closes_is_waited_for_until_it_is_over() -> None:
+    script = Closing([(hour, [partial(hour)]) for hour in range(5)], symbols=(SYMBOL, OTHER))
+    events = await follow(script)
+    assert closed(events, OTHER) == [truth(0), truth(1)]
+    assert closed(events) == [truth(hour) for hour in range(4)]
+    assert script.late == 0
+
+
+async def test_the_first_candle_after_a_pause_is_waited_for_until_it_is_over() -> None:
+    script = Late([(hour, [partial(hour)]) for hour in range(5)], symbols=(SYMBOL, OTHER))
+    assert closed(await follow(script), OTHER) == [truth(2), truth(3)]
+    assert script.late == 0

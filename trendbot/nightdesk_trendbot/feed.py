@@ -178,7 +178,8 @@ class Feed:
             reopened = any(found[symbol] and symbol not in self._open_markets for symbol in self._symbols)
             if lacking or reopened:
                 yield await self._look_at_markets()
-            late = any(self._expects(symbol, begun - self._interval) for symbol in lacking)
+            # One that has a candle in this step is asked again: REST may not yet have it as it ended.
+            late = any(found[symbol] or self._expects(symbol, begun - self._interval) for symbol in lacking)
             waiting = late or (claimed or begun) > begun
             unsure = [known[symbol] for symbol in lacking if known[symbol] < begun]
             if not waiting and not unsure:
