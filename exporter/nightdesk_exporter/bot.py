@@ -116,6 +116,7 @@ class BotExporter:
         running = not self._stopped.is_set()
         return sections(self.snapshot, self.health(), bot=self._name, running=running, now=self._clock())
 
+    @_never_raises
     def set_limits(self, limits: Limits) -> None:
         """Measure by other limits from now on."""
         self._limits = self._collector.limits = limits

@@ -92,6 +92,43 @@ async def test_the_candle_that_is_still_going_on_is_left_out() -> None:
     assert await hours(Client(range(10)), 90, 95) == []
 
 
+class Funded(Client):
+    """Settles every `every` hours, and answers with the newest or with the oldest page of what was asked for."""
+
+    def __init__(self, every: int, *, newest: bool) -> None:
+        super().__init__()
+        self.every, self.newest = every, newest
+        self.markets = {"S": {"swap": True}, "SPOT": {"swap": False}}
+
+    async def fetch_funding_rate_history(
+        self, _symbol: str, since: int, limit: int, params: dict[str, int]
+    ) -> list[dict[str, Any]]:
+        self.requests.append((since, limit))
+        step = self.every * HOUR * 1000
+        times = range(-(-since // step) * step, params["until"] + 1, step)
+        page = times[-limit:] if self.newest else times[:limit]
+        return [{"timestamp": time + 3, "fundingRate": time / 1e9} for time in page]
+
+
+@pytest.mark.parametrize("newest", [False, True])
+@pytest.mark.parametrize("every", [1, 4, 8])
+async def test_funding_comes_whole_however_often_it_is_settled_and_whichever_page_an_exchange_cuts(
+    every: int, newest: bool
+) -> None:
+    client = Funded(every, newest=newest)
+    stop = 3000 * HOUR
+    rates = await Exchange(client, SilentListener()).funding("S", start=5 * HOUR, stop=stop, every_seconds=8 * HOUR)
+    assert rates == {hour * HOUR: hour * HOUR / 1e6 for hour in range(-(-5 // every) * every, 3000, every)}
+    assert len(client.requests) < 80
+
+
+async def test_a_spot_market_has_no_funding_and_is_not_asked_for_it() -> None:
+    client = Funded(8, newest=True)
+    exchange = Exchange(client, SilentListener())
+    assert await exchange.funding("SPOT", start=0, stop=HOUR, every_seconds=HOUR) == {}
+    assert client.requests == []
+
+
 async def test_requests_are_heard_of_however_they_end() -> None:
     listener = Listener()
     exchange = Exchange(Client(), listener)

@@ -22,8 +22,8 @@ from nightdesk_trendbot.backtest import Markets
 from nightdesk_trendbot.candles import Bar, Candles
 from nightdesk_trendbot.champion import ChampionWatch
 from nightdesk_trendbot.decisions import DecisionLog, log_path
-from nightdesk_trendbot.engine import equity
-from nightdesk_trendbot.feed import Feed
+from nightdesk_trendbot.engine import EngineState, equity
+from nightdesk_trendbot.feed import Feed, Step
 from nightdesk_trendbot.live import LiveBot, LiveParts
 from nightdesk_trendbot.market import STATE_KEY, restored
 from nightdesk_trendbot.model import MetaModel
@@ -81,7 +81,7 @@ class Replay:
         return current._replace(high=current.open, low=current.open, close=current.open, volume=0.0, funding=0.0)
 
     async def funding(self, _symbol: str, *, start: int, stop: int, every_seconds: int) -> dict[int, float]:
-        return dict.fromkeys(range(start, stop, every_seconds), FUNDING)
+        return dict.fromkeys(range(-(-start // every_seconds) * every_seconds, stop, every_seconds), FUNDING)
 
     async def watch(self, symbol: str, _timeframe: str) -> list[Bar]:
         while True:
@@ -296,6 +296,44 @@ async def test_the_kill_switch_stops_entries_and_leaves_what_is_open(
     assert len(trades) == 1
     assert trades[0].entry_time <= opened_at[0] < trades[0].exit_time
     assert parts.exporter.snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_KILL_SWITCH] > 0
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+async def test_an_order_that_waits_is_taken_back_by_the_kill_switch_though_it_was_lifted_before_the_next_open(
+    lifted: bool,
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    registry: ModelRegistry,
+    model: MetaModel,
+) -> None:
+    registry.promote(publish(registry, model), standing="champion", instead_of=None)
+    parts = make_parts()
+    replay = Replay({SYMBOL: candles}, FIRST, STOP)
+    killed_at: list[int] = []
+
+    def kill_while_an_order_waits() -> None:
+        state = parts.journal.load(STATE_KEY)
+        if state is None or killed_at or not EngineState.from_json(state).books[SYMBOL].account.waiting:
+            return
+        killed_at.append(state["last_close"])
+        parts.kill_switch.activate("a test", actor="test")
+        if lifted:
+            parts.kill_switch.resume("it was one", actor="test")
+
+    on_step = LiveBot._on_step
+
+    def then_kill(bot: LiveBot, step: Step) -> None:
+        on_step(bot, step)
+        kill_while_an_order_waits()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(LiveBot, "_on_step", then_kill)
+        await trade(parts, replay)
+    assert len(killed_at) == 1
+    entries = [deal.entry_time for deal in parts.journal.trades()]
+    assert killed_at[0] not in entries
+    assert bool(entries) is lifted
 
 
 async def test_the_journal_of_another_market_is_refused(

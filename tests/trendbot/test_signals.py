@@ -232,11 +232,11 @@ def test_at_break_even_the_threshold_is_what_the_trade_s_own_barriers_and_costs_
 ) -> None:
     chosen = settings.model_copy(update={"barriers": settings.barriers.model_copy(update={"mode": "volatility"})})
     strategy = with_entry(chosen, threshold_mode="break_even", break_even_margin=0.01)
-    typical = (0.01 + 0.0014) / 0.03 + 0.01
+    typical = (0.01 + 0.00125) / 0.03 + 0.01
     assert strategy.threshold(model, 0.035) == pytest.approx(typical)
     assert strategy.threshold(model, 0.0) == pytest.approx(typical)  # not known: typical
     # Twice as wide barriers, and twice the slippage: the fee weighs half as much.
-    assert strategy.threshold(model, 0.07) == pytest.approx((0.02 + 2 * (0.00055 + 0.0003)) / 0.06 + 0.01)
+    assert strategy.threshold(model, 0.07) == pytest.approx((0.02 + 2 * 0.00055 + 0.0003) / 0.06 + 0.01)
 
 
 @pytest.mark.parametrize("mode", ["probability", "break_even"])

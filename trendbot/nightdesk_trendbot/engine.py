@@ -117,13 +117,19 @@ class Engine:
         self._interval_seconds = interval_seconds
         self._guard = guard
 
-    def at_open(self, state: EngineState, symbol: str, *, time: int, price: float, killed: bool = False) -> EngineState:
+    def cancel_orders(self, state: EngineState) -> EngineState:
+        """Return the state without the orders that wait; the same one where none does."""
+        for symbol, book in state.books.items():
+            if book.account.waiting:
+                state = _with(state, symbol, replace(book, account=broker.cancel(book.account)))
+        return state
+
+    def at_open(self, state: EngineState, symbol: str, *, time: int, price: float) -> EngineState:
         """Return the state after a symbol's candle opened: an order that waited fills. Does nothing the second time."""
         book = state.books[symbol]
         if time <= book.last_open:
             return state
-        account = broker.cancel(book.account) if killed and book.account.waiting else book.account
-        account = broker.at_open(account, time, price, costs_at(self._rules, book.volatility))
+        account = broker.at_open(book.account, time, price, costs_at(self._rules, book.volatility))
         return _with(state, symbol, replace(book, account=account, last_open=time))
 
     def at_close(

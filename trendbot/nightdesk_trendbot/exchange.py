@@ -167,27 +167,34 @@ class Exchange:
     async def funding(self, symbol: str, *, start: int, stop: int, every_seconds: int) -> dict[int, float]:
         """Return the rates that longs paid to shorts in [start, stop), by their time; none for a spot market.
 
-        They are settled every `every_seconds`: so much is asked for at once that no answer is cut off, for one exchange
-        would cut off the oldest and another the newest. Raises `ccxt.NetworkError`.
+        About one every `every_seconds` is expected, and so much asked for at once. Raises `ccxt.NetworkError`.
         """
         if not self._client.markets[symbol].get("swap"):
             return {}
         found: dict[int, float] = {}
-        for begin in range(start, stop, _FUNDING_PAGE * every_seconds):
-            end = min(begin + _FUNDING_PAGE * every_seconds, stop)
-            ask = partial(
-                self._client.fetch_funding_rate_history,
-                symbol,
-                begin * 1000,
-                _FUNDING_PAGE,
-                {"until": end * 1000 - 1},
-            )
-            for entry in await self._ask(ask):
+        left = [
+            (begin, min(begin + _FUNDING_PAGE // 2 * every_seconds, stop))
+            for begin in range(start, stop, _FUNDING_PAGE // 2 * every_seconds)
+        ]
+        while left:
+            begin, end = left.pop()
+            page = await self._funding_page(symbol, begin, end)
+            if len(page) >= _FUNDING_PAGE and end - begin > 1:
+                # Cut off, by one exchange at its oldest and by another at its newest: settled more often than expected.
+                middle = (begin + end) // 2
+                left += [(begin, middle), (middle, end)]
+                continue
+            for entry in page:
                 # Some exchanges stamp a settlement a few milliseconds late.
                 time = round(entry["timestamp"] / 60_000) * 60
                 if start <= time < stop:
                     found[time] = float(entry["fundingRate"])
         return found
+
+    async def _funding_page(self, symbol: str, begin: int, end: int) -> list[dict[str, Any]]:
+        fetch = self._client.fetch_funding_rate_history
+        until = {"until": end * 1000 - 1}
+        return list(await self._ask(partial(fetch, symbol, begin * 1000, _FUNDING_PAGE, until)))
 
     async def hang_up(self) -> None:
         """Close the stream, so that the next `watch` connects again.

@@ -14,9 +14,6 @@ async def funding_rates(
     Raises `ccxt.NetworkError` where the exchange is asked and does not answer.
     """
     every = costs.funding_hours * 3600
-    first = -(-start // every) * every
-    if first >= stop:
-        return {}
     if costs.funding == "fixed":
-        return dict.fromkeys(range(first, stop, every), costs.funding_ratio)
-    return await exchange.funding(symbol, start=first, stop=stop, every_seconds=every)
+        return dict.fromkeys(range(-(-start // every) * every, stop, every), costs.funding_ratio)
+    return await exchange.funding(symbol, start=start, stop=stop, every_seconds=every)

@@ -21,11 +21,11 @@ from nightdesk_trendbot import broker
 from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
 from nightdesk_trendbot.champion import ChampionWatch
 from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
-from nightdesk_trendbot.engine import Engine, StepResult, equity, new_state
+from nightdesk_trendbot.engine import Engine, EngineState, StepResult, equity, new_state
 from nightdesk_trendbot.exchange import Exchange, open_exchange, persistently
 from nightdesk_trendbot.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
 from nightdesk_trendbot.history import History
-from nightdesk_trendbot.market import MARKET_KEY, STATE_KEY, market_of, restored
+from nightdesk_trendbot.market import KILLS_KEY, MARKET_KEY, STATE_KEY, market_of, restored
 from nightdesk_trendbot.market_clock import MarketClock
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.regime import Regime
@@ -37,6 +37,8 @@ _HOUSEKEEPING_SECONDS = 0.5
 _STREAM_SILENCE_SECONDS = 90.0
 _CLOCK_SECONDS = 60.0
 """How often the exchange's clock is held against ours."""
+_SETTLED_SECONDS = 10.0
+"""So long after its end REST has a candle for certain."""
 _DAY_SECONDS = 86_400
 _NOTED = (
     Outcome.BLOCKED_NO_MODEL,
@@ -95,6 +97,7 @@ class LiveBot:
                 now = int(await persistently(exchange.now, "asking for the time"))
                 start = now // self._interval * self._interval if self._fresh else self._state.last_close
                 if self._fresh:
+                    await asyncio.sleep(self._until_settled(now - start))
                     self._begin_at(start)
                 elif now < self._state.last_close - _DAY_SECONDS:
                     raise DataError(
@@ -155,6 +158,10 @@ class LiveBot:
             case MarketsOpen(symbols):
                 self._on_markets(symbols)
 
+    def _until_settled(self, age_seconds: float) -> float:
+        """Return how long to wait until REST has the candle that ended `age_seconds` ago as it ended."""
+        return max(0.0, _SETTLED_SECONDS - age_seconds) if self._parts.scale.speed == 1.0 else 0.0
+
     def _begin_at(self, start: int) -> None:
         books = {symbol: replace(book, last_open=start - self._interval) for symbol, book in self._state.books.items()}
         self._state = replace(self._state, books=books, last_close=start)
@@ -163,17 +170,34 @@ class LiveBot:
             self._parts.journal.save(MARKET_KEY, market_of(self._settings))
 
     def _on_open(self, symbol: str, time: int, price: float) -> None:
+        self._mind_kill_switch()
         before = self._state
-        self._state = self._engine.at_open(before, symbol, time=time, price=price, killed=self._killed())
-        if self._state is not before:
-            with self._parts.journal.transaction():
-                self._parts.journal.save(STATE_KEY, self._state.to_json())
+        self._move(self._engine.at_open(before, symbol, time=time, price=price))
         account = self._state.books[symbol].account
         if account.side != 0 and before.books[symbol].account.side == 0:
             side = "long" if account.side > 0 else "short"
             logger.info("entered {} {:.6f} {} at {:.5g}", side, account.quantity, symbol, account.entry_price)
         self._prices[symbol] = price
         self._report_account()
+
+    def _move(self, state: EngineState) -> None:
+        """Go on from another state, once it is in the journal."""
+        if state is not self._state:
+            with self._parts.journal.transaction():
+                self._parts.journal.save(STATE_KEY, state.to_json())
+            self._state = state
+
+    def _mind_kill_switch(self) -> None:
+        """Take back the orders that wait, also where the switch was activated and lifted since the last look."""
+        switch, journal = self._parts.kill_switch.state(), self._parts.journal
+        self._exporter.kill_switch(active=switch.active, reason=switch.reason)
+        seen = journal.load(KILLS_KEY)
+        now = {"activations": switch.activations}
+        if switch.active or (seen is not None and seen != now):
+            self._move(self._engine.cancel_orders(self._state))
+        if seen != now:
+            with journal.transaction():
+                journal.save(KILLS_KEY, now)
 
     def _on_step(self, step: Step) -> None:
         self._look_for_model()
@@ -266,8 +290,7 @@ class LiveBot:
         """Beat the heart and watch the kill switch, though the next candle may be an hour away."""
         while True:
             self._exporter.heartbeat()
-            switch = self._parts.kill_switch.state()
-            self._exporter.kill_switch(active=switch.active, reason=switch.reason)
+            self._mind_kill_switch()
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
     async def _watch_clock(self, exchange: Exchange) -> None:
@@ -300,7 +323,7 @@ class LiveBot:
         switch = self._parts.kill_switch.state()
         if switch.active:
             logger.critical("the kill switch is active: {}", switch.reason)
-        self._exporter.kill_switch(active=switch.active, reason=switch.reason)
+        self._mind_kill_switch()
         self._report_guard()
         self._report_account()
 

@@ -13,6 +13,8 @@ from nightdesk_trendbot.settings import TrendbotSettings
 
 STATE_KEY = "engine"
 """Where the journal keeps the engine's state."""
+KILLS_KEY = "kill switch"
+"""Where it keeps how often the kill switch had been activated when it was last looked at."""
 MARKET_KEY = "market"
 """Where the journal's state names its market."""
 

@@ -67,8 +67,9 @@ def barriers_at(rules: Rules, volatility: float) -> Barriers:
 def break_even_win_rate(rules: Rules, volatility: float = np.nan) -> float:
     """Return the share of winners at which trades that end at a barrier just pay the round trip.
 
-    At a day's volatility; where none is given at the typical one.
+    At a day's volatility; where none is given at the typical one. The barriers lie around the fill, so that slippage is
+    paid once, at the exit: what it cost at the entry is in the fill.
     """
     costs, barriers = costs_at(rules, volatility), barriers_at(rules, volatility)
-    round_trip = 2 * (costs.fee_ratio + costs.slippage_ratio)
+    round_trip = 2 * costs.fee_ratio + costs.slippage_ratio
     return (barriers.stop_ratio + round_trip) / (barriers.stop_ratio + barriers.target_ratio)

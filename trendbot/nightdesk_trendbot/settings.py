@@ -144,7 +144,7 @@ class CostSettings(SettingsModel):
         0.0, gt=-0.1, lt=0.1, description="What longs pay to shorts each time where funding is fixed."
     )
     funding_hours: int = Field(
-        8, ge=1, le=24, description="Funding is settled at the multiples of this, in hours of UTC."
+        8, ge=1, le=24, description="Where funding is fixed it is settled at the multiples of this, in hours of UTC."
     )
 
 
