@@ -16,7 +16,7 @@ run: $(VENV)/.run-installed
 	@exec setpriv --pdeathsig TERM -- $(BIN)/nightdesk run $(if $(FOR),--for $(FOR)) $(if $(FRESH),--fresh)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint
 	$(BIN)/python -m pytest tests/test_arrows.py tests/prometheus tests/alertmanager tests/grafana tests/desk/test_compose.py
