@@ -54,6 +54,7 @@ def _issues(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
     yield from _trading(snapshot)
     yield from _model(snapshot, limits, now)
     yield from _risk(snapshot, limits)
+    yield from _instrumentation(snapshot)
 
 
 def _late(name: str, what: str, since: float, limit: float, now: float) -> Iterator[Issue]:
@@ -120,3 +121,10 @@ def _risk(snapshot: Snapshot, limits: Limits) -> Iterator[Issue]:
         yield Issue(
             "leverage_high", Verdict.UNHEALTHY, f"leverage is {leverage:.2f}, the limit is {limits.leverage_ratio:.2f}"
         )
+
+
+def _instrumentation(snapshot: Snapshot) -> Iterator[Issue]:
+    wrong = dict(snapshot.wrong_calls)
+    if wrong:
+        said = "; ".join(f"{cause}: {problem}" for cause, problem in wrong.items())
+        yield Issue("instrumentation_errors", Verdict.DEGRADED, f"the exporter was called wrongly: {said}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,14 @@ class Limits:
     """A candle is stale after two intervals and this."""
 
 
-@dataclass(frozen=True)
-class CandleSeen:
+class CandleSeen(NamedTuple):
     """The last candle of one symbol and timeframe: `close_time` is market time, the rest wall time."""
 
     received_at: float
     close_time: float
 
 
-@dataclass(frozen=True)
-class CandlesExpected:
+class CandlesExpected(NamedTuple):
     """Candles of one symbol and timeframe are expected: since when and how often, in wall time."""
 
     since: float
@@ -100,6 +99,8 @@ class Snapshot:
     daily_pnl_ratio: float | None = None
     currency: str = "USDT"
     status_written_at: float | None = None
+    wrong_calls: dict[str, str] = field(default_factory=dict)
+    """By cause what was wrong with the last such call of the exporter."""
     counters: defaultdict[tuple[str, ...], float] = field(default_factory=lambda: defaultdict(float))
     """Monotonic counts by (metric, label values …)."""
 

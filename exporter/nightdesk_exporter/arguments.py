@@ -1,0 +1,94 @@
+"""What a call of the exporter was given: taken as it is meant, or refused with what to do instead.
+
+No library: these run at every call inside somebody's trading loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from numbers import Real
+from typing import Any
+
+from nightdesk_exporter.errors import ExporterError
+
+_LARGEST = 1.7976931348623157e308
+
+
+class WrongCallError(ExporterError):
+    """A call was given something that it cannot mean. `argument` names it; the message says what to do."""
+
+    def __init__(self, argument: str, problem: str) -> None:
+        self.argument = argument
+        super().__init__(f"{argument} {problem}")
+
+
+def number(value: Any, name: str, *, least: float | None = None) -> float:
+    """Return a finite number as a float; of numpy, too. Raises `WrongCallError`, also where it lies below `least`."""
+    if type(value) is not float:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise WrongCallError(name, f"is {_kind(value)}; pass a number")
+        value = float(value)
+    if not -_LARGEST <= value <= _LARGEST:
+        raise WrongCallError(name, f"is {value}; leave the call out while it is not known")
+    if least is not None and value < least:
+        raise WrongCallError(name, f"is {value:g}, which lies below {least:g}")
+    return float(value)
+
+
+def whole(value: Any, name: str) -> int:
+    """Return a whole number that is not negative. Raises `WrongCallError`."""
+    found = number(value, name, least=0)
+    if not found.is_integer():
+        raise WrongCallError(name, f"is {found:g}; pass a whole number")
+    return int(found)
+
+
+def moment(value: Any, name: str) -> float:
+    """Return a time as Unix seconds: such a number, or an aware datetime. Raises `WrongCallError`."""
+    if type(value) is float:
+        return number(value, name)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise WrongCallError(name, "has no time zone; pass an aware datetime, such as datetime.now(UTC)")
+        return value.timestamp()
+    return number(value, name)
+
+
+def text(value: Any, name: str) -> str:
+    """Return a text. Raises `WrongCallError`."""
+    if isinstance(value, str):
+        return value
+    raise WrongCallError(name, f"is {_kind(value)}; pass text")
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return whether something is so. Raises `WrongCallError` for all but a bool, of numpy too."""
+    if value is True or value is False:
+        return value is True
+    if type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise WrongCallError(name, f"is {_kind(value)}; pass True or False")
+
+
+def one_of(value: Any, known: Sequence[str], name: str) -> str:
+    """Return one of the values of a state set. Raises `WrongCallError`: all its states would be 0."""
+    if value in known:
+        return str(value)
+    raise WrongCallError(name, f"is {value!r}; pass one of {', '.join(known)}")
+
+
+def numbers(value: Any, name: str) -> dict[Any, float]:
+    """Return finite numbers by their keys, without those that are `None`: not known. Raises `WrongCallError`."""
+    if not isinstance(value, Mapping):
+        raise WrongCallError(name, f"is {_kind(value)}; pass a mapping of numbers")
+    return {key: number(item, f"{name}[{key!r}]") for key, item in value.items() if item is not None}
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return f"a {type(value).__name__}"
