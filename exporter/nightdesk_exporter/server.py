@@ -1,24 +1,30 @@
-"""The exporter's HTTP server: `/metrics`, `/healthz` and `/status`, on threads of its own."""
+"""The exporter's HTTP server: `/metrics`, `/healthz`, `/readyz` and `/status`, on threads of its own."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import socket
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+from loguru import logger
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 from nightdesk_exporter.errors import ExporterError
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health import Health
+from nightdesk_exporter.web.connections import Connections
+from nightdesk_exporter.web.endpoints import Endpoints
+from nightdesk_exporter.web.service import Service
+from nightdesk_exporter.web.watch import WatchedConfig
 
-_CLIENT_TIMEOUT_SECONDS = 10.0
+_BACKLOG = 128
+_CLOSE_SECONDS = 5.0
 
 
 class ExporterServer:
-    """A running server. `url` is its base; `close()` ends it and its threads."""
+    """A running server. `url` is its base; `close()` ends it, its connections and its threads."""
 
     def __init__(
         self,
@@ -28,63 +34,69 @@ class ExporterServer:
         port: int,
         health: Callable[[], Health],
         status: Callable[[], dict[str, Any]],
+        web_config_file: Path | None = None,
     ) -> None:
-        """Bind and serve; port 0 picks a free one. Raises `ExporterError` where the port is taken."""
-        handler = type("Handler", (_Handler,), {"registry": registry, "health": health, "status": status})
-        try:
-            self._server = _Server((host, port), handler)
-        except OSError as error:
-            raise ExporterError(f"the exporter cannot listen on {host}:{port} ({error.strerror})") from error
-        self.url = f"http://{host}:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="nightdesk-exporter", daemon=True)
+        """Bind and serve; port 0 picks a free one. `web_config_file` is in the exporter-toolkit's format.
+
+        Raises `ExporterError` where the port is taken, and `WebConfigError` where the file or a certificate is not
+        usable. While it runs, the file is read again where it changes.
+        """
+        watched = WatchedConfig(web_config_file)
+        self._listener = _listening(host, port)
+        scheme = "https" if watched.has_tls else "http"
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"{scheme}://{shown}:{self._listener.getsockname()[1]}"
+        self._service = Service(Endpoints(registry, health=health, status=status), watched)
+        self._connections = Connections(self._listener, self._service)
+        self._loop = asyncio.SelectorEventLoop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="nightdesk-exporter", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
+        """Stop serving. A second time it does nothing."""
+        if self._loop.is_closed():
+            return
+        self._service.close()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_CLOSE_SECONDS)
+        self._service.join(_CLOSE_SECONDS)
+        self._listener.close()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            self._loop.set_exception_handler(_log)
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._connections.start()
+        await self._stop.wait()
+        await self._connections.end()
+        await asyncio.sleep(0)  # what was cut off is closed in the loop's next turn
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 128
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises `ExporterError` where it cannot."""
+    listener: socket.socket | None = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise ExporterError(f"the exporter cannot listen on {host}:{port} ({reason})") from error
+    listener.setblocking(False)
+    return listener
 
 
-class _Handler(BaseHTTPRequestHandler):
-    registry: CollectorRegistry
-    health: Callable[[], Health]
-    status: Callable[[], dict[str, Any]]
-    timeout = _CLIENT_TIMEOUT_SECONDS
-    server_version = "nightdesk"
-    sys_version = ""
-
-    def do_GET(self) -> None:
-        """Answer a GET request."""
-        path = self.path.partition("?")[0]
-        kind = type(self)
-        if path == "/metrics":
-            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(200, encode(self.registry), content_type)
-        elif path == "/healthz":
-            health = kind.health()
-            code = 503 if health.verdict is Verdict.UNHEALTHY else 200
-            self._answer_json(code, {"status": health.verdict, "issues": [vars(issue) for issue in health.issues]})
-        elif path == "/status":
-            self._answer_json(200, kind.status())
-        else:
-            self._answer_json(404, {"error": f"there is no {path}; try /metrics, /healthz or /status"})
-
-    def _answer_json(self, code: int, value: Any) -> None:
-        self._answer(code, json.dumps(value, indent=2).encode() + b"\n", "application/json")
-
-    def _answer(self, code: int, body: bytes, content_type: str) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that http.server uses
-        """Keep scrapes out of the log."""
+def _log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong in the loop: loudly, unless it is a client that went away or spoke no TLS."""
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        logger.trace("exporter: {}", context.get("message"))
+    else:
+        logger.opt(exception=error).error("exporter: {}", context.get("message"))

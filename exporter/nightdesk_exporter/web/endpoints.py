@@ -1,0 +1,128 @@
+"""What is served at which path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+from prometheus_client import CollectorRegistry
+
+from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.web.exposition import StoppedError, Wish, exposition, gzip_wanted
+from nightdesk_exporter.web.request import Answer, RefusedError, Request, json_answer
+from nightdesk_exporter.web.worker import Worker
+
+_METHODS = ("GET", "HEAD")
+_MOST_RENDERINGS = 16
+_MOST_PAGES = 64
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What answers at a path. `trusted` tells it whether the client may see everything.
+
+    One that is `public` answers without a password, too, and then says nothing about money.
+    """
+
+    answer: Callable[[Request, bool], Awaitable[Answer]]
+    public: bool = False
+
+
+class Endpoints:
+    """The exporter's paths. A further page is a further entry of `_routes`."""
+
+    def __init__(
+        self, registry: CollectorRegistry, *, health: Callable[[], Health], status: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._registry = registry
+        self._health = health
+        self._status = status
+        self._stopped = False
+        self._logged: set[str] = set()
+        # A collector that hangs must not silence /healthz.
+        self._renderer = Worker("nightdesk-metrics", most_waiting=_MOST_RENDERINGS)
+        self._pages = Worker("nightdesk-pages", most_waiting=_MOST_PAGES)
+        self._routes = {
+            "/metrics": Endpoint(self._metrics),
+            "/healthz": Endpoint(self._healthz, public=True),
+            "/readyz": Endpoint(self._readyz, public=True),
+            "/status": Endpoint(self._status_page),
+        }
+
+    def is_public(self, path: str) -> bool:
+        """Return whether a path is answered without a password."""
+        return path in self._routes and self._routes[path].public
+
+    async def answer(self, request: Request, *, trusted: bool) -> Answer:
+        """Return the answer to a request. Raises `RefusedError`, or `BusyError` where too many wait."""
+        endpoint = self._routes.get(request.path)
+        if endpoint is None:
+            *others, last = self._routes
+            raise RefusedError(404, f"there is no {request.path}; try {', '.join(others)} or {last}")
+        if request.method not in _METHODS:
+            raise RefusedError(405, "only GET and HEAD are answered", (("Allow", ", ".join(_METHODS)),))
+        return await endpoint.answer(request, trusted)
+
+    def close(self) -> None:
+        """Let a rendering stop, and the threads end."""
+        self._stopped = True
+        for worker in (self._renderer, self._pages):
+            worker.close()
+
+    def join(self, timeout_seconds: float) -> None:
+        """Wait for the threads' ends."""
+        for worker in (self._renderer, self._pages):
+            worker.join(timeout_seconds)
+
+    async def _metrics(self, request: Request, _: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+        wish = Wish(
+            accept=request.headers.get("accept", ""),
+            names=frozenset(request.query.get("name[]", ())),
+            packed=gzip_wanted(request.headers.get("accept-encoding", "")),
+        )
+        work = self._guarded(
+            "/metrics", lambda: exposition(self._registry, wish, stopped=lambda: self._stopped), StoppedError
+        )
+        body, content_type = await self._renderer.do(wish, work)
+        headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
+        if wish.packed:
+            headers.append(("Content-Encoding", "gzip"))
+        return Answer(200, body, tuple(headers))
+
+    async def _healthz(self, _: Request, trusted: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+        health = await self._assessed()
+        answer: dict[str, Any] = {"status": health.verdict}
+        if trusted:  # the causes name drawdowns and losses
+            answer["issues"] = [vars(issue) for issue in health.issues]
+        return json_answer(503 if health.verdict is Verdict.UNHEALTHY else 200, answer)
+
+    async def _readyz(self, _: Request, __: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+        """Ready is a bot whose loop has turned, and that does its work."""
+        verdict = (await self._assessed()).verdict
+        ready = verdict in (Verdict.HEALTHY, Verdict.DEGRADED)
+        return json_answer(200 if ready else 503, {"ready": ready, "status": verdict})
+
+    async def _status_page(self, _: Request, __: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+        return json_answer(200, await self._pages.do("status", self._guarded("/status", self._status)))
+
+    async def _assessed(self) -> Health:
+        return await self._pages.do("health", self._guarded("health", self._health))
+
+    def _guarded(self, what: str, work: Callable[[], Any], *passed: type[Exception]) -> Callable[[], Any]:
+        """Return work that answers 500 where it raises, and is logged with its trace once for each kind of error."""
+
+        def guarded() -> Any:
+            try:
+                return work()
+            except passed:
+                raise
+            except Exception as error:
+                cause = f"{what}: {type(error).__name__}"
+                if cause not in self._logged:
+                    self._logged.add(cause)
+                    logger.opt(exception=error).error("exporter: {} cannot be answered", what)
+                raise RefusedError(500, f"{cause}; the log says more") from error
+
+        return guarded
