@@ -1,0 +1,351 @@
+"""The web configuration file: TLS, client certificates, passwords, headers, rates, and what happens when it changes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+import requests
+from nightdesk_exporter.errors import ExporterError, WebConfigError
+from nightdesk_exporter.health import Health, Issue, Verdict
+from nightdesk_exporter.server import ExporterServer
+from nightdesk_exporter.web import passwords, watch
+from prometheus_client import CollectorRegistry, Gauge
+
+from tests.exporter.certificates import Authority
+from tests.exporter.conftest import until
+
+SECONDS = 10
+HASH = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+HEALTH = Health(Verdict.DEGRADED, (Issue("drawdown_high", Verdict.DEGRADED, "12% are lost"),))
+Serve = Callable[[str], ExporterServer]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    authority = Authority(tmp_path)
+    authority.issue("server")
+    return authority
+
+
+@pytest.fixture
+def serve(tmp_path: Path, authority: Authority) -> Iterator[Serve]:
+    """Serve by a web configuration file of this text."""
+    servers = []
+
+    def start(text: str) -> ExporterServer:
+        file = tmp_path / "web.yml"
+        file.write_text(text)
+        registry = CollectorRegistry()
+        Gauge("one", "A gauge.", registry=registry).set(1)
+        server = ExporterServer(
+            registry, host="127.0.0.1", port=0, health=lambda: HEALTH, status=dict, web_config_file=file
+        )
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key"
+USERS = f"basic_auth_users: {{prometheus: {HASH!r}}}\n"
+
+
+def test_tls_is_spoken_with_the_certificate_and_not_below_1_2(serve: Serve, authority: Authority) -> None:
+    server = serve(TLS + "}\n")
+    assert server.url.startswith("https://127.0.0.1:")
+    assert requests.get(f"{server.url}/metrics", verify=str(authority.cert), timeout=SECONDS).ok
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(f"{server.url}/metrics", timeout=SECONDS)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(server.url.replace("https", "http"), timeout=SECONDS)
+
+
+@pytest.mark.parametrize(("key", "spoken"), [("max_version: TLS12", "TLSv1.2"), ("min_version: TLS13", "TLSv1.3")])
+def test_versions_are_bounded(serve: Serve, authority: Authority, key: str, spoken: str) -> None:
+    assert _handshake(serve(f"{TLS}, {key}}}\n"), authority)[0] == spoken
+
+
+def test_ciphers_are_chosen_by_their_names_in_go(serve: Serve, authority: Authority) -> None:
+    suites = "cipher_suites: [TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]"
+    server = serve(f"{TLS}, max_version: TLS12, curve_preferences: [CurveP384], {suites}}}\n")
+    assert _handshake(server, authority) == ("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305")
+
+
+def _handshake(server: ExporterServer, authority: Authority) -> tuple[str | None, str]:
+    context = ssl.create_default_context(cafile=str(authority.cert))
+    host, _, port = server.url.removeprefix("https://").partition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=host) as client,
+    ):
+        cipher = client.cipher()
+        assert cipher is not None
+        return client.version(), cipher[0]
+
+
+def test_certificate_and_key_may_stand_in_the_file_itself(serve: Serve, authority: Authority, tmp_path: Path) -> None:
+    def inline(name: str) -> str:
+        return "".join(f"\n    {line}" for line in (tmp_path / name).read_text().splitlines())
+
+    server = serve(f"tls_server_config:\n  cert: |{inline('server.crt')}\n  key: |{inline('server.key')}\n")
+    assert requests.get(f"{server.url}/metrics", verify=str(authority.cert), timeout=SECONDS).ok
+
+
+CLIENT_TLS = TLS + ", client_ca_file: authority.pem, client_auth_type: "
+
+
+def test_a_client_needs_a_certificate_of_the_authority(serve: Serve, authority: Authority, tmp_path: Path) -> None:
+    server = serve(CLIENT_TLS + "RequireAndVerifyClientCert}\n")
+    stranger = Authority(tmp_path, "stranger").issue("other")
+    ours = authority.issue("client")
+    assert _get(server, authority, cert=(ours.cert, ours.key)).ok
+    for cert in (None, (stranger.cert, stranger.key)):
+        with pytest.raises(requests.ConnectionError):
+            _get(server, authority, cert=cert)
+
+
+def test_a_certificate_that_is_only_wished_for_must_be_good_where_given(
+    serve: Serve, authority: Authority, tmp_path: Path
+) -> None:
+    server = serve(CLIENT_TLS + "VerifyClientCertIfGiven}\n")
+    stranger = Authority(tmp_path, "stranger").issue("other")
+    assert _get(server, authority).ok
+    with pytest.raises(requests.ConnectionError):
+        _get(server, authority, cert=(stranger.cert, stranger.key))
+
+
+def test_only_named_clients_are_let_in(serve: Serve, authority: Authority) -> None:
+    server = serve(CLIENT_TLS + "RequireAndVerifyClientCert, client_allowed_sans: [prometheus.example]}\n")
+    known, other = authority.issue("known", dns="prometheus.example"), authority.issue("other", dns="other.example")
+    assert _get(server, authority, cert=(known.cert, known.key)).ok
+    with pytest.raises(requests.ConnectionError):
+        _get(server, authority, cert=(other.cert, other.key))
+
+
+def _get(server: ExporterServer, authority: Authority, *, cert: tuple[Path, Path] | None = None) -> requests.Response:
+    files = (str(cert[0]), str(cert[1])) if cert else None
+    return requests.get(f"{server.url}/metrics", verify=str(authority.cert), cert=files, timeout=SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (None, 401),
+        (("prometheus", "correct horse"), 200),
+        (("prometheus", "wrong"), 401),
+        (("prometheus", ""), 401),
+        (("nobody", "correct horse"), 401),
+        (("", ""), 401),
+        (("prometheus", "x" * 1000), 401),
+        (("prometheus", "correct horse\0"), 401),
+    ],
+)
+@pytest.mark.parametrize("path", ["/metrics", "/status", "/nothing"])
+def test_what_shows_money_needs_the_password(
+    serve: Serve, path: str, given: tuple[str, str] | None, status: int
+) -> None:
+    server = serve(USERS)
+    expected = 404 if (path, status) == ("/nothing", 200) else status
+    for _ in range(2):  # hashed, and remembered
+        answer = requests.get(server.url + path, auth=given, timeout=SECONDS)
+        assert answer.status_code == expected
+        assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic eA==", "Bearer x", "Basic /w==", "Basic " + "A" * 8000])
+def test_credentials_that_are_none_are_refused(serve: Serve, header: str) -> None:
+    answer = requests.get(f"{serve(USERS).url}/metrics", headers={"Authorization": header}, timeout=SECONDS)
+    assert answer.status_code == 401
+
+
+def test_health_is_told_to_everybody_and_its_causes_only_with_the_password(serve: Serve) -> None:
+    server = serve(USERS)
+    assert requests.get(f"{server.url}/healthz", timeout=SECONDS).json() == {"status": "degraded"}
+    assert requests.get(f"{server.url}/readyz", timeout=SECONDS).ok
+    told = requests.get(f"{server.url}/healthz", auth=("prometheus", "correct horse"), timeout=SECONDS).json()
+    assert told["issues"] == [{"name": "drawdown_high", "verdict": "degraded", "cause": "12% are lost"}]
+
+
+def test_a_password_is_hashed_once_whether_right_or_wrong(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+    original = passwords._matches
+
+    def counted(against: bytes, password: bytes) -> bool:
+        hashed.append(password)
+        return original(against, password)
+
+    monkeypatch.setattr(passwords, "_matches", counted)
+    server = serve(USERS)
+    with requests.Session() as session:
+        for _ in range(40):
+            for word in ("correct horse", "wrong"):
+                session.get(f"{server.url}/metrics", auth=("prometheus", word), timeout=SECONDS)
+    assert len(hashed) == 2
+
+
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(serve: Serve) -> None:
+    # A cost that takes some 50 ms, far above what else a request takes.
+    server = serve(f"basic_auth_users: {{prometheus: {bcrypt.hashpw(b'x', bcrypt.gensalt(10)).decode()!r}}}\n")
+    took: dict[str, list[float]] = {"prometheus": [], "nobody": []}
+    for number in range(5):
+        for name, seconds in took.items():
+            begun = time.perf_counter()
+            requests.get(f"{server.url}/metrics", auth=(name, f"guess {number}"), timeout=SECONDS)
+            seconds.append(time.perf_counter() - begun)
+    known, unknown = (statistics.median(seconds) for seconds in took.values())
+    assert 0.4 < unknown / known < 2.5
+
+
+def test_headers_of_the_file_are_in_every_answer(serve: Serve) -> None:
+    server = serve("http_server_config: {http2: false, headers: {X-Frame-Options: deny, X-XSS-Protection: '0'}}\n")
+    for path in ("/metrics", "/nothing"):
+        answer = requests.get(server.url + path, timeout=SECONDS)
+        assert (answer.headers["X-Frame-Options"], answer.headers["X-XSS-Protection"]) == ("deny", "0")
+
+
+def test_the_rate_of_the_file_bounds_each_address(serve: Serve) -> None:
+    server = serve("rate_limit: {interval: 1h, burst: 3}\n")
+    codes = [requests.get(f"{server.url}/healthz", timeout=SECONDS).status_code for _ in range(5)]
+    assert codes == [200, 200, 200, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("tls_sever_config: {}", ["tls_sever_config: is not a key that exists here"]),
+        (TLS + ", cert_fle: x}", ["tls_server_config.cert_fle: is not a key that exists here"]),
+        (
+            "tls_server_config: {cert_file: server.crt}",
+            ["tls_server_config.key_file: is missing: TLS needs it, or key"],
+        ),
+        (
+            "tls_server_config: {cert_file: none.crt, key_file: server.key}",
+            ["tls_server_config.cert_file: {folder}/none.crt cannot be read (No such file or directory)"],
+        ),
+        (
+            "tls_server_config: {cert_file: server.crt, key_file: other.key}",
+            ["tls_server_config.cert_file: the certificate and its key cannot be used (KEY_VALUES_MISMATCH)"],
+        ),
+        (TLS + ", min_version: TLS10}", ["tls_server_config.min_version: must be one of TLS12, TLS13"]),
+        (TLS + ", min_version: TLS13, max_version: TLS12}", ["tls_server_config.max_version: is below min_version"]),
+        (TLS + ", cipher_suites: [RC4]}", ["tls_server_config.cipher_suites: unknown: RC4"]),
+        (
+            TLS + ", client_auth_type: RequestClientCert}",
+            [
+                "tls_server_config.client_auth_type: RequestClientCert checks no certificate; "
+                "use RequireAndVerifyClientCert"
+            ],
+        ),
+        (
+            TLS + ", client_auth_type: RequireAndVerifyClientCert}",
+            ["tls_server_config.client_ca_file: is missing: RequireAndVerifyClientCert needs it, or client_ca"],
+        ),
+        (
+            TLS + ", client_ca_file: authority.pem}",
+            ["tls_server_config.client_auth_type: is missing: client_ca_file alone asks nobody for a certificate"],
+        ),
+        (
+            TLS + ", client_allowed_sans: [x]}",
+            ["tls_server_config.client_allowed_sans: needs client_auth_type: RequireAndVerifyClientCert"],
+        ),
+        (
+            "basic_auth_users: {a: secret}",
+            ["basic_auth_users.a: is no bcrypt hash (htpasswd -nBC 10 '' makes one)"],
+        ),
+        (
+            "http_server_config: {headers: {Server: x}}",
+            ["http_server_config.headers.Server: is not a key that exists here"],
+        ),
+        (
+            "http_server_config: {headers: {X-Frame-Options: allow}}",
+            ["http_server_config.headers.X-Frame-Options: must be deny or sameorigin"],
+        ),
+        ("http_server_config: {http2: 7}", ["http_server_config.http2: must be true or false"]),
+        (
+            "rate_limit: {interval: often, burst: 0}",
+            ["rate_limit.interval: must be a duration such as 100ms or 1s; 0 is no limit"],
+        ),
+        ("basic_auth_users: {a: x, a: y}", ["a: is there twice (line 1)"]),
+        ("a: b: c", ["is not YAML (line 1)"]),
+        ("- a", ["must hold keys and values at its top level"]),
+        ("rate_limit: 5\nx: 1", ["x: is not a key that exists here", "rate_limit: must hold keys and values"]),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_an_error_at_once_that_names_file_and_key(
+    serve: Serve, authority: Authority, tmp_path: Path, text: str, problems: list[str]
+) -> None:
+    authority.issue("other")
+    with pytest.raises(WebConfigError) as raised:
+        serve(text)
+    assert sorted(raised.value.problems) == sorted(problem.replace("{folder}", str(tmp_path)) for problem in problems)
+    assert str(raised.value).startswith(f"{tmp_path / 'web.yml'} cannot be used:\n  ")
+    assert isinstance(raised.value, ExporterError)
+
+
+def test_a_file_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "none.yml"
+    with pytest.raises(WebConfigError, match=f"{file} cannot be used:\n  cannot be read"):
+        ExporterServer(
+            CollectorRegistry(), host="127.0.0.1", port=0, health=lambda: HEALTH, status=dict, web_config_file=file
+        )
+
+
+def test_a_changed_file_is_in_force_without_a_restart(serve: Serve, tmp_path: Path) -> None:
+    server = serve(USERS)
+    _write(tmp_path / "web.yml", USERS.replace("prometheus", "grafana"))
+    until(lambda: _status(server, "grafana") == 200, "the new user")
+    assert _status(server, "prometheus") == 401
+
+
+def test_a_changed_certificate_is_shown_without_a_restart(serve: Serve, authority: Authority, tmp_path: Path) -> None:
+    server = serve(TLS + "}\n")
+    before = _certificate(server)
+    authority.issue("server")
+    until(lambda: _certificate(server) != before, "the new certificate")
+    assert _get(server, authority).ok
+
+
+def _certificate(server: ExporterServer) -> str:
+    host, _, port = server.url.removeprefix("https://").partition(":")
+    return ssl.get_server_certificate((host, int(port)), timeout=SECONDS)
+
+
+@pytest.mark.parametrize("broken", ["basic_auth_users: {prometheus: open}\n", "{", TLS + "}\n" + USERS])
+def test_a_broken_change_keeps_what_was_and_is_logged_once(
+    serve: Serve, tmp_path: Path, messages: list[str], broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_LOOK_SECONDS", 0.05)
+    server = serve(USERS)
+    _write(tmp_path / "web.yml", broken)
+    until(lambda: _status(server, "prometheus") == 200 and len(_kept(messages)) == 1, "the change to be seen")
+    time.sleep(0.2)  # it would be read again now
+    assert (_status(server, "prometheus"), _status(server, "nobody")) == (200, 401)
+    assert len(_kept(messages)) == 1
+    assert str(tmp_path / "web.yml") in _kept(messages)[0]
+    _write(tmp_path / "web.yml", USERS.replace("prometheus", "grafana"))
+    until(lambda: _status(server, "grafana") == 200, "the mended file")
+
+
+def _kept(messages: list[str]) -> list[str]:
+    return [message for message in messages if message.startswith("the web configuration before it stays in force")]
+
+
+def _status(server: ExporterServer, name: str) -> int:
+    return requests.get(f"{server.url}/metrics", auth=(name, "correct horse"), timeout=SECONDS).status_code
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace a file at once, as an editor or a secret's mount does."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    os.replace(new, file)  # noqa: PTH105
