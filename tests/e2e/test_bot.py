@@ -63,8 +63,11 @@ async def test_changed_settings_are_taken_over_without_a_restart_and_broken_ones
         change(settings_file, "stack", {"retention_days": 5})
         bot.send_signal(signal.SIGHUP)
         await until(lambda: limit_is(0.03), "the new limit", seconds=10)
-        assert await logged("settings taken over: operations.limits.drawdown_warning_ratio")
-        assert await logged("these changes wait for a restart of the bot: stack.")
+        for said in (
+            "settings taken over: operations.limits.drawdown_warning_ratio",
+            "these changes wait for a restart of the bot: stack.",
+        ):
+            await until(lambda said=said: logged(said), said, seconds=10)  # type: ignore[misc]
         settings_file.write_text("operations: [")
         bot.send_signal(signal.SIGHUP)
         await until(lambda: logged("the settings stay as they were"), "the error", seconds=10)
@@ -98,17 +101,25 @@ async def test_a_journal_that_was_damaged_is_set_aside_and_the_bot_stays_out_of_
     async def entered() -> bool:
         return scrape(settings).get(signals % "entered", 0) >= 2
 
+    async def serves() -> bool:
+        return bool(scrape(settings))
+
     async def blocked() -> bool:
         return scrape(settings).get(signals % "blocked_kill_switch", 0) >= 2
 
-    async with serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")):
+    async with serve_exchange(
+        settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")
+    ) as handle:
         bot = programs(nightdesk(settings_file, "bot"))
         await until(entered, "two entries", seconds=60)
+        handle.exchange.pause()  # however long the bot takes to come back, there are candles left for it
         bot.kill()
         bot.wait()
         damage(path)
         damaged = path.read_bytes()
         programs(nightdesk(settings_file, "bot"))
+        await until(serves, "the bot to serve again", seconds=60)
+        handle.exchange.run()
         await until(blocked, "two entries that are blocked", seconds=60)
 
     found = scrape(settings)
