@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import statistics
 import threading
@@ -228,6 +229,29 @@ def test_a_collector_that_hangs_leaves_health_answered_and_the_server_closable()
     server.close()
 
 
+def test_rendering_brings_about_no_garbage_collection_and_leaves_the_collector_as_it_was() -> None:
+    generations = []
+
+    def note(phase: str, information: dict[str, int]) -> None:
+        if phase == "start" and threading.current_thread().name == "nightdesk-metrics":
+            generations.append(information["generation"])
+
+    server = make(ManySeries(1000))
+    gc.callbacks.append(note)
+    try:
+        for _ in range(10):
+            assert requests.get(f"{server.url}/metrics", timeout=SECONDS).ok
+        assert gc.isenabled()
+        gc.disable()
+        assert requests.get(f"{server.url}/metrics", timeout=SECONDS).ok
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        gc.callbacks.remove(note)
+        server.close()
+    assert 2 not in generations
+
+
 def _quietly(url: str) -> None:
     requests.get(url, timeout=SECONDS)
 
@@ -253,18 +277,20 @@ def test_scrapes_at_the_same_time_share_a_rendering() -> None:
         server.close()
 
 
-@pytest.mark.parametrize("times", [5])
-def test_closing_leaves_no_thread_and_no_socket(server: ExporterServer, times: int, tmp_path: Path) -> None:
-    scrape_seconds(server, tmp_path)
-    threads, files = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(times):
-        another = make(ManySeries(1000))
+def test_closing_leaves_no_thread_and_no_socket() -> None:
+    threads, files = threading.active_count(), _open_files()
+    for _ in range(5):
+        server = make(ManySeries(1000))
         with ExitStack() as clients:
-            idle = [clients.enter_context(socket.create_connection(address(another))) for _ in range(20)]
+            idle = [clients.enter_context(socket.create_connection(address(server))) for _ in range(20)]
             idle[0].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             begun = time.monotonic()
-            another.close()
-            another.close()
+            server.close()
+            server.close()
             assert time.monotonic() - begun < 3
-    assert threading.active_count() == threads
-    assert len(list(Path("/proc/self/fd").iterdir())) == files
+    assert threading.active_count() <= threads
+    assert _open_files() <= files
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

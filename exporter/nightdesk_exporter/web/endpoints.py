@@ -10,7 +10,7 @@ from loguru import logger
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.health import Health, Verdict
-from nightdesk_exporter.web.exposition import StoppedError, Wish, exposition, gzip_wanted
+from nightdesk_exporter.web.exposition import GarbageWaits, StoppedError, Wish, exposition, gzip_wanted
 from nightdesk_exporter.web.request import Answer, RefusedError, Request, json_answer
 from nightdesk_exporter.web.worker import Worker
 
@@ -82,10 +82,16 @@ class Endpoints:
             names=frozenset(request.query.get("name[]", ())),
             packed=gzip_wanted(request.headers.get("accept-encoding", "")),
         )
-        work = self._guarded(
-            "/metrics", lambda: exposition(self._registry, wish, stopped=lambda: self._stopped), StoppedError
-        )
-        body, content_type = await self._renderer.do(wish, work)
+        garbage = GarbageWaits()
+
+        def render() -> tuple[bytes, str]:
+            with garbage:
+                return exposition(self._registry, wish, stopped=lambda: self._stopped)
+
+        try:
+            body, content_type = await self._renderer.do(wish, self._guarded("/metrics", render, StoppedError))
+        finally:
+            garbage.end()  # after the answer's deadline, too: a collector may hang for ever
         headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
         if wish.packed:
             headers.append(("Content-Encoding", "gzip"))

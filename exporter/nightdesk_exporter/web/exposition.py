@@ -3,11 +3,15 @@
 The formats are the Prometheus client's own. It renders under the interpreter lock, 10,000 series in about 110 ms, and
 a thread that wants the lock gets it only after 5 ms (`sys.getswitchinterval`) each time. So rendering lets go of the
 lock itself, every millisecond and for long enough that another thread takes it.
+
+A full garbage collection cannot be sliced: with 10,000 series in the process it holds the lock for 20 ms, and the
+samples of a rendering bring one about at every eighth scrape. They hold no cycles, so it waits until they are gone.
 """
 
 from __future__ import annotations
 
 import copy
+import gc
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -26,7 +30,7 @@ _PAUSE_SECONDS = 0.000_05
 
 _OPENMETRICS_END = b"# EOF\n"
 _GZIP_LEVEL = 1
-"""On an exposition level 1 takes a third of the time of level 6, and brings it down to 9% instead of 6%."""
+"""On 0.5 MB of 10,000 series: 1.4 ms and 16% of the size; level 6 takes 6.4 ms for 14%, level 9 takes 29 ms."""
 _GZIP_WINDOW = 31  # the largest window, with gzip's header
 
 
@@ -37,6 +41,26 @@ class Wish:
     accept: str
     names: frozenset[str]
     packed: bool
+
+
+class GarbageWaits:
+    """Garbage collections wait from entry to `end()`; where they are switched off already, they stay so."""
+
+    def __init__(self) -> None:
+        self._was_enabled = False
+
+    def __enter__(self) -> None:
+        self._was_enabled = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let them run again; also from another thread, where a collector hangs."""
+        if self._was_enabled:
+            self._was_enabled = False
+            gc.enable()
 
 
 class StoppedError(Exception):
