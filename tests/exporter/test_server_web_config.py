@@ -6,6 +6,8 @@ import os
 import socket
 import ssl
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -349,3 +351,9 @@ def _write(file: Path, text: str) -> None:
     new = file.with_suffix(".new")
     new.write_text(text)
     os.replace(new, file)  # noqa: PTH105
+
+
+def test_without_a_web_configuration_file_neither_yaml_nor_bcrypt_is_loaded() -> None:
+    code = "import sys, nightdesk_exporter.server; print({'yaml', 'bcrypt'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
