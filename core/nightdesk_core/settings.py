@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from nightdesk_core.errors import NightdeskError
 
@@ -35,12 +35,31 @@ class SettingsModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
+class ScrapeSettings(SettingsModel):
+    """How Prometheus reaches a bot whose exporter has a web configuration file."""
+
+    scheme: Literal["http", "https"] = Field("http", description="https where the web configuration file has TLS.")
+    username: str = Field("", description="A user of the web configuration file; empty means no password.")
+    password_file: Path | None = Field(None, description="A file that holds the user's password.")
+    ca_file: Path | None = Field(None, description="The authority of the exporter's certificate; none is the system's.")
+
+    @model_validator(mode="after")
+    def _a_user_has_a_password(self) -> Self:
+        if bool(self.username) != (self.password_file is not None):
+            raise ValueError("username and password_file belong together")
+        return self
+
+
 class BotSettings(SettingsModel):
     """Which bot this is, and where its state lies."""
 
     name: str = Field("btc", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="The bot's name in every metric.")
     state_dir: Path = Field(Path("state"), description="Journal, kill switch and audit log.")
     models_dir: Path = Field(Path("models"), description="Model bundles and the champion pointer.")
+    web_config_file: Path | None = Field(
+        None, description="TLS and passwords of the bot's exporter, in the exporter-toolkit's format."
+    )
+    scrape: ScrapeSettings = ScrapeSettings()
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -13,6 +13,7 @@ from nightdesk.check_channels import check_channels, check_secrets
 from nightdesk.check_exchange import check_exchange
 from nightdesk.check_machine import check_home, check_ports
 from nightdesk.check_records import check_champion, check_journal
+from nightdesk.check_web import check_web_config
 from nightdesk.finding import Finding, attempt
 from nightdesk.render import Rendered, render
 from nightdesk.settings import Settings
@@ -36,6 +37,7 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
         yield Finding("the servers' configuration", "", "not looked at before the alert channels are put right")
     else:
         yield from _servers(settings)
+    yield attempt("the exporter's web configuration", lambda: check_web_config(settings))
     yield attempt("the strategy", lambda: _strategy(settings))
     yield attempt("the champion", lambda: check_champion(settings))
     yield attempt("the journal", lambda: check_journal(settings))

@@ -49,4 +49,18 @@ def _configuration(document: dict[str, Any], settings: Settings) -> dict[str, An
     jobs = {job["job_name"]: job for job in document["scrape_configs"]}
     for service in _STATIC_JOBS:
         jobs[service]["static_configs"] = [{"targets": [settings.address(service)]}]
+    jobs["tradebot"].update(_access(settings))
     return document
+
+
+def _access(settings: Settings) -> dict[str, Any]:
+    """Return how the bot's exporter is asked; Prometheus itself reads the files."""
+    scrape = settings.bot.scrape
+    access: dict[str, Any] = {}
+    if scrape.scheme == "https":
+        access["scheme"] = "https"
+        if scrape.ca_file is not None:
+            access["tls_config"] = {"ca_file": str(scrape.ca_file)}
+    if scrape.password_file is not None:
+        access["basic_auth"] = {"username": scrape.username, "password_file": str(scrape.password_file)}
+    return access

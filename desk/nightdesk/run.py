@@ -119,7 +119,9 @@ def _table(stack: RunningStack) -> Table:
 def live_line(settings: Settings) -> str:
     """Return one line on the bot: market time, equity, drawdown, guard, regime, model, last alert."""
     try:
-        status = requests.get(f"http://{settings.address('bot')}/status", timeout=2).json()
+        status = requests.get(
+            f"{settings.bot_url}/status", timeout=2, auth=settings.bot_login(), verify=settings.bot_trust()
+        ).json()
     except (requests.RequestException, ValueError):
         return f"{settings.bot.name}: does not answer"
     bot, trading, model, risk = status["bot"], status["trading"], status["model"], status["risk"]

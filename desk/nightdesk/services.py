@@ -124,12 +124,15 @@ def ask_health(settings: Settings, service: StackService, *, running: str) -> Se
     """Return how a service stands; `running` is the supervisor's word for it."""
     if not service.ports:
         return ServiceState(service.name, running.lower(), running == "RUNNING", "")
-    base = f"http://{settings.address(service.ports[0])}"
+    is_bot = service.ports[0] == "bot"
+    base = settings.bot_url if is_bot else f"http://{settings.address(service.ports[0])}"
     url = base + service.page
     if running != "RUNNING":
         return ServiceState(service.name, running.lower(), False, url)
     try:
-        answer = requests.get(base + service.health, timeout=_HEALTH_TIMEOUT_SECONDS)
+        answer = requests.get(
+            base + service.health, timeout=_HEALTH_TIMEOUT_SECONDS, verify=settings.bot_trust() if is_bot else True
+        )
     except requests.RequestException:
         return ServiceState(service.name, "does not answer", False, url)
     if answer.ok:

@@ -6,13 +6,21 @@ from pathlib import Path
 from typing import Literal, Self, TypeVar
 
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.settings import BotSettings, SettingsError, SettingsModel, override, read_document, validate
+from nightdesk_core.settings import (
+    BotSettings,
+    SettingsError,
+    SettingsModel,
+    override,
+    read_document,
+    read_secret,
+    validate,
+)
 from nightdesk_exporter.settings import AlertSettings, LimitSettings
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.settings import TrendbotSettings
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 Service = Literal["bot", "exchange", "inbox", "smtp", "prometheus", "alertmanager", "pushgateway", "grafana"]
 
@@ -97,6 +105,22 @@ class Settings(SettingsModel):
         """Return `host:port` at which the other services reach this one."""
         host = _COMPOSE_HOSTS.get(service, service) if self.stack.network == "compose" else "127.0.0.1"
         return f"{host}:{self.port(service)}"
+
+    @property
+    def bot_url(self) -> str:
+        """Where the bot's exporter is reached."""
+        return f"{self.bot.scrape.scheme}://{self.address('bot')}"
+
+    def bot_trust(self) -> str | bool:
+        """Return what the certificate of the bot's exporter is verified by: a file, or the system's authorities."""
+        return str(self.bot.scrape.ca_file) if self.bot.scrape.ca_file is not None else True
+
+    def bot_login(self) -> tuple[str, str] | None:
+        """Return name and password for the bot's exporter. Raises `SettingsError` where the file cannot be read."""
+        scrape = self.bot.scrape
+        if scrape.password_file is None:
+            return None
+        return scrape.username, read_secret(SecretStr(""), scrape.password_file, key="bot.scrape.password_file")
 
     @property
     def listen_host(self) -> str:

@@ -120,6 +120,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         outcomes=[outcome.value for outcome in Outcome],
         host=settings.listen_host,
         port=settings.port("bot"),
+        web_config_file=settings.bot.web_config_file,
         limits=in_force,
         status_file=status_file(settings),
         status_interval_seconds=scale.limit(settings.operations.health_check_interval_seconds),

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self
 
 from loguru import logger
@@ -73,6 +74,7 @@ class BotExporter:
         outcomes: Iterable[str] = (),
         host: str = "127.0.0.1",
         port: int = 8700,
+        web_config_file: Path | None = None,
         limits: Limits | None = None,
         status_file: StatusFile | None = None,
         status_interval_seconds: float = 300.0,
@@ -85,6 +87,7 @@ class BotExporter:
         self._clock = clock
         self._limits = limits or Limits()
         self._address = (host, port)
+        self._web_config_file = web_config_file
         self._status_file = status_file
         self._status_interval = status_interval_seconds
         self._stopped = threading.Event()
@@ -102,7 +105,14 @@ class BotExporter:
 
     def __enter__(self) -> Self:
         host, port = self._address
-        self._server = ExporterServer(self.registry, host=host, port=port, health=self.health, status=self.status)
+        self._server = ExporterServer(
+            self.registry,
+            host=host,
+            port=port,
+            health=self.health,
+            status=self.status,
+            web_config_file=self._web_config_file,
+        )
         self._writer = threading.Thread(target=self._write_status_regularly, name="nightdesk-status", daemon=True)
         self._writer.start()
         return self
