@@ -116,9 +116,12 @@ class Connections:
         try:
             reader, writer = await _opened(one.client, config.tls)
             one.transport = writer.transport
-            if _is_allowed(config, writer.transport):
-                await Conversation(reader, writer, self._service, one.address, one.peer).hold()
-            writer.close()
+            try:
+                if _is_allowed(config, writer.transport):
+                    await Conversation(reader, writer, self._service, one.address, one.peer).hold()
+            finally:
+                # However it ended: some versions of Python warn of a writer that is dropped open.
+                writer.close()
             async with asyncio.timeout(_SHUTDOWN_SECONDS):
                 await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
