@@ -75,11 +75,11 @@ def open_journal(settings: Settings) -> Journal:
     from nightdesk_trendbot.market import restored
 
     path = journal_path(state_dir(settings), settings.bot.name)
+    log = DecisionLog(log_path(state_dir(settings), settings.bot.name))
     try:
         journal = Journal(path)
         try:
-            state = restored(journal, settings.trendbot)
-            if state is None and not DecisionLog(log_path(state_dir(settings), settings.bot.name)).is_empty:
+            if restored(journal, settings.trendbot) is None and not log.is_empty:
                 raise DamagedJournalError(path, "is empty, though its bot has decided on candles")
         except JournalError:
             journal.close()
@@ -89,9 +89,8 @@ def open_journal(settings: Settings) -> Journal:
         reason = f"the journal was damaged ({error.reason}): what the bot held and earned is not known to it"
         kill_switch(settings).activate(reason, actor="bot")
         aside = set_aside(path, now=system_clock())
-        log = log_path(state_dir(settings), settings.bot.name)
-        if log.exists():
-            log.rename(log.with_name(log.name + aside.name.removeprefix(path.name)))
+        if not log.is_empty:
+            log.path.rename(log.path.with_name(log.path.name + aside.name.removeprefix(path.name)))
         logger.critical(
             "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
             error,

@@ -32,7 +32,7 @@ class MarketClock:
     def begun(self, time: int, interval_seconds: int) -> None:
         """Take note that the candle that opens at a market time is the newest: it cannot be earlier, nor much later."""
         own = self._own()
-        if self._scale.speed != 1.0 and (own is None or not time <= own <= time + 2 * interval_seconds):
+        if own is None or not time <= own <= time + 2 * interval_seconds:
             self._anchor = (float(time), self._clock())
 
     def _own(self) -> float | None:
