@@ -20,7 +20,7 @@ ALERTS: set[tuple[str, str]] = {
     if "alert" in rule
 }
 # Of the full catalogue; their rules come with it.
-DECLARED_AHEAD = {"TradebotNoTrades", "TradebotModelRolledBack"}
+DECLARED_AHEAD = {"TradebotModelRolledBack"}
 
 
 def receivers_of(tools: Tools, expected: str, **labels: str) -> subprocess.CompletedProcess[str]:
