@@ -111,6 +111,8 @@ async def test_one_fault_is_one_page_on_both_channels(tools: Tools, inbox: Inbox
             alert("TradebotCandleStale", CRITICAL, "gone", **candle),
             alert("TradebotModelStale", WARNING, "gone"),
             alert("TradebotRetrainMissed", WARNING, "gone"),
+            alert("TradebotCrashLooping", CRITICAL, "gone"),
+            alert("TradebotUnhealthy", CRITICAL, "gone"),
         ],
         "unwatched": [
             alert("TradebotTargetMissing", CRITICAL, "unwatched"),
@@ -120,13 +122,24 @@ async def test_one_fault_is_one_page_on_both_channels(tools: Tools, inbox: Inbox
             alert("TradebotExchangeDisconnected", CRITICAL, "cut-off"),
             alert("TradebotCandleStale", CRITICAL, "cut-off", **candle),
             alert("TradebotCandleStale", WARNING, "cut-off", **candle),
+            alert("TradebotExchangeErrorRatioHigh", WARNING, "cut-off"),
+            alert("TradebotWebsocketFlapping", WARNING, "cut-off"),
+            alert("TradebotSnapshotStale", WARNING, "cut-off"),
+            alert("TradebotUnhealthy", CRITICAL, "cut-off"),
         ],
         "hung": [
             alert("TradebotLoopStalled", CRITICAL, "hung"),
             alert("TradebotExchangeDisconnected", CRITICAL, "hung"),
             alert("TradebotCandleStale", WARNING, "hung", **candle),
+            alert("TradebotSnapshotStale", WARNING, "hung"),
+            alert("TradebotUnhealthy", CRITICAL, "hung"),
         ],
-        "losing": [alert("TradebotDrawdownHigh", CRITICAL, "losing"), alert("TradebotDrawdownHigh", WARNING, "losing")],
+        "losing": [
+            alert("TradebotDrawdownHigh", CRITICAL, "losing"),
+            alert("TradebotDrawdownHigh", WARNING, "losing"),
+            alert("TradebotUnhealthy", CRITICAL, "losing"),
+        ],
+        "ailing": [alert("TradebotUnhealthy", CRITICAL, "ailing")],
         "paused": [alert("TradebotGuardPaused", CRITICAL, "paused"), alert("TradebotNoTrades", WARNING, "paused")],
     }
     settings = settings_for(inbox, tmp_path)
@@ -142,6 +155,7 @@ async def test_one_fault_is_one_page_on_both_channels(tools: Tools, inbox: Inbox
         "CRITICAL: TradebotExchangeDisconnected (cut-off)": 1,
         "CRITICAL: TradebotLoopStalled (hung)": 1,
         "CRITICAL: TradebotDrawdownHigh (losing)": 1,
+        "CRITICAL: TradebotUnhealthy (ailing)": 1,
         "CRITICAL: TradebotGuardPaused (paused)": 1,
     }
     assert Counter(message.title for message in discord) == expected
