@@ -25,10 +25,16 @@ SHOWN_OF_A_BOT_THAT_IS_GONE = {
     "TradebotModelRolledBack",
 }
 FOLLOWS_FROM = {
-    "TradebotLoopStalled": {"TradebotExchangeDisconnected", "TradebotCandleStale", "TradebotSnapshotStale"},
+    "TradebotLoopStalled": {
+        "TradebotExchangeDisconnected",
+        "TradebotCandleStale",
+        "TradebotSnapshotStale",
+        "TradebotModelNotLoaded",
+    },
     "TradebotExchangeDisconnected": {
         "TradebotCandleStale",
         "TradebotSnapshotStale",
+        "TradebotModelNotLoaded",
         "TradebotExchangeErrorRatioHigh",
         "TradebotWebsocketFlapping",
     },
