@@ -132,9 +132,9 @@ class Notice:
 def new_alert(labels: Mapping[str, str], *, summary: str, description: str, lasting: bool, starts_at: float) -> Alert:
     """Return an alert that begins now. What is too long for any channel is cut: the queue's memory is bounded."""
     draft = Alert(
-        labels=labels,
-        summary=summary[:_LONGEST_WORDS],
-        description=description[:_LONGEST_WORDS],
+        labels={name: clean(text) for name, text in labels.items()},
+        summary=clean(summary),
+        description=clean(description),
         starts_at=starts_at,
         ends_at=starts_at,
         lasting=lasting,
@@ -142,6 +142,12 @@ def new_alert(labels: Mapping[str, str], *, summary: str, description: str, last
     return draft.until(starts_at + draft.lifetime_seconds)
 
 
+def clean(text: str) -> str:
+    """Return a text that every channel can show: no control characters, no half of a character, not without end."""
+    shown = "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text[:_LONGEST_WORDS])
+    return shown.encode("utf-8", errors="replace").decode().strip()
+
+
 def condition_of(labels: Mapping[str, str]) -> Key:
     """Return the identity that these labels make but for the severity, which whoever withdraws need not know."""
-    return tuple(sorted((name, text) for name, text in labels.items() if name != "severity"))
+    return tuple(sorted((name, clean(text)) for name, text in labels.items() if name != "severity"))

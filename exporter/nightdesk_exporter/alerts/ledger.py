@@ -269,7 +269,7 @@ class Ledger:
             case Delivered() if job.notice.status == "resolved":
                 post.ended = True
             case Delivered():
-                if not entry.reached:
+                if all(each.taken_at is None for each in entry.posts.values()):
                     self._count("alerts_sent", "alertmanager")
                 post.taken, post.taken_at, post.posted_at = True, tick, tick
                 post.refused_at, post.attempts, post.checks = None, 0, 0

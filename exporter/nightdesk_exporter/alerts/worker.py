@@ -67,6 +67,7 @@ class Worker:
         )
         self._keeper = Keeper(sender.spool)
         self._closing_at: float | None = None
+        self._count_failed = False
 
     def run(self) -> None:
         """Work until the sender closes. What is wrong in here is logged, and never ends it."""
@@ -92,8 +93,13 @@ class Worker:
         self.ledger.withdraw(condition, self._sender.now())
 
     def count(self, name: str, *labels: str) -> None:
-        """Count for the metrics."""
-        self._sender.count(name, *labels)
+        """Count for the metrics. A counter that fails costs no alert; it is said once."""
+        try:
+            self._sender.count(name, *labels)
+        except Exception as error:  # noqa: BLE001 - somebody else's code, in the middle of the ledger's
+            if not self._count_failed:
+                logger.error("alerts: count({!r}) raised {}", name, type(error).__name__)
+            self._count_failed = True
 
     def close(self) -> None:
         """Finish what is on its way, for a moment."""
