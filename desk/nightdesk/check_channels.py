@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,28 +18,41 @@ from nightdesk.render_alertmanager import channels
 from nightdesk.settings import Settings
 
 _SCHEMES = ("http", "https")
+_TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]+")
+_NAMES = {
+    "discord": "Discord",
+    "slack": "Slack",
+    "telegram": "Telegram",
+    "webhook": "a webhook of your own",
+    "mail": "e-mail",
+}
 
 
 def check_channels(settings: Settings) -> str:
     """Return which channels there are. Raises `SetupError` for a malformed one, `SettingsError` for half of one."""
     alerts = settings.operations.alerts
     found = channels(settings)
+    alerting = found.alerting
     problems = [
-        *_url_problems("discord_webhook_url", found.discord_url),
+        *_url_problems("discord_webhook_url", alerting.discord_webhook_url),
+        *_url_problems("slack_webhook_url", alerting.slack_webhook_url),
+        *_token_problems(alerting.telegram_bot_token),
+        *_url_problems("telegram_api_url", alerting.telegram_api_url if alerting.telegram_bot_token else ""),
+        *_url_problems("webhook_url", alerting.webhook_url),
         *_url_problems("watchdog_url", found.watchdog_url),
         *_server_problems(alerts.email_smtp_server),
-        *_address_problems("email_from", [alerts.email_from] if found.mail else []),
+        *_address_problems("email_from", [alerts.email_from] if alerting.mail else []),
         *_address_problems("email_recipients", alerts.email_recipients),
     ]
     if problems:
         raise SetupError("; ".join(f"operations.alerts.{problem}" for problem in problems))
     if not alerts.enabled:
         return "switched off by operations.alerts.enabled: nobody is told anything"
-    names = [name for name, there in (("Discord", found.discord_url), ("e-mail", found.mail)) if there]
+    names = [_NAMES[name] for name in alerting.direct]
     if not names:
         return "none: alerts are only seen in Alertmanager; set discord_webhook_url_file or email_smtp_server"
-    inbox = settings.sandbox.enabled and not (alerts.discord_url() or alerts.email_smtp_server)
-    return " and ".join(names) + (" of the sandbox's inbox" if inbox else "")
+    shown = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return shown + (" of the sandbox's inbox" if found.of_inbox else "")
 
 
 def _url_problems(key: str, url: str) -> Iterator[str]:
@@ -50,6 +64,11 @@ def _url_problems(key: str, url: str) -> Iterator[str]:
         wrong = True
     if wrong or any(character.isspace() for character in url):
         yield f"{key} is no address: it must read https://host/…"
+
+
+def _token_problems(token: str) -> Iterator[str]:
+    if token and not _TOKEN.fullmatch(token):
+        yield "telegram_bot_token is no token: it must read 123456:letters, as @BotFather gives it"
 
 
 def _server_problems(server: str) -> Iterator[str]:

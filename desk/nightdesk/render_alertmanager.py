@@ -2,88 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from nightdesk_core.clock import TimeScale
+from nightdesk_exporter.alerts.channels import Alerting, Mail
+from nightdesk_exporter.alerts.preferences import muted
 
 from nightdesk.render_files import File, Files, yaml_file
 from nightdesk.render_scale import scaled_duration
-from nightdesk.settings import Settings, SettingsError
+from nightdesk.settings import Settings
 
 SANDBOX_DISCORD_PATH = "/api/webhooks/1/nightdesk"
 SANDBOX_MAILBOX = "desk@nightdesk.invalid"
 
-_PAUSE_ALERTS = "TradebotGuardPaused|TradebotGuardReduced"
-_KILL_ALERTS = "TradebotKillSwitchActive"
-_ROTATION_ALERTS = "TradebotModelPromoted|TradebotModelKept|TradebotModelRolledBack"
-
-
-@dataclass(frozen=True)
-class Mail:
-    """How mail is sent."""
-
-    smarthost: str
-    sender: str
-    recipients: tuple[str, ...]
-    require_tls: bool
-    username: str = ""
-    password: str = field(default="", repr=False)
+_CHATS = ("discord", "slack", "telegram")
 
 
 @dataclass(frozen=True)
 class Channels:
-    """Where alerts go. An empty URL and no mail mean that there is no such channel."""
+    """Where alerts go. `of_inbox` says that they are the sandbox's, for want of any other."""
 
-    discord_url: str = field(default="", repr=False)
-    mail: Mail | None = None
+    alerting: Alerting
     watchdog_url: str = field(default="", repr=False)
+    of_inbox: bool = False
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What the configuration refers to as a file, by the file's name."""
+        alerting = self.alerting
+        found = {
+            "discord_url": alerting.discord_webhook_url,
+            "slack_url": alerting.slack_webhook_url,
+            "telegram_token": alerting.telegram_bot_token,
+            "webhook_url": alerting.webhook_url,
+            "smtp_password": alerting.mail.password if alerting.mail else "",
+            "watchdog_url": self.watchdog_url,
+        }
+        return {name: text for name, text in found.items() if text}
 
 
 def channels(settings: Settings) -> Channels:
     """Return the channels that the settings name; in the sandbox with none named, its inbox.
 
-    Raises `SettingsError` where a secret cannot be read or mail is half configured.
+    The bot's own `send_alert` posts to the stack's Alertmanager, and to these where it does not answer. Raises
+    `SettingsError` where a secret cannot be read or a channel is half configured.
     """
     alerts = settings.operations.alerts
-    watchdog_url = alerts.watchdog_url.get_secret_value()
-    if bool(alerts.email_smtp_server) != bool(alerts.email_recipients):
-        problem = "email_smtp_server and email_recipients need each other; set both or neither"
-        raise SettingsError("operations.alerts", [problem])
-    discord_url = alerts.discord_url()
-    mail = None
-    if alerts.email_smtp_server:
-        mail = Mail(
-            smarthost=f"{alerts.email_smtp_server}:{alerts.email_smtp_port}",
-            sender=alerts.email_from,
-            recipients=alerts.email_recipients,
-            require_tls=alerts.email_require_tls,
-            username=alerts.email_username,
-            password=alerts.smtp_password(),
+    alerting = alerts.alerting(alertmanagers=(f"http://{settings.address('alertmanager')}",))
+    of_inbox = settings.sandbox.enabled and not alerting.direct
+    if of_inbox:
+        host, _, port = settings.address("smtp").rpartition(":")
+        alerting = replace(
+            alerting,
+            discord_webhook_url=f"http://{settings.address('inbox')}{SANDBOX_DISCORD_PATH}",
+            mail=Mail(
+                server=host,
+                port=int(port),
+                sender=alerts.email_from,
+                recipients=(SANDBOX_MAILBOX,),
+                require_tls=False,
+            ),
         )
-    if settings.sandbox.enabled and not discord_url and mail is None:
-        discord_url = f"http://{settings.address('inbox')}{SANDBOX_DISCORD_PATH}"
-        mail = Mail(settings.address("smtp"), alerts.email_from, (SANDBOX_MAILBOX,), require_tls=False)
-    return Channels(discord_url, mail, watchdog_url)
+    return Channels(alerting, alerts.watchdog_url.get_secret_value(), of_inbox)
 
 
 def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files:
     """Return the files of the folder `alertmanager`; `out` is where they will lie when it runs."""
     source = assets / "alertmanager"
     found = channels(settings)
-    password = found.mail.password if found.mail else ""
-    secrets = {"discord_url": found.discord_url, "smtp_password": password, "watchdog_url": found.watchdog_url}
-    files = {f"alertmanager/secrets/{name}": File(text.encode(), secret=True) for name, text in secrets.items() if text}
+    files = {f"alertmanager/secrets/{name}": File(text.encode(), secret=True) for name, text in found.secrets.items()}
     for template in sorted((source / "templates").glob("*.tmpl")):
         files[f"alertmanager/templates/{template.name}"] = File(template.read_bytes())
     document = yaml.safe_load((source / "alertmanager.yml").read_text("utf-8"))
     _scale_waits(document["route"], settings.scale)
-    _configure_mail(document, found.mail, out=out)
+    _configure_mail(document, found.alerting.mail, out=out)
+    # What the static file shares between receivers is written out in each.
+    document["receivers"] = [deepcopy(receiver) for receiver in document["receivers"]]
     for receiver in document["receivers"]:
         _configure_receiver(receiver, found, out=out)
-    _mute(document, settings)
+    _mute(document, found.alerting)
     files["alertmanager/alertmanager.yml"] = yaml_file(document)
     return files
 
@@ -102,7 +103,7 @@ def _configure_mail(document: dict[str, Any], mail: Mail | None, *, out: Path) -
         for key in ("smtp_smarthost", "smtp_from", "smtp_require_tls"):
             del everything[key]
         return
-    everything["smtp_smarthost"] = mail.smarthost
+    everything["smtp_smarthost"] = f"{mail.server}:{mail.port}"
     everything["smtp_from"] = mail.sender
     everything["smtp_require_tls"] = mail.require_tls
     if mail.username:
@@ -112,19 +113,33 @@ def _configure_mail(document: dict[str, Any], mail: Mail | None, *, out: Path) -
 
 
 def _configure_receiver(receiver: dict[str, Any], found: Channels, *, out: Path) -> None:
-    """Keep the channels that exist. Only a page goes to two; of the others mail is the second choice."""
-    discord = receiver.pop("discord_configs", None)
-    mail = receiver.pop("email_configs", None)
-    webhook = receiver.pop("webhook_configs", None)
-    if discord and found.discord_url:
-        url_file = _secret(out, "discord_url")
-        receiver["discord_configs"] = [{**entry, "webhook_url_file": url_file} for entry in discord]
-    if mail and found.mail and (receiver["name"] == "page" or not found.discord_url):
-        recipients = ", ".join(found.mail.recipients)
-        receiver["email_configs"] = [{**entry, "to": recipients} for entry in mail]
-    if webhook and found.watchdog_url:
-        url_file = _secret(out, "watchdog_url")
-        receiver["webhook_configs"] = [{**entry, "url_file": url_file} for entry in webhook]
+    """Keep the channels that exist. Only a page goes by mail too; of the others mail is the second choice to a chat."""
+    alerting = found.alerting
+    mail = alerting.mail
+    if mail is None or (receiver["name"] != "page" and any(name in alerting.direct for name in _CHATS)):
+        receiver.pop("email_configs", None)
+    else:
+        for entry in receiver.get("email_configs", []):
+            entry["to"] = ", ".join(mail.recipients)
+    for kind in [key for key in receiver if key.endswith("_configs")]:
+        entries = [entry for entry in receiver[kind] if _has_its_secret(entry, found, out=out)]
+        for entry in entries if kind == "telegram_configs" else []:
+            entry["chat_id"] = int(alerting.telegram_chat_id)
+            entry["api_url"] = alerting.telegram_api_url
+        if entries:
+            receiver[kind] = entries
+        else:
+            del receiver[kind]
+
+
+def _has_its_secret(entry: dict[str, Any], found: Channels, *, out: Path) -> bool:
+    """Return whether the secret that an entry refers to is there; the reference becomes absolute."""
+    for key in [key for key in entry if key.endswith("_file")]:
+        name = Path(entry[key]).name
+        if name not in found.secrets:
+            return False
+        entry[key] = _secret(out, name)
+    return True
 
 
 def _secret(out: Path, name: str) -> str:
@@ -132,17 +147,11 @@ def _secret(out: Path, name: str) -> str:
     return str(out / "alertmanager" / "secrets" / name)
 
 
-def _mute(document: dict[str, Any], settings: Settings) -> None:
-    alerts = settings.operations.alerts
-    if not alerts.enabled:
+def _mute(document: dict[str, Any], alerting: Alerting) -> None:
+    if not alerting.enabled:
         document["route"] = {"receiver": "none"}
         return
-    wanted = {
-        _PAUSE_ALERTS: alerts.alert_on_pause,
-        _KILL_ALERTS: alerts.alert_on_kill_switch,
-        _ROTATION_ALERTS: alerts.alert_on_model_rotation,
-    }
-    muted = [names for names, on in wanted.items() if not on]
-    if muted:
-        route = {"receiver": "none", "matchers": [f'alertname=~"{"|".join(muted)}"']}
+    names = muted(alerting)
+    if names:
+        route = {"receiver": "none", "matchers": [f'alertname=~"{"|".join(names)}"']}
         document["route"]["routes"].insert(0, route)
