@@ -63,6 +63,9 @@ def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
         daily_loss_ratio=limits.daily_loss_ratio,
         leverage_ratio=limits.leverage_ratio,
         candle_grace_seconds=scale.limit(60),
+        first_model_seconds=scale.limit(120),
+        first_equity_seconds=scale.limit(600),
+        first_candle_seconds=scale.limit(7260),
     )
 
 
@@ -122,7 +125,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         web_config_file=settings.bot.web_config_file,
         limits=in_force,
         status_file=status_file(settings),
-        status_interval_seconds=scale.limit(settings.operations.health_check_interval_seconds),
+        health_check_interval_seconds=scale.limit(settings.operations.health_check_interval_seconds),
         currency=bot.currency,
     )
     try:

@@ -1,11 +1,13 @@
-"""The exporter observes, inside the bot: metrics, health, status file. It never raises into the loop, never blocks it.
+"""The exporter observes, inside the bot: metrics, health, status, logs, alerts. It never raises into the loop.
 
 with BotExporter("btc", symbols=[("BTC/USDT:USDT", "1h")]) as exporter:
-    exporter.heartbeat()
+    while True:
+        exporter.heartbeat()
+        ...
 """
 
 from nightdesk_exporter.bot import BotExporter
-from nightdesk_exporter.snapshot import Limits, ModelInUse, Position
+from nightdesk_exporter.snapshot import Limits
 from nightdesk_exporter.status_file import StatusFile
 
-__all__ = ["BotExporter", "Limits", "ModelInUse", "Position", "StatusFile"]
+__all__ = ["BotExporter", "Limits", "StatusFile"]

@@ -13,7 +13,8 @@ from typing import Any
 
 from nightdesk_exporter.errors import ExporterError
 
-_LARGEST = 1.7976931348623157e308
+LARGEST = 1.7976931348623157e308
+"""The largest finite number: what is not between it and its negative is NaN or infinite."""
 
 
 class WrongCallError(ExporterError):
@@ -30,11 +31,16 @@ def number(value: Any, name: str, *, least: float | None = None) -> float:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise WrongCallError(name, f"is {_kind(value)}; pass a number")
         value = float(value)
-    if not -_LARGEST <= value <= _LARGEST:
+    if not -LARGEST <= value <= LARGEST:
         raise WrongCallError(name, f"is {value}; leave the call out while it is not known")
     if least is not None and value < least:
         raise WrongCallError(name, f"is {value:g}, which lies below {least:g}")
     return float(value)
+
+
+def optional(value: Any, name: str) -> float | None:
+    """Return a finite number, or `None`: not known. Raises `WrongCallError`."""
+    return None if value is None else number(value, name)
 
 
 def whole(value: Any, name: str) -> int:

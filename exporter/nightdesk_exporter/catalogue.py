@@ -16,6 +16,12 @@ GUARD_STATES = ("unknown", "normal", "reduced", "paused")
 REGIMES = ("unknown", "trending_up", "trending_down", "ranging", "high_volatility")
 DECISIONS = ("unknown", "promoted", "kept", "insufficient_evidence", "dry_run", "error")
 TRIGGERS = ("unknown", "schedule", "guard", "expectation", "model_age", "manual")
+STANDINGS = ("provisional", "probation", "champion")
+GAP_SOURCES = ("fees", "slippage", "missed", "signal")
+LOG_LEVELS = ("info", "success", "warning", "error", "critical")
+
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_DECISION_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
 class Kind(StrEnum):
@@ -23,6 +29,7 @@ class Kind(StrEnum):
 
     GAUGE = "gauge"
     COUNTER = "counter"
+    HISTOGRAM = "histogram"
     STATE_SET = "stateset"
     INFO = "info"
 
@@ -36,6 +43,8 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+    """Upper bounds of a histogram's buckets, without the infinite one."""
 
     @property
     def full_name(self) -> str:
@@ -52,6 +61,10 @@ def _counter(name: str, text: str, *labels: str) -> Metric:
     return Metric(name, Kind.COUNTER, text, labels)
 
 
+def _histogram(name: str, text: str, bounds: tuple[float, ...]) -> Metric:
+    return Metric(name, Kind.HISTOGRAM, text, bounds=bounds)
+
+
 def _states(name: str, text: str, states: tuple[str, ...], *labels: str) -> Metric:
     return Metric(name, Kind.STATE_SET, text, labels, states)
 
@@ -64,10 +77,14 @@ BOT: tuple[Metric, ...] = (
     _info("build", "The exporter's release and the bot's configured name.", "version", "name"),
     _gauge("heartbeat_timestamp_seconds", "Last turn of the bot's loop."),
     _gauge("heartbeat_limit_seconds", "A loop that is silent for longer has stalled."),
+    _gauge("snapshot_timestamp_seconds", "When the bot last reported its equity."),
+    _gauge("snapshot_limit_seconds", "An equity that is older says nothing; absent while no trading is expected."),
+    _gauge("config_loaded_timestamp_seconds", "When the bot last took over its settings."),
     _gauge("exchange_last_success_timestamp_seconds", "Last successful contact with the exchange.", "channel"),
     _gauge("exchange_contact_limit_seconds", "No contact on any channel for longer is a lost connection."),
     _counter("exchange_requests", "Requests to the exchange."),
     _counter("exchange_request_failures", "Requests that failed.", "reason"),
+    _histogram("exchange_request_duration_seconds", "How long requests to the exchange took.", _REQUEST_SECONDS),
     _gauge("websocket_connected", "1 where the candle stream is connected."),
     _counter("websocket_reconnects", "Times that the candle stream was connected again."),
     _gauge("exchange_clock_offset_seconds", "The exchange's clock less ours."),
@@ -76,11 +93,20 @@ BOT: tuple[Metric, ...] = (
     _gauge("candle_interval_seconds", "Wall time expected between two candles.", "symbol", "timeframe"),
     _counter("candle_gaps", "Stretches of missing candles that were repaired.", "symbol", "timeframe"),
     _gauge("decision_last_timestamp_seconds", "When a candle was last decided on.", "symbol"),
+    _histogram("decision_duration_seconds", "How long it took to decide on a candle.", _DECISION_SECONDS),
+    _counter("collector_errors", "Collections that failed; the other metrics are there all the same.", "collector"),
     _counter("instrumentation_errors", "Wrong calls of the exporter, which never raise into the loop.", "cause"),
+    _counter("log_messages", "Messages logged, from info on.", "level"),
     _states("health_status", "The verdict of the last health check.", HEALTH_STATES),
     _gauge("health_issues", "1 for each issue that the last health check found.", "issue"),
     _gauge("status_file_written_timestamp_seconds", "When the status file was last written."),
+    _gauge("status_file_limit_seconds", "A status file that is older is stale; absent where there is none."),
     _counter("status_file_write_failures", "Writes of the status file that failed."),
+    _counter("alerts_sent", "Alerts that the bot itself delivered.", "path"),
+    _counter("alerts_retried", "Deliveries that were tried again."),
+    _counter("alerts_dropped", "Alerts that reached nobody.", "reason"),
+    _gauge("audit_entries", "Length of the audit log."),
+    _info("audit_head", "Hash of the audit log's last entry.", "hash"),
     _states("guard_state", "How the performance guard lets the bot trade.", GUARD_STATES),
     _counter("guard_transitions", "Changes of the guard's state.", "to"),
     _gauge("guard_size_multiplier", "Share of its size at which the guard lets the bot enter."),
@@ -90,11 +116,16 @@ BOT: tuple[Metric, ...] = (
     _counter("regime_changes", "Changes of the regime.", "symbol"),
     _gauge("kill_switch_active", "1 while the kill switch keeps the bot from entering."),
     _counter("kill_switch_activations", "Times that the kill switch was activated."),
+    _gauge("kill_switch_self_test_timestamp_seconds", "When the kill switch was last tried and found to work."),
     _gauge("open_positions", "Open positions.", "symbol", "side"),
     _counter("trades_closed", "Closed trades.", "symbol"),
     _counter("trades_won", "Closed trades that earned more than they cost.", "symbol"),
     _gauge("recent_trades", "Trades closed in the last 24 hours of market time."),
+    _counter("shadow_trades_closed", "Trades that the bot would have closed, had it not been throttled."),
+    _gauge("shadow_win_ratio", "Share of the shadow trades that were won."),
+    _gauge("shadow_drawdown_ratio", "Loss of the shadow account from its peak."),
     _counter("signals", "Candles decided on, by what became of them.", "symbol", "outcome"),
+    _counter("orders_rejected", "Orders that the exchange refused.", "reason"),
     _gauge("last_trade_timestamp_seconds", "When a trade was last closed."),
     _gauge("trading_expected", "1 where the market is open and the bot is meant to trade in it."),
     _gauge("trading_expected_since_timestamp_seconds", "Since when trading is expected."),
@@ -106,6 +137,16 @@ BOT: tuple[Metric, ...] = (
     _gauge("model_age_limit_seconds", "A model that is older is stale."),
     _gauge("model_loaded_timestamp_seconds", "When the model in use was loaded."),
     _counter("model_load_failures", "Models that could not be loaded."),
+    _gauge("model_live_trades", "Trades of the model in use, live."),
+    _gauge("model_live_win_ratio", "Share of them that were won."),
+    _gauge("model_live_sharpe_ratio", "Sharpe ratio of the model in use, live."),
+    _gauge("model_backtest_win_ratio", "Share of trades won in the backtest that promoted the model."),
+    _gauge("model_backtest_sharpe_ratio", "Sharpe ratio of that backtest."),
+    _gauge("model_backtest_max_drawdown_ratio", "Deepest drawdown of that backtest."),
+    _gauge("model_expectation_evalue", "Evidence that live is worse than was promised; large is strong."),
+    _gauge("model_expectation_breached", "1 where that evidence is strong enough to act on."),
+    _gauge("model_gap_ratio", "What live fell behind the backtest, by where it went.", "source"),
+    _gauge("model_probation_share", "Share of its size at which the model trades while it is on probation."),
     _gauge("drawdown_ratio", "Loss from the true peak of the equity."),
     _gauge("drawdown_limit_ratio", "Drawdowns that call for a look and for action.", "level"),
     _gauge("daily_pnl_ratio", "Change of the equity since midnight UTC, market time."),
@@ -114,7 +155,7 @@ BOT: tuple[Metric, ...] = (
     _gauge("leverage_limit_ratio", "A leverage that calls for action."),
     _gauge("position_size_ratio", "Notional of a position over equity.", "symbol"),
     _gauge("equity", "Equity, marked to market.", "currency"),
-    _gauge("equity_peak", "Highest equity at a candle's close.", "currency"),
+    _gauge("equity_peak", "Highest equity so far.", "currency"),
     _counter("realized_profit", "Sum of the winning trades, net.", "currency"),
     _counter("realized_loss", "Sum of the losing trades, net, as a positive number.", "currency"),
     _counter("fees_paid", "Fees paid.", "currency"),

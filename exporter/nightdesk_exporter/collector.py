@@ -1,82 +1,96 @@
-"""Turns the snapshot into samples at scrape time."""
+"""Turns the snapshot into samples at scrape time, topic by topic: one that fails takes no other with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from nightdesk_exporter.catalogue import METRICS, Kind
-from nightdesk_exporter.families import Labels, family, info, state_set
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.catalogue import BOT, Kind
+from nightdesk_exporter.families import Labels, distribution, family, info, state_set
+from nightdesk_exporter.health import Health
+from nightdesk_exporter.registry import Failed, as_far_as_it_goes
 from nightdesk_exporter.snapshot import Limits, Snapshot
 
-_COUNTERS = tuple(metric.name for metric in METRICS.values() if metric.kind is Kind.COUNTER)
+_COUNTERS = tuple(metric.name for metric in BOT if metric.kind is Kind.COUNTER)
 
 
 class SnapshotCollector(Collector):
-    """Collects the bot's metrics. It only reads: a scrape changes nothing."""
+    """Collects the bot's metrics. It only reads: a scrape changes nothing of the snapshot but what failed in it."""
 
     def __init__(
-        self, snapshot: Snapshot, limits: Limits, *, bot: str, version: str, health: Callable[[], Health]
+        self,
+        snapshot: Snapshot,
+        *,
+        bot: str,
+        version: str,
+        limits: Callable[[], Limits],
+        health: Callable[[], Health],
+        failed: Failed,
     ) -> None:
         self._snapshot = snapshot
-        self.limits = limits
         self._bot = bot
         self._version = version
+        self._limits = limits
         self._health = health
+        self._failed = failed
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family of the bot, in the catalogue's order of topics."""
-        yield info("build", (self._version, self._bot))
-        yield from self._connection()
-        yield from self._candles()
-        yield from self._health_check()
-        yield from self._trading()
-        yield from self._model()
-        yield from self._risk()
-        for name in _COUNTERS:
-            values: dict[Labels, float | None] = {
-                key[1:]: count for key, count in dict(self._snapshot.counters).items() if key[0] == name
-            }
-            yield family(name, values)
+        topics = {
+            "connection": self._connection,
+            "candles": self._candles,
+            "health": self._health_check,
+            "trading": self._trading,
+            "model": self._model,
+            "risk": self._risk,
+            "only_shown": self._only_shown,
+            "counters": self._counters,
+        }
+        for name, topic in topics.items():
+            yield from as_far_as_it_goes(topic, name, self._failed)
 
     def _connection(self) -> Iterator[Metric]:
-        snapshot, limits = self._snapshot, self.limits
+        snapshot, limits = self._snapshot, self._limits()
+        yield info("build", (self._version, self._bot))
         yield family("heartbeat_timestamp_seconds", snapshot.heartbeat_at)
         yield family("heartbeat_limit_seconds", limits.heartbeat_seconds)
-        yield family(
-            "exchange_last_success_timestamp_seconds", {(name,): at for name, at in dict(snapshot.contact_at).items()}
-        )
+        contact: dict[Labels, float | None] = {(name,): at for name, at in dict(snapshot.contact_at).items()}
+        yield family("exchange_last_success_timestamp_seconds", contact)
         yield family("exchange_contact_limit_seconds", limits.exchange_contact_seconds)
         yield family("exchange_clock_offset_seconds", snapshot.clock_offset)
-        yield family("websocket_connected", None if snapshot.connected is None else float(snapshot.connected))
+        yield family("websocket_connected", _truth(snapshot.connected))
+        for name, histogram in snapshot.histograms.items():
+            yield distribution(name, histogram)
 
     def _candles(self) -> Iterator[Metric]:
         seen = dict(self._snapshot.candles)
-        yield family("candle_last_close_timestamp_seconds", {key: value.close_time for key, value in seen.items()})
-        yield family("candle_last_received_timestamp_seconds", {key: value.received_at for key, value in seen.items()})
+        yield family("candle_last_close_timestamp_seconds", {key: closed for key, (_, closed) in seen.items()})
+        yield family("candle_last_received_timestamp_seconds", {key: at for key, (at, _) in seen.items()})
         expected = dict(self._snapshot.candles_expected)
         yield family("candle_interval_seconds", {key: value.interval_seconds for key, value in expected.items()})
         decided = dict(self._snapshot.decided_at)
         yield family("decision_last_timestamp_seconds", {(symbol,): at for symbol, at in decided.items()})
 
     def _health_check(self) -> Iterator[Metric]:
-        health = self._health()
-        yield state_set("health_status", Verdict(health.verdict).value)
+        health, snapshot = self._health(), self._snapshot
+        yield state_set("health_status", health.verdict.value)
         yield family("health_issues", {(issue.name,): 1.0 for issue in health.issues})
-        yield family("status_file_written_timestamp_seconds", self._snapshot.status_written_at)
+        yield family("status_file_written_timestamp_seconds", snapshot.status_written_at)
+        yield family("status_file_limit_seconds", snapshot.status_limit_seconds)
+        yield family("snapshot_timestamp_seconds", snapshot.equity_at)
+        yield family("snapshot_limit_seconds", snapshot.snapshot_limit_seconds(self._limits()))
+        yield info("audit_head", None if snapshot.audit_head is None else (snapshot.audit_head,))
 
     def _trading(self) -> Iterator[Metric]:
         snapshot = self._snapshot
         yield state_set("guard_state", snapshot.guard)
-        yield family("guard_size_multiplier", snapshot.guard_size_multiplier)
         yield family("guard_limit", dict(snapshot.guard_limits))
         yield family("guard_value", {(rule,): value for rule, value in dict(snapshot.guard_values).items()})
         regimes: dict[Labels, str] = {(symbol,): regime for symbol, regime in dict(snapshot.regimes).items()}
         yield state_set("regime", regimes)
-        yield family("kill_switch_active", None if snapshot.kill_switch is None else float(snapshot.kill_switch))
+        yield family("kill_switch_active", _truth(snapshot.kill_switch))
         positions: dict[Labels, float | None] = {}
         sizes: dict[Labels, float | None] = {}
         for symbol, position in dict(snapshot.positions).items():
@@ -87,30 +101,55 @@ class SnapshotCollector(Collector):
         yield family("position_size_ratio", sizes)
         yield family("recent_trades", snapshot.recent_trades)
         yield family("last_trade_timestamp_seconds", snapshot.last_trade_at)
-        expected = snapshot.trading_expected
-        yield family("trading_expected", None if expected is None else float(expected))
-        yield family("trading_expected_since_timestamp_seconds", snapshot.trading_expected_since)
-        yield family("no_trade_limit_seconds", self.limits.no_trade_seconds)
+        yield family("trading_expected", _truth(snapshot.trading_expected))
+        since = None if snapshot.trading_expected is None else snapshot.trading_expected_since
+        yield family("trading_expected_since_timestamp_seconds", since)
+        yield family("no_trade_limit_seconds", self._limits().no_trade_seconds)
 
     def _model(self) -> Iterator[Metric]:
-        model = self._snapshot.model
+        snapshot = self._snapshot
+        model = snapshot.model
         yield info("model", None if model is None else (model.version, model.standing))
-        yield family("model_loaded", float(model is not None) if self._snapshot.model_known else None)
+        yield family("model_loaded", float(model is not None) if snapshot.model_known else None)
         yield family("model_trained_timestamp_seconds", None if model is None else model.trained_at)
         yield family("model_data_end_timestamp_seconds", None if model is None else model.data_end)
         yield family("model_loaded_timestamp_seconds", None if model is None else model.loaded_at)
-        yield family("model_age_limit_seconds", self.limits.model_age_seconds)
+        yield family("model_age_limit_seconds", self._limits().model_age_seconds)
+        yield family("model_expectation_breached", _truth(snapshot.expectation_breached))
 
     def _risk(self) -> Iterator[Metric]:
-        snapshot, limits = self._snapshot, self.limits
+        snapshot, limits = self._snapshot, self._limits()
         yield family("drawdown_ratio", snapshot.drawdown_ratio)
-        yield family(
-            "drawdown_limit_ratio",
-            {("warning",): limits.drawdown_warning_ratio, ("critical",): limits.drawdown_critical_ratio},
-        )
+        drawdowns: dict[Labels, float | None] = {
+            ("warning",): limits.drawdown_warning_ratio,
+            ("critical",): limits.drawdown_critical_ratio,
+        }
+        yield family("drawdown_limit_ratio", drawdowns)
         yield family("daily_pnl_ratio", snapshot.daily_pnl_ratio)
         yield family("daily_loss_limit_ratio", limits.daily_loss_ratio)
         yield family("leverage_ratio", snapshot.leverage_ratio())
         yield family("leverage_limit_ratio", limits.leverage_ratio)
         yield family("equity", {(snapshot.currency,): snapshot.equity})
-        yield family("equity_peak", {(snapshot.currency,): snapshot.equity_peak})
+        peak = None if snapshot.equity is None else snapshot.equity_peak
+        yield family("equity_peak", {(snapshot.currency,): peak})
+
+    def _only_shown(self) -> Iterator[Metric]:
+        for name, values in _by_name(self._snapshot.gauges).items():
+            yield family(name, values)
+
+    def _counters(self) -> Iterator[Metric]:
+        found = _by_name(self._snapshot.counters)
+        for name in _COUNTERS:  # those without a child yet are declared, too
+            yield family(name, found.get(name, {}))
+
+
+def _by_name(numbers: Mapping[tuple[str, ...], float]) -> dict[str, dict[Labels, float | None]]:
+    """Return numbers by metric, and there by label values."""
+    found: dict[str, dict[Labels, float | None]] = {}
+    for (name, *labels), value in dict(numbers).items():
+        found.setdefault(name, {})[tuple(labels)] = value
+    return found
+
+
+def _truth(value: bool | None) -> float | None:  # noqa: FBT001 - a fact, not an option
+    return None if value is None else float(value)

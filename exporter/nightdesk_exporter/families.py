@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     Metric,
 )
 
 from nightdesk_exporter.catalogue import METRICS, PREFIX, Kind
+from nightdesk_exporter.histogram import Histogram
 
 Labels = tuple[str, ...]
 
@@ -41,3 +43,20 @@ def state_set(name: str, state: str | Mapping[Labels, str] | None) -> Metric:
 def info(name: str, labels: Labels | None) -> Metric:
     """Return a gauge of 1 with `labels`, or nothing where they are `None`."""
     return family(name, {} if labels is None else {labels: 1.0})
+
+
+def _bound(bound: float) -> str:
+    return "+Inf" if bound == float("inf") else str(bound)
+
+
+def distribution(name: str, histogram: Histogram) -> Metric:
+    """Return a histogram's cumulative buckets, its count and its sum."""
+    metric = METRICS[name]
+    result = HistogramMetricFamily(metric.full_name, metric.help)
+    counts, total = histogram.counts.copy(), 0
+    buckets = []
+    for bound, count in zip((*histogram.bounds, float("inf")), counts, strict=True):
+        total += count
+        buckets.append((_bound(bound), float(total)))
+    result.add_metric((), buckets, histogram.sum)
+    return result

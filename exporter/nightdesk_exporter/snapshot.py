@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from nightdesk_exporter.catalogue import METRICS, Kind
+from nightdesk_exporter.curve import Curve
+from nightdesk_exporter.histogram import Histogram
+
+_MOST_EVENTS = 50
 
 
 @dataclass(frozen=True)
@@ -21,13 +27,17 @@ class Limits:
     leverage_ratio: float = 2.5
     candle_grace_seconds: float = 60.0
     """A candle is stale after two intervals and this."""
+    clock_offset_seconds: float = 2.0
+    """Exchanges refuse requests whose time is off by some five seconds."""
+    first_model_seconds: float = 120.0
+    """A bot that names no model for so long after its start has none."""
+    first_equity_seconds: float = 600.0
+    first_candle_seconds: float = 7260.0
+    """Where not even the interval is known: two of an hour and a minute."""
 
 
-class CandleSeen(NamedTuple):
-    """The last candle of one symbol and timeframe: `close_time` is market time, the rest wall time."""
-
-    received_at: float
-    close_time: float
+CandleSeen = tuple[float, float]
+"""The last candle of one symbol and timeframe: when it was received (wall time), and when it closed (market time)."""
 
 
 class CandlesExpected(NamedTuple):
@@ -35,6 +45,21 @@ class CandlesExpected(NamedTuple):
 
     since: float
     interval_seconds: float
+
+
+class Event(NamedTuple):
+    """Something worth telling; `level` is the log's."""
+
+    at: float
+    level: str
+    text: str
+
+
+class Trouble(NamedTuple):
+    """Something of the exporter's own failed: when last, and how."""
+
+    at: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -53,8 +78,12 @@ class ModelInUse:
     version: str
     standing: str
     trained_at: float
-    data_end: float
+    data_end: float | None
     loaded_at: float
+
+
+def _histograms() -> dict[str, Histogram]:
+    return {name: Histogram(metric.bounds) for name, metric in METRICS.items() if metric.kind is Kind.HISTOGRAM}
 
 
 @dataclass
@@ -62,10 +91,16 @@ class Snapshot:
     """The bot as of now. Timestamps are Unix seconds of wall time where nothing else is said."""
 
     started_at: float
+    currency: str = "USDT"
     heartbeat_at: float | None = None
     contact_at: dict[str, float] = field(default_factory=dict)
     """By channel: rest, ws."""
+    failures: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """By kind of failed request: when one was last logged, and how many were not since."""
     connected: bool | None = None
+    connection_changed_at: float | None = None
+    connections: int = 0
+    """How often the candle stream was connected."""
     clock_offset: float | None = None
     """The exchange's clock less ours, in seconds."""
     market_time: float | None = None
@@ -77,11 +112,11 @@ class Snapshot:
     """By symbol."""
     guard: str | None = None
     guard_reason: str = ""
-    guard_size_multiplier: float | None = None
+    guard_values: dict[str, float] = field(default_factory=dict)
     guard_limits: dict[tuple[str, ...], float] = field(default_factory=dict)
     """By rule and tier."""
-    guard_values: dict[str, float | None] = field(default_factory=dict)
     regimes: dict[str, str] = field(default_factory=dict)
+    """By symbol."""
     kill_switch: bool | None = None
     kill_switch_reason: str = ""
     positions: dict[str, Position | None] = field(default_factory=dict)
@@ -93,19 +128,46 @@ class Snapshot:
     model: ModelInUse | None = None
     model_known: bool = False
     """Whether the bot has tried to load a model at all."""
+    model_failure: str = ""
+    """Why the last model could not be loaded; empty once one was."""
+    expectation_breached: bool | None = None
+    """Whether live is known to be worse than was promised."""
     equity: float | None = None
+    equity_at: float | None = None
     equity_peak: float | None = None
     drawdown_ratio: float | None = None
     daily_pnl_ratio: float | None = None
-    currency: str = "USDT"
+    day: int | None = None
+    """The day of market time, counted from the epoch, that `day_start_equity` belongs to."""
+    day_start_equity: float | None = None
+    curve: Curve = field(default_factory=Curve)
     status_written_at: float | None = None
+    status_limit_seconds: float | None = None
+    """`None` where there is no status file."""
     wrong_calls: dict[str, str] = field(default_factory=dict)
     """By cause what was wrong with the last such call of the exporter."""
-    counters: defaultdict[tuple[str, ...], float] = field(default_factory=lambda: defaultdict(float))
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    """By what failed: a collector's name, `alerts`."""
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=_MOST_EVENTS))
+    """The last of them, oldest first."""
+    gauges: dict[tuple[str, ...], float] = field(default_factory=dict)
+    """What is only shown, by (metric, label values …)."""
+    counters: dict[tuple[str, ...], float] = field(default_factory=dict)
     """Monotonic counts by (metric, label values …)."""
+    histograms: dict[str, Histogram] = field(default_factory=_histograms)
+    audit_head: str | None = None
+    stopped_by: str | None = None
+    """The exception that ended the bot."""
 
     def leverage_ratio(self) -> float | None:
         """Return the notional of all positions over equity, or `None` before the first position is reported."""
         if not self.positions:
             return None
-        return sum(position.size_ratio for position in self.positions.values() if position is not None)
+        return sum(position.size_ratio for position in tuple(self.positions.values()) if position is not None)
+
+    def snapshot_limit_seconds(self, limits: Limits) -> float | None:
+        """Return how old a reported equity may get; `None` while no candle is expected."""
+        intervals = [expected.interval_seconds for expected in tuple(self.candles_expected.values())]
+        if self.trading_expected is False or not intervals:
+            return None
+        return 2 * max(intervals) + limits.candle_grace_seconds

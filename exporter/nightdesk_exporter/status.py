@@ -1,7 +1,10 @@
-"""The status file's sections as the requirements list them: bot, trading, model, risk."""
+"""The status file's sections as the requirements list them: bot, trading, model, risk; and what a start takes of it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from nightdesk_core.clock import iso
@@ -14,49 +17,112 @@ _DAY_SECONDS = 86_400
 
 def sections(snapshot: Snapshot, health: Health, *, bot: str, running: bool, now: float) -> dict[str, dict[str, Any]]:
     """Return what is known as of wall time `now`; what is not known is null."""
-    model = snapshot.model
-    positions = [position for position in snapshot.positions.values() if position is not None]
     return {
-        "bot": {
-            "name": bot,
-            "running": running,
-            "health": health.verdict.value,
-            "issues": [{"name": issue.name, "cause": issue.cause} for issue in health.issues],
-            "heartbeat_at": _time(snapshot.heartbeat_at),
-            "market_time": _time(snapshot.market_time),
-            "last_candle_received_at": _time(
-                max((seen.received_at for seen in snapshot.candles.values()), default=None)
-            ),
-            "websocket_connected": snapshot.connected,
-            "exchange_contact_at": {channel: _time(at) for channel, at in snapshot.contact_at.items()},
-        },
-        "trading": {
-            "guard": snapshot.guard,
-            "guard_reason": snapshot.guard_reason,
-            "kill_switch": snapshot.kill_switch,
-            "kill_switch_reason": snapshot.kill_switch_reason,
-            "regime": dict(snapshot.regimes),
-            "open_positions": len(positions) if snapshot.positions else None,
-            "recent_trades": snapshot.recent_trades,
-            "trading_expected": snapshot.trading_expected,
-        },
-        "model": {
-            "version": model and model.version,
-            "standing": model and model.standing,
-            "trained_at": _time(model.trained_at) if model else None,
-            "age_days": (now - model.trained_at) / _DAY_SECONDS if model else None,
-            "data_end": _time(model.data_end) if model else None,
-        },
-        "risk": {
-            "currency": snapshot.currency,
-            "equity": snapshot.equity,
-            "equity_peak": snapshot.equity_peak,
-            "drawdown_ratio": snapshot.drawdown_ratio,
-            "daily_pnl_ratio": snapshot.daily_pnl_ratio,
-            "leverage_ratio": snapshot.leverage_ratio(),
-            "positions": [vars(position) for position in positions],
-        },
+        "bot": _bot(snapshot, health, bot=bot, running=running),
+        "trading": _trading(snapshot),
+        "model": _model(snapshot, now),
+        "risk": _risk(snapshot),
     }
+
+
+def _bot(snapshot: Snapshot, health: Health, *, bot: str, running: bool) -> dict[str, Any]:
+    candles = dict(snapshot.candles)
+    return {
+        "name": bot,
+        "running": running,
+        "stopped_by": snapshot.stopped_by,
+        "started_at": iso(snapshot.started_at),
+        "health": health.verdict.value,
+        "issues": [issue.to_json() for issue in health.issues],
+        "heartbeat_at": _time(snapshot.heartbeat_at),
+        "market_time": _time(snapshot.market_time),
+        "last_candle_received_at": _time(max((at for at, _ in candles.values()), default=None)),
+        "last_decision_at": {symbol: _time(at) for symbol, at in dict(snapshot.decided_at).items()},
+        "websocket_connected": snapshot.connected,
+        "exchange_contact_at": {channel: _time(at) for channel, at in dict(snapshot.contact_at).items()},
+        "events": [{"at": iso(event.at), "level": event.level, "text": event.text} for event in tuple(snapshot.events)],
+    }
+
+
+def _trading(snapshot: Snapshot) -> dict[str, Any]:
+    positions = dict(snapshot.positions)
+    return {
+        "guard": snapshot.guard,
+        "guard_reason": snapshot.guard_reason,
+        "kill_switch": snapshot.kill_switch,
+        "kill_switch_reason": snapshot.kill_switch_reason,
+        "regime": dict(snapshot.regimes),
+        "open_positions": sum(position is not None for position in positions.values()) if positions else None,
+        "recent_trades": snapshot.recent_trades,
+        "last_trade_at": _time(snapshot.last_trade_at),
+        "trading_expected": snapshot.trading_expected,
+        "trading_expected_since": _time(snapshot.trading_expected_since),
+    }
+
+
+def _model(snapshot: Snapshot, now: float) -> dict[str, Any]:
+    model, gauges = snapshot.model, dict(snapshot.gauges)
+    shown = ("live_trades", "live_win_ratio", "live_sharpe_ratio", "backtest_win_ratio", "backtest_sharpe_ratio")
+    return {
+        "version": model and model.version,
+        "standing": model and model.standing,
+        "trained_at": _time(model.trained_at) if model else None,
+        "age_days": (now - model.trained_at) / _DAY_SECONDS if model else None,
+        "data_end": _time(model.data_end) if model else None,
+        "load_failure": snapshot.model_failure or None,
+        "performance": {name: gauges.get((f"model_{name}",)) for name in shown},
+    }
+
+
+def _risk(snapshot: Snapshot) -> dict[str, Any]:
+    positions = [position for position in dict(snapshot.positions).values() if position is not None]
+    return {
+        "currency": snapshot.currency,
+        "equity": snapshot.equity,
+        "equity_peak": snapshot.equity_peak,
+        "drawdown_ratio": snapshot.drawdown_ratio,
+        "daily_pnl_ratio": snapshot.daily_pnl_ratio,
+        "day": snapshot.day,
+        "day_start_equity": snapshot.day_start_equity,
+        "leverage_ratio": snapshot.leverage_ratio(),
+        "positions": [vars(position) for position in positions],
+    }
+
+
+def recall(snapshot: Snapshot, document: Mapping[str, Any], *, bot: str) -> None:
+    """Take from the last run's status file what a start must not forget: the last trade, peak and day of the equity.
+
+    Only of the same bot and currency; what is missing or odd is left out.
+    """
+    if _section(document, "bot").get("name") != bot:
+        return
+    trading, risk = _section(document, "trading"), _section(document, "risk")
+    snapshot.last_trade_at = _moment(trading.get("last_trade_at"))
+    if trading.get("trading_expected") is True:
+        snapshot.trading_expected_since = _moment(trading.get("trading_expected_since"))
+    if risk.get("currency") != snapshot.currency:
+        return
+    snapshot.equity_peak = _positive(risk.get("equity_peak"))
+    day, start = risk.get("day"), _positive(risk.get("day_start_equity"))
+    if isinstance(day, int) and start is not None:
+        snapshot.day, snapshot.day_start_equity = day, start
+
+
+def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = document.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _positive(value: Any) -> float | None:
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return float(value) if usable else None
+
+
+def _moment(value: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (TypeError, ValueError):
+        return None
 
 
 def _time(timestamp: float | None) -> str | None:

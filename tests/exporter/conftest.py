@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from loguru import logger
-from nightdesk_core.trades import ClosedTrade
-from nightdesk_exporter import BotExporter, ModelInUse, Position
+from nightdesk_exporter import BotExporter
 from nightdesk_exporter.status_file import StatusFile
 from prometheus_client.exposition import generate_latest
 
 NOW = 1_571_302_800.0
 WAIT_SECONDS = 8.0
 BTC = "BTC/USDT:USDT"
-TRADE = ClosedTrade(
-    symbol=BTC,
-    side="long",
-    quantity=0.5,
-    entry_time=3600,
-    entry_price=9000.0,
-    exit_time=7200,
-    exit_price=9180.0,
-    exit_reason="target",
-    fees=5.0,
-    funding=0.0,
-    profit=85.0,
-    equity_before=10_000.0,
-    model_version="v1",
-)
-MODEL = ModelInUse(version="v1", standing="provisional", trained_at=NOW - 86_400, data_end=NOW - 3600, loaded_at=NOW)
+MODEL: dict[str, Any] = {
+    "version": "v1",
+    "standing": "provisional",
+    "trained_at": NOW - 86_400,
+    "data_end": NOW - 3600,
+}
 
 
 class Clock:
@@ -55,7 +45,9 @@ def exporter(clock: Clock) -> BotExporter:
     return make(clock)
 
 
-def make(clock: Clock, *, status_file: StatusFile | None = None, status_interval_seconds: float = 300.0) -> BotExporter:
+def make(
+    clock: Clock, *, status_file: StatusFile | None = None, health_check_interval_seconds: float = 300.0
+) -> BotExporter:
     """Return an exporter of one symbol; port 0 picks a free one."""
     return BotExporter(
         "btc",
@@ -64,40 +56,53 @@ def make(clock: Clock, *, status_file: StatusFile | None = None, status_interval
         port=0,
         clock=clock,
         status_file=status_file,
-        status_interval_seconds=status_interval_seconds,
+        health_check_interval_seconds=health_check_interval_seconds,
     )
 
 
 @pytest.fixture
-def full(exporter: BotExporter, clock: Clock) -> BotExporter:
+def full(exporter: BotExporter) -> BotExporter:
     """An exporter that has been told everything once."""
+    tell_everything(exporter)
+    return exporter
+
+
+def tell_everything(exporter: BotExporter) -> None:
+    """Call each of the exporter's calls, so that every metric has a sample and the bot is healthy."""
     exporter.heartbeat()
-    exporter.contact("rest")
     exporter.contact("ws")
     exporter.clock_offset(0.25)
-    exporter.request()
-    exporter.request(failure="RequestTimeout")
+    with exporter.request():
+        pass
+    with suppress(TimeoutError), exporter.request("a test"):
+        raise TimeoutError("no answer")
+    exporter.rejection("insufficient_funds")
     exporter.connection(connected=True)
-    exporter.expect_candles(BTC, "1h", interval_seconds=3600)
     exporter.candle(BTC, "1h", close_time=NOW - 10)
-    exporter.decision(BTC, outcome="entered", regime="trending_up")
+    exporter.decision(BTC, seconds=0.004)
+    exporter.signal(BTC, "entered")
+    exporter.regime(BTC, "trending_up")
     exporter.guard(
         "normal",
         size_multiplier=1.0,
         values={"win_rate": None, "losing_streak": 2, "drawdown": 0.01},
         limits={("win_rate", "paused"): 0.127, ("drawdown", "paused"): 0.15},
     )
-    exporter.guard_moved("normal", reason="no limit reached after 7 days in reduced")
     exporter.kill_switch(active=False)
-    exporter.model(MODEL)
-    exporter.account(equity=9_900.0, peak=10_000.0, daily_pnl_ratio=-0.002)
-    exporter.position(BTC, Position(BTC, "long", 0.45))
-    exporter.trade(TRADE)
-    exporter.trade(replace(TRADE, profit=-40.0, fees=4.0))
+    exporter.kill_switch_tested()
+    exporter.model(**MODEL)
+    exporter.promised(win_ratio=0.45, sharpe_ratio=1.2, max_drawdown_ratio=0.08)
+    exporter.delivered(trades=20, win_ratio=0.4, sharpe_ratio=0.9, evalue=1.5, gaps={"fees": 0.1}, probation_share=0.25)
+    exporter.shadow(trades_closed=3, win_ratio=0.5, drawdown_ratio=0.02)
+    exporter.equity(9_900.0, peak=10_000.0, daily_pnl_ratio=-0.002)
+    exporter.position(BTC, "long", size_ratio=0.45)
+    exporter.trade(BTC, profit=85.0, fees=5.0)
+    exporter.trade(BTC, profit=-40.0, fees=4.0)
     exporter.recent_trades(2)
     exporter.trading_expected(expected=True)
+    exporter.audit(entries=12, head="abc")
     exporter.snapshot.status_written_at = NOW
-    return exporter
+    exporter.snapshot.status_limit_seconds = 600.0
 
 
 def scrape(exporter: BotExporter) -> str:

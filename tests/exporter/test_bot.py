@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,51 +11,69 @@ import numpy
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nightdesk_exporter import BotExporter, Position
+from nightdesk_exporter import BotExporter
 from nightdesk_exporter.arguments import WrongCallError
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.exporter.conftest import BTC, MODEL, TRADE, samples, scrape
+from tests.exporter.conftest import BTC, MODEL, samples, scrape
 
 NAN = math.nan
 Call = Callable[[Any], None]
 
 WRONG: dict[str, tuple[Call, str]] = {
     "a channel that is no text": (lambda to: to.contact(5), "contact: channel"),
-    "an error as a failure's reason": (lambda to: to.request(failure=OSError("x")), "request: failure"),
+    "a refusal without a reason": (lambda to: to.rejection(OSError("x")), "rejection: reason"),
     "a connection that may be": (lambda to: to.connection(connected="maybe"), "connection: connected"),
+    "a clock that is off by NaN": (lambda to: to.clock_offset(NAN), "clock_offset: seconds"),
     "no symbol": (lambda to: to.candle(None, "1h", close_time=1), "candle: symbol"),
-    "a candle's time that is NaN": (
-        lambda to: to.candle(BTC, "1h", close_time=NAN),
+    "a candle's time that is NaN": (lambda to: to.candle(BTC, "1h", close_time=NAN), "candle: close_time"),
+    "a candle's time that is a number too large": (
+        lambda to: to.candle(BTC, "1h", close_time=math.inf),
         "candle: close_time",
     ),
-    "no outcome": (lambda to: to.decision(BTC, outcome=None, regime="ranging"), "decision: outcome"),
-    "another regime": (lambda to: to.decision(BTC, outcome="entered", regime="odd"), "decision: regime"),
-    "another guard state": (
-        lambda to: to.guard("odd", size_multiplier=1, values={}, limits={}),
-        "guard: state",
+    "an interval below 0": (
+        lambda to: to.expect_candles(BTC, "1h", interval_seconds=-1),
+        "expect_candles: interval_seconds",
     ),
-    "a guard value that is infinite": (
-        lambda to: to.guard("normal", size_multiplier=1, values={"drawdown": math.inf}, limits={}),
-        "guard: values",
-    ),
-    "a move to nowhere": (lambda to: to.guard_moved(None, reason="x"), "guard_moved: to"),
+    "a decision on nothing": (lambda to: to.decision(None), "decision: symbol"),
+    "a decision that took less than no time": (lambda to: to.decision(BTC, seconds=-1), "decision: seconds"),
+    "no outcome": (lambda to: to.signal(BTC, None), "signal: outcome"),
+    "another regime": (lambda to: to.regime(BTC, "odd"), "regime: regime"),
+    "another guard state": (lambda to: to.guard("odd"), "guard: state"),
+    "a guard value that is infinite": (lambda to: to.guard("normal", values={"drawdown": math.inf}), "guard: values"),
+    "a guard limit without a tier": (lambda to: to.guard("normal", limits={"drawdown": 0.1}), "guard: limits"),
+    "a guard without a reason": (lambda to: to.guard("paused", reason=None), "guard: reason"),
     "a kill switch that may be active": (lambda to: to.kill_switch(active="soon"), "kill_switch: active"),
-    "a model's name only": (lambda to: to.model("v1"), "model: model"),
-    "a model without an age": (lambda to: to.model(replace(MODEL, trained_at=NAN)), "model: model.trained_at"),
-    "an equity that is NaN": (
-        lambda to: to.account(equity=NAN, peak=1.0, daily_pnl_ratio=0.0),
-        "account: equity",
+    "a model's name only": (lambda to: to.model("v1"), "model: arguments"),
+    "a model without an age": (lambda to: to.model(**{**MODEL, "trained_at": NAN}), "model: trained_at"),
+    "a model of another standing": (lambda to: to.model("v1", trained_at=1.0, standing="odd"), "model: standing"),
+    "a failure without a reason": (lambda to: to.model_load_failed(None), "model_load_failed: reason"),
+    "a promise that is NaN": (
+        lambda to: to.promised(win_ratio=NAN, sharpe_ratio=1, max_drawdown_ratio=0),
+        "promised: win_ratio",
     ),
-    "a peak of 0": (lambda to: to.account(equity=1.0, peak=0.0, daily_pnl_ratio=0.0), "account: peak"),
-    "a side that is none": (lambda to: to.position(BTC, Position(BTC, "up", 1.0)), "position: position.side"),
-    "a size that is NaN": (lambda to: to.position(BTC, Position(BTC, "long", NAN)), "position: position.size_ratio"),
-    "a trade whose profit is NaN": (lambda to: to.trade(replace(TRADE, profit=NAN)), "trade: trade.profit"),
+    "a gap of an unknown source": (lambda to: to.delivered(trades=1, gaps={"luck": 0.1}), "delivered: gaps"),
+    "half a trade": (lambda to: to.delivered(trades=0.5), "delivered: trades"),
+    "a shadow that is NaN": (
+        lambda to: to.shadow(trades_closed=1, win_ratio=NAN, drawdown_ratio=None),
+        "shadow: win_ratio",
+    ),
+    "an equity that is NaN": (lambda to: to.equity(NAN), "equity: equity"),
+    "an equity below 0": (lambda to: to.equity(-1.0), "equity: equity"),
+    "an equity in words": (lambda to: to.equity("much"), "equity: equity"),
+    "a peak of 0": (lambda to: to.equity(1.0, peak=0.0), "equity: peak"),
+    "a day that is NaN": (lambda to: to.equity(1.0, daily_pnl_ratio=NAN), "equity: daily_pnl_ratio"),
+    "a side that is none": (lambda to: to.position(BTC, "up", size_ratio=1.0), "position: side"),
+    "a size that is NaN": (lambda to: to.position(BTC, "long", size_ratio=NAN), "position: size_ratio"),
+    "a trade whose profit is NaN": (lambda to: to.trade(BTC, profit=NAN), "trade: profit"),
+    "a trade of nothing": (lambda to: to.trade(None, profit=1.0), "trade: symbol"),
     "many trades": (lambda to: to.recent_trades("many"), "recent_trades: count"),
-    "trading that may be expected": (
-        lambda to: to.trading_expected(expected="maybe"),
-        "trading_expected: expected",
-    ),
+    "trading that may be expected": (lambda to: to.trading_expected(expected="maybe"), "trading_expected: expected"),
+    "limits that are a number": (lambda to: to.set_limits(5), "set_limits: limits"),
+    "an audit log of a negative length": (lambda to: to.audit(entries=-1, head="x"), "audit: entries"),
+    "a request with a number for a name": (lambda to: to.request(5), "request: what"),
+    "an event that is none": (lambda to: to.event(None), "event: message"),
+    "an event of an unknown level": (lambda to: to.event("x", level="LOUD"), "event: level"),
     "a time without its zone": (
         lambda to: to.candle(BTC, "1h", close_time=datetime(2019, 10, 17)),  # noqa: DTZ001 - what is refused
         "candle: close_time",
@@ -98,13 +115,8 @@ ANYTHING = st.one_of(
     st.just([]),
     st.just(MODEL),
 )
-CALLS = st.sampled_from(
-    sorted(
-        name
-        for name in vars(BotExporter)
-        if not name.startswith("_") and name not in {"url", "health", "status", "note_error"}
-    )
-)
+NO_CALLS = {"url", "health", "status", "note_error", "changed"}
+CALLS = st.sampled_from(sorted(name for name in dir(BotExporter) if not name.startswith("_") and name not in NO_CALLS))
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -114,7 +126,7 @@ def test_no_call_with_whatever_arguments_raises_or_breaks_the_scrape(
 ) -> None:
     keywords = {
         key: data.draw(ANYTHING)
-        for key in ("active", "expected", "connected", "failure", "outcome", "regime", "reason")
+        for key in ("active", "expected", "connected", "side", "seconds", "peak", "level", "reason")
         if data.draw(st.booleans())
     }
     getattr(full, name)(*arguments, **keywords)
@@ -138,10 +150,10 @@ def test_a_strict_exporter_raises_the_same(what: str, full: BotExporter) -> None
 
 def test_a_wrong_call_says_what_to_do(full: BotExporter, messages: list[str]) -> None:
     full.candle(BTC, "1h", close_time=datetime(2019, 10, 17))  # noqa: DTZ001 - what is refused
-    full.decision(BTC, outcome="entered", regime="sideways")
+    full.regime(BTC, "sideways")
     assert messages == [
         "exporter: candle: close_time: close_time has no time zone; pass an aware datetime, such as datetime.now(UTC)",
-        "exporter: decision: regime: regime is 'sideways'; pass one of unknown, trending_up, trending_down, ranging,"
+        "exporter: regime: regime: regime is 'sideways'; pass one of unknown, trending_up, trending_down, ranging,"
         " high_volatility",
     ]
 
@@ -152,13 +164,13 @@ def test_a_time_may_be_an_aware_datetime(exporter: BotExporter) -> None:
 
 
 def test_a_rebate_does_not_lower_a_counter(exporter: BotExporter) -> None:
-    exporter.trade(TRADE)
-    exporter.trade(replace(TRADE, fees=-3.0))
+    exporter.trade(BTC, profit=1.0, fees=5.0)
+    exporter.trade(BTC, profit=1.0, fees=-3.0)
     assert samples(exporter, "fees_paid_total") == ['tradebot_fees_paid_total{currency="USDT"} 5.0']
 
 
 def test_numbers_of_numpy_are_numbers(exporter: BotExporter) -> None:
-    exporter.account(equity=numpy.float64(99.0), peak=numpy.float64(100.0), daily_pnl_ratio=0.0)
+    exporter.equity(numpy.float64(99.0), peak=numpy.float64(100.0), daily_pnl_ratio=numpy.float64(0.0))
     assert samples(exporter, "equity") == ['tradebot_equity{currency="USDT"} 99.0']
     assert samples(exporter, "instrumentation_errors_total") == []
 

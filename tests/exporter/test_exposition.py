@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import pytest
 import requests
 from nightdesk.tools import Tools
-from nightdesk_exporter import BotExporter, Position
+from nightdesk_exporter import BotExporter
 from nightdesk_exporter.catalogue import BOT, METRICS, PREFIX, RETRAIN, Kind
 from nightdesk_exporter.families import family, info, state_set
+from nightdesk_exporter.histogram import Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.exporter.conftest import BTC, MODEL, NOW, TRADE, Clock, make, samples, scrape
+from tests.exporter.conftest import BTC, MODEL, NOW, Clock, make, samples, scrape
 
-WITH_USE = {"exchange_request_failures", "instrumentation_errors"}
+WITH_USE = {
+    "exchange_request_failures",
+    "instrumentation_errors",
+    "collector_errors",
+    "orders_rejected",
+    "alerts_dropped",
+}
 """Counters whose label values nobody knows beforehand."""
+KNOWN_FROM_THE_START = ("limit", "config_loaded", "candle_interval")
+
+
+class Failing:
+    """A collector of the bot's own that cannot say anything."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("of_my_own", "Comes before it fails.", value=1.0)
+        raise OSError("no such device")
+
+
+class Held:
+    """A registry that holds what was collected before."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
 
 
 def block(text: str, name: str) -> str:
@@ -110,13 +141,13 @@ def test_money_is_counted_apart_for_profit_loss_and_fees(full: BotExporter) -> N
 
 @pytest.mark.parametrize("name", [metric.full_name.removeprefix(PREFIX) for metric in BOT if metric.kind is Kind.GAUGE])
 def test_what_is_unknown_emits_no_sample(name: str, exporter: BotExporter) -> None:
-    # Limits are settings: they are known from the start.
-    assert [line for line in samples(exporter, name) if "limit" not in line] == []
+    # Settings are known from the start.
+    assert [line for line in samples(exporter, name) if not any(part in line for part in KNOWN_FROM_THE_START)] == []
 
 
 def test_unknown_drawdown_emits_no_sample(exporter: BotExporter) -> None:
     assert samples(exporter, "drawdown_ratio") == []
-    exporter.account(equity=100.0, peak=100.0, daily_pnl_ratio=0.0)
+    exporter.equity(100.0)
     assert samples(exporter, "drawdown_ratio") == ["tradebot_drawdown_ratio 0.0"]
 
 
@@ -143,10 +174,10 @@ def test_every_state_set_puts_unknown_first_and_has_one_state_at_a_time(name: st
 
 def test_no_model_is_known_once_the_bot_has_looked(exporter: BotExporter) -> None:
     assert samples(exporter, "model_loaded") == []
-    exporter.model(None)
+    exporter.no_model()
     assert samples(exporter, "model_loaded") == ["tradebot_model_loaded 0.0"]
     assert samples(exporter, "model_info") == []
-    exporter.model(MODEL)
+    exporter.model(**MODEL)
     assert samples(exporter, "model_loaded") == ["tradebot_model_loaded 1.0"]
 
 
@@ -160,7 +191,9 @@ def test_every_counter_exists_at_0_from_the_start(exporter: BotExporter) -> None
 
 def test_every_metric_that_is_collected_is_in_the_catalogue_and_the_other_way_round(full: BotExporter) -> None:
     full.note_error("a test", ValueError("wrong"))
-    full.snapshot.kill_switch = True  # so that there is a health issue
+    full.registry.register(Failing())
+    scrape(full)
+    full.snapshot.counters["alerts_dropped", "expired"] = 1.0
     families = {
         found.name: found for found in text_string_to_metric_families(scrape(full)) if found.name.startswith(PREFIX)
     }
@@ -170,7 +203,7 @@ def test_every_metric_that_is_collected_is_in_the_catalogue_and_the_other_way_ro
         assert found.samples, f"{name} has no sample though everything is known"
         metric = catalogued[name]
         labels = {*metric.labels, *([f"{PREFIX}{metric.name}"] if metric.kind is Kind.STATE_SET else [])}
-        assert {frozenset(sample.labels) for sample in found.samples} == {frozenset(labels)}
+        assert {frozenset(sample.labels) - {"le"} for sample in found.samples} == {frozenset(labels)}
         assert found.documentation == metric.help
 
 
@@ -191,6 +224,88 @@ def test_promtool_finds_nothing_wrong_with_a_full_scrape(full: BotExporter, tool
         [tools.promtool, "check", "metrics"], input=answer.content, capture_output=True, timeout=20, check=False
     )
     assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+
+
+def test_a_histogram_reads_exactly_so(full: BotExporter) -> None:
+    assert block(scrape(full), "decision_duration_seconds") == (
+        "# HELP tradebot_decision_duration_seconds How long it took to decide on a candle.\n"
+        "# TYPE tradebot_decision_duration_seconds histogram\n"
+        + "".join(
+            f'tradebot_decision_duration_seconds_bucket{{le="{bound}"}} {count}\n'
+            for bound, count in (
+                ("0.0005", "0.0"),
+                ("0.001", "0.0"),
+                ("0.0025", "0.0"),
+                ("0.005", "1.0"),
+                ("0.01", "1.0"),
+                ("0.025", "1.0"),
+                ("0.05", "1.0"),
+                ("0.1", "1.0"),
+                ("0.25", "1.0"),
+                ("1.0", "1.0"),
+                ("5.0", "1.0"),
+                ("+Inf", "1.0"),
+            )
+        )
+        + "tradebot_decision_duration_seconds_count 1.0\n"
+        "tradebot_decision_duration_seconds_sum 0.004\n"
+    )
+
+
+def test_a_value_on_a_bound_belongs_to_its_bucket() -> None:
+    histogram = Histogram((1.0, 2.0))
+    for value in (1.0, 1.5, 2.0, 3.0):
+        histogram.observe(value)
+    assert (histogram.counts, histogram.sum) == ([1, 2, 1], 7.5)
+
+
+def test_openmetrics_says_the_same_as_the_text_format_when_the_client_s_own_parsers_read_them(
+    full: BotExporter,
+) -> None:
+    collected = list(full.registry.collect())
+
+    def read(families: Iterable[Metric]) -> set[tuple[str, frozenset[tuple[str, str]], float]]:
+        return {
+            (sample.name, frozenset(sample.labels.items()), sample.value)
+            for found in families
+            if found.name.startswith(PREFIX)
+            for sample in found.samples
+        }
+
+    as_text = read(text_string_to_metric_families(generate_latest(Held(collected)).decode()))
+    parsed: Any = openmetrics.text_string_to_metric_families  # the client's, without types
+    encoded: Any = openmetrics_latest
+    as_openmetrics = read(parsed(encoded(Held(collected)).decode()))
+    assert as_openmetrics == as_text == read(collected)
+    assert len(as_text) > 120
+
+
+def test_a_collector_that_fails_takes_no_other_with_it(full: BotExporter, messages: list[str]) -> None:
+    full.registry.register(Failing())
+    text = scrape(full)
+    assert "\nof_my_own 1.0\n" in text
+    assert samples(full, "heartbeat_timestamp_seconds") != []
+    scrape(full)
+    assert samples(full, "collector_errors_total") == ['tradebot_collector_errors_total{collector="Failing"} 3.0']
+    assert [issue.cause for issue in full.health().issues] == [
+        "the metrics of Failing cannot be collected: OSError: no such device"
+    ]
+    assert messages.count("exporter: the metrics of Failing cannot be collected: OSError: no such device") == 1
+
+
+def test_a_topic_that_fails_takes_no_other_with_it(full: BotExporter) -> None:
+    full.snapshot.guard_limits = cast(Any, 5)
+    text = scrape(full)
+    assert "\ntradebot_equity{" in text
+    assert "\ntradebot_position_size_ratio{" not in text
+    assert full.snapshot.counters["collector_errors", "trading"] == 1
+
+
+def test_a_collector_that_was_registered_can_be_removed(full: BotExporter) -> None:
+    failing = Failing()
+    full.registry.register(failing)
+    full.registry.unregister(failing)
+    assert "of_my_own" not in scrape(full)
 
 
 def test_a_prometheus_that_asks_for_openmetrics_gets_it(full: BotExporter) -> None:
@@ -214,13 +329,13 @@ def test_timestamps_are_the_clock_s(exporter: BotExporter, clock: Clock) -> None
     exporter.heartbeat()
     clock.now = NOW + 60
     exporter.contact("ws")
-    exporter.trade(TRADE)
+    exporter.trade(BTC, profit=1.0)
     assert samples(exporter, "heartbeat_timestamp_seconds") == ["tradebot_heartbeat_timestamp_seconds 1.5713028e+09"]
     assert float(samples(exporter, "last_trade_timestamp_seconds")[0].split()[1]) == NOW + 60
 
 
 def test_a_flat_position_is_0_and_not_unknown(exporter: BotExporter) -> None:
-    exporter.position(BTC, Position(BTC, "short", 0.3))
+    exporter.position(BTC, "short", size_ratio=0.3)
     assert [line[-3:] for line in samples(exporter, "open_positions")] == ["0.0", "1.0"]
     exporter.position(BTC, None)
     assert [line[-3:] for line in samples(exporter, "open_positions")] == ["0.0", "0.0"]
@@ -229,7 +344,7 @@ def test_a_flat_position_is_0_and_not_unknown(exporter: BotExporter) -> None:
 
 def test_a_regime_change_is_counted_and_the_first_regime_is_none(exporter: BotExporter) -> None:
     for regime in ("ranging", "ranging", "trending_up", "ranging"):
-        exporter.decision(BTC, outcome="no_signal", regime=regime)
+        exporter.regime(BTC, regime)
     assert samples(exporter, "regime_changes_total")[0].endswith(" 2.0")
 
 
@@ -258,5 +373,5 @@ def test_a_family_skips_what_is_none_and_keeps_what_is_0() -> None:
 
 
 def test_a_model_swap_leaves_no_sample_of_the_old_model(full: BotExporter) -> None:
-    full.model(replace(MODEL, version="v2", standing="champion"))
+    full.model("v2", trained_at=NOW)
     assert samples(full, "model_info") == ['tradebot_model_info{standing="champion",version="v2"} 1.0']

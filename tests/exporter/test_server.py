@@ -23,7 +23,7 @@ def test_healthz_says_200_while_the_bot_works_and_503_with_the_reason_when_it_do
         answer = requests.get(f"{full.url}/healthz", timeout=5)
         assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
         full.kill_switch(active=False)
-        full.model(None)
+        full.no_model()
         answer = requests.get(f"{full.url}/healthz?verbose=1", timeout=5)
         assert answer.status_code == 503
         assert answer.json() == {
@@ -33,6 +33,9 @@ def test_healthz_says_200_while_the_bot_works_and_503_with_the_reason_when_it_do
                     "name": "model_missing",
                     "verdict": "unhealthy",
                     "cause": "no valid model is loaded: the bot does not trade",
+                    "since": "2019-10-17T09:00:00Z",
+                    "limit": None,
+                    "alert": "TradebotModelMissing",
                 }
             ],
         }

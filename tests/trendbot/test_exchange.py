@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ccxt
@@ -44,13 +46,19 @@ class Listener:
     """Writes down how requests end."""
 
     def __init__(self) -> None:
-        self.ended: list[str | None] = []
+        self.ended: list[str] = []
 
     def contact(self, channel: str) -> None:
         self.ended.append(channel)
 
-    def request(self, *, failure: str | None = None) -> None:
-        self.ended.append(failure)
+    @contextmanager
+    def request(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ccxt.BaseError as error:
+            self.ended.append(f"{what}: {type(error).__name__}")
+            raise
+        self.ended.append(what)
 
 
 async def hours(client: Client, start: int, stop: int) -> list[int]:
@@ -141,7 +149,7 @@ async def test_requests_are_heard_of_however_they_end() -> None:
 
     with pytest.raises(ccxt.RequestTimeout):
         await Exchange(Down(), listener).now()
-    assert listener.ended == [None, "rest", None, "rest", "RequestTimeout"]
+    assert listener.ended == ["the time", "the markets", "the time: RequestTimeout"]
 
 
 async def test_a_symbol_that_is_not_listed_is_named_beside_those_that_are() -> None:

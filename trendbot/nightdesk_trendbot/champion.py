@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from loguru import logger
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 
@@ -51,7 +50,6 @@ class ChampionWatch:
         self._settled = True
         self.deployment = Deployment(loaded, share)
         self._complained = ""
-        logger.info("model {} is in use, {}, at {:.0%} of its size", champion.version, champion.standing, share)
         return True
 
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -50,8 +50,8 @@ class RequestListener(Protocol):
     def contact(self, channel: str) -> None:
         """The exchange answered."""
 
-    def request(self, *, failure: str | None = None) -> None:
-        """A request ended; `failure` names why it failed."""
+    def request(self, what: str) -> AbstractContextManager[object]:
+        """Return what a request is made in: it is told how that ends."""
 
 
 class SilentListener:
@@ -60,8 +60,9 @@ class SilentListener:
     def contact(self, channel: str) -> None:
         """Do nothing."""
 
-    def request(self, *, failure: str | None = None) -> None:
+    def request(self, what: str) -> AbstractContextManager[object]:
         """Do nothing."""
+        return nullcontext()
 
 
 @asynccontextmanager
@@ -108,17 +109,17 @@ class Exchange:
 
     async def now(self) -> float:
         """Return the exchange's time. Raises `ccxt.NetworkError`."""
-        return float(await self._ask(self._client.fetch_time)) / 1000
+        return float(await self._ask("the time", self._client.fetch_time)) / 1000
 
     async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
         """Return those of the symbols that the exchange lists as tradable now. Raises `ccxt.NetworkError`."""
-        markets = await self._ask(lambda: self._client.load_markets(reload=True))
+        markets = await self._ask("the markets", lambda: self._client.load_markets(reload=True))
         # One that is delisted is no longer there at all.
         return frozenset(symbol for symbol in symbols if symbol in markets and markets[symbol].get("active", True))
 
     async def load(self, symbols: Sequence[str]) -> None:
         """Load the markets. Raises `DataError` where the exchange does not list one of the symbols."""
-        markets = await self._ask(self._client.load_markets)
+        markets = await self._ask("the markets", self._client.load_markets)
         for symbol in symbols:
             if symbol not in markets:
                 near = sorted(name for name in markets if name.startswith(symbol.split("/")[0] + "/"))[:5]
@@ -140,7 +141,8 @@ class Exchange:
         since = start
         while since < stop:
             limit = min(_PAGE, (stop - since) // interval_seconds + 1)
-            page = await self._ask(partial(self._client.fetch_ohlcv, symbol, timeframe, since * 1000, limit))
+            fetch = partial(self._client.fetch_ohlcv, symbol, timeframe, since * 1000, limit)
+            page = await self._ask(f"candles of {symbol}", fetch)
             for row in page:
                 bar = _bar(symbol, row)
                 if start <= bar.time < stop:
@@ -192,9 +194,9 @@ class Exchange:
         return found
 
     async def _funding_page(self, symbol: str, begin: int, end: int) -> list[dict[str, Any]]:
-        fetch = self._client.fetch_funding_rate_history
         until = {"until": end * 1000 - 1}
-        return list(await self._ask(partial(fetch, symbol, begin * 1000, _FUNDING_PAGE, until)))
+        fetch = partial(self._client.fetch_funding_rate_history, symbol, begin * 1000, _FUNDING_PAGE, until)
+        return list(await self._ask(f"the funding of {symbol}", fetch))
 
     async def hang_up(self) -> None:
         """Close the stream, so that the next `watch` connects again.
@@ -203,15 +205,9 @@ class Exchange:
         """
         await self._client.close_ws_clients()
 
-    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            answer = await call()
-        except ccxt.BaseError as error:
-            self._listener.request(failure=type(error).__name__)
-            raise
-        self._listener.request()
-        self._listener.contact("rest")
-        return answer
+    async def _ask(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        with self._listener.request(what):
+            return await call()
 
 
 async def persistently(call: Callable[[], Awaitable[T]], what: str, *, tries: int = _TRIES) -> T:

@@ -111,7 +111,6 @@ class Feed:
         """Symbols that had no candle in the last step."""
         self._failures = 0
         self._connected = False
-        self._was_connected = False
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield what happens, for ever. Each step comes exactly once and in order."""
@@ -120,15 +119,11 @@ class Feed:
                 try:
                     symbol, bars = await self._streams.news(patience_seconds=self._silence_seconds)
                 except TimeoutError:
-                    # A closed market is silent, and no news.
-                    level = "WARNING" if self._open_markets else "DEBUG"
-                    logger.log(level, "the stream was silent for {:.3g} s: asking by REST", self._silence_seconds)
-                    async for event in self._recover():
+                    async for event in self._recover(f"silent for {self._silence_seconds:.3g} s"):
                         yield event
                 except ccxt.BaseError as error:
-                    logger.error("the stream broke: {}", _brief(error))
                     await self._wait_after_failure()
-                    async for event in self._recover():
+                    async for event in self._recover(_brief(error)):
                         yield event
                 else:
                     self._note_connection()
@@ -136,8 +131,7 @@ class Feed:
                         async for event in self._take(symbol, bar):
                             yield event
                     if max(self._deaf.values()) >= _DEAF_STEPS:
-                        logger.warning("the stream leaves out candles: connecting again")
-                        async for event in self._recover():
+                        async for event in self._recover("it leaves out candles"):
                             yield event
         finally:
             await self._streams.stop()
@@ -228,16 +222,15 @@ class Feed:
         self._exporter.gap_repaired(symbol, self._timeframe)
         logger.info("{}: REST repaired what the stream left out: {} from {} on", symbol, len(missed), iso(missed[0]))
 
-    async def _recover(self) -> AsyncIterator[Event]:
+    async def _recover(self, reason: str) -> AsyncIterator[Event]:
         """Catch up by REST after the stream failed, and hang up so that it connects again."""
-        self._exporter.connection(connected=False)
+        self._exporter.connection(connected=False, reason=reason)
         self._connected = False
         self._deaf = dict.fromkeys(self._symbols, 0)
         try:
             await self._streams.hang_up()
             yield await self._look_at_markets(patiently=False)
-        except ccxt.BaseError as error:
-            logger.error("the exchange does not answer: {}", _brief(error))
+        except ccxt.BaseError:  # the exporter has logged it
             await self._wait_after_failure()
             return
         async for event in self._catch_up():
@@ -247,12 +240,12 @@ class Feed:
         def ask() -> Awaitable[frozenset[str]]:
             return self._exchange.open_markets(self._symbols)
 
-        self._open_markets = await (self._insist(ask, "the markets") if patiently else ask())
+        self._open_markets = await (self._insist(ask) if patiently else ask())
         return MarketsOpen(self._open_markets)
 
     async def _times(self) -> tuple[int, int]:
         """Return the opens of the candles that go on by the earlier and by the later of the two clocks."""
-        earlier, later = self._clock.observe(await self._insist(self._exchange.now, "the time"))
+        earlier, later = self._clock.observe(await self._insist(self._exchange.now))
         return int(earlier) // self._interval * self._interval, int(later) // self._interval * self._interval
 
     async def _fetch(self, symbol: str, stop: int) -> dict[int, Bar]:
@@ -270,30 +263,26 @@ class Feed:
                     raise
                 return []
 
-        bars = await self._insist(ask, f"candles of {symbol}")
+        bars = await self._insist(ask)
         return {bar.time: bar for bar in bars}
 
     async def _funding(self, symbol: str, stop: int) -> dict[int, float]:
         start = self._next
-        return await self._insist(
-            lambda: funding_rates(self._exchange, self._costs, symbol, start=start, stop=stop),
-            f"the funding of {symbol}",
-        )
+        return await self._insist(lambda: funding_rates(self._exchange, self._costs, symbol, start=start, stop=stop))
 
-    async def _insist(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what `call` returns, tried again for as long as the exchange does not answer."""
         while True:
             try:
                 return await call()
-            except ccxt.BaseError as error:
-                logger.error("{} cannot be fetched: {}", what, _brief(error))
+            except ccxt.BaseError:  # the exporter has logged it
                 await self._wait_after_failure()
 
     def _note_connection(self) -> None:
         self._failures = 0
         if not self._connected:
-            self._exporter.connection(connected=True, reconnect=self._was_connected)
-            self._connected = self._was_connected = True
+            self._exporter.connection(connected=True)
+            self._connected = True
 
     async def _wait_after_failure(self) -> None:
         wait = backoff_seconds(self._failures, longest=self._longest_wait_seconds)

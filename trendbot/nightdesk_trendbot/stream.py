@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.exchange import Exchange
@@ -19,7 +20,7 @@ class Streams:
         self._exchange = exchange
         self._symbols = symbols
         self._timeframe = timeframe
-        self._queue: asyncio.Queue[News | Exception] = asyncio.Queue()
+        self._queue: asyncio.Queue[News | BaseException] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._told: dict[str, set[int]] = {symbol: set() for symbol in symbols}
 
@@ -39,10 +40,12 @@ class Streams:
         """
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen(symbol)) for symbol in self._symbols]
+            for task in self._tasks:
+                task.add_done_callback(partial(self._broke, self._queue))
         # Not `wait_for`, which in Python 3.11 swallows a cancellation that comes together with the news.
         async with asyncio.timeout(patience_seconds):
             heard = await self._queue.get()
-        if isinstance(heard, Exception):
+        if isinstance(heard, BaseException):
             raise heard
         return heard
 
@@ -64,12 +67,15 @@ class Streams:
         self._tasks = []
         self._queue = asyncio.Queue()
 
+    @staticmethod
+    def _broke(queue: asyncio.Queue[News | BaseException], task: asyncio.Task[None]) -> None:
+        """Have what ended a stream raised where the news are asked for."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            queue.put_nowait(error)
+
     async def _listen(self, symbol: str) -> None:
         while True:
-            try:
-                bars = await self._exchange.watch(symbol, self._timeframe)
-            except Exception as error:  # noqa: BLE001 - raised again where the news are asked for
-                self._queue.put_nowait(error)
-                return
+            bars = await self._exchange.watch(symbol, self._timeframe)
             self._told[symbol].update(bar.time for bar in bars)
             self._queue.put_nowait((symbol, bars))

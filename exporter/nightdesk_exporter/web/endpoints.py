@@ -101,7 +101,7 @@ class Endpoints:
         health = await self._assessed()
         answer: dict[str, Any] = {"status": health.verdict}
         if trusted:  # the causes name drawdowns and losses
-            answer["issues"] = [vars(issue) for issue in health.issues]
+            answer["issues"] = [issue.to_json() for issue in health.issues]
         return json_answer(503 if health.verdict is Verdict.UNHEALTHY else 200, answer)
 
     async def _readyz(self, _: Request, __: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature

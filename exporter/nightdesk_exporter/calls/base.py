@@ -1,0 +1,119 @@
+"""What every call of the exporter stands on: the snapshot, the clock, and the border that lets nothing through."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from loguru import logger
+from nightdesk_core.clock import WallClock
+
+from nightdesk_exporter.arguments import WrongCallError, one_of, text
+from nightdesk_exporter.catalogue import LOG_LEVELS
+from nightdesk_exporter.snapshot import Event, Limits, Snapshot
+
+MOST_VALUES = 100
+"""Of a label whose values the bot chooses, for each symbol."""
+OTHER = "other"
+_KINDS = "Pass a kind of thing, such as timeout, not a message"
+
+P = ParamSpec("P")
+C = TypeVar("C", bound="Calls")
+
+
+def never_raises(call: Callable[Concatenate[C, P], None]) -> Callable[Concatenate[C, P], None]:
+    """Return `call` as it may be called from a loop."""
+    name = call.__name__
+
+    @functools.wraps(call)
+    def guarded(self: C, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            call(self, *args, **kwargs)
+        except Exception as error:
+            if self.strict:
+                raise
+            self.note_error(_cause(name, error), error)
+
+    return guarded
+
+
+def _cause(call: str, error: Exception) -> str:
+    """Return what a wrong call is counted under: as few as there are calls and arguments."""
+    if isinstance(error, WrongCallError):
+        return f"{call}: {error.argument.partition('[')[0]}"
+    return f"{call}: {'arguments' if isinstance(error, TypeError) else type(error).__name__}"
+
+
+class Calls:
+    """One topic's calls write `snapshot`; `changed()` is called where status file and alerts must follow at once."""
+
+    def __init__(self, snapshot: Snapshot, limits: Limits, *, clock: WallClock, strict: bool) -> None:
+        self.snapshot = snapshot
+        self.strict = strict
+        self._limits = limits
+        self._clock = clock
+        self._logged: set[str] = set()
+
+    def changed(self) -> None:
+        """Have health, status file and alerts follow at once."""
+
+    @never_raises
+    def event(self, message: str, *, level: str = "INFO") -> None:
+        """Log something worth telling, and list it among the last events."""
+        one_of(str(level).lower(), LOG_LEVELS, "level")
+        self._tell(level.upper(), text(message, "message"))
+
+    def note_error(self, cause: str, error: Exception) -> None:
+        """Count something that went wrong inside the exporter, and log it the first time."""
+        self._count("instrumentation_errors", cause)
+        self.snapshot.wrong_calls[cause] = str(error)
+        if cause not in self._logged:
+            self._logged.add(cause)
+            # A wrong call says itself what to do; of anything else the traceback is wanted.
+            known = isinstance(error, WrongCallError)
+            logger.opt(exception=None if known else error).error(
+                "exporter: {}", f"{cause}: {error}" if known else cause
+            )
+            self.changed()
+
+    def _tell(self, level: str, message: str) -> None:
+        logger.log(level, "{}", message)
+        self.snapshot.events.append(Event(self._clock(), level.lower(), message))
+
+    def _create(self, name: str, *values: Iterable[str]) -> None:
+        """Have a counter's children exist at 0: one for each combination of label values."""
+        keys: list[tuple[str, ...]] = [(name,)]
+        for choices in values:
+            found = tuple(choices)
+            keys = [(*key, value) for key in keys for value in found]
+        for key in keys:
+            self.snapshot.counters.setdefault(key, 0.0)
+
+    def _count(self, *key: str, by: float = 1.0) -> None:
+        """Count under (metric, label values …)."""
+        counters = self.snapshot.counters
+        if key not in counters:
+            key = self._bounded(key)
+            counters.setdefault(key, 0.0)
+        # One step to other threads: the interpreter lets go of its lock at calls and jumps only.
+        counters[key] += by
+
+    def _show(self, *key: str, value: float | None) -> None:
+        """Show a gauge under (metric, label values …); one that is not known any more shows nothing."""
+        if value is None:
+            self.snapshot.gauges.pop(key, None)
+        else:
+            self.snapshot.gauges[key] = value
+
+    def _bounded(self, key: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the key of a child that may be new: where there are too many, they are counted together."""
+        *others, last = key
+        known = sum(1 for name, *_ in tuple(self.snapshot.counters) if name == key[0])
+        if not others or known < MOST_VALUES * max(1, len(self.snapshot.candles_expected)):
+            return key
+        cause = f"{key[0]}: too many label values"
+        if key[0] != "instrumentation_errors" and cause not in self._logged:
+            self._logged.add(cause)
+            logger.error("exporter: {}: {!r} is one value too many; it counts as {!r}. {}", key[0], last, OTHER, _KINDS)
+        return (*others, OTHER)

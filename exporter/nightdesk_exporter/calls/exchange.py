@@ -1,0 +1,109 @@
+"""What goes on between bot and exchange."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from nightdesk_exporter.arguments import WrongCallError, flag, number, text
+from nightdesk_exporter.calls.base import Calls, never_raises
+
+_LOG_AGAIN_SECONDS = 60.0
+_MOST_CHARACTERS = 200
+
+
+class ExchangeCalls(Calls):
+    """Heartbeat, requests, connection and clock."""
+
+    @never_raises
+    def heartbeat(self) -> None:
+        """The loop turned."""
+        self.snapshot.heartbeat_at = self._clock()
+
+    @never_raises
+    def contact(self, channel: str) -> None:
+        """The exchange said something on `rest` or `ws`. A request that succeeds says so itself."""
+        self.snapshot.contact_at[text(channel, "channel")] = self._clock()
+
+    def request(self, what: str = "a request", *surplus: object, **unknown: object) -> Request:
+        """Return a context manager that times and counts one request to the exchange, also around an `await`.
+
+        What leaves the block as an exception is a failure: counted under its class, and logged as an error of `what`
+        once a minute. A cancellation is neither success nor failure.
+        """
+        if surplus or unknown or not isinstance(what, str):
+            error = WrongCallError("what", "is to be the request's name, as text, and nothing else is to be passed")
+            if self.strict:
+                raise error
+            self.note_error("request: what", error)
+        return Request(self, str(what))
+
+    @never_raises
+    def rejection(self, reason: str) -> None:
+        """The exchange refused an order; `reason` is a kind, such as `insufficient_funds`."""
+        self._count("orders_rejected", text(reason, "reason"))
+        self._tell("ERROR", f"the exchange refused an order: {reason}")
+
+    @never_raises
+    def connection(self, *, connected: bool, reason: str = "") -> None:
+        """The candle stream is connected, or is not, and why. From the second connection on it is a reconnection."""
+        connected, snapshot = flag(connected, "connected"), self.snapshot
+        text(reason, "reason")
+        if connected == snapshot.connected:
+            return
+        broke = snapshot.connected is not False
+        snapshot.connected = connected
+        snapshot.connection_changed_at = self._clock()
+        if connected:
+            if snapshot.connections:
+                self._count("websocket_reconnects")
+            snapshot.connections += 1
+            self._tell("INFO", "the candle stream is connected")
+        elif broke:
+            # A closed market is silent, and some exchanges then hang up.
+            level = "DEBUG" if snapshot.trading_expected is False else "ERROR"
+            self._tell(level, f"the candle stream broke: {reason or 'no reason given'}")
+
+    @never_raises
+    def clock_offset(self, seconds: float) -> None:
+        """By how much the exchange's clock is ahead of ours, in wall time."""
+        self.snapshot.clock_offset = number(seconds, "seconds")
+
+    @never_raises
+    def _request_ended(self, what: str, seconds: float, failure: BaseException | None) -> None:
+        snapshot = self.snapshot
+        snapshot.histograms["exchange_request_duration_seconds"].observe(seconds)
+        snapshot.counters["exchange_requests",] += 1
+        if failure is None:
+            snapshot.contact_at["rest"] = self._clock()
+            return
+        reason = type(failure).__name__
+        self._count("exchange_request_failures", reason)
+        now = self._clock()
+        before, unsaid = snapshot.failures.get(reason, (float("-inf"), 0))
+        if now - before < _LOG_AGAIN_SECONDS:
+            snapshot.failures[reason] = (before, unsaid + 1)
+            return
+        snapshot.failures[reason] = (now, 0)
+        more = f" ({unsaid} more of its kind in the last minute)" if unsaid else ""
+        self._tell("ERROR", f"{what} failed: {reason}: {str(failure)[:_MOST_CHARACTERS]}{more}")
+
+
+class Request:
+    """One request under way. Made by `BotExporter.request()`."""
+
+    __slots__ = ("_begun", "_calls", "_what")
+
+    def __init__(self, calls: ExchangeCalls, what: str) -> None:
+        self._calls = calls
+        self._what = what
+        self._begun = 0.0
+
+    def __enter__(self) -> Self:
+        self._begun = time.perf_counter()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if error is None or isinstance(error, Exception):
+            self._calls._request_ended(self._what, time.perf_counter() - self._begun, error)

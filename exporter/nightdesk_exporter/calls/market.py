@@ -1,0 +1,90 @@
+"""What the bot sees of the market, and that it decides."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from nightdesk_exporter.arguments import LARGEST, flag, moment, number, one_of, text
+from nightdesk_exporter.calls.base import Calls, never_raises
+from nightdesk_exporter.catalogue import REGIMES
+from nightdesk_exporter.snapshot import CandlesExpected
+
+
+class MarketCalls(Calls):
+    """Candles, decisions, signals and regimes."""
+
+    @never_raises
+    def expect_candles(self, symbol: str, timeframe: str, *, interval_seconds: float | None) -> None:
+        """From now on a candle is expected every `interval_seconds` of wall time: its absence is counted from here.
+
+        `None` for none, as while the symbol's market is closed.
+        """
+        symbol, timeframe = text(symbol, "symbol"), text(timeframe, "timeframe")
+        if interval_seconds is not None:
+            interval = number(interval_seconds, "interval_seconds", least=0)
+            self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(self._clock(), interval)
+            return
+        self.snapshot.candles_expected.pop((symbol, timeframe), None)
+        self.snapshot.candles.pop((symbol, timeframe), None)
+        self.snapshot.decided_at.pop(symbol, None)
+
+    @never_raises
+    def candle(self, symbol: str, timeframe: str, *, close_time: float | datetime) -> None:
+        """A confirmed candle was received; `close_time` is market time, in Unix seconds or an aware datetime."""
+        # The usual case first: this is called more often than anything else.
+        if type(close_time) is not float or not -LARGEST <= close_time <= LARGEST:
+            close_time = moment(close_time, "close_time")
+        if type(symbol) is not str or type(timeframe) is not str:
+            symbol, timeframe = text(symbol, "symbol"), text(timeframe, "timeframe")
+        snapshot = self.snapshot
+        snapshot.candles[symbol, timeframe] = (self._clock(), close_time)
+        snapshot.market_time = close_time
+
+    @never_raises
+    def gap_repaired(self, symbol: str, timeframe: str) -> None:
+        """Missing candles were fetched."""
+        self._count("candle_gaps", text(symbol, "symbol"), text(timeframe, "timeframe"))
+
+    @never_raises
+    def decision(self, symbol: str, *, seconds: float | None = None) -> None:
+        """A candle was decided on, whatever came of it; `seconds` is how long that took."""
+        if type(symbol) is not str:
+            symbol = text(symbol, "symbol")
+        if seconds is not None:
+            took = number(seconds, "seconds", least=0)
+            self.snapshot.histograms["decision_duration_seconds"].observe(took)
+        self.snapshot.decided_at[symbol] = self._clock()
+
+    @never_raises
+    def signal(self, symbol: str, outcome: str) -> None:
+        """What became of a candle's signal, such as `entered` or `blocked_guard`."""
+        counters, key = self.snapshot.counters, ("signals", symbol, outcome)
+        if key in counters:
+            counters[key] += 1
+        else:
+            self._count("signals", text(symbol, "symbol"), text(outcome, "outcome"))
+
+    @never_raises
+    def regime(self, symbol: str, regime: str) -> None:
+        """In which regime a symbol's market is; changes are counted and logged."""
+        one_of(regime, REGIMES, "regime")
+        before = self.snapshot.regimes.get(text(symbol, "symbol"))
+        if regime == before:
+            return
+        self.snapshot.regimes[symbol] = regime
+        if before is not None:
+            self._count("regime_changes", symbol)
+            self._tell("INFO", f"regime of {symbol}: {before} to {regime}")
+        self.changed()
+
+    @never_raises
+    def trading_expected(self, *, expected: bool) -> None:
+        """Whether the market is open and the bot is meant to trade in it."""
+        expected, snapshot = flag(expected, "expected"), self.snapshot
+        if snapshot.trading_expected == expected:
+            return
+        # One that was restored is older than this start.
+        if not expected or snapshot.trading_expected is not None or snapshot.trading_expected_since is None:
+            snapshot.trading_expected_since = self._clock()
+        snapshot.trading_expected = expected
+        self._tell("INFO", "trading is expected" if expected else "no trading is expected: the market is closed")

@@ -1,0 +1,124 @@
+"""The model in use, and how it does against what it promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from nightdesk_exporter.arguments import WrongCallError, flag, moment, number, numbers, one_of, optional, text, whole
+from nightdesk_exporter.calls.base import Calls, never_raises
+from nightdesk_exporter.catalogue import GAP_SOURCES, STANDINGS
+from nightdesk_exporter.snapshot import Limits, ModelInUse
+
+
+class ModelCalls(Calls):
+    """Model, expectations, settings and audit log."""
+
+    @never_raises
+    def model(
+        self,
+        version: str,
+        *,
+        trained_at: float | datetime,
+        standing: str = "champion",
+        data_end: float | datetime | None = None,
+    ) -> None:
+        """The model that was loaded just now: when it was trained (wall time), and where its data end (market time)."""
+        found = ModelInUse(
+            version=text(version, "version"),
+            standing=one_of(standing, STANDINGS, "standing"),
+            trained_at=moment(trained_at, "trained_at"),
+            data_end=None if data_end is None else moment(data_end, "data_end"),
+            loaded_at=self._clock(),
+        )
+        snapshot = self.snapshot
+        before, snapshot.model = snapshot.model, found
+        snapshot.model_known, snapshot.model_failure = True, ""
+        if before is None or (before.version, before.standing) != (version, standing):
+            instead = "" if before is None else f", instead of {before.version}"
+            self._tell("INFO", f"model {version} is in use, {standing}{instead}")
+        self.changed()
+
+    @never_raises
+    def no_model(self) -> None:
+        """No valid model is loaded: the bot does not trade."""
+        before, known = self.snapshot.model, self.snapshot.model_known
+        self.snapshot.model, self.snapshot.model_known = None, True
+        if before is not None or not known:
+            self._tell("ERROR", "there is no model: the bot does not trade")
+        self.changed()
+
+    @never_raises
+    def model_load_failed(self, reason: str) -> None:
+        """A model could not be loaded; the one before it stays in use, where there is one."""
+        self.snapshot.model_failure = text(reason, "reason")
+        self.snapshot.model_known = True
+        self._count("model_load_failures")
+        rest = "the bot does not trade" if self.snapshot.model is None else "the bot keeps the one before"
+        self._tell("ERROR", f"a model could not be loaded ({reason}): {rest}")
+        self.changed()
+
+    @never_raises
+    def promised(self, *, win_ratio: float, sharpe_ratio: float, max_drawdown_ratio: float) -> None:
+        """What the backtest that promoted the model showed."""
+        found = {
+            "model_backtest_win_ratio": number(win_ratio, "win_ratio"),
+            "model_backtest_sharpe_ratio": number(sharpe_ratio, "sharpe_ratio"),
+            "model_backtest_max_drawdown_ratio": number(max_drawdown_ratio, "max_drawdown_ratio"),
+        }
+        for name, value in found.items():
+            self._show(name, value=value)
+
+    @never_raises
+    def delivered(
+        self,
+        *,
+        trades: int,
+        win_ratio: float | None = None,
+        sharpe_ratio: float | None = None,
+        evalue: float | None = None,
+        breached: bool = False,
+        gaps: Mapping[str, float] | None = None,
+        probation_share: float | None = None,
+    ) -> None:
+        """What the model in use has shown live; `None` is not known yet.
+
+        `evalue` is the evidence that it is worse than promised, `breached` that it is strong enough to act on; `gaps`
+        says where what is missing went: fees, slippage, missed or signal.
+        """
+        broken = flag(breached, "breached")
+        found: dict[str, float | None] = {
+            "model_live_trades": whole(trades, "trades"),
+            "model_live_win_ratio": optional(win_ratio, "win_ratio"),
+            "model_live_sharpe_ratio": optional(sharpe_ratio, "sharpe_ratio"),
+            "model_expectation_evalue": optional(evalue, "evalue"),
+            "model_probation_share": optional(probation_share, "probation_share"),
+        }
+        by_source = numbers({} if gaps is None else gaps, "gaps")
+        for source in by_source:
+            one_of(source, GAP_SOURCES, "gaps")
+        for name, value in found.items():
+            self._show(name, value=value)
+        for source in GAP_SOURCES:
+            self._show("model_gap_ratio", source, value=by_source.get(source))
+        before, self.snapshot.expectation_breached = self.snapshot.expectation_breached, broken
+        if broken and not before:
+            self._tell("WARNING", "the model does worse than its backtest promised")
+        if broken != bool(before):
+            self.changed()
+
+    @never_raises
+    def set_limits(self, limits: Limits) -> None:
+        """Measure by other limits from now on: the bot has taken over its settings."""
+        if not isinstance(limits, Limits):
+            raise WrongCallError("limits", "are none; pass a Limits")
+        self._limits = limits
+        self.snapshot.gauges["config_loaded_timestamp_seconds",] = self._clock()
+        self.changed()
+
+    @never_raises
+    def audit(self, *, entries: int, head: str) -> None:
+        """How long the audit log is, and the hash of its last entry."""
+        length = whole(entries, "entries")
+        self.snapshot.audit_head = text(head, "head")
+        self.snapshot.gauges["audit_entries",] = length

@@ -1,0 +1,61 @@
+"""The account. Where the bot keeps no peak and no day of its own, they are kept here."""
+
+from __future__ import annotations
+
+from nightdesk_exporter.arguments import LARGEST, WrongCallError, number
+from nightdesk_exporter.calls.base import Calls, never_raises
+from nightdesk_exporter.curve import Point
+
+_DAY_SECONDS = 86_400
+
+
+class MoneyCalls(Calls):
+    """Equity, its peak and its day."""
+
+    _alarms = (False, False, False)
+    """Which limits the account was past when it was last reported."""
+
+    @never_raises
+    def equity(self, equity: float, *, peak: float | None = None, daily_pnl_ratio: float | None = None) -> None:
+        """The account, marked to market. `daily_pnl_ratio` is its change since midnight UTC of market time.
+
+        What is left out is kept from call to call, and from run to run where there is a status file: the highest
+        equity, and the one at midnight. Pass your own where money is paid in or out.
+        """
+        if type(equity) is not float or not 0.0 <= equity <= LARGEST:
+            equity = number(equity, "equity", least=0)
+        snapshot, at = self.snapshot, self._clock()
+        market_time = at if snapshot.market_time is None else snapshot.market_time
+        highest = number(peak, "peak") if peak is not None else max(equity, snapshot.equity_peak or equity)
+        if highest <= 0:
+            raise WrongCallError("peak", f"is {highest:g}; pass the highest equity so far, which is positive")
+        if daily_pnl_ratio is not None:
+            daily = number(daily_pnl_ratio, "daily_pnl_ratio")
+        else:
+            start = self._day_start(equity, int(market_time // _DAY_SECONDS))
+            daily = equity / start - 1 if start > 0 else 0.0
+        drawdown = 1 - equity / highest if equity < highest else 0.0
+        snapshot.equity = equity
+        snapshot.equity_at = at
+        snapshot.equity_peak = highest
+        snapshot.drawdown_ratio = drawdown
+        snapshot.daily_pnl_ratio = daily
+        if market_time >= snapshot.curve.next_at:
+            snapshot.curve.add(Point(market_time, equity, drawdown))
+        limits = self._limits
+        alarms = (
+            drawdown > limits.drawdown_warning_ratio,
+            drawdown > limits.drawdown_critical_ratio,
+            -daily > limits.daily_loss_ratio,
+        )
+        if alarms != self._alarms:
+            self._alarms = alarms
+            self.changed()
+
+    def _day_start(self, equity: float, day: int) -> float:
+        """Return the equity that the day began with: the last one of the day before."""
+        snapshot = self.snapshot
+        if snapshot.day != day or snapshot.day_start_equity is None:
+            snapshot.day_start_equity = equity if snapshot.equity is None or snapshot.day is None else snapshot.equity
+            snapshot.day = day
+        return snapshot.day_start_equity

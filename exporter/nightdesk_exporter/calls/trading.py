@@ -1,0 +1,121 @@
+"""What holds the bot back, and what it trades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nightdesk_exporter.arguments import WrongCallError, flag, number, numbers, one_of, optional, text, whole
+from nightdesk_exporter.calls.base import Calls, never_raises
+from nightdesk_exporter.catalogue import GUARD_STATES
+from nightdesk_exporter.snapshot import Position
+
+_GUARD_LEVELS = {"paused": "ERROR", "reduced": "WARNING"}
+
+
+class TradingCalls(Calls):
+    """Guard, kill switch, positions and trades."""
+
+    @never_raises
+    def guard(
+        self,
+        state: str,
+        *,
+        reason: str = "",
+        size_multiplier: float | None = None,
+        values: Mapping[str, float | None] | None = None,
+        limits: Mapping[tuple[str, ...], float] | None = None,
+    ) -> None:
+        """How the guard stands, and why; changes are counted and logged. `values` by rule, `limits` by rule and tier.
+
+        What is left out stays as it was.
+        """
+        one_of(state, GUARD_STATES, "state")
+        text(reason, "reason")
+        size = None if size_multiplier is None else number(size_multiplier, "size_multiplier")
+        by_rule = None if values is None else {text(rule, "values"): n for rule, n in numbers(values, "values").items()}
+        by_tier = None if limits is None else {_pair(key): value for key, value in numbers(limits, "limits").items()}
+        snapshot = self.snapshot
+        if size is not None:
+            snapshot.gauges["guard_size_multiplier",] = size
+        if by_rule is not None:
+            snapshot.guard_values = by_rule
+        if by_tier is not None:
+            snapshot.guard_limits = by_tier
+        before = snapshot.guard
+        if state == before:
+            return
+        snapshot.guard, snapshot.guard_reason = state, reason
+        if before is not None:
+            self._count("guard_transitions", state)
+            self._tell(_GUARD_LEVELS.get(state, "INFO"), f"guard: {before} to {state}: {reason or 'no reason given'}")
+        self.changed()
+
+    @never_raises
+    def kill_switch(self, *, active: bool, reason: str = "") -> None:
+        """Whether the kill switch is active, and why; changes are counted and logged."""
+        active, reason = flag(active, "active"), text(reason, "reason")
+        before = self.snapshot.kill_switch
+        self.snapshot.kill_switch_reason = reason
+        if active == before:
+            return
+        self.snapshot.kill_switch = active
+        if before is False:
+            self._count("kill_switch_activations")
+        if active:
+            self._tell("CRITICAL", f"the kill switch is active: {reason or 'no reason given'}")
+        elif before:
+            self._tell("WARNING", f"the kill switch was lifted: {reason or 'no reason given'}")
+        self.changed()
+
+    @never_raises
+    def kill_switch_tested(self) -> None:
+        """The kill switch was tried and found to work."""
+        self.snapshot.gauges["kill_switch_self_test_timestamp_seconds",] = self._clock()
+
+    @never_raises
+    def position(self, symbol: str, side: str | None, *, size_ratio: float = 0.0) -> None:
+        """The open position in a symbol: `long` or `short`, its notional over equity; a side of `None` is flat."""
+        if type(symbol) is not str:
+            symbol = text(symbol, "symbol")
+        if side is None:
+            self.snapshot.positions[symbol] = None
+            return
+        one_of(side, ("long", "short"), "side")
+        self.snapshot.positions[symbol] = Position(symbol, side, number(size_ratio, "size_ratio", least=0))
+
+    @never_raises
+    def trade(self, symbol: str, *, profit: float, fees: float = 0.0, detail: str = "") -> None:
+        """A trade was closed. `profit` is net of `fees`; both are in the account's currency. `detail` is for people."""
+        text(symbol, "symbol")
+        text(detail, "detail")
+        earned, paid = number(profit, "profit"), number(fees, "fees")
+        currency = self.snapshot.currency
+        self._count("trades_closed", symbol)
+        self._count("trades_won", symbol, by=float(earned > 0))
+        self._count("realized_profit" if earned > 0 else "realized_loss", currency, by=abs(earned))
+        # A rebate is a negative fee, and a counter never falls.
+        self._count("fees_paid", currency, by=max(paid, 0.0))
+        self.snapshot.last_trade_at = self._clock()
+        told = f" ({detail})" if detail else ""
+        self._tell("INFO", f"closed {symbol}: {earned:+.2f} {currency}{told}")
+
+    @never_raises
+    def recent_trades(self, count: int) -> None:
+        """How many trades closed in the last 24 hours of market time."""
+        self.snapshot.recent_trades = whole(count, "count")
+
+    @never_raises
+    def shadow(self, *, trades_closed: int, win_ratio: float | None, drawdown_ratio: float | None) -> None:
+        """How the bot would fare, were it not throttled: trades closed since the last call, and where it stands."""
+        closed = whole(trades_closed, "trades_closed")
+        won, lost = optional(win_ratio, "win_ratio"), optional(drawdown_ratio, "drawdown_ratio")
+        self._count("shadow_trades_closed", by=closed)
+        self._show("shadow_win_ratio", value=won)
+        self._show("shadow_drawdown_ratio", value=lost)
+
+
+def _pair(key: Any) -> tuple[str, ...]:
+    if not isinstance(key, tuple) or len(key) != 2:
+        raise WrongCallError("limits", "has a key that is no pair of rule and tier")
+    return tuple(text(part, "limits") for part in key)

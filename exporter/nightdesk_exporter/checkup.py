@@ -1,0 +1,43 @@
+"""The health check over time: since when each issue is there, and whether anything changed since the last look."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from nightdesk_exporter.health import Health
+
+Looked = Callable[[Health, Health], None]
+
+
+class Checkup:
+    """Looks at the health as often as it is asked to, and remembers. May be asked from any thread."""
+
+    def __init__(self, assess: Callable[[float], Health], *, on_change: Looked) -> None:
+        """`assess` returns the health at a wall time; `on_change` is told the health before and the one after.
+
+        It is told where the verdict or the set of issues changed, before `look` returns.
+        """
+        self._assess = assess
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._last: Health | None = None
+        self._since: dict[tuple[str, ...], float] = {}
+
+    def look(self, now: float) -> Health:
+        """Return the health at wall time `now`."""
+        with self._lock:
+            found = self._assess(now)
+            first = {issue.key: now if issue.since is None else issue.since for issue in found.issues}
+            self._since = {key: min(at, self._since.get(key, at)) for key, at in first.items()}
+            issues = tuple(replace(issue, since=self._since[issue.key]) for issue in found.issues)
+            before, health = self._last, Health(found.verdict, issues)
+            self._last = health
+        if before is not None and _outline(before) != _outline(health):
+            self._on_change(before, health)
+        return health
+
+
+def _outline(health: Health) -> object:
+    return health.verdict, {(issue.key, issue.verdict) for issue in health.issues}

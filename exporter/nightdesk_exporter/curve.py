@@ -1,0 +1,49 @@
+"""A curve that never grows: once it is full, every second point goes, and points come half as often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_MOST_POINTS = 400
+_SHORTEST_SPACING = 1.0
+"""In seconds of the curve's time."""
+
+
+class Point(NamedTuple):
+    """Equity and drawdown at a time: market time where candles have told it, else wall time."""
+
+    at: float
+    equity: float
+    drawdown_ratio: float
+
+
+class Curve:
+    """The last points of equity and drawdown, from the bot's start or from what was seeded on."""
+
+    def __init__(self) -> None:
+        self._points: list[Point] = []
+        self._spacing = _SHORTEST_SPACING
+        self.next_at = float("-inf")
+        """A point from before this time would be one too many."""
+
+    def add(self, point: Point) -> None:
+        """Take a point, unless it follows too soon."""
+        if point.at < self.next_at:
+            return
+        points = self._points
+        points.append(point)
+        if len(points) > _MOST_POINTS:
+            self._spacing = max((point.at - points[0].at) / _MOST_POINTS * 2, self._spacing)
+            # Replaced whole: who reads it meanwhile keeps the one before.
+            self._points = points = points[::2]
+        self.next_at = points[-1].at + self._spacing
+
+    def seed(self, points: Iterable[Point]) -> None:
+        """Begin with points from before the start, oldest first."""
+        for point in points:
+            self.add(point)
+
+    def points(self) -> tuple[Point, ...]:
+        """Return the points, oldest first."""
+        return tuple(self._points)

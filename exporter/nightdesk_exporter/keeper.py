@@ -1,0 +1,56 @@
+"""The thread that looks after the bot while its loop trades: it checks the health and writes the status file.
+
+It does so at the configured interval, and at once when something changed; the loop only rings a bell.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+_JOIN_SECONDS = 5.0
+_AGAIN_SECONDS = 5.0
+"""How soon a turn that failed is tried again, at most."""
+
+
+class Keeper:
+    """Calls `turn` every `interval_seconds`, whenever it is woken, and a last time when it is stopped.
+
+    `turn` returns whether it succeeded; one that did not is tried again soon.
+    """
+
+    def __init__(self, turn: Callable[[], bool], *, interval_seconds: float) -> None:
+        self._turn = turn
+        self._interval = interval_seconds
+        self._bell = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nightdesk-keeper", daemon=True)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the bot has ended, or is about to."""
+        return self._stopped.is_set()
+
+    def start(self) -> None:
+        """Take the first turn, and go on."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have it take a turn now. Wakes that come together are one turn."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Take the last turn, and end."""
+        self._stopped.set()
+        self._bell.set()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            begun = time.monotonic()
+            self._bell.clear()
+            interval = self._interval if self._turn() else min(self._interval, _AGAIN_SECONDS)
+            self._bell.wait(max(0.0, interval - (time.monotonic() - begun)))
+        self._turn()

@@ -1,0 +1,118 @@
+"""What the live loop tells the exporter: its account, guard, model and markets, as the journal has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from loguru import logger
+from nightdesk_core.clock import TimeScale
+from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_core.trades import ClosedTrade
+from nightdesk_exporter import BotExporter
+from nightdesk_guard import GuardState, PerformanceGuard
+
+from nightdesk_trendbot import broker
+from nightdesk_trendbot.champion import ChampionWatch
+from nightdesk_trendbot.engine import EngineState, StepResult, equity
+from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.signals import Outcome, Signal
+
+_DAY_SECONDS = 86_400
+_NOTED = (
+    Outcome.BLOCKED_NO_MODEL,
+    Outcome.BLOCKED_KILL_SWITCH,
+    Outcome.BLOCKED_GUARD,
+    Outcome.BLOCKED_EXPOSURE,
+)
+
+
+class Report:
+    """Tells one exporter of one bot. It remembers the last prices, by which open positions are valued."""
+
+    def __init__(self, exporter: BotExporter, settings: TrendbotSettings, scale: TimeScale) -> None:
+        self._exporter = exporter
+        self._timeframe = settings.timeframe
+        self._scale = scale
+        self._prices: dict[str, float] = {}
+        self._open_markets: frozenset[str] | None = None
+
+    def markets(self, symbols: frozenset[str], *, interval_seconds: int) -> None:
+        """Expect candles, one each `interval_seconds` of market time, of the symbols whose markets are open."""
+        before = self._open_markets or frozenset()
+        for symbol in symbols ^ before:
+            expected = self._scale.interval(interval_seconds) if symbol in symbols else None
+            self._exporter.expect_candles(symbol, self._timeframe, interval_seconds=expected)
+            if expected is None:
+                logger.info("the market of {} is closed", symbol)
+        self._open_markets = symbols
+        self._exporter.trading_expected(expected=bool(symbols))
+
+    def step(self, result: StepResult, signals: Mapping[str, Signal], *, seconds: float) -> None:
+        """Tell of a step's candles, decisions and trades; deciding took so many seconds for each symbol."""
+        for symbol, (_, decision) in result.decisions.items():
+            self._exporter.candle(symbol, self._timeframe, close_time=float(result.state.last_close))
+            self._exporter.decision(symbol, seconds=seconds)
+            self._exporter.signal(symbol, decision.outcome.value)
+            self._exporter.regime(symbol, signals[symbol].regime.value)
+            if decision.outcome in _NOTED:
+                logger.debug("{}: entry blocked: {}", symbol, decision.outcome)
+        for trade in result.trades:
+            self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
+
+    def recent_trades(self, journal: Journal, now: int) -> None:
+        """Tell how many trades closed within the day before a market time."""
+        self._exporter.recent_trades(len(journal.trades(closed_after=now - _DAY_SECONDS)))
+
+    def guard(self, guard: PerformanceGuard, state: GuardState, moved: GuardTransition | None = None) -> None:
+        """Tell how the guard stands against its limits, and why it moved where it did."""
+        measures = guard.measures(state)
+        tiers = {"reduced": guard.settings.reduced, "paused": guard.settings.paused}
+        limits: dict[tuple[str, ...], float] = {}
+        for name, tier in tiers.items():
+            limits["win_rate", name] = guard.win_rate_limit(tier)
+            limits["losing_streak", name] = tier.losing_streak
+            limits["drawdown", name] = tier.drawdown_ratio
+        self._exporter.guard(
+            state.status.value,
+            reason="" if moved is None else moved.reason,
+            size_multiplier=guard.size_multiplier(state.status),
+            values={
+                "win_rate": measures.win_rate,
+                "losing_streak": measures.losing_streak,
+                "drawdown": measures.drawdown_ratio,
+            },
+            limits=limits,
+        )
+
+    def account(self, state: EngineState, prices: Mapping[str, float]) -> None:
+        """Tell of account and positions, marked to the newest prices."""
+        self._prices.update(prices)
+        # Nobody owes the exchange more than the account: what lies below zero is not the bot's.
+        now = max(equity(state, self._prices), 0.0)
+        daily = now / _positive(state.day_start_equity) - 1
+        self._exporter.equity(now, peak=max(state.peak_equity, now), daily_pnl_ratio=daily)
+        for symbol, book in state.books.items():
+            if book.account.side == 0:
+                self._exporter.position(symbol, None)
+                continue
+            notional = broker.exposure(book.account, self._prices.get(symbol, book.mark))
+            side = "long" if notional > 0 else "short"
+            self._exporter.position(symbol, side, size_ratio=abs(notional) / _positive(now))
+
+    def model(self, watch: ChampionWatch) -> None:
+        """Tell which model is in use."""
+        if watch.deployment is None or watch.champion is None:
+            self._exporter.no_model()
+            return
+        model = watch.deployment.model
+        standing, data_end = watch.champion.standing, float(model.data_end)
+        self._exporter.model(model.version, trained_at=model.trained_at, standing=standing, data_end=data_end)
+
+
+def _detail(trade: ClosedTrade) -> str:
+    return f"{trade.side} at {trade.exit_price:.5g} by {trade.exit_reason}"
+
+
+def _positive(equity: float) -> float:
+    """Return an equity to divide by: of an account that has lost everything any share is huge, and alarms."""
+    return max(equity, 1e-9)
