@@ -24,6 +24,8 @@ from nightdesk_exporter.alerts.preferences import muted
 if TYPE_CHECKING:
     from nightdesk_exporter.alerts.worker import Worker
 
+_CALLS_FOR_EACH_PLACE = 8
+
 Count = Callable[..., None]
 """Called with a metric's name and, where it has one, the value of its label: ("alerts_dropped", "refused")."""
 
@@ -69,29 +71,31 @@ class AlertSender:
         self.monotonic = monotonic
         self._muted = frozenset(muted(alerting))
         self._queue: SimpleQueue[Callable[[Worker], None]] = SimpleQueue()
-        self._worker: Worker | None = None
+        self._takes = alerting.enabled
+        self._turned_away = 0
         self._thread: threading.Thread | None = None
         self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
-        if not self.alerting.enabled:
+        if not self._takes:
             return self
         if not (self.alerting.alertmanagers or self.alerting.direct):
             logger.warning("alerts: no Alertmanager and no channel is configured; alerts reach nobody")
+            self._takes = False
             return self
         # What delivers is loaded here: somebody who only measures does not pay for it.
         from nightdesk_exporter.alerts.worker import Worker
 
-        self._worker = Worker(self)
-        self._thread = threading.Thread(target=self._worker.run, name="nightdesk-alerts", daemon=True)
+        self._thread = threading.Thread(target=Worker(self).run, name="nightdesk-alerts", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._thread is not None:
+            self._takes = False
             self._queue.put(lambda worker: worker.close())
             self._thread.join(timeout=self.close_seconds + 1)
-            self._thread = self._worker = None
+            self._thread = None
 
     def send_alert(
         self,
@@ -106,9 +110,9 @@ class AlertSender:
         """Tell of an alert, without waiting and without ever raising. Again while it holds, it changes nothing.
 
         `labels` may hold symbol, timeframe and criterion. One that is `lasting` holds until `withdraw`; any other is an
-        event, which is told once.
+        event, which is told once. What is sent before the sender has started waits for that.
         """
-        if self._worker is None:
+        if not self._takes:
             return
         try:
             alert = new_alert(
@@ -120,29 +124,24 @@ class AlertSender:
             )
         except Exception as error:  # noqa: BLE001 - called from the trading loop
             self._invalid("send_alert", error)
-            self._queue.put(lambda worker: worker.count("alerts_dropped", "invalid"))
+            self._put(lambda worker: worker.count("alerts_dropped", "invalid"))
             return
-        if alertname in self._muted:
-            return
-        if self._queue.qsize() > 4 * self.capacity:
-            # Only where the thread itself hangs: nothing in it waits for the network or the disk.
-            self._queue.put(lambda worker: worker.count("alerts_dropped", "queue_full"))
-            return
-        self._queue.put(lambda worker: worker.take(alert))
+        if alertname not in self._muted and not self._put(lambda worker: worker.take(alert)):
+            self._turned_away += 1
 
     def withdraw(self, alertname: str, labels: Mapping[str, str] | None = None) -> None:
         """The condition no longer holds: what has not gone out never will, and who was told directly hears of the end.
 
         Never waits and never raises.
         """
-        if self._worker is None:
+        if not self._takes:
             return
         try:
             condition = condition_of(self._identity(alertname, labels))
         except Exception as error:  # noqa: BLE001 - called from the trading loop
             self._invalid("withdraw", error)
             return
-        self._queue.put(lambda worker: worker.withdraw(condition))
+        self._put(lambda worker: worker.withdraw(condition))
 
     def now(self) -> Now:
         """Both clocks."""
@@ -161,6 +160,17 @@ class AlertSender:
                 items.append(self._queue.get_nowait())
         except Empty:
             return items
+
+    def turned_away(self) -> int:
+        """Return how many alerts there have been that the thread was too far behind to be given."""
+        return self._turned_away
+
+    def _put(self, item: Callable[[Worker], None]) -> bool:
+        """Return whether the thread is given something. It is far behind only where it hangs: it waits for nobody."""
+        there_is_room = self._queue.qsize() < _CALLS_FOR_EACH_PLACE * self.capacity
+        if there_is_room:
+            self._queue.put(item)
+        return there_is_room
 
     def _identity(self, alertname: str, labels: Mapping[str, str] | None) -> dict[str, str]:
         if not isinstance(alertname, str) or not alertname.strip():

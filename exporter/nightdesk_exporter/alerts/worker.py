@@ -68,6 +68,7 @@ class Worker:
         self._keeper = Keeper(sender.spool)
         self._closing_at: float | None = None
         self._count_failed = False
+        self._turned_away = 0
 
     def run(self) -> None:
         """Work until the sender closes. What is wrong in here is logged, and never ends it."""
@@ -110,6 +111,9 @@ class Worker:
         now = self._sender.now()
         for item in self._sender.waiting(self._next(now.tick) - now.tick):
             item(self)
+        for _ in range(self._sender.turned_away() - self._turned_away):
+            self._turned_away += 1
+            self.count("alerts_dropped", "queue_full")
         now = self._sender.now()
         self.ledger.tidy(now)
         if self._closing_at is not None:

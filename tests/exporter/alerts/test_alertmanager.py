@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 import requests
 import yaml
 from nightdesk.tools import Tools
-from nightdesk_exporter.alerts import Alerting
+from nightdesk_exporter.alerts import Alerting, AlertSender
+from nightdesk_exporter.alerts.entry import Entry
 from nightdesk_exporter.alerts.webhook import fingerprint
 
 from tests.exporter.alerts.conftest import PAUSED, Counts, ServedInbox, StartSender, free_port, only, until
@@ -98,6 +100,43 @@ def alertmanager(tools: Tools, tmp_path: Path, inbox: ServedInbox) -> Iterator[S
         yield begin
 
 
+@contextmanager
+def reporting(tools: Tools, folder: Path, alertmanager: str) -> Iterator[None]:
+    """Run a real Prometheus, for the block, with a rule that reports our alert at all times."""
+    folder.mkdir()
+    rule = {
+        "alert": LABELS["alertname"],
+        "expr": "vector(1)",
+        "labels": {"severity": "critical", "bot": "btc"},
+        "annotations": {"summary": PAUSED["summary"]},
+    }
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "x", "rules": [rule]}]}))
+    config = {
+        "global": {"evaluation_interval": "1s"},
+        "rule_files": ["rules.yml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}]},
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    command = [str(tools.prometheus), f"--config.file={folder / 'prometheus.yml'}"]
+    # What it sends before it has found Alertmanager is lost until it sends again: in a minute, by default.
+    command += ["--rules.alert.resend-delay=1s"]
+    command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{free_port()}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def entries_of(sender: AlertSender) -> list[Entry]:
+    """Return what is in a sender's ledger, looked at on the sender's own thread."""
+    answer: SimpleQueue[list[Entry]] = SimpleQueue()
+    sender.post(lambda worker: answer.put(list(worker.ledger.entries.values())))
+    return answer.get(timeout=10)
+
+
 def through(*servers: Alertmanager, inbox: ServedInbox) -> Alerting:
     """Return an `Alerting` with these Alertmanagers, and Discord where none of them answers."""
     return only(inbox, "discord", alertmanagers=tuple(server.url for server in servers))
@@ -145,16 +184,28 @@ def test_an_alert_is_posted_again_after_alertmanager_was_killed_until_prometheus
     server.start()
     until(server.alerts, "the alert after the first restart")
     server.report(symbol='B"T\\C')
-    worker = sender._worker
-    assert worker is not None
-    until(lambda: any(entry.reported for entry in worker.ledger.entries.values()), "Prometheus's report to be seen")
+    entry = until(lambda: next((one for one in entries_of(sender) if one.reported), None), "the report to be seen")
     server.kill()
     server.start()
     # What would post it again is a check, of which the next but one comes four seconds later: none is due any more.
-    (entry,) = worker.ledger.entries.values()
     assert [entry.post_due(post) for post in entry.posts.values()] == [None]
     assert server.alerts() == []
     assert inbox.find("discord") == []
+
+
+def test_what_a_real_prometheus_reports_is_seen_and_is_still_one_message(
+    alertmanager: StartAlertmanager, inbox: ServedInbox, start: StartSender, tools: Tools, tmp_path: Path
+) -> None:
+    server = alertmanager()
+    sender = start(through(server, inbox=inbox))
+    sender.send_alert("TradebotGuardPaused", **PAUSED)
+    inbox.arrived("webhook")
+    with reporting(tools, tmp_path / "prometheus", server.url):
+        until(lambda: any(one.reported for one in entries_of(sender)), "Prometheus's report to be seen", seconds=30)
+        (alert,) = server.alerts()
+    assert alert["labels"] == LABELS
+    assert "/graph?" in alert["generatorURL"]
+    assert len(inbox.find("webhook")) == 1
 
 
 def test_every_alertmanager_is_told_and_one_that_hangs_or_is_gone_holds_up_no_other(

@@ -134,6 +134,7 @@ def test_a_secret_shows_in_no_log_no_repr_and_no_file(
     sender = start(alerting, spool=tmp_path / "spool.json")
     sender.send_alert("X", **PAUSED)
     until(lambda: counts["alerts_retried"] or counts["alerts_sent direct"], "a second attempt")
+    sender.__exit__(None, None, None)
     assert TOKEN not in "".join(text for _, text in logged) + repr(alerting) + repr(sender)
     assert logged
     assert all(TOKEN.encode() not in file.read_bytes() for file in tmp_path.glob("*spool*"))

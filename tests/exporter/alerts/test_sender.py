@@ -167,3 +167,23 @@ def test_a_count_that_raises_ends_nothing(inbox: ServedInbox, start: StartSender
     inbox.arrived("discord")
     sender.send_alert("Y", **PAUSED)
     assert [message.alertname for message in inbox.arrived("discord", 2)] == ["X", "Y"]
+
+
+def test_what_is_sent_before_the_start_goes_out_after_it(inbox: ServedInbox) -> None:
+    sender = AlertSender("btc", alerting=only(inbox, "discord"))
+    sender.send_alert("Early", **PAUSED)
+    sender.send_alert("Over", **PAUSED)
+    sender.withdraw("Over")
+    with sender:
+        inbox.arrived("discord")
+    assert [message.alertname for message in inbox.find("discord")] == ["Early"]
+
+
+def test_a_thread_that_hangs_lets_no_memory_grow(inbox: ServedInbox, counts: Counts) -> None:
+    sender = AlertSender("btc", alerting=only(inbox, "discord"), capacity=2, count=counts)
+    for number in range(100):
+        sender.send_alert(f"X{number}", **PAUSED)
+    assert sender._queue.qsize() == 16
+    with sender:
+        inbox.arrived("discord", 2)
+    assert counts["alerts_dropped queue_full"] == 84 + 14
