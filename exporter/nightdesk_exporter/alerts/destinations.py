@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nightdesk_exporter.alerts import alertmanager, discord, mail, slack, telegram, webhook
+from nightdesk_exporter.alerts import discord, mail, slack, telegram, webhook
 from nightdesk_exporter.alerts.alert import Notice
+from nightdesk_exporter.alerts.alertmanager import Alertmanager, place
 from nightdesk_exporter.alerts.channels import Alerting
 from nightdesk_exporter.alerts.outcome import Outcome
 from nightdesk_exporter.alerts.web import Web, WebError
@@ -35,17 +36,15 @@ def destinations(alerting: Alerting, timeout_seconds: float) -> list[Destination
 
 
 def _alertmanager(number: int, url: str, timeout_seconds: float) -> Destination:
-    web = Web(timeout_seconds=timeout_seconds, near=True)
+    server = Alertmanager(url, Web(timeout_seconds=timeout_seconds, near=True))
 
     def deliver(action: str, notice: Notice) -> Outcome:
         try:
-            if action == "check":
-                return alertmanager.check(notice.alert, url, web)
-            return alertmanager.post(notice, url, web)
+            return server.check(notice.alert) if action == "check" else server.post(notice)
         except WebError as error:
             return error.outcome
 
-    return Destination(f"alertmanager {number} ({alertmanager.place(url)})", True, deliver)
+    return Destination(f"alertmanager {number} ({place(url)})", True, deliver)
 
 
 def _direct(name: str, alerting: Alerting, timeout_seconds: float) -> Destination:

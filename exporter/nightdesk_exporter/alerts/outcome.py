@@ -34,7 +34,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Reported:
-    """Alertmanager has the alert from Prometheus, which sees to it from here on."""
+    """Prometheus has reported the alert to Alertmanager, or its end, and sees to it from here on."""
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,32 @@ def test_an_alert_is_posted_again_after_alertmanager_was_killed_until_prometheus
     assert inbox.find("discord") == []
 
 
+def test_an_alert_that_prometheus_reported_and_ended_between_two_looks_is_not_posted_again(
+    alertmanager: StartAlertmanager, inbox: ServedInbox, start: StartSender
+) -> None:
+    server = alertmanager()
+    sender = start(through(server, inbox=inbox))
+    sender.send_alert("TradebotGuardPaused", **PAUSED)
+    inbox.arrived("webhook")
+    server.report()
+    server.report(seconds=-0.1)
+    until(lambda: any(one.reported for one in entries_of(sender)), "the end to be understood")
+    assert server.alerts() == []
+
+
+def test_what_was_posted_after_a_restart_does_not_hide_what_was_lost_in_it(
+    alertmanager: StartAlertmanager, inbox: ServedInbox, start: StartSender
+) -> None:
+    server = alertmanager()
+    sender = start(through(server, inbox=inbox))
+    sender.send_alert("TradebotGuardPaused", **PAUSED)
+    until(server.alerts, "the first alert")
+    server.kill()
+    server.start()
+    sender.send_alert("TradebotDrawdownHigh", **PAUSED)
+    until(lambda: len(server.alerts()) == 2, "both alerts")
+
+
 def test_what_a_real_prometheus_reports_is_seen_and_is_still_one_message(
     alertmanager: StartAlertmanager, inbox: ServedInbox, start: StartSender, tools: Tools, tmp_path: Path
 ) -> None:
