@@ -24,6 +24,8 @@ class Leg:
     told: Status | None = None
     """What the channel was told last."""
     told_at: float = 0.0
+    told_wall: float = 0.0
+    """The same moment as Unix time, which a restart does not change."""
     refused_at: float | None = None
     busy: bool = False
     attempts: int = 0

@@ -107,7 +107,7 @@ class Ledger:
         """Note how a job ended. One that failed is due again as soon as its destination is ready."""
         entry = job.entry
         if job.action == "tell":
-            self._told(entry, entry.legs[job.destination], job, outcome, now.tick)
+            self._told(entry.legs[job.destination], job, outcome, now)
         else:
             self._posted(entry, entry.posts[job.destination], job, outcome, now.tick)
 
@@ -151,11 +151,7 @@ class Ledger:
             {
                 **entry.alert.as_json(),
                 "holds": entry.holds,
-                "told": {
-                    name: round(now.wall - (now.tick - leg.told_at))
-                    for name, leg in entry.legs.items()
-                    if leg.told == "firing"
-                },
+                "told": {name: leg.told_wall for name, leg in entry.legs.items() if leg.told == "firing"},
             }
             for entry in self.entries.values()
             if not entry.expired
@@ -189,7 +185,7 @@ class Ledger:
             entry.ended_at = now.tick
             for name, at in told.items():
                 if name in entry.legs:
-                    entry.legs[name].told = "firing"
+                    entry.legs[name].told, entry.legs[name].told_wall = "firing", at
                     entry.legs[name].told_at = min(now.tick - (now.wall - at), now.tick)
             self.entries[alert.key] = entry
         return bad
@@ -254,13 +250,14 @@ class Ledger:
                 leg = entry.legs[destination]
                 yield key, entry, leg, entry.leg_due(leg)
 
-    def _told(self, entry: Entry, leg: Leg, job: Job, outcome: Outcome, tick: float) -> None:
+    def _told(self, leg: Leg, job: Job, outcome: Outcome, now: Now) -> None:
         leg.busy = False
         if isinstance(outcome, Delivered):
-            leg.told, leg.told_at, leg.refused_at, leg.attempts = job.notice.status, tick, None, 0
+            leg.told, leg.told_at, leg.told_wall = job.notice.status, now.tick, now.wall
+            leg.refused_at, leg.attempts = None, 0
             self._count("alerts_sent", "direct")
         elif isinstance(outcome, Refused):
-            leg.refused_at, leg.attempts = tick, 0
+            leg.refused_at, leg.attempts = now.tick, 0
             self._count("alerts_dropped", "refused")
 
     def _posted(self, entry: Entry, post: Post, job: Job, outcome: Outcome, tick: float) -> None:
