@@ -18,6 +18,7 @@ _REPEAT_SECONDS = 3600.0
 _WARNING_REPEAT_SECONDS = 12 * 3600.0
 _RANKS = {"critical": 0, "warning": 1, "info": 2}
 _LONGEST_WORDS = 1000
+_WORTH_MOVING = 0.1
 
 Key = tuple[tuple[str, str], ...]
 Status = Literal["firing", "resolved"]
@@ -87,6 +88,20 @@ class Alert:
     def until(self, ends_at: float) -> Alert:
         """Return it with a later end; never with an earlier one."""
         return replace(self, ends_at=max(ends_at, self.ends_at))
+
+    def again(self, alert: Alert, *, new_words: bool) -> Alert:
+        """Return it as it stands once it has been sent again as `alert`: it began when it began.
+
+        The end moves only by a good part of the lifetime, so that sending again and again writes no file each time.
+        """
+        later = alert.ends_at - self.ends_at > _WORTH_MOVING * self.lifetime_seconds
+        words = alert if new_words else self
+        return replace(
+            self,
+            summary=words.summary,
+            description=words.description,
+            ends_at=alert.ends_at if later else self.ends_at,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the spool keeps it."""

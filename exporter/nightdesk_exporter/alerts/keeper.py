@@ -14,6 +14,8 @@ from nightdesk_exporter.alerts.pace import Pace
 from nightdesk_exporter.alerts.spool import Spool, open_spool
 
 _OPENING_SECONDS = 5.0
+_WRITE_SECONDS = 0.05
+"""A burst of alerts is one write: each costs the disk two syncs."""
 
 
 class Keeper:
@@ -26,13 +28,19 @@ class Keeper:
         self._spool: Spool | None = None
         self._asked: list[dict[str, Any]] = []
         self._opened = threading.Event()
+        self._written_at = -_WRITE_SECONDS
         self.kept = True
         """Whether the disk holds what was last asked to be kept."""
 
     @property
-    def busy(self) -> bool:
+    def writing(self) -> bool:
         """Whether the disk is at work."""
         return self._lane.busy
+
+    @property
+    def busy(self) -> bool:
+        """Whether the disk is at work, or is about to be: one that failed is not waited for."""
+        return self._lane.busy or (self._spool is not None and not self.kept and self._pace.failures == 0)
 
     def open(self) -> list[Any]:
         """Return what the spool holds; nothing where the disk does not answer for five seconds."""
@@ -52,6 +60,7 @@ class Keeper:
 
         self._lane.start(job, done)
         if self._opened.wait(_OPENING_SECONDS):
+            self._asked = list(found)
             return found
         logger.error("alerts: {} does not open; alerts are kept in memory until it does", path)
         return []
@@ -63,26 +72,38 @@ class Keeper:
 
     def save(
         self, alerts: list[dict[str, Any]], tick: float, *, then: Callable[[Callable[[float], None]], None]
-    ) -> None:
-        """Have `alerts` kept, unless they are already. `then` is handed what the sender's thread is to call."""
+    ) -> bool:
+        """Have `alerts` kept, unless they are already; return whether that has begun.
+
+        `then` is handed what the sender's thread is to call.
+        """
         if self._spool is None:
             self.kept = not alerts
-            return
-        if self.busy or (alerts == self._asked and (self.kept or tick < self._pace.ready_at)):
-            return
+            return True
+        if self._lane.busy:
+            return False
+        if alerts == self._asked and self.kept:
+            return True
+        if tick < max(self._written_at + _WRITE_SECONDS, self._pace.ready_at):
+            self.kept = False
+            return False
         spool = self._spool
+        self._written_at = tick
         self._asked, self.kept = alerts, False
         self._lane.start(lambda: spool.save(alerts), lambda saved: then(lambda now: self._done(now, saved=saved)))
+        return True
 
     def due_at(self) -> float | None:
-        """Return the tick at which a write that failed is tried again."""
-        return None if self.kept or self.busy or self._spool is None else self._pace.ready_at
+        """Return the tick at which a write that failed, or came too soon after another, is made."""
+        if self.kept or self._lane.busy or self._spool is None:
+            return None
+        return max(self._pace.ready_at, self._written_at + _WRITE_SECONDS)
 
     def close(self) -> None:
         """Let another bot have the file."""
         spool = self._spool
         self._lane.close()
-        if spool is not None and not self.busy:
+        if spool is not None and not self._lane.busy:
             spool.close()
 
     def _done(self, tick: float, *, saved: bool) -> None:

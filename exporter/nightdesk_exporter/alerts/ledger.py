@@ -55,24 +55,31 @@ class Ledger:
         self._capacity = capacity
         self._count = count
         self.entries: dict[Key, Entry] = {}
+        self.changes = 0
+        """Grows with each change: as long as it stands, the spool needs no new look."""
 
     def take(self, alert: Alert, now: Now) -> None:
         """Take an alert; one that is known and still holds changes nothing but the words that are yet to go out."""
         entry = self.entries.get(alert.key)
         if entry is None or (not alert.lasting and entry.reached and now.tick - entry.since >= EVENT_SECONDS):
+            self.changes += 1
             if entry is None and not self._make_room(alert):
                 return
             self.entries[alert.key] = self._entry(alert, now.tick, due_at=now.tick)
             logger.debug("alerts: {} ({}) is queued", alert.name, alert.labels["severity"])
             return
+        before = entry.alert
         if not entry.holds:
+            self.changes += 1
             self._return(entry, now.tick)
             entry.alert = alert
         if not entry.confirmed:
             entry.confirmed = True
+            self.changes += 1
             entry.due_at = now.tick
             entry.direct_at = now.tick + self._fallback_seconds
-        entry.alert = entry.alert.until(alert.ends_at) if entry.reached else alert
+        entry.alert = entry.alert.again(alert, new_words=not entry.reached)
+        self.changes += entry.alert != before
 
     def withdraw(self, condition: Key, now: Now) -> None:
         """The condition no longer holds: what has not gone out never will, and who was told directly hears of it."""
@@ -81,6 +88,7 @@ class Ledger:
                 entry.holds = False
                 entry.confirmed = True
                 entry.ended_at = now.tick
+                self.changes += 1
 
     def next_job(self, destination: str, now: Now) -> Job | None:
         """Return what is to be done at a destination that is ready, the gravest first; it counts as begun."""
@@ -92,6 +100,7 @@ class Ledger:
         if not ready:
             return None
         entry = self.entries[min(ready)[-1]]
+        self.changes += 1
         if entry.holds and entry.alert.lasting and entry.confirmed:
             entry.alert = entry.alert.until(now.wall + entry.alert.lifetime_seconds)
         status: Status = "firing" if entry.holds else "resolved"
@@ -106,6 +115,7 @@ class Ledger:
     def done(self, job: Job, outcome: Outcome, now: Now) -> None:
         """Note how a job ended. One that failed is due again as soon as its destination is ready."""
         entry = job.entry
+        self.changes += 1
         if job.action == "tell":
             self._told(entry.legs[job.destination], job, outcome, now)
         else:
@@ -122,14 +132,17 @@ class Ledger:
             if waits and now.wall >= entry.alert.ends_at and not (entry.alert.lasting and entry.confirmed):
                 entry.expired = True
                 entry.ended_at = now.tick
+                self.changes += 1
                 if not entry.reached:
                     logger.error("alerts: {} was not delivered in time and is dropped", entry.alert.name)
                     self._count("alerts_dropped", "expired")
             elif entry.told and not entry.confirmed and now.wall >= entry.alert.ends_at:
                 entry.expired = True
+                self.changes += 1
             forget_at = entry.forget_at()
             if forget_at is not None and now.tick >= forget_at:
                 del self.entries[key]
+                self.changes += 1
 
     def hasten(self, now: Now) -> None:
         """Have the direct channels take over at once what no Alertmanager has taken so far: the bot is about to end."""
@@ -166,6 +179,7 @@ class Ledger:
         dropped.
         """
         bad = 0
+        self.changes += 1
         for value in saved[: self._capacity]:
             try:
                 alert = Alert.from_json(value)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nightdesk_exporter.alerts.sender import AlertSender
 
 _LONGEST_WAIT_SECONDS = 30.0
+_TIDY_SECONDS = 1.0
 _LONGEST_ALERTMANAGER_WAIT_SECONDS = 15.0
 _LONGEST_DIRECT_WAIT_SECONDS = 300.0
 
@@ -69,6 +70,8 @@ class Worker:
         self._closing_at: float | None = None
         self._count_failed = False
         self._turned_away = 0
+        self._tidied_at = 0.0
+        self._kept_changes = 0
 
     def run(self) -> None:
         """Work until the sender closes. What is wrong in here is logged, and never ends it."""
@@ -115,13 +118,18 @@ class Worker:
             self._turned_away += 1
             self.count("alerts_dropped", "queue_full")
         now = self._sender.now()
-        self.ledger.tidy(now)
+        if now.tick >= self._tidied_at + _TIDY_SECONDS:
+            self.ledger.tidy(now)
+            self._tidied_at = now.tick
         if self._closing_at is not None:
             self.ledger.hasten(now)
         for road in self._roads.values():
             self._dispatch(road)
-        saved = self.ledger.saved(now)
-        self._keeper.save(saved, now.tick, then=self._kept)
+        changes = self.ledger.changes
+        if (changes != self._kept_changes or not self._keeper.kept) and self._keeper.save(
+            self.ledger.saved(now), now.tick, then=self._kept
+        ):
+            self._kept_changes = changes
         if self._closing_at is None:
             return False
         busy = self._keeper.busy or any(road.lane.busy for road in self._roads.values())
@@ -130,11 +138,18 @@ class Worker:
     def _next(self, tick: float) -> float:
         """Return the tick by which there is something to do, unless something comes before."""
         longest = tick + (_LONGEST_WAIT_SECONDS if self._closing_at is None else 0.05)
-        dues = [longest if (again := self._keeper.due_at()) is None else min(longest, again)]
+        dues = [longest]
+        write_at = self._keeper.due_at()
+        if write_at is not None:
+            dues.append(write_at)
+        elif self.ledger.changes != self._kept_changes and not self._keeper.writing:
+            dues.append(tick)
         for name, road in self._roads.items():
-            due = None if road.lane.busy else self.ledger.due_at(name)
+            if road.lane.busy:
+                continue
+            due = road.pace.ready_at if road.pace.ready_at > tick else self.ledger.due_at(name)
             if due is not None:
-                dues.append(max(due, road.pace.ready_at))
+                dues.append(due)
         return min(dues)
 
     def _dispatch(self, road: Road) -> None:

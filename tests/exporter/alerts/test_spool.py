@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_exporter.alerts import Alerting
+from nightdesk_exporter.alerts import Alerting, AlertSender
 
 from tests.exporter.alerts.conftest import PAUSED, TOKEN, Counts, ServedInbox, StartSender, free_port, only, until
 
@@ -126,8 +126,10 @@ def test_what_is_out_of_date_is_dropped_and_counted(
     content = json.loads(spool.read_text())
     content["alerts"][0]["ends_at"] = 1.0
     spool.write_text(json.dumps(content))
-    start(only(inbox, "discord"), spool=spool).send_alert("New", **PAUSED)
-    assert [message.alertname for message in inbox.arrived("discord")] == ["New"]
+    for _ in range(2):
+        with AlertSender("btc", alerting=only(inbox, "discord"), spool=spool, count=counts):
+            until(lambda: names_in(spool) == [], "the spool to forget it")
+    assert inbox.find() == []
     assert counts["alerts_dropped expired"] == 1
 
 
@@ -213,3 +215,27 @@ def test_a_second_bot_with_the_same_spool_goes_on_without_it(
     assert inbox.arrived("discord")[0].alertname == "Second"
     assert names_in(spool) == ["First"]
     assert f"{spool} is another bot's" in "".join(text for _, text in logged)
+
+
+def test_an_alert_sent_again_and_again_is_not_written_again(tmp_path: Path, start: StartSender) -> None:
+    spool = tmp_path / "spool.json"
+    sender = start(nobody(), spool=spool)
+    sender.send_alert("X", **PAUSED, lasting=False)
+    until(lambda: names_in(spool) == ["X"], "the spool")
+    before = spool.stat().st_ino
+    for _ in range(100):
+        sender.send_alert("X", **PAUSED, lasting=False)
+    sender.__exit__(None, None, None)
+    assert spool.stat().st_ino == before
+
+
+def test_a_burst_of_alerts_is_whole_on_disk_when_the_bot_ends(
+    tmp_path: Path, start: StartSender, counts: Counts
+) -> None:
+    spool = tmp_path / "spool.json"
+    sender = start(nobody(), spool=spool, close_seconds=1)
+    for number in range(100):
+        sender.send_alert(f"X{number:02}", **PAUSED)
+    sender.__exit__(None, None, None)
+    assert names_in(spool) == [f"X{number:02}" for number in range(100)]
+    assert counts["alerts_dropped unsaved"] == 0
