@@ -109,6 +109,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
     # The numbers are loaded here, not above: most commands need none of them.
     from nightdesk_trendbot.champion import ChampionWatch
     from nightdesk_trendbot.decisions import DecisionLog, log_path
+    from nightdesk_trendbot.exchange import REQUEST_FAILURES
     from nightdesk_trendbot.live import LiveBot, LiveParts
     from nightdesk_trendbot.rules import Rules, break_even_win_rate
     from nightdesk_trendbot.signals import Outcome
@@ -127,6 +128,9 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         status_file=status_file(settings),
         health_check_interval_seconds=scale.limit(settings.operations.health_check_interval_seconds),
         currency=bot.currency,
+        failures=REQUEST_FAILURES,
+        alerting=settings.operations.alerts.alerting(alertmanagers=(f"http://{settings.address('alertmanager')}",)),
+        alert_spool=state_dir(settings) / "alerts.json",
     )
     try:
         with exporter:

@@ -6,8 +6,9 @@ with BotExporter("btc", symbols=[("BTC/USDT:USDT", "1h")]) as exporter:
         ...
 """
 
+from nightdesk_exporter.alerts import Alerting, Mail
 from nightdesk_exporter.bot import BotExporter
 from nightdesk_exporter.snapshot import Limits
 from nightdesk_exporter.status_file import StatusFile
 
-__all__ = ["BotExporter", "Limits", "StatusFile"]
+__all__ = ["Alerting", "BotExporter", "Limits", "Mail", "StatusFile"]

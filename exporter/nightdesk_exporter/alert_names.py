@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from nightdesk_exporter.health import Alert
 
+_CANDLES = ("symbol", "timeframe")
+
 ALERTS: dict[str, Alert] = {
     "loop_stalled": Alert("TradebotLoopStalled", "critical", "The bot answers, but its trading loop stands still."),
     "exchange_disconnected": Alert("TradebotExchangeDisconnected", "critical", "The bot has lost the exchange."),
     "clock_skewed": Alert("TradebotClockSkewed", "warning", "The clocks of bot and exchange differ."),
-    "candle_stale": Alert("TradebotCandleStale", "warning", "No candles arrive."),
-    "candle_stale, holding": Alert("TradebotCandleStale", "critical", "No candles arrive while a position is open."),
+    "candle_stale": Alert("TradebotCandleStale", "warning", "No candles arrive.", _CANDLES),
+    "candle_stale, holding": Alert(
+        "TradebotCandleStale", "critical", "No candles arrive while a position is open.", _CANDLES
+    ),
     "no_decision": Alert(
         "TradebotUnhealthy", "critical", "The bot's own health check says that it does not do its work."
     ),
@@ -22,6 +26,9 @@ ALERTS: dict[str, Alert] = {
         "TradebotModelNotLoaded", "critical", "The bot trades with another model than the champion."
     ),
     "model_stale": Alert("TradebotModelStale", "warning", "The model is older than its limit, or of unknown age."),
+    "model_underperforming": Alert(
+        "TradebotModelUnderperforming", "warning", "The model does worse than its backtest promised."
+    ),
     "drawdown_high": Alert("TradebotDrawdownHigh", "warning", "The drawdown is above its warning limit, or unknown."),
     "drawdown_high, critical": Alert("TradebotDrawdownHigh", "critical", "The drawdown is above its critical limit."),
     "daily_loss_high": Alert("TradebotDailyLossHigh", "critical", "The loss of the day is above its limit."),
@@ -37,7 +44,6 @@ ALERTS: dict[str, Alert] = {
 
 WITHOUT_ALERT = {
     "websocket_disconnected": "REST confirms every candle; what fails without the stream is TradebotCandleStale's",
-    "model_underperforming": "its rule weighs the evidence in PromQL",
     "instrumentation_errors": "a mistake in the bot's code, which shows at the first try, and is logged",
 }
 """Issues that wake nobody, and why."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from nightdesk_exporter.alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
+from nightdesk_exporter.alerts.issues import IssueAlerts
 from nightdesk_exporter.calls.exchange import ExchangeCalls
 from nightdesk_exporter.calls.market import MarketCalls
 from nightdesk_exporter.calls.model import ModelCalls
@@ -22,7 +24,7 @@ from nightdesk_exporter.calls.money import MoneyCalls
 from nightdesk_exporter.calls.trading import TradingCalls
 from nightdesk_exporter.catalogue import GUARD_STATES, LOG_LEVELS
 from nightdesk_exporter.checkup import Checkup
-from nightdesk_exporter.collector import SnapshotCollector
+from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
 from nightdesk_exporter.conditions import assess
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.keeper import Keeper
@@ -41,9 +43,12 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     """Observes one bot. A context manager, also an asynchronous one: on entry it serves, on exit it stops.
 
     `symbols` are (symbol, timeframe) pairs: a candle of each is expected from the start on, as often as the timeframe
-    says, and a decision on it. `outcomes` are the values of `signals_total{outcome}`. `limits` are in wall time as they
+    says, and a decision on it. `outcomes` are the values of `signals_total{outcome}`, `failures` the exceptions' names in
+    `exchange_request_failures_total{reason}`, as far as they are known beforehand. `limits` are in wall time as they
     hold at the bot's speed. `health_check_interval_seconds` is how often the health is checked and the status file
-    written, both also at once when something changes. `strict` has wrong calls raise `WrongCallError`: for tests and
+    written, both also at once when something changes. `alerting` has the bot itself send alerts: about guard and kill
+    switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps
+    what is not yet delivered over a restart. `strict` has wrong calls raise `WrongCallError`: for tests and
     first tries. `web_config_file` brings TLS and passwords.
     """
 
@@ -56,10 +61,13 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         host: str = "127.0.0.1",
         port: int = 8700,
         web_config_file: Path | None = None,
+        failures: Iterable[str] = ("ConnectionError", "TimeoutError"),
         limits: Limits | None = None,
         status_file: StatusFile | Path | None = None,
         health_check_interval_seconds: float = 300.0,
         currency: str = "USDT",
+        alerting: Alerting | None = None,
+        alert_spool: Path | None = None,
         strict: bool = False,
         clock: WallClock = system_clock,
     ) -> None:
@@ -80,9 +88,18 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(started, seconds_of(timeframe))
         self.snapshot.gauges["config_loaded_timestamp_seconds",] = started
         self._create_counters(symbols, tuple(outcomes))
+        self._create("exchange_request_failures", failures)
         if self._status_file is not None:
             recall(self.snapshot, self._status_file.read(), bot=name)
             self.snapshot.status_limit_seconds = 2 * self._interval
+        self._alerts = AlertSender(
+            name,
+            alerting=alerting or Alerting(enabled=False),
+            spool=alert_spool,
+            count=self._alert_counted,
+            clock=clock,
+        )
+        self._issue_alerts = IssueAlerts(self._alerts)
         self._checkup = Checkup(self._assess, on_change=self._health_changed)
         self._keeper = Keeper(self._turn, interval_seconds=self._interval)
         self.registry = SafeRegistry(self._collector_failed)
@@ -111,6 +128,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             web_config_file=self._web_config_file,
         )
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
+        self._alerts.__enter__()
         self._keeper.start()
         return self
 
@@ -118,7 +136,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
             self.snapshot.stopped_by = f"{type(error).__name__}: {error}"
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")
+            self._send_last_words()
         self._keeper.stop()
+        self._alerts.__exit__()
         if self._server is not None:
             self._server.close()
         if self._stop_counting is not None:
@@ -147,6 +167,34 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         running = not self._keeper.is_stopped
         return sections(self.snapshot, self.health(), bot=self._name, running=running, now=self._clock())
 
+    def send_alert(
+        self,
+        alertname: str,
+        *,
+        severity: str,
+        summary: str,
+        description: str = "",
+        labels: Mapping[str, str] | None = None,
+        lasting: bool = True,
+    ) -> None:
+        """Send an alert of the bot's own, to Alertmanager or straight to people. Never waits and never raises.
+
+        `labels` may hold symbol, timeframe and criterion. One that is `lasting` holds until `withdraw_alert`, and
+        sending it again meanwhile changes nothing; any other is an event, which is told once.
+        """
+        self._alerts.send_alert(
+            alertname,
+            severity=severity,
+            summary=summary,
+            description=description,
+            labels=labels,
+            lasting=lasting,
+        )
+
+    def withdraw_alert(self, alertname: str, labels: Mapping[str, str] | None = None) -> None:
+        """The alert's condition no longer holds. Never waits and never raises."""
+        self._alerts.withdraw(alertname, labels)
+
     def changed(self) -> None:
         """Have health, status file and alerts follow at once, on the keeper's thread."""
         self._keeper.wake()
@@ -172,13 +220,32 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self._logged.add(f"collector {name}")
             logger.opt(exception=error).error("exporter: {}", text)
 
+    def _alert_counted(self, name: str, *labels: str) -> None:
+        self._count(name, *labels)
+        if name == "alerts_dropped":
+            text = f"an alert of the bot's own reached nobody: {', '.join(labels)}"
+            self.snapshot.troubles["alerts_dropped"] = Trouble(self._clock(), text)
+            self.changed()
+
+    def _send_last_words(self) -> None:
+        """Tell people that the bot has died, where no Alertmanager's rule would miss it."""
+        if not self._alerts.alerting.alertmanagers:
+            self.send_alert(
+                "TradebotDown",
+                severity="critical",
+                summary="The bot does not answer.",
+                description=f"It ended by {self.snapshot.stopped_by}.",
+                lasting=False,
+            )
+
     def _turn(self) -> bool:
-        """Do the keeper's work: check the health, write the status file. Return whether both succeeded."""
+        """Check the health, send its alerts, write the status file. Return whether all succeeded."""
         try:
+            self._issue_alerts.follow(self.health(), self.snapshot)
             status = self.status()
             return self._status_file is None or self._write_status(self._status_file, status)
         except Exception as error:  # noqa: BLE001 - the border: this thread would end, and no file be written again
-            self.note_error(f"status file: {type(error).__name__}", error)
+            self.note_error(f"keeper: {type(error).__name__}", error)
             return False
 
     def _write_status(self, file: StatusFile, status: dict[str, Any]) -> bool:
@@ -203,7 +270,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self._create(name)
         for name in ("status_file_write_failures", "shadow_trades_closed", "alerts_retried"):
             self._create(name)
-        self._create("alerts_sent", ("alertmanager", "direct"))
+        self._create("alerts_sent", SENT_PATHS)
+        self._create("alerts_dropped", DROP_REASONS)
+        self._create("collector_errors", COLLECTORS)
         self._create("log_messages", LOG_LEVELS)
         self._create("guard_transitions", GUARD_STATES[1:])
         for name in ("realized_profit", "realized_loss", "fees_paid"):

@@ -13,6 +13,8 @@ from nightdesk_exporter.health import Health
 from nightdesk_exporter.registry import Failed, as_far_as_it_goes
 from nightdesk_exporter.snapshot import Limits, Snapshot
 
+COLLECTORS = ("connection", "candles", "health", "trading", "model", "risk", "only_shown", "counters")
+"""The topics, by which a failure is counted."""
 _COUNTERS = tuple(metric.name for metric in BOT if metric.kind is Kind.COUNTER)
 
 
@@ -38,17 +40,17 @@ class SnapshotCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family of the bot, in the catalogue's order of topics."""
-        topics = {
-            "connection": self._connection,
-            "candles": self._candles,
-            "health": self._health_check,
-            "trading": self._trading,
-            "model": self._model,
-            "risk": self._risk,
-            "only_shown": self._only_shown,
-            "counters": self._counters,
-        }
-        for name, topic in topics.items():
+        topics = (
+            self._connection,
+            self._candles,
+            self._health_check,
+            self._trading,
+            self._model,
+            self._risk,
+            self._only_shown,
+            self._counters,
+        )
+        for name, topic in zip(COLLECTORS, topics, strict=True):
             yield from as_far_as_it_goes(topic, name, self._failed)
 
     def _connection(self) -> Iterator[Metric]:
@@ -104,7 +106,7 @@ class SnapshotCollector(Collector):
         yield family("trading_expected", _truth(snapshot.trading_expected))
         since = None if snapshot.trading_expected is None else snapshot.trading_expected_since
         yield family("trading_expected_since_timestamp_seconds", since)
-        yield family("no_trade_limit_seconds", self._limits().no_trade_seconds)
+        yield family("no_trade_limit_seconds", snapshot.no_trade_limit_seconds(self._limits()))
 
     def _model(self) -> Iterator[Metric]:
         snapshot = self._snapshot

@@ -111,7 +111,7 @@ def _held_back(snapshot: Snapshot) -> Iterator[Issue]:
 
 
 def _no_trades(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
-    since, limit = snapshot.trading_expected_since, limits.no_trade_seconds
+    since, limit = snapshot.trading_expected_since, snapshot.no_trade_limit_seconds(limits)
     if not snapshot.trading_expected or since is None:
         return
     last = max(since, snapshot.last_trade_at or since)
@@ -134,7 +134,8 @@ def _model(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
         cause = f"the model is {age:.3g} days old, the limit is {limit / _DAY_SECONDS:.3g}"
         yield Issue("model_stale", _DEGRADED, cause, limit, model.trained_at + limit, ALERTS["model_stale"])
     if snapshot.expectation_breached:
-        yield Issue("model_underperforming", _DEGRADED, "the model does worse than its backtest promised")
+        cause = "the model does worse than its backtest promised"
+        yield Issue("model_underperforming", _DEGRADED, cause, alert=ALERTS["model_underperforming"])
 
 
 def _risk(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:

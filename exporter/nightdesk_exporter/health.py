@@ -21,19 +21,20 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Alert:
-    """The alert about a condition, by the catalogue's name; `summary` is the rule's own."""
+    """The alert about a condition: the catalogue's name, its rule's own summary, and the names of its labels."""
 
     name: str
     severity: str
     summary: str
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Issue:
     """One finding: `name` is the label of `health_issues`, `cause` says what was found against which limit.
 
-    `since` is the wall time at which it came about, or was first found; `limit` is in seconds or a ratio; `labels` are
-    the alert's own.
+    `since` is the wall time at which it came about, or was first found; `limit` is in seconds or a ratio; `labels` say
+    what it is about.
     """
 
     name: str
@@ -48,6 +49,12 @@ class Issue:
     def key(self) -> tuple[str, ...]:
         """What it is told apart by from other issues."""
         return (self.name, *self.labels.values())
+
+    @property
+    def alert_labels(self) -> dict[str, str]:
+        """The labels that its alert has beside bot and severity."""
+        names = () if self.alert is None else self.alert.labels
+        return {name: self.labels[name] for name in names if name in self.labels}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as status file and `/healthz` show it."""

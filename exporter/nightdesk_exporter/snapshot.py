@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from nightdesk_exporter.curve import Curve
 from nightdesk_exporter.histogram import Histogram
 
 _MOST_EVENTS = 50
+_LN_100 = math.log(100)
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class Snapshot:
     """By symbol; `None` is flat."""
     recent_trades: int | None = None
     last_trade_at: float | None = None
+    trade_interval_seconds: float | None = None
+    """Mean wall time between two trades of the model, by its backtest."""
     trading_expected: bool | None = None
     trading_expected_since: float | None = None
     model: ModelInUse | None = None
@@ -164,6 +168,10 @@ class Snapshot:
         if not self.positions:
             return None
         return sum(position.size_ratio for position in tuple(self.positions.values()) if position is not None)
+
+    def no_trade_limit_seconds(self, limits: Limits) -> float:
+        """Return how long no trade may be closed before it is worth a look."""
+        return max(limits.no_trade_seconds, _LN_100 * (self.trade_interval_seconds or 0.0))
 
     def snapshot_limit_seconds(self, limits: Limits) -> float | None:
         """Return how old a reported equity may get; `None` while no candle is expected."""

@@ -24,9 +24,7 @@ from tests.exporter.conftest import BTC, MODEL, NOW, Clock, make, samples, scrap
 WITH_USE = {
     "exchange_request_failures",
     "instrumentation_errors",
-    "collector_errors",
     "orders_rejected",
-    "alerts_dropped",
 }
 """Counters whose label values nobody knows beforehand."""
 KNOWN_FROM_THE_START = ("limit", "config_loaded", "candle_interval")

@@ -248,7 +248,7 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_regular_writing(
     ) as exporter:
         until(lambda: exporter.snapshot.status_written_at is not None, "a write after the one that failed")
         errors = samples(exporter, "instrumentation_errors_total")
-    assert errors == ['tradebot_instrumentation_errors_total{cause="status file: RuntimeError"} 1.0']
+    assert errors == ['tradebot_instrumentation_errors_total{cause="keeper: RuntimeError"} 1.0']
 
 
 def test_known_failure_13_with_a_long_interval_it_is_written_once_and_at_the_end(

@@ -27,6 +27,23 @@ _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 
+REQUEST_FAILURES = tuple(
+    kind.__name__
+    for kind in (
+        ccxt.NetworkError,
+        ccxt.RequestTimeout,
+        ccxt.ExchangeNotAvailable,
+        ccxt.DDoSProtection,
+        ccxt.RateLimitExceeded,
+        ccxt.OnMaintenance,
+        ccxt.InvalidNonce,
+        ccxt.ExchangeError,
+        ccxt.BadResponse,
+        ccxt.BadSymbol,
+    )
+)
+"""The exceptions of ccxt that requests for candles, markets and the time end by."""
+
 T = TypeVar("T")
 
 

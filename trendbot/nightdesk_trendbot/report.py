@@ -107,6 +107,14 @@ class Report:
         model = watch.deployment.model
         standing, data_end = watch.champion.standing, float(model.data_end)
         self._exporter.model(model.version, trained_at=model.trained_at, standing=standing, data_end=data_end)
+        backtest = model.backtest
+        seconds = _DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
+        self._exporter.promised(
+            win_ratio=backtest.get("win_ratio"),
+            sharpe_ratio=backtest.get("sharpe_ratio"),
+            max_drawdown_ratio=backtest.get("max_drawdown_ratio"),
+            trade_interval_seconds=self._scale.interval(seconds),
+        )
 
 
 def _detail(trade: ClosedTrade) -> str:

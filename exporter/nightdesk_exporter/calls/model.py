@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from nightdesk_exporter.arguments import WrongCallError, flag, moment, number, numbers, one_of, optional, text, whole
+from nightdesk_exporter.arguments import WrongCallError, flag, moment, numbers, one_of, optional, text, whole
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.catalogue import GAP_SOURCES, STANDINGS
 from nightdesk_exporter.snapshot import Limits, ModelInUse
@@ -59,13 +59,26 @@ class ModelCalls(Calls):
         self.changed()
 
     @never_raises
-    def promised(self, *, win_ratio: float, sharpe_ratio: float, max_drawdown_ratio: float) -> None:
-        """What the backtest that promoted the model showed."""
+    def promised(
+        self,
+        *,
+        win_ratio: float | None = None,
+        sharpe_ratio: float | None = None,
+        max_drawdown_ratio: float | None = None,
+        trade_interval_seconds: float | None = None,
+    ) -> None:
+        """What the backtest that promoted the model showed; `None` is not known.
+
+        `trade_interval_seconds` is the mean wall time between two trades. Where trades are so rare that a quiet spell
+        longer than `no_trade_seconds` has a probability above 1%, the limit becomes the spell whose probability is 1%:
+        ln(100) mean intervals, as trades come by a Poisson process.
+        """
         found = {
-            "model_backtest_win_ratio": number(win_ratio, "win_ratio"),
-            "model_backtest_sharpe_ratio": number(sharpe_ratio, "sharpe_ratio"),
-            "model_backtest_max_drawdown_ratio": number(max_drawdown_ratio, "max_drawdown_ratio"),
+            "model_backtest_win_ratio": optional(win_ratio, "win_ratio"),
+            "model_backtest_sharpe_ratio": optional(sharpe_ratio, "sharpe_ratio"),
+            "model_backtest_max_drawdown_ratio": optional(max_drawdown_ratio, "max_drawdown_ratio"),
         }
+        self.snapshot.trade_interval_seconds = optional(trade_interval_seconds, "trade_interval_seconds")
         for name, value in found.items():
             self._show(name, value=value)
 

@@ -1,0 +1,70 @@
+"""What the health check finds, as alerts: sent when an issue comes, withdrawn when it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nightdesk_exporter.alert_names import ALERTS
+from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
+from nightdesk_exporter.alerts.sender import AlertSender
+from nightdesk_exporter.health import Health, Issue
+from nightdesk_exporter.snapshot import Snapshot
+
+Condition = tuple[str, tuple[tuple[str, str], ...]]
+"""An alert's name, and its labels beside bot and severity."""
+
+
+class IssueAlerts:
+    """Keeps a sender's alerts as the health is.
+
+    Those about guard and kill switch leave at once, and their rules report the same alerts soon after. The others are
+    left to the rules, which wait until they are sure; where no Alertmanager is configured nobody evaluates a rule, and
+    they leave from here, too.
+    """
+
+    def __init__(self, sender: AlertSender) -> None:
+        self._sender = sender
+        self._all = not sender.alerting.alertmanagers
+        self._withdrawn: set[Condition] = set()
+        self._sent: set[Condition] = set()
+
+    def follow(self, health: Health, snapshot: Snapshot) -> None:
+        """Send what holds, and withdraw what is known not to hold: it may lie in the spool of a run before."""
+        found: set[Condition] = set()
+        for issue in health.issues:
+            if issue.alert is not None and self._is_ours(issue.alert.name):
+                found.add((issue.alert.name, tuple(issue.alert_labels.items())))
+                self._send(issue)
+        known = {condition for condition in _known(snapshot) if self._is_ours(condition[0])}
+        over = (known | self._sent) - found
+        for name, labels in over - self._withdrawn:
+            self._sender.withdraw(name, dict(labels))
+        self._sent, self._withdrawn = found, over
+
+    def _is_ours(self, name: str) -> bool:
+        return self._all or name in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS)
+
+    def _send(self, issue: Issue) -> None:
+        if issue.alert is not None:
+            self._sender.send_alert(
+                issue.alert.name,
+                severity=issue.alert.severity,
+                summary=issue.alert.summary,
+                description=f"{issue.cause[:1].upper()}{issue.cause[1:]}.",
+                labels=issue.alert_labels,
+            )
+
+
+def _known(snapshot: Snapshot) -> Iterable[Condition]:
+    """Yield the conditions that the bot has said enough of for the health check to know whether they hold."""
+    if snapshot.guard is not None:
+        yield from ((name, ()) for name in PAUSE_ALERTS)
+    if snapshot.kill_switch is not None:
+        yield from ((name, ()) for name in KILL_SWITCH_ALERTS)
+    if snapshot.heartbeat_at is None:
+        return
+    for alert in ALERTS.values():
+        if not alert.labels and alert.name not in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS):
+            yield (alert.name, ())
+    for symbol, timeframe in tuple(snapshot.candles_expected):
+        yield ("TradebotCandleStale", (("symbol", symbol), ("timeframe", timeframe)))
