@@ -96,9 +96,9 @@ def retrain(
 
     from nightdesk.progress import show_progress
 
-    with show_progress("retrain") as progress:
+    with show_progress("retrain") as progress, wiring.job_parts(settings, progress) as parts:
         outcome = run_job(
-            wiring.job_parts(settings, progress),
+            parts,
             trigger="schedule" if if_due or scheduled else "manual",
             dry_run=dry_run,
             bootstrap=bootstrap,

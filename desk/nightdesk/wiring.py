@@ -14,9 +14,11 @@ from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, j
 from nightdesk_core.pipeline import Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_exporter import BotExporter, Limits, StatusFile
+from nightdesk_exporter.alerts import AlertSender
 from nightdesk_exporter.settings import LimitSettings
 from nightdesk_guard import KillSwitch, PerformanceGuard
 
+from nightdesk.render_alertmanager import channels
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         health_check_interval_seconds=scale.limit(settings.operations.health_check_interval_seconds),
         currency=bot.currency,
         failures=REQUEST_FAILURES,
-        alerting=settings.operations.alerts.alerting(alertmanagers=(f"http://{settings.address('alertmanager')}",)),
+        alerting=channels(settings).alerting,
         alert_spool=state_dir(settings) / "alerts.json",
     )
     try:
@@ -159,26 +161,30 @@ def adopt(live: LiveBot, settings: Settings) -> None:
     live.adopt(settings.trendbot, guard, limits(settings.operations.limits, settings.scale))
 
 
-def job_parts(settings: Settings, progress: Progress) -> JobParts:
-    """Return what a retrain is made of."""
+@contextmanager
+def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
+    """Yield what a retrain is made of; at the end its alerts have a moment to go out."""
     from nightdesk_retrain.job import JobParts, load_pipeline
 
     document = settings.model_dump(mode="json")
-    return JobParts(
-        bot=settings.bot.name,
-        rotation=settings.operations.model_rotation,
-        retrain=settings.retrain,
-        pipeline=load_pipeline(settings.retrain.pipeline, document),
-        registry=registry(settings),
-        audit=audit_log(settings),
-        status_file=status_file(settings),
-        state_dir=state_dir(settings),
-        gateway=settings.address("pushgateway"),
-        scale=settings.scale,
-        progress=progress,
-        settings_record={
-            "trendbot": document["trendbot"],
-            "model_rotation": document["operations"]["model_rotation"],
-            "retrain": document["retrain"],
-        },
-    )
+    alerting = channels(settings).alerting
+    with AlertSender(settings.bot.name, alerting=alerting, spool=state_dir(settings) / "alerts-retrain.json") as alerts:
+        yield JobParts(
+            bot=settings.bot.name,
+            rotation=settings.operations.model_rotation,
+            retrain=settings.retrain,
+            pipeline=load_pipeline(settings.retrain.pipeline, document),
+            registry=registry(settings),
+            audit=audit_log(settings),
+            status_file=status_file(settings),
+            state_dir=state_dir(settings),
+            gateway=settings.address("pushgateway"),
+            alerts=alerts,
+            scale=settings.scale,
+            progress=progress,
+            settings_record={
+                "trendbot": document["trendbot"],
+                "model_rotation": document["operations"]["model_rotation"],
+                "retrain": document["retrain"],
+            },
+        )

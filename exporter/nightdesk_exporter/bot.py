@@ -43,8 +43,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     """Observes one bot. A context manager, also an asynchronous one: on entry it serves, on exit it stops.
 
     `symbols` are (symbol, timeframe) pairs: a candle of each is expected from the start on, as often as the timeframe
-    says, and a decision on it. `outcomes` are the values of `signals_total{outcome}`, `failures` the exceptions' names in
-    `exchange_request_failures_total{reason}`, as far as they are known beforehand. `limits` are in wall time as they
+    says, and a decision on it. `outcomes` are the values of `signals_total{outcome}`, `failures` names of exceptions
+    in `exchange_request_failures_total{reason}`, as far as they are known beforehand. `limits` are in wall time as they
     hold at the bot's speed. `health_check_interval_seconds` is how often the health is checked and the status file
     written, both also at once when something changes. `alerting` has the bot itself send alerts: about guard and kill
     switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps

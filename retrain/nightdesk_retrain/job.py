@@ -22,8 +22,10 @@ from nightdesk_core.pipeline import Backtest, DataError, Fitted, Pipeline, Progr
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError, staged_version
 from nightdesk_core.settings import SettingsError
 from nightdesk_exporter import StatusFile
+from nightdesk_exporter.alerts import AlertSender
 
 from nightdesk_retrain import state as states
+from nightdesk_retrain.announce import announce
 from nightdesk_retrain.evidence import evidence
 from nightdesk_retrain.gate import Comparison, Ruling, Verdict, judge
 from nightdesk_retrain.metrics import Performance, measure, sharpe_difference
@@ -53,6 +55,7 @@ class JobParts:
     status_file: StatusFile
     state_dir: Path
     gateway: str
+    alerts: AlertSender
     scale: TimeScale = field(default_factory=TimeScale)
     clock: WallClock = system_clock
     progress: Progress = field(default=lambda _stage, _share: None)
@@ -295,6 +298,7 @@ class _Run:
                 promoted_at=promoted_at,
             )
         )
+        announce(outcome, self._parts.alerts)
         # The anchor is where this run left the chain: an old line that was edited is for `audit verify` to find.
         self._write_status({**outcome.to_json(), **_times(state), "audit": asdict(self._head)})
 

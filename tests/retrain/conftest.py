@@ -22,7 +22,8 @@ from nightdesk_core.bundle import BundleError
 from nightdesk_core.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_exporter import StatusFile
+from nightdesk_exporter import Alerting, StatusFile
+from nightdesk_exporter.alerts import AlertSender
 from nightdesk_retrain.job import JobParts
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
@@ -146,6 +147,7 @@ def parts(tmp_path: Path, pipeline: FakePipeline) -> JobParts:
         status_file=StatusFile(tmp_path / "logs" / "bot_status.json"),
         state_dir=tmp_path / "state",
         gateway="",
+        alerts=AlertSender("btc", alerting=Alerting(enabled=False)),
         clock=clock,
         settings_record={"model_rotation": {"min_trades": 50}},
     )

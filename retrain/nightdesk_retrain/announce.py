@@ -1,0 +1,39 @@
+"""What people hear of a verdict at once: a log line with every metric, and the alert that its rule reports, too."""
+
+from __future__ import annotations
+
+from loguru import logger
+from nightdesk_exporter.alerts import AlertSender
+
+from nightdesk_retrain.metrics import Performance
+from nightdesk_retrain.outcome import Outcome
+
+_PROMOTED = ("TradebotModelPromoted", "A new model was promoted.")
+_KEPT = ("TradebotModelKept", "A retraining kept the model in place.")
+
+
+def announce(outcome: Outcome, alerts: AlertSender) -> None:
+    """Log the outcome with its full metrics, and send its alert: once, and not of a dry run.
+
+    Alertmanager has the rule's alert, which is the same, a little later; where none answers, this one reaches people.
+    """
+    level = "INFO" if outcome.decision in ("promoted", "dry_run") else "WARNING"
+    logger.bind(verdict=outcome.to_json()).log(level, "{}: {}: {}{}", *_told(outcome))
+    if outcome.decision == "dry_run":
+        return
+    name, summary = _PROMOTED if outcome.decision == "promoted" else _KEPT
+    description = f"Model {outcome.version}: {outcome.reason}."
+    alerts.send_alert(name, severity="info", summary=summary, description=description, lasting=False)
+
+
+def _told(outcome: Outcome) -> tuple[str, str, str, str]:
+    against = "" if outcome.champion is None else f"; champion: {_measures(outcome.champion)}"
+    return outcome.decision, outcome.version, outcome.reason, f" (candidate: {_measures(outcome.candidate)}{against})"
+
+
+def _measures(found: Performance) -> str:
+    factor = "unknown" if found.profit_factor is None else f"{found.profit_factor:.2f}"
+    return (
+        f"Sharpe {found.sharpe_ratio:.2f}, profit factor {factor}, drawdown {found.max_drawdown_ratio:.1%},"
+        f" {found.trades} trades"
+    )

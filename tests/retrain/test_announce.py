@@ -1,0 +1,66 @@
+"""What people hear of a verdict: a log line with every metric, and, known failure 15, an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loguru import logger
+from nightdesk_exporter.alerts import AlertSender
+from nightdesk_retrain.job import JobParts, run
+
+from tests.exporter.alerts.conftest import ServedInbox, only, serving_inbox
+from tests.retrain.conftest import FakePipeline
+
+
+@pytest.fixture
+def records() -> Iterator[list[Any]]:
+    caught: list[Any] = []
+    sink = logger.add(lambda message: caught.append(message.record), level="INFO")
+    yield caught
+    logger.remove(sink)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[ServedInbox]:
+    with serving_inbox(tmp_path / "inbox") as served:
+        yield served
+
+
+def test_known_failure_15_a_verdict_reaches_people_without_an_alertmanager(
+    parts: JobParts, inbox: ServedInbox, records: list[Any]
+) -> None:
+    with AlertSender("btc", alerting=only(inbox, "discord")) as alerts:
+        outcome = run(replace(parts, alerts=alerts), trigger="manual", bootstrap=True)
+        (message,) = inbox.arrived("discord")
+    assert message.alertname == "TradebotModelPromoted"
+    assert outcome.version in message.text
+    (record,) = [record for record in records if "verdict" in record["extra"]]
+    assert record["extra"]["verdict"]["candidate"] == outcome.to_json()["candidate"]
+    assert "Sharpe" in record["message"]
+    assert "profit factor" in record["message"]
+
+
+def test_a_candidate_that_is_kept_back_is_told_of_too(
+    parts: JobParts, pipeline: FakePipeline, inbox: ServedInbox
+) -> None:
+    run(parts, trigger="manual", bootstrap=True)
+    with AlertSender("btc", alerting=only(inbox, "discord")) as alerts:
+        run(replace(parts, alerts=alerts), trigger="schedule")
+        (message,) = inbox.arrived("discord")
+    assert message.alertname == "TradebotModelKept"
+
+
+def test_a_dry_run_tells_nobody(parts: JobParts, inbox: ServedInbox) -> None:
+    with AlertSender("btc", alerting=only(inbox, "discord")) as alerts:
+        run(replace(parts, alerts=alerts), trigger="manual", dry_run=True)
+    assert inbox.find() == []
+
+
+def test_who_wants_to_hear_of_no_rotation_does_not(parts: JobParts, inbox: ServedInbox) -> None:
+    with AlertSender("btc", alerting=only(inbox, "discord", on_model_rotation=False)) as alerts:
+        run(replace(parts, alerts=alerts), trigger="manual", bootstrap=True)
+    assert inbox.find() == []
