@@ -12,10 +12,10 @@ import typer
 import yaml
 from loguru import logger
 from nightdesk_core.errors import NightdeskError
-from nightdesk_exporter import logs
 
 from nightdesk import wiring
 from nightdesk.cli_choice import choice, load_settings
+from nightdesk.logbook import set_up_logs
 from nightdesk.settings import Settings
 
 app = typer.Typer()
@@ -67,7 +67,7 @@ def bot(context: typer.Context) -> None:
 
     from nightdesk.bot import trade
 
-    logs.set_up("bot", folder=load_settings(context).home / "logs")
+    set_up_logs("bot", load_settings(context))
     asyncio.run(trade(lambda: load_settings(context)))
 
 
@@ -91,7 +91,7 @@ def retrain(
     if if_due and not _look(settings):
         typer.echo("no retrain is due")
         return
-    logs.set_up("retrain", folder=settings.home / "logs")
+    set_up_logs("retrain", settings)
     from nightdesk_retrain.job import run as run_job
 
     from nightdesk.progress import show_progress
@@ -131,7 +131,7 @@ def schedule(context: typer.Context) -> None:
 
     settings = load_settings(context)
     chosen = choice(context)
-    logs.set_up("schedule")
+    set_up_logs("schedule", settings, to_file=False)
     interval = settings.scale.limit(settings.retrain.check_interval_hours * 3600)
     logger.info("looking every {:g} s whether a retrain is due", interval)
     sets = [part for assignment in chosen.overrides for part in ("--set", assignment)]
@@ -164,7 +164,7 @@ def exchange(context: typer.Context) -> None:
     from nightdesk_sandbox.server import run_exchange
 
     settings = load_settings(context)
-    logs.set_up("exchange")
+    set_up_logs("exchange", settings, to_file=False)
     run_exchange(settings.sandbox, home=settings.home, host=settings.listen_host, port=settings.port("exchange"))
 
 
@@ -174,7 +174,7 @@ def inbox(context: typer.Context) -> None:
     from nightdesk_sandbox.server import run_inbox
 
     settings = load_settings(context)
-    logs.set_up("inbox")
+    set_up_logs("inbox", settings, to_file=False)
     run_inbox(
         settings.sandbox,
         home=settings.home,

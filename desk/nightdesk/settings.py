@@ -15,7 +15,7 @@ from nightdesk_core.settings import (
     read_secret,
     validate,
 )
-from nightdesk_exporter.settings import AlertSettings, LimitSettings
+from nightdesk_exporter.settings import AlertSettings, LimitSettings, LogSettings
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 from nightdesk_sandbox.settings import SandboxSettings
@@ -39,6 +39,7 @@ class OperationsSettings(SettingsModel):
     model_rotation: ModelRotationSettings = ModelRotationSettings()
     alerts: AlertSettings = AlertSettings()
     limits: LimitSettings = LimitSettings()
+    logs: LogSettings = LogSettings()
 
 
 class PortSettings(SettingsModel):

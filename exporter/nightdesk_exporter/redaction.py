@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 HIDDEN = "***"
 _SHORTEST = 4
 """A secret of fewer characters would hide half of every line."""
-_SHORTEST_PART = 8
+_SHORTEST_PART = 9
 """Of a URL: shorter ones are words of its path, such as `services`."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from nightdesk_core.settings import SettingsError, SettingsModel, read_secret
 from pydantic import Field, SecretStr
@@ -31,6 +32,16 @@ class LimitSettings(SettingsModel):
         0.05, gt=0, lt=1, description="Loss since midnight UTC of market time, as a share of the equity then."
     )
     leverage_ratio: float = Field(2.5, gt=0, description="Notional of the open positions over equity.")
+
+
+class LogSettings(SettingsModel):
+    """What is logged, and how much of it is kept."""
+
+    level: Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", description="The least level that is logged."
+    )
+    rotation_megabytes: float = Field(10, gt=0, description="A log file that reaches this size, in MB, is set aside.")
+    keep_files: int = Field(10, ge=1, description="How many of each program's log files that were set aside are kept.")
 
 
 class AlertSettings(SettingsModel):

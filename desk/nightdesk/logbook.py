@@ -1,0 +1,48 @@
+"""Logging as the settings want it, without any of the settings' secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from nightdesk_core.settings import SettingsModel
+from nightdesk_exporter import logs
+from pydantic import SecretStr
+
+from nightdesk.settings import Settings
+
+
+def set_up_logs(program: str, settings: Settings, *, to_file: bool = True) -> None:
+    """Log to the console and, where `to_file`, to `logs/<program>.jsonl`."""
+    wanted = settings.operations.logs
+    logs.set_up(
+        program,
+        folder=settings.home / "logs" if to_file else None,
+        level=wanted.level,
+        rotation=f"{wanted.rotation_megabytes:g} MB",
+        keep_files=wanted.keep_files,
+        secrets=secrets(settings),
+    )
+
+
+def secrets(section: SettingsModel) -> Iterator[str]:
+    """Yield every secret of the settings: those written in them, and those in files that they name.
+
+    A file that cannot be read is passed over: what needs it says so.
+    """
+    fields = dict(section)
+    for name, value in fields.items():
+        if isinstance(value, SettingsModel):
+            yield from secrets(value)
+        elif isinstance(value, SecretStr):
+            yield value.get_secret_value()
+        elif isinstance(value, Path) and _holds_secret(name, fields):
+            with suppress(OSError, UnicodeDecodeError):
+                yield value.read_text(encoding="utf-8").strip()
+
+
+def _holds_secret(name: str, fields: dict[str, object]) -> bool:
+    """Return whether a file holds what is secret where it is written into the settings themselves."""
+    plain = name.removesuffix("_file")
+    return name != plain and (plain == "password" or isinstance(fields.get(plain), SecretStr))
