@@ -66,7 +66,7 @@ def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
         leverage_ratio=limits.leverage_ratio,
         candle_grace_seconds=scale.limit(60),
         first_model_seconds=scale.limit(120),
-        first_equity_seconds=scale.limit(600),
+        first_report_seconds=scale.limit(600),
         first_candle_seconds=scale.limit(7260),
     )
 

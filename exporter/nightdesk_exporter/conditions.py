@@ -129,6 +129,8 @@ def _model(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
     if snapshot.model_failure:
         cause = f"a model could not be loaded: {snapshot.model_failure}"
         yield Issue("model_not_loaded", _DEGRADED, cause, alert=ALERTS["model_not_loaded"])
+    if not snapshot.model_known and now - snapshot.started_at > limits.first_report_seconds:
+        yield Issue("model_stale", _DEGRADED, "the model's age is unknown", limit, alert=ALERTS["model_stale"])
     if model is not None and now - model.trained_at > limit:
         age = (now - model.trained_at) / _DAY_SECONDS
         cause = f"the model is {age:.3g} days old, the limit is {limit / _DAY_SECONDS:.3g}"
@@ -140,7 +142,7 @@ def _model(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
 
 def _risk(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
     drawdown = snapshot.drawdown_ratio
-    if drawdown is None and now - snapshot.started_at > limits.first_equity_seconds:
+    if drawdown is None and now - snapshot.started_at > limits.first_report_seconds:
         alert = ALERTS["drawdown_high"]
         yield Issue("drawdown_high", _DEGRADED, "the drawdown is unknown: the bot reports no equity", alert=alert)
     for name, verdict, limit in (
@@ -164,15 +166,17 @@ def _risk(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
 def _plumbing(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
     """The exporter's own: what hides the rest where it fails."""
     limit = snapshot.snapshot_limit_seconds(limits)
-    if limit is not None and snapshot.equity_at is not None and now - snapshot.equity_at > limit:
-        cause = f"no equity was reported for {now - snapshot.equity_at:.0f} s, the limit is {limit:.0f} s"
-        yield Issue("snapshot_stale", _DEGRADED, cause, limit, snapshot.equity_at + limit, ALERTS["snapshot_stale"])
+    # What lies before the start, or before the market opened again, is not held against the bot.
+    reported = max(snapshot.equity_at or 0.0, snapshot.trading_expected_since or 0.0, snapshot.started_at)
+    if limit is not None and now - reported > limit:
+        cause = f"no equity was reported for {now - reported:.0f} s, the limit is {limit:.0f} s"
+        yield Issue("snapshot_stale", _DEGRADED, cause, limit, reported + limit, ALERTS["snapshot_stale"])
     limit, written = snapshot.status_limit_seconds, snapshot.status_written_at or snapshot.started_at
     if limit is not None and now - written > limit:
         cause = f"the status file was not written for {now - written:.0f} s, the limit is {limit:.0f} s"
         yield Issue("status_file_stale", _DEGRADED, cause, limit, written + limit, ALERTS["status_file_stale"])
     for name, trouble in dict(snapshot.troubles).items():
-        if now - trouble.at <= TROUBLE_SECONDS:
+        if now - trouble.at < TROUBLE_SECONDS:
             yield Issue(name, _DEGRADED, trouble.text, since=trouble.at, alert=ALERTS[name])
     wrong = dict(snapshot.wrong_calls)
     if wrong:

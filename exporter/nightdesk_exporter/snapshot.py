@@ -33,7 +33,8 @@ class Limits:
     """Exchanges refuse requests whose time is off by some five seconds."""
     first_model_seconds: float = 120.0
     """A bot that names no model for so long after its start has none."""
-    first_equity_seconds: float = 600.0
+    first_report_seconds: float = 600.0
+    """One that has reported neither equity nor a model's age by then is late with it."""
     first_candle_seconds: float = 7260.0
     """Where not even the interval is known: two of an hour and a minute."""
 

@@ -268,11 +268,12 @@ def test_a_bot_that_has_said_nothing_is_unknown_and_unhealthy_once_it_has_had_it
     exporter: BotExporter, clock: Clock
 ) -> None:
     assert (exporter.health().verdict, exporter.health().issues) == (Verdict.UNKNOWN, ())
+    silent = ["loop_stalled", "exchange_disconnected"]
     for seconds, names in (
         (121, ["loop_stalled", "model_missing"]),
-        (301, ["loop_stalled", "exchange_disconnected", "model_missing"]),
-        (601, ["loop_stalled", "exchange_disconnected", "model_missing", "drawdown_high"]),
-        (7261, ["loop_stalled", "exchange_disconnected", "candle_stale", "model_missing", "drawdown_high"]),
+        (301, [*silent, "model_missing"]),
+        (601, [*silent, "model_missing", "model_stale", "drawdown_high"]),
+        (7261, [*silent, "candle_stale", "model_missing", "model_stale", "drawdown_high", "snapshot_stale"]),
     ):
         clock.now = NOW + seconds
         assert [issue.name for issue in exporter.health().issues] == names
