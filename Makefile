@@ -1,7 +1,7 @@
 # make run          set up, and run the whole stack with its demo; FOR=60 stops it by itself, FRESH=1 begins anew
 # make test         set up, and pass every check and test
 # make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
-# make docs         write docs/settings.md from the settings' models
+# make docs         write docs/settings.md and docs/metrics.md from the code
 # make bench        measure against peers, each in an environment of its own, as ratios
 # make requirements pin the requirements anew
 PYTHON ?= python3
@@ -28,6 +28,7 @@ lint: $(VENV)/.test-installed
 
 docs: $(VENV)/.run-installed
 	$(BIN)/nightdesk settings --reference > docs/settings.md
+	$(BIN)/nightdesk metrics > docs/metrics.md
 
 bench: $(VENV)/.run-installed
 	$(BIN)/python -m bench

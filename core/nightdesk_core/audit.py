@@ -57,7 +57,7 @@ class AuditLog:
         """
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
             torn = self._set_torn_line_aside()
-            head = self._head_of_last_line()
+            head = self.head()
             if torn:
                 head = self._write(head, "torn_line_set_aside", {"bytes": torn}, actor=actor)
             return self._write(head, event, details, actor=actor)
@@ -66,6 +66,21 @@ class AuditLog:
         """Yield every complete entry, oldest first, unverified."""
         for line in self._complete_lines():
             yield json.loads(line)
+
+    def head(self) -> AuditHead:
+        """Return where the chain stands by its last line, unverified. Raises `AuditError` where that is no entry."""
+        last = b""
+        length = 0
+        for line in self._complete_lines():
+            last = line
+            length += 1
+        if length == 0:
+            return AuditHead(0, GENESIS)
+        try:
+            sequence = json.loads(last)["seq"]
+        except (ValueError, KeyError, TypeError):
+            raise AuditError(self.path, length, "is not an audit entry; run `nightdesk audit verify`") from None
+        return AuditHead(sequence, hashlib.sha256(last).hexdigest())
 
     def verify(self) -> AuditHead:
         """Return the head of an intact chain. Raises `AuditError` naming the first line that does not follow."""
@@ -111,20 +126,6 @@ class AuditLog:
             for line in file:
                 if line.endswith(b"\n"):
                     yield line[:-1]
-
-    def _head_of_last_line(self) -> AuditHead:
-        last = b""
-        length = 0
-        for line in self._complete_lines():
-            last = line
-            length += 1
-        if length == 0:
-            return AuditHead(0, GENESIS)
-        try:
-            sequence = json.loads(last)["seq"]
-        except (ValueError, KeyError, TypeError):
-            raise AuditError(self.path, length, "is not an audit entry; run `nightdesk audit verify`") from None
-        return AuditHead(sequence, hashlib.sha256(last).hexdigest())
 
     def _set_torn_line_aside(self) -> int:
         """Move a last line without its newline to `<name>.torn`; return its length in bytes, 0 where there is none."""

@@ -155,6 +155,14 @@ def show_settings(
     typer.echo(yaml.safe_dump(load_settings(context).model_dump(mode="json"), sort_keys=False), nl=False)
 
 
+@app.command()
+def metrics() -> None:
+    """Print what every metric says, in Markdown."""
+    from nightdesk_exporter.reference import reference
+
+    typer.echo(reference(), nl=False)
+
+
 @models_app.command("list")
 def models_list(context: typer.Context) -> None:
     """List the model bundles, oldest first; the champion is marked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,12 @@ def open_journal(settings: Settings) -> Journal:
     return journal
 
 
+def report_audit(log: AuditLog, exporter: BotExporter) -> None:
+    """Anchor the audit log in the bot's metrics: a tail that is cut off later shows against them."""
+    head = log.head()
+    exporter.audit(entries=head.length, head=head.digest)
+
+
 @contextmanager
 def live_bot(settings: Settings) -> Iterator[LiveBot]:
     """Yield the bot with its exporter serving and its journal open."""
@@ -133,6 +140,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         failures=REQUEST_FAILURES,
         alerting=channels(settings).alerting,
         alert_spool=state_dir(settings) / "alerts.json",
+        before_check=partial(report_audit, audit_log(settings)),
     )
     try:
         with exporter:

@@ -48,7 +48,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     hold at the bot's speed. `health_check_interval_seconds` is how often the health is checked and the status file
     written, both also at once when something changes. `alerting` has the bot itself send alerts: about guard and kill
     switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps
-    what is not yet delivered over a restart. `strict` has wrong calls raise `WrongCallError`: for tests and
+    what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
+    to report what is slow to find out. `strict` has wrong calls raise `WrongCallError`: for tests and
     first tries. `web_config_file` brings TLS and passwords.
     """
 
@@ -68,6 +69,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         currency: str = "USDT",
         alerting: Alerting | None = None,
         alert_spool: Path | None = None,
+        before_check: Callable[[BotExporter], None] | None = None,
         strict: bool = False,
         clock: WallClock = system_clock,
     ) -> None:
@@ -81,6 +83,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._web_config_file = web_config_file
         self._status_file = StatusFile(status_file) if isinstance(status_file, Path) else status_file
         self._interval = health_check_interval_seconds
+        self._before_check = before_check
         self._status_failed = False
         self._server: ExporterServer | None = None
         self._stop_counting: Callable[[], None] | None = None
@@ -240,6 +243,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def _turn(self) -> bool:
         """Check the health, send its alerts, write the status file. Return whether all succeeded."""
+        self._refresh()
         try:
             self._issue_alerts.follow(self.health(), self.snapshot)
             status = self.status()
@@ -247,6 +251,14 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         except Exception as error:  # noqa: BLE001 - the border: this thread would end, and no file be written again
             self.note_error(f"keeper: {type(error).__name__}", error)
             return False
+
+    def _refresh(self) -> None:
+        if self._before_check is None:
+            return
+        try:
+            self._before_check(self)
+        except Exception as error:  # noqa: BLE001 - the border: somebody else's code, and the check must not wait for it
+            self.note_error(f"before_check: {type(error).__name__}", error)
 
     def _write_status(self, file: StatusFile, status: dict[str, Any]) -> bool:
         now = self._clock()

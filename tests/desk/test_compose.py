@@ -92,10 +92,12 @@ def test_ports_are_published_on_loopback_only(services: dict[str, Any]) -> None:
 def test_secrets_are_files_and_only_where_they_are_needed(document: dict[str, Any], services: dict[str, Any]) -> None:
     assert all(set(secret) == {"name", "file"} for secret in document["secrets"].values())
     holders = {name: {secret["source"] for secret in service.get("secrets", [])} for name, service in services.items()}
-    assert {name: held for name, held in holders.items() if held} == {
-        "render": {"discord_webhook_url", "smtp_password"},
-        "grafana": {"grafana_admin_password"},
-    }
+    channels = {"discord_webhook_url", "slack_webhook_url", "telegram_bot_token", "webhook_url", "smtp_password"}
+    senders = dict.fromkeys(("render", "bot", "retrain-schedule"), channels)
+    assert {name: held for name, held in holders.items() if held} == {**senders, "grafana": {"grafana_admin_password"}}
+    alerts = settings_of(services["bot"]).operations.alerts
+    named = {value for name, value in alerts if name.endswith("_file")}
+    assert named == {Path("/run/secrets") / name for name in channels}
 
 
 def test_rendered_secrets_belong_to_the_user_of_the_server_that_reads_them(services: dict[str, Any]) -> None:
