@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from nightdesk_exporter.alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
 from nightdesk_exporter.alerts.issues import IssueAlerts
+from nightdesk_exporter.calls.alerts import AlertCalls
 from nightdesk_exporter.calls.exchange import ExchangeCalls
 from nightdesk_exporter.calls.market import MarketCalls
 from nightdesk_exporter.calls.model import ModelCalls
@@ -39,7 +40,7 @@ from nightdesk_exporter.timeframes import seconds_of
 _HEALTH_LEVELS = {Verdict.UNHEALTHY: "ERROR", Verdict.DEGRADED: "WARNING"}
 
 
-class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCalls):
+class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCalls, AlertCalls):
     """Observes one bot. A context manager, also an asynchronous one: on entry it serves, on exit it stops.
 
     `symbols` are (symbol, timeframe) pairs: a candle of each is expected from the start on, as often as the timeframe
@@ -169,34 +170,6 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         """Return the status file's sections of the bot as of now."""
         running = not self._keeper.is_stopped
         return sections(self.snapshot, self.health(), bot=self._name, running=running, now=self._clock())
-
-    def send_alert(
-        self,
-        alertname: str,
-        *,
-        severity: str,
-        summary: str,
-        description: str = "",
-        labels: Mapping[str, str] | None = None,
-        lasting: bool = True,
-    ) -> None:
-        """Send an alert of the bot's own, to Alertmanager or straight to people. Never waits and never raises.
-
-        `labels` may hold symbol, timeframe and criterion. One that is `lasting` holds until `withdraw_alert`, and
-        sending it again meanwhile changes nothing; any other is an event, which is told once.
-        """
-        self._alerts.send_alert(
-            alertname,
-            severity=severity,
-            summary=summary,
-            description=description,
-            labels=labels,
-            lasting=lasting,
-        )
-
-    def withdraw_alert(self, alertname: str, labels: Mapping[str, str] | None = None) -> None:
-        """The alert's condition no longer holds. Never waits and never raises."""
-        self._alerts.withdraw(alertname, labels)
 
     def changed(self) -> None:
         """Have health, status file and alerts follow at once, on the keeper's thread."""

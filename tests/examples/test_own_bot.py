@@ -61,6 +61,7 @@ def test_it_runs_is_healthy_and_ends_by_ctrl_c(example: Path, running: subproces
         "decision_last_timestamp_seconds",
         "equity",
         "drawdown_ratio",
+        "model_loaded",
     ):
         assert f"\ntradebot_{name}" in metrics
     assert "tradebot_instrumentation_errors_total{" not in metrics

@@ -72,6 +72,12 @@ WRONG: dict[str, tuple[Call, str]] = {
     "limits that are a number": (lambda to: to.set_limits(5), "set_limits: limits"),
     "an audit log of a negative length": (lambda to: to.audit(entries=-1, head="x"), "audit: entries"),
     "a request with a number for a name": (lambda to: to.request(5), "request: what"),
+    "an alert without a severity": (lambda to: to.send_alert("X", severity="odd", summary="."), "send_alert: severity"),
+    "an alert without a name": (lambda to: to.withdraw_alert(" "), "withdraw_alert: alertname"),
+    "an alert with odd labels": (
+        lambda to: to.send_alert("X", severity="info", summary=".", labels={"symbol": 5}),
+        "send_alert: labels",
+    ),
     "an event that is none": (lambda to: to.event(None), "event: message"),
     "an event of an unknown level": (lambda to: to.event("x", level="LOUD"), "event: level"),
     "a time without its zone": (
