@@ -30,6 +30,7 @@ from nightdesk_exporter.conditions import assess
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.keeper import Keeper
 from nightdesk_exporter.logs import count_messages
+from nightdesk_exporter.page import View, document
 from nightdesk_exporter.registry import SafeRegistry
 from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Snapshot, Trouble
@@ -129,6 +130,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             port=port,
             health=self.health,
             status=self.status,
+            page=self._page,
             web_config_file=self._web_config_file,
         )
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
@@ -169,11 +171,17 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     def status(self) -> dict[str, Any]:
         """Return the status file's sections of the bot as of now."""
         running = not self._keeper.is_stopped
-        return sections(self.snapshot, self.health(), bot=self._name, running=running, now=self._clock())
+        health, since = self.health(), self._checkup.verdict_since
+        now = self._clock()
+        return sections(self.snapshot, health, health_since=since, bot=self._name, running=running, now=now)
 
     def changed(self) -> None:
         """Have health, status file and alerts follow at once, on the keeper's thread."""
         self._keeper.wake()
+
+    def _page(self) -> str:
+        status, points = self.status(), self.snapshot.curve.points()
+        return document(View(status, points, self._limits, now=self._clock()))
 
     def _assess(self, now: float) -> Health:
         return assess(self.snapshot, self._limits, now=now)

@@ -23,6 +23,8 @@ class Checkup:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._last: Health | None = None
+        self.verdict_since: float | None = None
+        """The wall time of the look that first found what the last one found."""
         self._since: dict[tuple[str, ...], float] = {}
 
     def look(self, now: float) -> Health:
@@ -33,6 +35,8 @@ class Checkup:
             self._since = {key: min(at, self._since.get(key, at)) for key, at in first.items()}
             issues = tuple(replace(issue, since=self._since[issue.key]) for issue in found.issues)
             before, health = self._last, Health(found.verdict, issues)
+            if before is None or before.verdict is not health.verdict:
+                self.verdict_since = now
             self._last = health
         if before is not None and _outline(before) != _outline(health):
             self._on_change(before, health)

@@ -1,4 +1,4 @@
-"""The exporter's HTTP server: `/metrics`, `/healthz`, `/readyz` and `/status`, on threads of its own."""
+"""The exporter's HTTP server: the page, `/metrics`, `/healthz`, `/readyz` and `/status`, on threads of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health
 from nightdesk_exporter.web.connections import Connections
 from nightdesk_exporter.web.endpoints import Endpoints
+from nightdesk_exporter.web.host import is_loopback
 from nightdesk_exporter.web.service import Service
 from nightdesk_exporter.web.watch import WatchedConfig
 
@@ -34,9 +35,12 @@ class ExporterServer:
         port: int,
         health: Callable[[], Health],
         status: Callable[[], dict[str, Any]],
+        page: Callable[[], str] | None = None,
         web_config_file: Path | None = None,
     ) -> None:
-        """Bind and serve; port 0 picks a free one. `web_config_file` is in the exporter-toolkit's format.
+        """Bind and serve; port 0 picks a free one.
+
+        `page` renders `/`; `None` is no page. `web_config_file` is in the exporter-toolkit's format.
 
         Raises `ExporterError` where the port is taken, and `WebConfigError` where the file or a certificate is not
         usable. While it runs, the file is read again where it changes.
@@ -45,8 +49,10 @@ class ExporterServer:
         self._listener = _listening(host, port)
         scheme = "https" if watched.has_tls else "http"
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"{scheme}://{shown}:{self._listener.getsockname()[1]}"
-        self._service = Service(Endpoints(registry, health=health, status=status), watched)
+        address, number = self._listener.getsockname()[:2]
+        self.url = f"{scheme}://{shown}:{number}"
+        endpoints = Endpoints(registry, health=health, status=status, page=page)
+        self._service = Service(endpoints, watched, local=is_loopback(address))
         self._connections = Connections(self._listener, self._service)
         self._loop = asyncio.SelectorEventLoop()
         self._stop = asyncio.Event()

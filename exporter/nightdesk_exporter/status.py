@@ -15,10 +15,16 @@ from nightdesk_exporter.snapshot import Snapshot
 _DAY_SECONDS = 86_400
 
 
-def sections(snapshot: Snapshot, health: Health, *, bot: str, running: bool, now: float) -> dict[str, dict[str, Any]]:
+def sections(
+    snapshot: Snapshot, health: Health, *, health_since: float | None, bot: str, running: bool, now: float
+) -> dict[str, dict[str, Any]]:
     """Return what is known as of wall time `now`; what is not known is null."""
     return {
-        "bot": _bot(snapshot, health, bot=bot, running=running),
+        "bot": {
+            **_bot(snapshot, health, bot=bot, running=running),
+            "health_since": _time(health_since),
+            "candles": _candles(snapshot),
+        },
         "trading": _trading(snapshot),
         "model": _model(snapshot, now),
         "risk": _risk(snapshot),
@@ -39,9 +45,21 @@ def _bot(snapshot: Snapshot, health: Health, *, bot: str, running: bool) -> dict
         "last_candle_received_at": _time(max((at for at, _ in candles.values()), default=None)),
         "last_decision_at": {symbol: _time(at) for symbol, at in dict(snapshot.decided_at).items()},
         "websocket_connected": snapshot.connected,
+        "websocket_changed_at": _time(snapshot.connection_changed_at),
         "exchange_contact_at": {channel: _time(at) for channel, at in dict(snapshot.contact_at).items()},
         "events": [{"at": iso(event.at), "level": event.level, "text": event.text} for event in tuple(snapshot.events)],
     }
+
+
+def _candles(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return the last candle of each symbol and timeframe, also of those that are expected and never came."""
+    seen = dict(snapshot.candles)
+    keys = sorted({*seen, *dict(snapshot.candles_expected)})
+    last = {key: seen.get(key, (None, None)) for key in keys}
+    return [
+        {"symbol": symbol, "timeframe": timeframe, "received_at": _time(received), "close_time": _time(closed)}
+        for (symbol, timeframe), (received, closed) in last.items()
+    ]
 
 
 def _trading(snapshot: Snapshot) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_clients_that_trickle_or_do_not_read_delay_no_scrape(tmp_path: Path) -> 
             trickle.start()
             for client in slow[100:]:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             took = scrape_seconds(server, tmp_path)
             ended.set()
             trickle.join()
@@ -183,7 +183,7 @@ def _is_open(client: socket.socket) -> bool:
 
 def test_a_flood_from_one_address_is_turned_away_and_another_address_is_answered() -> None:
     server = make(ManySeries(10))
-    ask = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+    ask = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     try:
         with socket.create_connection(address(server), timeout=SECONDS, source_address=("127.0.0.2", 0)) as flood:
             codes = []
@@ -283,7 +283,7 @@ def test_closing_leaves_no_thread_and_no_socket() -> None:
         server = make(ManySeries(1000))
         with ExitStack() as clients:
             idle = [clients.enter_context(socket.create_connection(address(server))) for _ in range(20)]
-            idle[0].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            idle[0].sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             begun = time.monotonic()
             server.close()
             server.close()

@@ -212,7 +212,7 @@ def test_a_body_of_many_megabytes_is_refused_before_it_is_read(server: ExporterS
 
 
 def test_a_connection_serves_several_requests_and_ends_when_it_is_asked_to(server: ExporterServer) -> None:
-    ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
     answer = say(server, (ask + b"\r\n") * 3 + ask + b"Connection: close\r\n\r\n" + ask + b"\r\n")
     assert answer.count(b"HTTP/1.1 200 OK") == 4
     assert answer.count(b"Connection: keep-alive") == 3

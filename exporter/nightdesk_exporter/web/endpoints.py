@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from loguru import logger
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.page import HEADERS
 from nightdesk_exporter.web.exposition import GarbageWaits, StoppedError, Wish, exposition, gzip_wanted
 from nightdesk_exporter.web.request import Answer, RefusedError, Request, json_answer
 from nightdesk_exporter.web.worker import Worker
@@ -34,7 +37,12 @@ class Endpoints:
     """The exporter's paths. A further page is a further entry of `_routes`."""
 
     def __init__(
-        self, registry: CollectorRegistry, *, health: Callable[[], Health], status: Callable[[], dict[str, Any]]
+        self,
+        registry: CollectorRegistry,
+        *,
+        health: Callable[[], Health],
+        status: Callable[[], dict[str, Any]],
+        page: Callable[[], str] | None = None,
     ) -> None:
         self._registry = registry
         self._health = health
@@ -45,6 +53,7 @@ class Endpoints:
         self._renderer = Worker("nightdesk-metrics", most_waiting=_MOST_RENDERINGS)
         self._pages = Worker("nightdesk-pages", most_waiting=_MOST_PAGES)
         self._routes = {
+            **({} if page is None else {"/": Endpoint(partial(self._start_page, page))}),
             "/metrics": Endpoint(self._metrics),
             "/healthz": Endpoint(self._healthz, public=True),
             "/readyz": Endpoint(self._readyz, public=True),
@@ -112,6 +121,19 @@ class Endpoints:
 
     async def _status_page(self, _: Request, __: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
         return json_answer(200, await self._pages.do("status", self._guarded("/status", self._status)))
+
+    async def _start_page(self, page: Callable[[], str], request: Request, _: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+        packed = gzip_wanted(request.headers.get("accept-encoding", ""))
+
+        def render() -> bytes:
+            text = page().encode()
+            return gzip.compress(text, compresslevel=1) if packed else text
+
+        body = await self._pages.do(("page", packed), self._guarded("/", render))
+        headers = [*HEADERS, ("Vary", "Accept-Encoding")]
+        if packed:
+            headers.append(("Content-Encoding", "gzip"))
+        return Answer(200, body, tuple(headers))
 
     async def _assessed(self) -> Health:
         return await self._pages.do("health", self._guarded("health", self._health))

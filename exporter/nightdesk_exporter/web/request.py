@@ -51,9 +51,11 @@ class Answer:
     headers: tuple[tuple[str, str], ...]
 
     def encoded(self, *, head_only: bool, keep_alive: bool, extra: tuple[tuple[str, str], ...]) -> bytes:
-        """Return the bytes to send. `extra` headers come from the web configuration file."""
+        """Return the bytes to send. `extra` headers come from the web configuration file, and go before the page's."""
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
-        headers = (*self.headers, ("Content-Length", str(len(self.body))), ("Cache-Control", "no-store"), *extra)
+        replaced = {name.lower() for name, _ in extra}
+        own = [(name, value) for name, value in self.headers if name.lower() not in replaced]
+        headers = (*own, ("Content-Length", str(len(self.body))), ("Cache-Control", "no-store"), *extra)
         lines += [f"{name}: {value}" for name, value in headers]
         lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n")
         return "\r\n".join(lines).encode("latin-1") + (b"" if head_only else self.body)

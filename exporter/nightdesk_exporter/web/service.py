@@ -1,4 +1,4 @@
-"""What stands between a well-formed request and its endpoint: the rate, the password."""
+"""What stands between a well-formed request and its endpoint: the rate, the name it was asked by, the password."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 
 from nightdesk_exporter.web.config import WebConfig
 from nightdesk_exporter.web.endpoints import Endpoints
+from nightdesk_exporter.web.host import is_local
 from nightdesk_exporter.web.passwords import Passwords
 from nightdesk_exporter.web.rate import Buckets
 from nightdesk_exporter.web.request import Answer, RefusedError, Request
@@ -14,15 +15,17 @@ from nightdesk_exporter.web.worker import BusyError, Worker
 
 _MOST_HASHES = 16
 _CHALLENGE = (("WWW-Authenticate", 'Basic realm="nightdesk", charset="UTF-8"'),)
+_INSTEAD = "ask for http://127.0.0.1 or http://localhost with the same port, or set basic_auth_users"
 _LATER = (("Retry-After", "1"),)
 
 
 class Service:
-    """Answers requests by the web configuration in force."""
+    """Answers requests by the web configuration in force. `local` says whether only this machine reaches the server."""
 
-    def __init__(self, endpoints: Endpoints, watched: WatchedConfig) -> None:
+    def __init__(self, endpoints: Endpoints, watched: WatchedConfig, *, local: bool) -> None:
         self._endpoints = endpoints
         self._watched = watched
+        self._local = local
         self._buckets = Buckets()
         self._hasher = Worker("nightdesk-passwords", most_waiting=_MOST_HASHES)
         self._passwords = Passwords(self._hasher)
@@ -36,6 +39,7 @@ class Service:
         config = self.config()
         if not self._buckets.take(address, config.rate, now=time.monotonic()):
             raise RefusedError(429, "too many requests from your address", _LATER)
+        self._refuse_sites(request, config)
         try:
             trusted = await self._is_trusted(request, config)
             if not trusted and not self._endpoints.is_public(request.path):
@@ -53,6 +57,14 @@ class Service:
         """Wait for the threads' ends."""
         self._endpoints.join(timeout_seconds)
         self._hasher.join(timeout_seconds)
+
+    def _refuse_sites(self, request: Request, config: WebConfig) -> None:
+        if not self._local or config.users or config.tls is not None:
+            return
+        # Only HTTP/1.0 may come without one, and no browser speaks it.
+        host = request.headers.get("host", "localhost")
+        if not is_local(host):
+            raise RefusedError(421, f"{host!r} is not answered without a password: {_INSTEAD}")
 
     async def _is_trusted(self, request: Request, config: WebConfig) -> bool:
         given = request.headers.get("authorization", "")

@@ -1,0 +1,9 @@
+"""The status page, for a person with a phone: pure functions from what is known to HTML that loads nothing.
+
+Everything is escaped here: symbols, reasons and events are others' text.
+"""
+
+from nightdesk_exporter.page.document import HEADERS, document
+from nightdesk_exporter.page.view import View
+
+__all__ = ["HEADERS", "View", "document"]

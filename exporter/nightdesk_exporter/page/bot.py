@@ -1,0 +1,57 @@
+"""Whether the bot runs, and whether it hears the market."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nightdesk_exporter.page.parts import card, facts, note, table
+from nightdesk_exporter.page.view import View
+from nightdesk_exporter.page.words import UNKNOWN, age, date, lasting, moment, said
+
+
+def bot_card(view: View) -> str:
+    """Return the bot's section."""
+    bot, now = view.status["bot"], view.now
+    rows = [
+        ("Last turn of the loop", age(bot["heartbeat_at"], now=now)),
+        ("Last candle", age(bot["last_candle_received_at"], now=now)),
+        ("Last decision", age(max(filter(None, bot["last_decision_at"].values()), default=None), now=now)),
+        ("Candle stream", _stream(bot, now)),
+        *_contacts(bot["exchange_contact_at"], now),
+        ("Market time", date(bot["market_time"])),
+        ("Started", age(bot["started_at"], now=now)),
+    ]
+    return card("bot", "Bot", facts(rows) + _candles(bot, now))
+
+
+def _stream(bot: Mapping[str, Any], now: float) -> str:
+    if bot["websocket_connected"] is None:
+        return UNKNOWN
+    state = "connected" if bot["websocket_connected"] else '<strong class="bad">broken</strong>'
+    changed = moment(bot["websocket_changed_at"])
+    return state + (note(lasting(bot["websocket_changed_at"], now=now)) if changed else "")
+
+
+def _contacts(contacts: Mapping[str, Any], now: float) -> list[tuple[str, str]]:
+    names = {"rest": "requests", "ws": "stream"}
+    if not contacts:
+        return [("Exchange answered", UNKNOWN)]
+    return [
+        (f"Exchange answered ({said(names.get(channel, channel))})", age(at, now=now))
+        for channel, at in sorted(contacts.items())
+    ]
+
+
+def _candles(bot: Mapping[str, Any], now: float) -> str:
+    decided = bot["last_decision_at"]
+    candles = sorted(bot["candles"], key=lambda candle: (candle["symbol"], candle["timeframe"]))
+    rows = [
+        (
+            f"{said(candle['symbol'])} {note(said(candle['timeframe']))}",
+            age(candle["received_at"], now=now),
+            age(decided.get(candle["symbol"]), now=now),
+        )
+        for candle in candles
+    ]
+    return table("candles", "Candles by symbol", ("Symbol", "Candle", "Decision"), rows) if rows else ""

@@ -1,0 +1,36 @@
+"""Which model decides, how old it is, and how it does against what its backtest promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nightdesk_exporter.page.parts import card, facts, note, table
+from nightdesk_exporter.page.view import View
+from nightdesk_exporter.page.words import UNKNOWN, age, date, number, said, share, term
+
+_DAY_SECONDS = 86_400
+
+
+def model_card(view: View) -> str:
+    """Return the model's section."""
+    model, now = view.status["model"], view.now
+    limit = note(f"limit {view.limits.model_age_seconds / _DAY_SECONDS:.4g} days")
+    rows = [
+        ("Version", f"<code>{said(model['version'])}</code>" if model["version"] else UNKNOWN),
+        ("Standing", term(model["standing"])),
+        ("Trained", age(model["trained_at"], now=now) + limit),
+        ("Its data end", date(model["data_end"])),
+    ]
+    if model["load_failure"]:
+        rows.append(("Loading failed", f'<strong class="bad">{said(model["load_failure"])}</strong>'))
+    return card("model", "Model", facts(rows) + _performance(model["performance"]))
+
+
+def _performance(values: Mapping[str, Any]) -> str:
+    rows = [
+        ("Trades", number(values["live_trades"], ".0f"), "\N{EN DASH}"),
+        ("Won", share(values["live_win_ratio"], places=1), share(values["backtest_win_ratio"], places=1)),
+        ("Sharpe ratio", number(values["live_sharpe_ratio"]), number(values["backtest_sharpe_ratio"])),
+    ]
+    return table("performance", "Live against backtest", ("Measure", "Live", "Backtest"), rows)

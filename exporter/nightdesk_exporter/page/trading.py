@@ -1,0 +1,76 @@
+"""Whether the bot may trade, what it holds, and when it last traded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from nightdesk_exporter.page.parts import MOST_UNFOLDED, card, facts, note, table
+from nightdesk_exporter.page.view import View
+from nightdesk_exporter.page.words import UNKNOWN, age, lasting, number, said, share, term
+
+_HELD_BACK = ("reduced", "paused")
+
+
+def trading_card(view: View) -> str:
+    """Return trading's section."""
+    trading, risk, now = view.status["trading"], view.status["risk"], view.now
+    rows = [
+        ("Performance guard", _guard(trading)),
+        ("Kill switch", _kill_switch(trading)),
+        ("Trading expected", _expected(trading, now)),
+        ("Open positions", number(trading["open_positions"], "d")),
+        ("Trades in 24 h", number(trading["recent_trades"], "d") + note("of market time")),
+        ("Last trade", age(trading["last_trade_at"], now=now)),
+        *_regime(trading["regime"]),
+    ]
+    return card("trading", "Trading", facts(rows) + _positions(risk["positions"]) + _regimes(trading["regime"]))
+
+
+def _guard(trading: Mapping[str, Any]) -> str:
+    state = trading["guard"]
+    if state not in _HELD_BACK:
+        return term(state)
+    return f'<strong class="bad">{term(state)}</strong>{note(said(trading["guard_reason"] or "no reason given"))}'
+
+
+def _kill_switch(trading: Mapping[str, Any]) -> str:
+    if trading["kill_switch"] is None:
+        return UNKNOWN
+    if not trading["kill_switch"]:
+        return "off"
+    return f'<strong class="bad">active</strong>{note(said(trading["kill_switch_reason"] or "no reason given"))}'
+
+
+def _expected(trading: Mapping[str, Any], now: float) -> str:
+    if trading["trading_expected"] is None:
+        return UNKNOWN
+    since = trading["trading_expected_since"]
+    return ("yes" if trading["trading_expected"] else "no") + (note(lasting(since, now=now)) if since else "")
+
+
+def _positions(positions: list[Mapping[str, Any]]) -> str:
+    rows = [
+        (said(position["symbol"]), term(position["side"]), share(position["size_ratio"]))
+        for position in sorted(positions, key=lambda position: str(position["symbol"]))
+    ]
+    return table("positions", "Positions", ("Symbol", "Side", "Size, of equity"), rows) if rows else ""
+
+
+def _regime(regimes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what can be said in a line: the only one, or how many symbols are in which."""
+    if not regimes:
+        return [("Regime", UNKNOWN)]
+    if len(regimes) == 1:
+        ((symbol, regime),) = regimes.items()
+        return [("Regime", term(regime) + note(said(symbol)))]
+    if len(regimes) <= MOST_UNFOLDED:
+        return []
+    counts = Counter(regimes.values()).most_common()
+    return [("Regimes", "<br>".join(f"{count} {term(regime)}" for regime, count in counts))]
+
+
+def _regimes(regimes: Mapping[str, str]) -> str:
+    rows = [(said(symbol), term(regime)) for symbol, regime in sorted(regimes.items())]
+    return table("regimes", "Regime by symbol", ("Symbol", "Regime"), rows) if len(rows) > 1 else ""

@@ -1,0 +1,20 @@
+"""What the page is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nightdesk_exporter.curve import Point
+from nightdesk_exporter.snapshot import Limits
+
+
+@dataclass(frozen=True)
+class View:
+    """The bot as of wall time `now`: the status file's sections, the curve's points oldest first, and the limits."""
+
+    status: Mapping[str, Mapping[str, Any]]
+    points: Sequence[Point]
+    limits: Limits
+    now: float
