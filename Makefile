@@ -43,7 +43,8 @@ $(VENV)/.run-installed: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 # What the tests need holds all that the product needs, in the same versions.
-$(VENV)/.test-installed: requirements/test.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.test-installed: requirements/test.txt pyproject.toml desk/system-packages.sh | $(VENV)/bin/python
+	@PYTHON=$(PYTHON) sh desk/system-packages.sh test
 	$(PIP) install --require-hashes -r requirements/test.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.run-installed $@

@@ -10,7 +10,7 @@ import requests
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.errors import ExporterError
 
-from tests.exporter.conftest import Clock
+from tests.exporter.conftest import BTC, Clock, tell_everything
 
 
 def test_healthz_says_200_while_the_bot_works_and_503_with_the_reason_when_it_does_not(
@@ -49,6 +49,32 @@ def test_status_is_the_status_file_s_sections_as_of_now(full: BotExporter, clock
         assert answer.json() == full.status()
     assert full.status()["bot"]["running"] is False
     assert answer.json()["model"]["age_days"] == 1.5
+
+
+def test_status_says_since_when_the_verdict_holds_and_of_each_symbol_s_candle_and_the_stream(
+    exporter: BotExporter, clock: Clock
+) -> None:
+    bot = exporter.status()["bot"]
+    assert (bot["health"], bot["health_since"]) == ("unknown", "2019-10-17T09:00:00Z")
+    assert bot["candles"] == [{"symbol": BTC, "timeframe": "1h", "received_at": None, "close_time": None}]
+    assert bot["websocket_changed_at"] is None
+    clock.now += 60
+    tell_everything(exporter)
+    clock.now += 30
+    exporter.status()
+    clock.now += 30
+    exporter.heartbeat()
+    bot = exporter.status()["bot"]
+    assert (bot["health"], bot["health_since"]) == ("healthy", "2019-10-17T09:01:30Z")
+    assert bot["candles"] == [
+        {
+            "symbol": BTC,
+            "timeframe": "1h",
+            "received_at": "2019-10-17T09:01:00Z",
+            "close_time": "2019-10-17T08:59:50Z",
+        }
+    ]
+    assert bot["websocket_changed_at"] == "2019-10-17T09:01:00Z"
 
 
 def test_another_path_is_told_which_there_are(full: BotExporter) -> None:

@@ -19,7 +19,7 @@ import aiohttp
 
 SECONDS = 20.0
 """For the start, and for each answer or condition."""
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _LISTENING = re.compile(rb"DevTools listening on (ws://\S+)")
 
 
