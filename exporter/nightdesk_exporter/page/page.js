@@ -67,6 +67,7 @@ async function refresh() {
     if (!answer.ok) throw new Error("it answers with " + answer.status + (answer.status === 401 ? ": reload the page and log in" : ""));
     show(await answer.text());
     answeredAt = Date.now();
+    why = "";
   } catch (error) {
     why = error instanceof TypeError ? "nothing answers" : error.name === "TimeoutError" ? "it does not answer in time" : error.message;
   } finally {

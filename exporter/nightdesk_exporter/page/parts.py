@@ -42,7 +42,7 @@ def table(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence
     caption = f'<caption class="{"hidden" if folded else "title"}">{title}</caption>'
     # Where a word is wider than the screen the table scrolls, not the page; the keyboard reaches it, too.
     made = (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{title}"><table>{caption}'
+        f'<div class="wide" role="group" tabindex="0" aria-label="{title}"><table>{caption}'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
     return fold(name, f"{title} ({len(rows)})", made) if folded else made
