@@ -10,6 +10,7 @@ _MOST_STEPS = 4
 _FLAT_SHARE = 0.01
 """By how much of the value a scale reaches beyond it where all values are the same."""
 _HAIR = 1e-9
+"""What is smaller, of the value or at all, is nothing to a chart."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Axis:
 
 def axis(lowest: float, highest: float) -> Axis:
     """Return the scale that holds two finite values and all between them."""
-    if highest - lowest <= abs(highest) * _HAIR:
-        reach = abs(highest) * _FLAT_SHARE or 1.0
+    if highest - lowest <= max(abs(lowest), abs(highest), _HAIR) * _HAIR:
+        reach = abs(highest) * _FLAT_SHARE if abs(highest) > _HAIR else 1.0
         lowest, highest = lowest - reach, highest + reach
     rough = (highest - lowest) / _MOST_STEPS
     power = 10.0 ** math.floor(math.log10(rough))

@@ -40,6 +40,7 @@ def test_a_scale_holds_both_values_in_at_most_four_steps(first: float, second: f
         (-11.7, 0.0, (0, -5, -10, -15), 0),
         (10_000.0, 10_000.0, (10_100, 10_050, 10_000, 9_950, 9_900), 0),
         (0.0, 0.0, (1, 0.5, 0, -0.5, -1), 1),
+        (0.0, 5e-324, (1, 0.5, 0, -0.5, -1), 1),
     ],
 )
 def test_a_scale_s_numbers_are_round(lowest: float, highest: float, ticks: tuple[float, ...], places: int) -> None:
