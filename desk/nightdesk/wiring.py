@@ -19,6 +19,7 @@ from nightdesk_exporter.alerts import AlertSender
 from nightdesk_exporter.settings import LimitSettings
 from nightdesk_guard import KillSwitch, PerformanceGuard
 
+from nightdesk.logbook import secrets
 from nightdesk.render_alertmanager import channels
 from nightdesk.settings import Settings
 
@@ -141,6 +142,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
         alerting=channels(settings).alerting,
         alert_spool=state_dir(settings) / "alerts.json",
         before_check=partial(report_audit, audit_log(settings)),
+        secrets=secrets(settings),
     )
     try:
         with exporter:

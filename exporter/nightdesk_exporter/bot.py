@@ -51,7 +51,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     written, both also at once when something changes. `alerting` has the bot itself send alerts: about guard and kill
     switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps
     what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
-    to report what is slow to find out. `strict` has wrong calls raise `WrongCallError`: for tests and
+    to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls raise `WrongCallError`: for tests and
     first tries. `web_config_file` brings TLS and passwords.
     """
 
@@ -72,14 +72,14 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         alerting: Alerting | None = None,
         alert_spool: Path | None = None,
         before_check: Callable[[BotExporter], None] | None = None,
+        secrets: Iterable[str] = (),
         strict: bool = False,
         clock: WallClock = system_clock,
     ) -> None:
         """Raises `ExporterError` where a timeframe is none."""
         started = clock()
-        super().__init__(
-            Snapshot(started_at=started, currency=currency), limits or Limits(), clock=clock, strict=strict
-        )
+        snapshot = Snapshot(started_at=started, currency=currency)
+        super().__init__(snapshot, limits or Limits(), clock=clock, strict=strict, secrets=secrets)
         self._name = name
         self._address = (host, port)
         self._web_config_file = web_config_file
@@ -140,7 +140,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
         if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
-            self.snapshot.stopped_by = f"{type(error).__name__}: {error}"
+            self.snapshot.stopped_by = self._without_secrets(f"{type(error).__name__}: {error}")
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")
             self._send_last_words()
         self._keeper.stop()
@@ -198,7 +198,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def _collector_failed(self, name: str, error: Exception) -> None:
         self._count("collector_errors", name)
-        text = f"the metrics of {name} cannot be collected: {type(error).__name__}: {error}"
+        text = self._without_secrets(f"the metrics of {name} cannot be collected: {type(error).__name__}: {error}")
         self.snapshot.troubles["collector_failing"] = Trouble(self._clock(), text)
         if f"collector {name}" not in self._logged:
             self._logged.add(f"collector {name}")

@@ -201,6 +201,22 @@ def test_an_api_error_is_an_error_and_one_that_lasts_is_logged_once_a_minute(tol
     assert exporter.snapshot.counters["exchange_requests",] == 5
 
 
+def test_no_secret_reaches_the_status_file_the_page_or_an_alert(clock: Clock) -> None:
+    exporter = BotExporter("btc", symbols=[(BTC, "1h")], port=0, clock=clock, secrets=["hunter22"])
+    with pytest.raises(OSError, match="hunter22"), exporter.request("an order"):
+        raise OSError("https://exchange/?key=hunter22 refused")
+    exporter.kill_switch(active=True, reason="hunter22")
+    exporter.guard("paused", reason="hunter22")
+    exporter.model_load_failed("hunter22")
+    exporter.event("hunter22")
+    exporter.note_error("a cause", ValueError("hunter22"))
+    exporter._collector_failed("Mine", OSError("hunter22"))
+    exporter.connection(connected=False, reason="hunter22")
+    shown = json.dumps(exporter.status())
+    assert "hunter22" not in shown
+    assert shown.count(HIDDEN) >= 8
+
+
 def test_messages_are_counted_by_level_while_the_exporter_serves(clock: Clock) -> None:
     exporter = make(clock)
     with exporter:

@@ -36,8 +36,8 @@ class AlertCalls(Calls):
         self._alerts.send_alert(
             _name(alertname),
             severity=one_of(severity, _SEVERITIES, "severity"),
-            summary=text(summary, "summary"),
-            description=text(description, "description"),
+            summary=self._without_secrets(text(summary, "summary")),
+            description=self._without_secrets(text(description, "description")),
             labels=_labels(labels),
             lasting=lasting,
         )

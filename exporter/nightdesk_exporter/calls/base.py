@@ -11,6 +11,7 @@ from nightdesk_core.clock import WallClock
 
 from nightdesk_exporter.arguments import WrongCallError, one_of, text
 from nightdesk_exporter.catalogue import LOG_LEVELS
+from nightdesk_exporter.redaction import Redaction
 from nightdesk_exporter.snapshot import Event, Limits, Snapshot
 
 MOST_VALUES = 100
@@ -48,8 +49,11 @@ def _cause(call: str, error: Exception) -> str:
 class Calls:
     """One topic's calls write `snapshot`; `changed()` is called where status file and alerts must follow at once."""
 
-    def __init__(self, snapshot: Snapshot, limits: Limits, *, clock: WallClock, strict: bool) -> None:
+    def __init__(
+        self, snapshot: Snapshot, limits: Limits, *, clock: WallClock, strict: bool, secrets: Iterable[str] = ()
+    ) -> None:
         self.snapshot = snapshot
+        self._redaction = Redaction(secrets)
         self.strict = strict
         self._limits = limits
         self._clock = clock
@@ -67,19 +71,25 @@ class Calls:
     def note_error(self, cause: str, error: Exception) -> None:
         """Count something that went wrong inside the exporter, and log it the first time."""
         self._count("instrumentation_errors", cause)
-        self.snapshot.wrong_calls[cause] = str(error)
+        problem = self._without_secrets(str(error))
+        self.snapshot.wrong_calls[cause] = problem
         if cause not in self._logged:
             self._logged.add(cause)
             # A wrong call says itself what to do; of anything else the traceback is wanted.
             known = isinstance(error, WrongCallError)
             logger.opt(exception=None if known else error).error(
-                "exporter: {}", f"{cause}: {error}" if known else cause
+                "exporter: {}", f"{cause}: {problem}" if known else cause
             )
             self.changed()
 
     def _tell(self, level: str, message: str) -> None:
+        message = self._without_secrets(message)
         logger.log(level, "{}", message)
         self.snapshot.events.append(Event(self._clock(), level.lower(), message))
+
+    def _without_secrets(self, said: str) -> str:
+        """Return a text as it may be shown: what is told here reaches status file, page and alerts, too."""
+        return self._redaction.text(said)
 
     def _create(self, name: str, *values: Iterable[str]) -> None:
         """Have a counter's children exist at 0: one for each combination of label values."""

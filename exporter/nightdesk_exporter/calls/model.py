@@ -51,7 +51,8 @@ class ModelCalls(Calls):
     @never_raises
     def model_load_failed(self, reason: str) -> None:
         """A model could not be loaded; the one before it stays in use, where there is one."""
-        self.snapshot.model_failure = text(reason, "reason")
+        reason = self._without_secrets(text(reason, "reason"))
+        self.snapshot.model_failure = reason
         self.snapshot.model_known = True
         self._count("model_load_failures")
         rest = "the bot does not trade" if self.snapshot.model is None else "the bot keeps the one before"

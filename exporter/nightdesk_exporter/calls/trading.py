@@ -31,7 +31,7 @@ class TradingCalls(Calls):
         What is left out stays as it was.
         """
         one_of(state, GUARD_STATES, "state")
-        text(reason, "reason")
+        reason = self._without_secrets(text(reason, "reason"))
         size = None if size_multiplier is None else number(size_multiplier, "size_multiplier")
         by_rule = None if values is None else {text(rule, "values"): n for rule, n in numbers(values, "values").items()}
         by_tier = None if limits is None else {_pair(key): value for key, value in numbers(limits, "limits").items()}
@@ -54,7 +54,7 @@ class TradingCalls(Calls):
     @never_raises
     def kill_switch(self, *, active: bool, reason: str = "") -> None:
         """Whether the kill switch is active, and why; changes are counted and logged."""
-        active, reason = flag(active, "active"), text(reason, "reason")
+        active, reason = flag(active, "active"), self._without_secrets(text(reason, "reason"))
         before = self.snapshot.kill_switch
         self.snapshot.kill_switch_reason = reason
         if active == before:
