@@ -51,8 +51,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     written, both also at once when something changes. `alerting` has the bot itself send alerts: about guard and kill
     switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps
     what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
-    to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls raise `WrongCallError`: for tests and
-    first tries. `web_config_file` brings TLS and passwords.
+    to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls
+    raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords.
     """
 
     def __init__(

@@ -107,6 +107,23 @@ async def told(stack: Stack, *, channel: str, alertname: str, status: str) -> bo
     )
 
 
+def firing(stack: Stack, alertname: str) -> list[Any]:
+    """Return the messages by Discord that say that an alert fires."""
+    messages = stack.messages(channel="discord")
+    return [message for message in messages if (message["alertname"], message["status"]) == (alertname, "firing")]
+
+
+async def told_directly(stack: Stack, alertname: str) -> bool:
+    """Return whether a second message has come."""
+    return len(firing(stack, alertname)) == 2
+
+
+async def prometheus_fires(stack: Stack, alertname: str) -> bool:
+    """Return whether Prometheus' own rule fires."""
+    answer = requests.get(f"http://{stack.settings.address('prometheus')}/api/v1/alerts", timeout=5).json()
+    return any(alert["labels"]["alertname"] == alertname for alert in answer["data"]["alerts"])
+
+
 async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its_return(
     settings_file: Path, tools: Tools, tmp_path: Path
 ) -> None:
@@ -136,6 +153,24 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
             "the kill switch by Discord",
             seconds=ALERT_SECONDS,
         )
+        # The bot tells it at once, and the rule the same a little later: one message.
+        await until(lambda: prometheus_fires(stack, "TradebotKillSwitchActive"), "the rule", seconds=ALERT_SECONDS)
+        assert "may enter again" in stack.command("resume", "--reason", "the test is over")
+        await until(
+            lambda: told(stack, channel="discord", alertname="TradebotKillSwitchActive", status="resolved"),
+            "the end of the kill switch by Discord",
+            seconds=ALERT_SECONDS,
+        )
+        assert len(firing(stack, "TradebotKillSwitchActive")) == 1
+
+        stack.command("stack", "stop", "alertmanager")
+        stack.command("kill", "--reason", "a test without an Alertmanager")
+        await until(
+            lambda: told_directly(stack, "TradebotKillSwitchActive"),
+            "the kill switch by Discord, straight from the bot",
+            seconds=ALERT_SECONDS,
+        )
+        stack.command("stack", "start", "alertmanager")
         assert "may enter again" in stack.command("resume", "--reason", "the test is over")
 
         page = requests.get(f"http://{stack.settings.address('pushgateway')}/metrics", timeout=5).text
@@ -148,7 +183,7 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
     log.verify()
     # On a slow machine the schedule retrains meanwhile, and has entries of its own.
     events = [entry["event"] for entry in log.entries() if entry["actor"] != "retrain"]
-    assert events == ["kill_switch_activated", "kill_switch_lifted"]
+    assert events == ["kill_switch_activated", "kill_switch_lifted"] * 2
     assert [entry["event"] for entry in log.entries()][:2] == ["verdict", "rotated"]
 
 
