@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from loguru import logger
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.status_file import StatusFile
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 NOW = 1_571_302_800.0
 WAIT_SECONDS = 8.0
@@ -37,6 +40,11 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def status_file(tmp_path: Path) -> StatusFile:
+    return StatusFile(tmp_path / "logs" / "bot_status.json")
 
 
 @pytest.fixture
@@ -132,3 +140,40 @@ def messages() -> Iterator[list[str]]:
     sink = logger.add(lambda message: caught.append(message.record["message"]), level="DEBUG")
     yield caught
     logger.remove(sink)
+
+
+Change = Callable[[BotExporter, Clock], object]
+
+
+def late(seconds: float, *kept: str) -> Change:
+    """Let time pass in which only the named things go on."""
+
+    def change(exporter: BotExporter, clock: Clock) -> None:
+        clock.now += seconds
+        if "loop" in kept:
+            exporter.heartbeat()
+        if "contact" in kept:
+            exporter.contact("ws")
+        if "candle" in kept:
+            exporter.candle(BTC, "1h", close_time=NOW)
+        if "decision" in kept:
+            exporter.decision(BTC)
+        if "equity" in kept:
+            exporter.equity(9_900.0)
+
+    return change
+
+
+@pytest.fixture
+def healthy(full: BotExporter) -> BotExporter:
+    """An exporter that knows everything, and of a status file only where a test is about it."""
+    full.snapshot.status_limit_seconds = None
+    return full
+
+
+class Failing(Collector):
+    """A collector of the bot's own that cannot say anything."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("of_my_own", "Comes before it fails.", value=1.0)
+        raise OSError("no such device")
