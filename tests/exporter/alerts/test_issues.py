@@ -74,7 +74,7 @@ def test_a_guard_that_pauses_is_told_at_once_and_so_is_its_end(inbox: ServedInbo
     exporter.guard("normal")
     inbox.arrived("discord", 2)
     assert names(inbox) == [("TradebotGuardPaused", "firing"), ("TradebotGuardPaused", "resolved")]
-    assert sent(exporter) == 2
+    until(lambda: sent(exporter) == 2, "both to be counted")
 
 
 CONDITIONS: dict[str, tuple[Callable[[BotExporter, Clock], None], str]] = {
