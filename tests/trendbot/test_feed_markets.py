@@ -11,7 +11,7 @@ import pytest
 from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.feed import MarketsOpen, Step
 
-from tests.trendbot.test_feed import OTHER, SYMBOL, Script, closed, follow, partial, truth
+from tests.trendbot.script import OTHER, SYMBOL, Script, closed, follow, partial, truth
 
 
 @dataclass
