@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from loguru import logger
 from nightdesk_core.clock import WallClock
@@ -28,13 +28,15 @@ def never_raises(call: Callable[Concatenate[C, P], None]) -> Callable[Concatenat
     name = call.__name__
 
     @functools.wraps(call)
-    def guarded(self: C, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        # Passed on as they came, self among them: taken apart and put together they would cost as much as the call.
         try:
-            call(self, *args, **kwargs)
+            call(*args, **kwargs)
         except Exception as error:
-            if self.strict:
+            calls: Calls = args[0]
+            if calls.strict:
                 raise
-            self.note_error(_cause(name, error), error)
+            calls.note_error(_cause(name, error), error)
 
     return guarded
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import perf_counter
 from types import TracebackType
 from typing import Self
 
@@ -32,6 +32,8 @@ class ExchangeCalls(Calls):
         What leaves the block as an exception is a failure: counted under its class, and logged as an error of `what`
         once a minute. A cancellation is neither success nor failure.
         """
+        if type(what) is str and not surplus and not unknown:
+            return Request(self, what)
         if surplus or unknown or not isinstance(what, str):
             error = WrongCallError("what", "is to be the request's name, as text, and nothing else is to be passed")
             if self.strict:
@@ -71,13 +73,17 @@ class ExchangeCalls(Calls):
         self.snapshot.clock_offset = number(seconds, "seconds")
 
     @never_raises
-    def _request_ended(self, what: str, seconds: float, failure: BaseException | None) -> None:
+    def _request_succeeded(self, seconds: float) -> None:
         snapshot = self.snapshot
         snapshot.histograms["exchange_request_duration_seconds"].observe(seconds)
         snapshot.counters["exchange_requests",] += 1
-        if failure is None:
-            snapshot.contact_at["rest"] = self._clock()
-            return
+        snapshot.contact_at["rest"] = self._clock()
+
+    @never_raises
+    def _request_failed(self, what: str, seconds: float, failure: Exception) -> None:
+        snapshot = self.snapshot
+        snapshot.histograms["exchange_request_duration_seconds"].observe(seconds)
+        snapshot.counters["exchange_requests",] += 1
         reason = type(failure).__name__
         self._count("exchange_request_failures", reason)
         now = self._clock()
@@ -101,9 +107,11 @@ class Request:
         self._begun = 0.0
 
     def __enter__(self) -> Self:
-        self._begun = time.perf_counter()
+        self._begun = perf_counter()
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        if error is None or isinstance(error, Exception):
-            self._calls._request_ended(self._what, time.perf_counter() - self._begun, error)
+        if error is None:
+            self._calls._request_succeeded(perf_counter() - self._begun)
+        elif isinstance(error, Exception):
+            self._calls._request_failed(self._what, perf_counter() - self._begun, error)

@@ -116,6 +116,8 @@ class TradingCalls(Calls):
 
 
 def _pair(key: Any) -> tuple[str, ...]:
+    if type(key) is tuple and len(key) == 2 and type(key[0]) is str and type(key[1]) is str:
+        return key
     if not isinstance(key, tuple) or len(key) != 2:
         raise WrongCallError("limits", "has a key that is no pair of rule and tier")
     return tuple(text(part, "limits") for part in key)
