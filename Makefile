@@ -2,7 +2,7 @@
 # make test         set up, and pass every check and test
 # make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
 # make docs         write docs/settings.md and docs/metrics.md from the code
-# make bench        measure against peers, each in an environment of its own, as ratios
+# make bench        measure against peers, each in an environment of its own, as ratios; ONLY=exporter for a part
 # make requirements pin the requirements anew
 PYTHON ?= python3
 VENV := .venv
@@ -31,7 +31,7 @@ docs: $(VENV)/.run-installed
 	$(BIN)/nightdesk metrics > docs/metrics.md
 
 bench: $(VENV)/.run-installed
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ONLY)
 
 $(VENV)/bin/python:
 	@PYTHON=$(PYTHON) sh desk/system-packages.sh
