@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from nightdesk_sandbox.errors import FaultError
+from nightdesk_sandbox.fault_request import read_fault
 from nightdesk_sandbox.faults.connection import ClockOffset, Drop, Error500, RateLimit, Silence
 from nightdesk_sandbox.faults.stream import Duplicate, Gap, Late, Malformed, OutOfOrder, Revised
 from nightdesk_sandbox.faults.world import PriceShock
@@ -35,12 +35,4 @@ def parse_fault(body: bytes) -> AnyFault:
 
     Raises `FaultError` that names what is wrong.
     """
-    try:
-        return _ADAPTER.validate_json(body)
-    except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            # The first place is the fault's name, by which its class was chosen.
-            place = "name" if item["type"].startswith("union_tag") else ".".join(map(str, item["loc"][1:])) or "body"
-            problems.append(f"{place}: {item['msg']}")
-        raise FaultError("; ".join(problems)) from error
+    return read_fault(body, _ADAPTER)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from weakref import WeakSet
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from nightdesk_sandbox.errors import FaultError
+from nightdesk_sandbox.fault_request import read_fault
 from nightdesk_sandbox.inbox.change import Change
 from nightdesk_sandbox.inbox.message import Channel
 
@@ -82,15 +82,7 @@ def parse_fault(body: bytes) -> AnyFault:
 
     Raises `FaultError` that names what is wrong.
     """
-    try:
-        return _ADAPTER.validate_json(body)
-    except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            # The first place is the fault's name, by which its class was chosen.
-            place = "name" if item["type"].startswith("union_tag") else ".".join(map(str, item["loc"][1:])) or "body"
-            problems.append(f"{place}: {item['msg']}")
-        raise FaultError("; ".join(problems)) from error
+    return read_fault(body, _ADAPTER)
 
 
 @dataclass(eq=False)
