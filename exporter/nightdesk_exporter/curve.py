@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 _MOST_POINTS = 400
@@ -38,11 +37,6 @@ class Curve:
             # Replaced whole: who reads it meanwhile keeps the one before.
             self._points = points = points[::2]
         self.next_at = points[-1].at + self._spacing
-
-    def seed(self, points: Iterable[Point]) -> None:
-        """Begin with points from before the start, oldest first."""
-        for point in points:
-            self.add(point)
 
     def points(self) -> tuple[Point, ...]:
         """Return the points, oldest first."""

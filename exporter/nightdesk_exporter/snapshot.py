@@ -122,6 +122,8 @@ class Snapshot:
     """By symbol."""
     kill_switch: bool | None = None
     kill_switch_reason: str = ""
+    kill_switch_activations: int | None = None
+    """How often it was activated by its own count, which survives restarts."""
     positions: dict[str, Position | None] = field(default_factory=dict)
     """By symbol; `None` is flat."""
     recent_trades: int | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any, cast
 
 from nightdesk_exporter import BotExporter
@@ -100,6 +102,58 @@ def test_a_kill_switch_found_active_at_the_start_is_no_activation(clock: Clock) 
     exporter.kill_switch(active=False)
     exporter.kill_switch(active=True)
     assert samples(exporter, "kill_switch_activations_total") == ["tradebot_kill_switch_activations_total 1.0"]
+
+
+def test_a_kill_switch_that_was_lifted_before_the_bot_looked_is_counted(
+    exporter: BotExporter, messages: list[str]
+) -> None:
+    exporter.kill_switch(active=False, activations=3)
+    exporter.kill_switch(active=True, reason="a test", activations=4)
+    exporter.kill_switch(active=False, activations=4)
+    exporter.kill_switch(active=False, activations=6)
+    exporter.kill_switch(active=True, activations=8)
+    assert samples(exporter, "kill_switch_activations_total") == ["tradebot_kill_switch_activations_total 5.0"]
+    assert messages.count("the kill switch was active for a moment") == 2
+
+
+def test_calls_from_many_threads_lose_no_count(exporter: BotExporter) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+
+        def count() -> None:
+            for _ in range(5_000):
+                exporter.signal(BTC, "entered")
+                exporter.gap_repaired(BTC, "1h")
+                with exporter.request():
+                    pass
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    counters, histogram = exporter.snapshot.counters, exporter.snapshot.histograms["exchange_request_duration_seconds"]
+    assert counters["signals", BTC, "entered"] == counters["candle_gaps", BTC, "1h"] == 20_000
+    assert counters["exchange_requests",] == sum(histogram.counts) == 20_000
+
+
+def test_the_charts_begin_with_what_was_before_the_start(exporter: BotExporter) -> None:
+    exporter.equity_history([(NOW - 7200, 100.0), (NOW - 3600, 90.0), (NOW - 1800, 0.0)])
+    exporter.equity(95.0)
+    points = [(point.at, point.equity, round(point.drawdown_ratio, 9)) for point in exporter.snapshot.curve.points()]
+    assert points == [(NOW - 7200, 100.0, 0.0), (NOW - 3600, 90.0, 0.1), (NOW - 1800, 0.0, 1.0), (NOW, 95.0, 0.0)]
+
+
+def test_a_curve_never_grows_beyond_its_size_and_keeps_its_beginning(exporter: BotExporter) -> None:
+    exporter.equity_history((float(hour * 3600), 100.0 + hour % 7) for hour in range(100_000))
+    points = exporter.snapshot.curve.points()
+    assert 200 <= len(points) <= 400
+    assert points[0].at == 0.0
+    assert points[-1].at > 99_000 * 3600
+    assert sorted(points) == list(points)
 
 
 def test_a_closed_market_moves_since_when_trading_is_expected(exporter: BotExporter, clock: Clock) -> None:

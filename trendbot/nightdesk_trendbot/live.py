@@ -181,7 +181,7 @@ class LiveBot:
     def _mind_kill_switch(self) -> None:
         """Take back the orders that wait, also where the switch was activated and lifted since the last look."""
         switch = self._parts.kill_switch.state()
-        self._exporter.kill_switch(active=switch.active, reason=switch.reason)
+        self._exporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
         now = {"activations": switch.activations}
         if switch.active or (self._kills_seen is not None and self._kills_seen != now):
             self._move(self._engine.cancel_orders(self._state))
@@ -289,6 +289,7 @@ class LiveBot:
         if self._parts.watch.deployment is None:
             self._exporter.no_model()
         self._mind_kill_switch()
+        self._exporter.equity_history(self._parts.journal.equity())
         moves = self._parts.journal.transitions()
         self._report.guard(self._parts.guard, self._state.guard, moves[-1] if moves else None)
         self._report.account(self._state, {})

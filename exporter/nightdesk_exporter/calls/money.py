@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nightdesk_exporter.arguments import LARGEST, WrongCallError, number
+from collections.abc import Iterable
+
+from nightdesk_exporter.arguments import LARGEST, WrongCallError, moment, number
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.curve import Point
 
@@ -51,6 +53,15 @@ class MoneyCalls(Calls):
         if alarms != self._alarms:
             self._alarms = alarms
             self.changed()
+
+    @never_raises
+    def equity_history(self, points: Iterable[tuple[float, float]]) -> None:
+        """Equity from before this start, oldest first, as (market time, equity): the page's charts begin with it."""
+        peak = 0.0
+        for at, equity in points:
+            time, value = moment(at, "points"), number(equity, "points", least=0)
+            peak = max(peak, value)
+            self.snapshot.curve.add(Point(time, value, 1 - value / peak if peak > 0 else 0.0))
 
     def _day_start(self, equity: float, day: int) -> float:
         """Return the equity that the day began with: the last one of the day before."""

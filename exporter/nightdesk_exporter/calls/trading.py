@@ -52,11 +52,22 @@ class TradingCalls(Calls):
         self.changed()
 
     @never_raises
-    def kill_switch(self, *, active: bool, reason: str = "") -> None:
-        """Whether the kill switch is active, and why; changes are counted and logged."""
+    def kill_switch(self, *, active: bool, reason: str = "", activations: int | None = None) -> None:
+        """Whether the kill switch is active, and why; changes are counted and logged.
+
+        `activations` is how often it was activated so far, where that is known: one that was lifted again before the
+        bot looked is then counted, too.
+        """
         active, reason = flag(active, "active"), self._without_secrets(text(reason, "reason"))
-        before = self.snapshot.kill_switch
+        count = None if activations is None else whole(activations, "activations")
+        before, known = self.snapshot.kill_switch, self.snapshot.kill_switch_activations
         self.snapshot.kill_switch_reason = reason
+        if count is not None:
+            self.snapshot.kill_switch_activations = count
+        missed = 0 if count is None or known is None else count - known - int(active and before is False)
+        if missed > 0:
+            self._count("kill_switch_activations", by=missed)
+            self._tell("CRITICAL", "the kill switch was active for a moment")
         if active == before:
             return
         self.snapshot.kill_switch = active

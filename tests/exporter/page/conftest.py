@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.curve import Point
 from nightdesk_exporter.page import View, document
 
 from tests.exporter.conftest import BTC, NOW, Clock, make, tell_everything
@@ -94,12 +93,10 @@ STATES: dict[str, Callable[[Clock], BotExporter]] = {
 
 def seed(exporter: BotExporter) -> None:
     """Begin with a curve of two months."""
-    peak, points = 0.0, []
-    for number in range(390):
-        equity = 10_000 + 600 * math.sin(number / 40) + 90 * math.sin(number * 1.7)
-        peak = max(peak, equity)
-        points.append(Point(NOW - (400 - number) * 14_400, equity, 1 - equity / peak))
-    exporter.snapshot.curve.seed(points)
+    exporter.equity_history(
+        (NOW - (400 - number) * 14_400, 10_000 + 600 * math.sin(number / 40) + 90 * math.sin(number * 1.7))
+        for number in range(390)
+    )
 
 
 def view(exporter: BotExporter, clock: Clock) -> View:

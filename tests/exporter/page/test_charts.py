@@ -94,7 +94,7 @@ def test_one_point_is_a_dot_at_the_end(empty: View) -> None:
 
 def test_the_curve_goes_on_to_what_is_known_now(full: BotExporter, clock: Clock) -> None:
     """The exporter's curve is thinned out: its last point may be from long before."""
-    full.snapshot.curve.seed([Point(NOW, 1.0, 0.0)])
+    full.snapshot.curve.add(Point(NOW, 1.0, 0.0))
     full.candle("BTC/USDT:USDT", "1h", close_time=NOW + 86_400)
     full.snapshot.equity, full.snapshot.drawdown_ratio = 9_500.0, 0.05
     found = view(full, clock)
