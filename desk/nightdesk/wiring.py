@@ -67,6 +67,7 @@ def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
         daily_loss_ratio=limits.daily_loss_ratio,
         leverage_ratio=limits.leverage_ratio,
         candle_grace_seconds=scale.limit(60),
+        trouble_seconds=scale.limit(600),
         first_model_seconds=scale.limit(120),
         first_report_seconds=scale.limit(600),
         first_candle_seconds=scale.limit(7260),

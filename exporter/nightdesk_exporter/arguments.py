@@ -25,8 +25,12 @@ class WrongCallError(ExporterError):
         super().__init__(f"{argument} {problem}")
 
 
-def number(value: Any, name: str, *, least: float | None = None) -> float:
-    """Return a finite number as a float; of numpy, too. Raises `WrongCallError`, also where it lies below `least`."""
+LATEST = 7_258_118_400.0
+"""The year 2200: what is given as a later time is one in milliseconds."""
+
+
+def number(value: Any, name: str, *, least: float | None = None, most: float | None = None) -> float:
+    """Return a finite number as a float; of numpy, too. Raises `WrongCallError`, also beyond `least` or `most`."""
     # The usual case first: of what a bot passes, nearly all is a float.
     if type(value) is float and -LARGEST <= value <= LARGEST and (least is None or value >= least):
         return value
@@ -38,12 +42,19 @@ def number(value: Any, name: str, *, least: float | None = None) -> float:
         raise WrongCallError(name, f"is {value}; leave the call out while it is not known")
     if least is not None and value < least:
         raise WrongCallError(name, f"is {value:g}, which lies below {least:g}")
+    if most is not None and value > most:
+        raise WrongCallError(name, f"is {value:g}, which lies above {most:g}")
     return float(value)
 
 
 def optional(value: Any, name: str) -> float | None:
     """Return a finite number, or `None`: not known. Raises `WrongCallError`."""
     return None if value is None else number(value, name)
+
+
+def share(value: Any, name: str) -> float | None:
+    """Return a ratio between 0 and 1, or `None`: not known. Raises `WrongCallError`."""
+    return None if value is None else number(value, name, least=0, most=1)
 
 
 def whole(value: Any, name: str) -> int:
@@ -56,19 +67,20 @@ def whole(value: Any, name: str) -> int:
 
 def moment(value: Any, name: str) -> float:
     """Return a time as Unix seconds: such a number, or an aware datetime. Raises `WrongCallError`."""
-    if type(value) is float:
-        return number(value, name)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise WrongCallError(name, "has no time zone; pass an aware datetime, such as datetime.now(UTC)")
         return value.timestamp()
-    return number(value, name)
+    found = number(value, name, least=0)
+    if found > LATEST:
+        raise WrongCallError(name, f"is {found:g}, which is no time in seconds; divide milliseconds by 1000")
+    return found
 
 
 def text(value: Any, name: str) -> str:
-    """Return a text. Raises `WrongCallError`."""
+    """Return a text that can be shown: half a character becomes a question mark. Raises `WrongCallError`."""
     if isinstance(value, str):
-        return value
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     raise WrongCallError(name, f"is {_kind(value)}; pass text")
 
 

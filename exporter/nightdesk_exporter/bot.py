@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,7 @@ from nightdesk_exporter.catalogue import GUARD_STATES, LOG_LEVELS
 from nightdesk_exporter.checkup import Checkup
 from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
 from nightdesk_exporter.conditions import assess
+from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.keeper import Keeper
 from nightdesk_exporter.logs import count_messages
@@ -76,7 +78,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         strict: bool = False,
         clock: WallClock = system_clock,
     ) -> None:
-        """Raises `ExporterError` where a timeframe is none."""
+        """Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number."""
         started = clock()
         snapshot = Snapshot(started_at=started, currency=currency)
         super().__init__(snapshot, limits or Limits(), clock=clock, strict=strict, secrets=secrets)
@@ -85,12 +87,15 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._web_config_file = web_config_file
         self._status_file = StatusFile(status_file) if isinstance(status_file, Path) else status_file
         self._interval = health_check_interval_seconds
+        _refuse_odd(self._limits, health_check_interval_seconds)
         self._before_check = before_check
         self._status_failed = False
         self._server: ExporterServer | None = None
         self._stop_counting: Callable[[], None] | None = None
         for symbol, timeframe in symbols:
-            self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(started, seconds_of(timeframe))
+            self.snapshot.candles_expected[self._symbol(symbol), timeframe] = CandlesExpected(
+                started, seconds_of(timeframe)
+            )
         self.snapshot.gauges["config_loaded_timestamp_seconds",] = started
         self._create_counters(symbols, tuple(outcomes))
         self._create("exchange_request_failures", failures)
@@ -122,7 +127,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         )
 
     def __enter__(self) -> Self:
-        """Serve. Raises `ExporterError` where the port is taken, `WebConfigError` where that file is not usable."""
+        """Serve, once. Raises `ExporterError` where the port is taken, `WebConfigError` where that file is no use."""
+        if self._server is not None:
+            raise RuntimeError("an exporter serves once; make a new one")
         host, port = self._address
         self._server = ExporterServer(
             self.registry,
@@ -202,7 +209,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self.snapshot.troubles["collector_failing"] = Trouble(self._clock(), text)
         if f"collector {name}" not in self._logged:
             self._logged.add(f"collector {name}")
-            logger.opt(exception=error).error("exporter: {}", text)
+            logger.error("exporter: {}{}", text, self._trace(error))
 
     def _alert_counted(self, name: str, *labels: str) -> None:
         self._count(name, *labels)
@@ -222,9 +229,10 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
                 lasting=False,
             )
 
-    def _turn(self) -> bool:
+    def _turn(self, regular: bool) -> bool:  # noqa: FBT001 - a keeper's turn
         """Check the health, send its alerts, write the status file. Return whether all succeeded."""
-        self._refresh()
+        if regular:
+            self._refresh()
         try:
             self._issue_alerts.follow(self.health(), self.snapshot)
             status = self.status()
@@ -275,3 +283,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         for symbol, timeframe in symbols:
             self._create("candle_gaps", (symbol,), (timeframe,))
         self._create("signals", names, outcomes)
+
+
+def _refuse_odd(limits: Limits, interval_seconds: float) -> None:
+    for name, value in {**vars(limits), "health_check_interval_seconds": interval_seconds}.items():
+        if not 0 < value < math.inf:
+            raise ExporterError(f"{name} is {value}; it must be a positive number")

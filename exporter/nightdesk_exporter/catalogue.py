@@ -90,6 +90,7 @@ BOT: tuple[Metric, ...] = (
     _gauge("exchange_clock_offset_seconds", "The exchange's clock less ours."),
     _gauge("candle_last_close_timestamp_seconds", "Close of the last candle, market time.", "symbol", "timeframe"),
     _gauge("candle_last_received_timestamp_seconds", "When the last candle was received.", "symbol", "timeframe"),
+    _gauge("candle_expected_since_timestamp_seconds", "Since when candles are expected.", "symbol", "timeframe"),
     _gauge("candle_interval_seconds", "Wall time expected between two candles.", "symbol", "timeframe"),
     _counter("candle_gaps", "Stretches of missing candles that were repaired.", "symbol", "timeframe"),
     _gauge("decision_last_timestamp_seconds", "When a candle was last decided on.", "symbol"),

@@ -19,7 +19,7 @@ _COUNTERS = tuple(metric.name for metric in BOT if metric.kind is Kind.COUNTER)
 
 
 class SnapshotCollector(Collector):
-    """Collects the bot's metrics. It only reads: a scrape changes nothing of the snapshot but what failed in it."""
+    """Collects the bot's metrics. A scrape looks at the health, too, so that a change of it is noticed at once."""
 
     def __init__(
         self,
@@ -72,6 +72,8 @@ class SnapshotCollector(Collector):
         yield family("candle_last_received_timestamp_seconds", {key: at for key, (at, _) in seen.items()})
         expected = dict(self._snapshot.candles_expected)
         yield family("candle_interval_seconds", {key: value.interval_seconds for key, value in expected.items()})
+        since: dict[Labels, float | None] = {key: value.since for key, value in expected.items()}
+        yield family("candle_expected_since_timestamp_seconds", since)
         decided = dict(self._snapshot.decided_at)
         yield family("decision_last_timestamp_seconds", {(symbol,): at for symbol, at in decided.items()})
 

@@ -12,9 +12,6 @@ from nightdesk_exporter.alert_names import ALERTS
 from nightdesk_exporter.health import Health, Issue, Verdict
 from nightdesk_exporter.snapshot import Limits, Snapshot
 
-TROUBLE_SECONDS = 600.0
-"""For so long after its last failure something of the exporter's own counts as failing: the rules look back as far."""
-
 _DAY_SECONDS = 86_400
 _DEGRADED, _UNHEALTHY = Verdict.DEGRADED, Verdict.UNHEALTHY
 
@@ -111,10 +108,12 @@ def _held_back(snapshot: Snapshot) -> Iterator[Issue]:
 
 
 def _no_trades(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
-    since, limit = snapshot.trading_expected_since, snapshot.no_trade_limit_seconds(limits)
-    if not snapshot.trading_expected or since is None:
+    if snapshot.trading_expected is False:
         return
-    last = max(since, snapshot.last_trade_at or since)
+    limit = snapshot.no_trade_limit_seconds(limits)
+    # A bot that does not say is meant to trade from its start on.
+    since = snapshot.trading_expected_since if snapshot.trading_expected else None
+    last = max(snapshot.started_at if since is None else since, snapshot.last_trade_at or 0.0)
     if now - last > limit:
         cause = f"no trade for {(now - last) / _DAY_SECONDS:.3g} days, the limit is {limit / _DAY_SECONDS:.3g}"
         yield Issue("no_trades", _DEGRADED, cause, limit, last + limit, ALERTS["no_trades"])
@@ -176,9 +175,11 @@ def _plumbing(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]
         cause = f"the status file was not written for {now - written:.0f} s, the limit is {limit:.0f} s"
         yield Issue("status_file_stale", _DEGRADED, cause, limit, written + limit, ALERTS["status_file_stale"])
     for name, trouble in dict(snapshot.troubles).items():
-        if now - trouble.at < TROUBLE_SECONDS:
+        if now - trouble.at < limits.trouble_seconds:
             yield Issue(name, _DEGRADED, trouble.text, since=trouble.at, alert=ALERTS[name])
-    wrong = dict(snapshot.wrong_calls)
+    wrong = {
+        cause: call for cause, call in dict(snapshot.wrong_calls).items() if now - call.at < limits.trouble_seconds
+    }
     if wrong:
-        said = "; ".join(f"{cause}: {problem}" for cause, problem in wrong.items())
+        said = "; ".join(f"{cause}: {call.text}" for cause, call in wrong.items())
         yield Issue("instrumentation_errors", _DEGRADED, f"the exporter was called wrongly: {said}")

@@ -23,12 +23,15 @@ class Curve:
     def __init__(self) -> None:
         self._points: list[Point] = []
         self._spacing = _SHORTEST_SPACING
+        self.last_at = float("-inf")
         self.next_at = float("-inf")
         """A point from before this time would be one too many."""
 
     def add(self, point: Point) -> None:
-        """Take a point, unless it follows too soon."""
-        if point.at < self.next_at:
+        """Take a point, unless it follows too soon. One from before the last begins a new curve: time has jumped."""
+        if point.at < self.last_at:
+            self._points, self._spacing = [], _SHORTEST_SPACING
+        elif point.at < self.next_at:
             return
         points = self._points
         points.append(point)
@@ -36,7 +39,8 @@ class Curve:
             self._spacing = max((point.at - points[0].at) / _MOST_POINTS * 2, self._spacing)
             # Replaced whole: who reads it meanwhile keeps the one before.
             self._points = points = points[::2]
-        self.next_at = points[-1].at + self._spacing
+        self.last_at = points[-1].at
+        self.next_at = self.last_at + self._spacing
 
     def points(self) -> tuple[Point, ...]:
         """Return the points, oldest first."""

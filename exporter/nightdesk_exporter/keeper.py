@@ -17,10 +17,10 @@ _AGAIN_SECONDS = 5.0
 class Keeper:
     """Calls `turn` every `interval_seconds`, whenever it is woken, and a last time when it is stopped.
 
-    `turn` returns whether it succeeded; one that did not is tried again soon.
+    `turn` is told whether it is a regular one, and returns whether it succeeded; one that did not is tried again soon.
     """
 
-    def __init__(self, turn: Callable[[], bool], *, interval_seconds: float) -> None:
+    def __init__(self, turn: Callable[[bool], bool], *, interval_seconds: float) -> None:
         self._turn = turn
         self._interval = interval_seconds
         self._bell = threading.Event()
@@ -48,9 +48,10 @@ class Keeper:
             self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
+        regular = True
         while not self._stopped.is_set():
             begun = time.monotonic()
             self._bell.clear()
-            interval = self._interval if self._turn() else min(self._interval, _AGAIN_SECONDS)
-            self._bell.wait(max(0.0, interval - (time.monotonic() - begun)))
-        self._turn()
+            interval = self._interval if self._turn(regular) else min(self._interval, _AGAIN_SECONDS)
+            regular = not self._bell.wait(max(0.0, interval - (time.monotonic() - begun)))
+        self._turn(False)

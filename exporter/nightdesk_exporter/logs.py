@@ -40,7 +40,7 @@ def set_up(
     """
     redaction = Redaction(secrets)
     logger.remove()
-    logger.configure(patcher=lambda record: _redact(record, redaction))
+    logger.configure(patcher=lambda record: _redact_safely(record, redaction))
     logger.add(sys.stderr, format=_CONSOLE, level=level, backtrace=False, diagnose=False)
     if folder is not None:
         logger.add(
@@ -86,6 +86,17 @@ class _FromLogging(logging.Handler):
         while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
             frame, depth = frame.f_back, depth + 1
         logger.opt(depth=depth, exception=record.exc_info).log(level, "{}", record.getMessage())
+
+
+def _redact_safely(record: Record, redaction: Redaction) -> None:
+    """Put what is to be written into the record; of what cannot be shown, why. A log line must not raise."""
+    try:
+        _redact(record, redaction)
+    except Exception as error:  # noqa: BLE001 - the border: whatever a loop may log comes through here
+        record["extra"] = {}
+        record["message"] = f"a message that cannot be shown: {type(error).__name__}"
+        record["exception"] = None
+        _redact(record, redaction)
 
 
 def _redact(record: Record, redaction: Redaction) -> None:

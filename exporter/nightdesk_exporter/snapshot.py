@@ -31,6 +31,8 @@ class Limits:
     """A candle is stale after two intervals and this."""
     clock_offset_seconds: float = 2.0
     """Exchanges refuse requests whose time is off by some five seconds."""
+    trouble_seconds: float = 600.0
+    """For so long after its last failure something of the exporter's own counts as failing, as in the rules."""
     first_model_seconds: float = 120.0
     """A bot that names no model for so long after its start has none."""
     first_report_seconds: float = 600.0
@@ -107,6 +109,8 @@ class Snapshot:
     clock_offset: float | None = None
     """The exchange's clock less ours, in seconds."""
     market_time: float | None = None
+    symbols: set[str] = field(default_factory=set)
+    """Those that anything was ever said of: as many as may be."""
     candles: dict[tuple[str, str], CandleSeen] = field(default_factory=dict)
     """By symbol and timeframe."""
     candles_expected: dict[tuple[str, str], CandlesExpected] = field(default_factory=dict)
@@ -151,10 +155,10 @@ class Snapshot:
     status_written_at: float | None = None
     status_limit_seconds: float | None = None
     """`None` where there is no status file."""
-    wrong_calls: dict[str, str] = field(default_factory=dict)
+    wrong_calls: dict[str, Trouble] = field(default_factory=dict)
     """By cause what was wrong with the last such call of the exporter."""
     troubles: dict[str, Trouble] = field(default_factory=dict)
-    """By what failed: a collector's name, `alerts`."""
+    """By the issue that it is: collector_failing, alerts_dropped."""
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=_MOST_EVENTS))
     """The last of them, oldest first."""
     gauges: dict[tuple[str, ...], float] = field(default_factory=dict)

@@ -116,8 +116,11 @@ def recall(snapshot: Snapshot, document: Mapping[str, Any], *, bot: str) -> None
         return
     trading, risk = _section(document, "trading"), _section(document, "risk")
     snapshot.last_trade_at = _moment(trading.get("last_trade_at"))
-    if trading.get("trading_expected") is True:
-        snapshot.trading_expected_since = _moment(trading.get("trading_expected_since"))
+    since, until = _moment(trading.get("trading_expected_since")), _positive(trading.get("updated_at"))
+    if trading.get("trading_expected") is True and since is not None and until is not None:
+        # The time that the bot was down is not held against it: the wait goes on where it was.
+        waited = max(0.0, until - max(since, snapshot.last_trade_at or since))
+        snapshot.trading_expected_since = snapshot.started_at - waited
     if risk.get("currency") != snapshot.currency:
         return
     snapshot.equity_peak = _positive(risk.get("equity_peak"))

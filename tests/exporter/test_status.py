@@ -125,14 +125,26 @@ def test_a_start_remembers_the_last_trade_and_the_equity_s_peak_and_day(status_f
         exporter.trade(BTC, profit=1.0)
         exporter.equity(100.0)
         exporter.equity(90.0)
+        clock.now += 600
     clock.now += 3600
     again = make(clock, status_file=status_file)
     again.trading_expected(expected=True)
     again.equity(95.0)
     assert samples(again, "last_trade_timestamp_seconds") == ["tradebot_last_trade_timestamp_seconds 1.5713028e+09"]
-    assert again.snapshot.trading_expected_since == NOW
     assert samples(again, "drawdown_ratio") == [f"tradebot_drawdown_ratio {1 - 95 / 100}"]
     assert samples(again, "daily_pnl_ratio") == [f"tradebot_daily_pnl_ratio {95 / 100 - 1}"]
+    # The hour in which it was down is not held against it, the ten minutes before are.
+    assert again.snapshot.trading_expected_since == clock.now - 600
+
+
+def test_eight_days_off_are_no_week_without_a_trade(status_file: StatusFile, clock: Clock) -> None:
+    with make(clock, status_file=status_file) as exporter:
+        exporter.trading_expected(expected=True)
+        exporter.trade(BTC, profit=1.0)
+    clock.now += 8 * 86_400
+    again = make(clock, status_file=status_file)
+    again.trading_expected(expected=True)
+    assert "no_trades" not in [issue.name for issue in again.health().issues]
 
 
 def test_a_new_day_begins_with_the_equity_of_the_day_before(exporter: BotExporter, clock: Clock) -> None:

@@ -141,7 +141,7 @@ def test_a_writer_waits_200_ms_for_the_lock_then_skips_and_counts_and_comes_agai
             before = status_file.path.read_bytes()
         assert blocked < 0.05  # the loop only rings a bell
         assert 0.2 <= waited < 2.0
-        assert b"no_model" not in before
+        assert b"model_missing" not in before
         until(lambda: "model_missing" in status_file.path.read_text(), "the write that was skipped")
     assert [message for message in messages if "status file" in message] == [
         f"the status file was not written: {status_file.path.with_name('.bot_status.json.lock')}"

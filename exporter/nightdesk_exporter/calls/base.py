@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -10,13 +11,15 @@ from loguru import logger
 from nightdesk_core.clock import WallClock
 
 from nightdesk_exporter.arguments import WrongCallError, one_of, text
-from nightdesk_exporter.catalogue import LOG_LEVELS
+from nightdesk_exporter.catalogue import LOG_LEVELS, METRICS
 from nightdesk_exporter.redaction import Redaction
-from nightdesk_exporter.snapshot import Event, Limits, Snapshot
+from nightdesk_exporter.snapshot import Event, Limits, Snapshot, Trouble
 
+MOST_SYMBOLS = 2_000
 MOST_VALUES = 100
-"""Of a label whose values the bot chooses, for each symbol."""
+"""Of a label whose values the bot chooses."""
 OTHER = "other"
+_CHOSEN = ("reason", "outcome", "cause", "collector", "timeframe")
 _KINDS = "Pass a kind of thing, such as timeout, not a message"
 
 P = ParamSpec("P")
@@ -73,15 +76,13 @@ class Calls:
     def note_error(self, cause: str, error: Exception) -> None:
         """Count something that went wrong inside the exporter, and log it the first time."""
         self._count("instrumentation_errors", cause)
-        problem = self._without_secrets(str(error))
-        self.snapshot.wrong_calls[cause] = problem
+        problem = self._words(error)
+        self.snapshot.wrong_calls[cause] = Trouble(self._clock(), problem)
         if cause not in self._logged:
             self._logged.add(cause)
             # A wrong call says itself what to do; of anything else the traceback is wanted.
-            known = isinstance(error, WrongCallError)
-            logger.opt(exception=None if known else error).error(
-                "exporter: {}", f"{cause}: {problem}" if known else cause
-            )
+            told = f": {problem}" if isinstance(error, WrongCallError) else self._trace(error)
+            logger.error("exporter: {}{}", cause, told)
             self.changed()
 
     def _tell(self, level: str, message: str) -> None:
@@ -92,6 +93,26 @@ class Calls:
     def _without_secrets(self, said: str) -> str:
         """Return a text as it may be shown: what is told here reaches status file, page and alerts, too."""
         return self._redaction.text(said)
+
+    def _words(self, error: BaseException) -> str:
+        """Return what an exception says, whatever its class makes of that."""
+        try:
+            return self._without_secrets(text(str(error), "error"))
+        except Exception:  # noqa: BLE001 - somebody else's __str__, inside the border
+            return f"{type(error).__name__} that cannot be shown"
+
+    def _trace(self, error: BaseException) -> str:
+        """Return an exception's traceback in lines of its own. Not loguru's: that shows secrets and variables."""
+        return "\n" + self._without_secrets("".join(traceback.format_exception(error)).rstrip())
+
+    def _symbol(self, symbol: Any) -> str:
+        """Return a symbol that may be remembered. Raises `WrongCallError` for one too many."""
+        found, known = text(symbol, "symbol"), self.snapshot.symbols
+        if found not in known:
+            if len(known) >= MOST_SYMBOLS:
+                raise WrongCallError("symbol", f"{found!r} is one too many: {MOST_SYMBOLS} are known already")
+            known.add(found)
+        return found
 
     def _create(self, name: str, *values: Iterable[str]) -> None:
         """Have a counter's children exist at 0: one for each combination of label values."""
@@ -121,8 +142,11 @@ class Calls:
     def _bounded(self, key: tuple[str, ...]) -> tuple[str, ...]:
         """Return the key of a child that may be new: where there are too many, they are counted together."""
         *others, last = key
-        known = sum(1 for name, *_ in tuple(self.snapshot.counters) if name == key[0])
-        if not others or known < MOST_VALUES * max(1, len(self.snapshot.candles_expected)):
+        labels = METRICS[key[0]].labels
+        if not labels or labels[-1] not in _CHOSEN:
+            return key
+        known = sum(1 for found in tuple(self.snapshot.counters) if found[:-1] == key[:-1])
+        if known < MOST_VALUES:
             return key
         cause = f"{key[0]}: too many label values"
         if key[0] != "instrumentation_errors" and cause not in self._logged:

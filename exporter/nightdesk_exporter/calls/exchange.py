@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from nightdesk_exporter.arguments import WrongCallError, flag, number, text
+from nightdesk_exporter.arguments import WrongCallError, flag, number, one_of, text
 from nightdesk_exporter.calls.base import Calls, never_raises
 
 _LOG_AGAIN_SECONDS = 60.0
@@ -24,10 +24,12 @@ class ExchangeCalls(Calls):
     @never_raises
     def contact(self, channel: str) -> None:
         """The exchange said something on `rest` or `ws`. A request that succeeds says so itself."""
-        self.snapshot.contact_at[text(channel, "channel")] = self._clock()
+        if channel not in ("rest", "ws"):
+            one_of(channel, ("rest", "ws"), "channel")
+        self.snapshot.contact_at[channel] = self._clock()
 
     def request(self, what: str = "a request", *surplus: object, **unknown: object) -> Request:
-        """Return a context manager that times and counts one request to the exchange, also around an `await`.
+        """Return a context manager, also an asynchronous one, that times and counts one request to the exchange.
 
         What leaves the block as an exception is a failure: counted under its class, and logged as an error of `what`
         once a minute. A cancellation is neither success nor failure.
@@ -39,12 +41,13 @@ class ExchangeCalls(Calls):
             if self.strict:
                 raise error
             self.note_error("request: what", error)
-        return Request(self, str(what))
+        return Request(self, what if isinstance(what, str) else "a request")
 
     @never_raises
     def rejection(self, reason: str) -> None:
         """The exchange refused an order; `reason` is a kind, such as `insufficient_funds`."""
-        self._count("orders_rejected", text(reason, "reason"))
+        reason = self._without_secrets(text(reason, "reason"))
+        self._count("orders_rejected", reason)
         self._tell("ERROR", f"the exchange refused an order: {reason}")
 
     @never_raises
@@ -93,7 +96,7 @@ class ExchangeCalls(Calls):
             return
         snapshot.failures[reason] = (now, 0)
         more = f" ({unsaid} more of its kind in the last minute)" if unsaid else ""
-        self._tell("ERROR", f"{what} failed: {reason}: {str(failure)[:_MOST_CHARACTERS]}{more}")
+        self._tell("ERROR", f"{what} failed: {reason}: {self._words(failure)[:_MOST_CHARACTERS]}{more}")
 
 
 class Request:
@@ -109,6 +112,12 @@ class Request:
     def __enter__(self) -> Self:
         self._begun = perf_counter()
         return self
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *ended: Any) -> None:
+        self.__exit__(*ended)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if error is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nightdesk_exporter.arguments import LARGEST, flag, moment, number, one_of, text
+from nightdesk_exporter.arguments import LATEST, flag, moment, number, one_of, text
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.catalogue import REGIMES
 from nightdesk_exporter.snapshot import CandlesExpected
@@ -19,7 +19,7 @@ class MarketCalls(Calls):
 
         `None` for none, as while the symbol's market is closed.
         """
-        symbol, timeframe = text(symbol, "symbol"), text(timeframe, "timeframe")
+        symbol, timeframe = self._symbol(symbol), text(timeframe, "timeframe")
         if interval_seconds is not None:
             interval = number(interval_seconds, "interval_seconds", least=0)
             self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(self._clock(), interval)
@@ -30,26 +30,33 @@ class MarketCalls(Calls):
 
     @never_raises
     def candle(self, symbol: str, timeframe: str, *, close_time: float | datetime) -> None:
-        """A confirmed candle was received; `close_time` is market time, in Unix seconds or an aware datetime."""
+        """A confirmed candle was received; `close_time` is market time, in Unix seconds or an aware datetime.
+
+        It shows that the exchange is in reach: by the stream where that is said to be connected, else by a request.
+        """
         # The usual case first: this is called more often than anything else.
-        if type(close_time) is not float or not -LARGEST <= close_time <= LARGEST:
+        if type(close_time) is not float or not 0.0 <= close_time <= LATEST:
             close_time = moment(close_time, "close_time")
-        if type(symbol) is not str or type(timeframe) is not str:
-            symbol, timeframe = text(symbol, "symbol"), text(timeframe, "timeframe")
-        snapshot = self.snapshot
-        snapshot.candles[symbol, timeframe] = (self._clock(), close_time)
-        snapshot.market_time = close_time
+        snapshot, key = self.snapshot, (symbol, timeframe)
+        if key not in snapshot.candles:
+            key = self._symbol(symbol), text(timeframe, "timeframe")
+        at = self._clock()
+        snapshot.candles[key] = (at, close_time)
+        snapshot.contact_at["ws" if snapshot.connected else "rest"] = at
+        # Another symbol's candle may come late.
+        if snapshot.market_time is None or close_time > snapshot.market_time:
+            snapshot.market_time = close_time
 
     @never_raises
     def gap_repaired(self, symbol: str, timeframe: str) -> None:
         """Missing candles were fetched."""
-        self._count("candle_gaps", text(symbol, "symbol"), text(timeframe, "timeframe"))
+        self._count("candle_gaps", self._symbol(symbol), text(timeframe, "timeframe"))
 
     @never_raises
     def decision(self, symbol: str, *, seconds: float | None = None) -> None:
         """A candle was decided on, whatever came of it; `seconds` is how long that took."""
-        if type(symbol) is not str:
-            symbol = text(symbol, "symbol")
+        if symbol not in self.snapshot.decided_at:
+            symbol = self._symbol(symbol)
         if seconds is not None:
             took = number(seconds, "seconds", least=0)
             self.snapshot.histograms["decision_duration_seconds"].observe(took)
@@ -62,13 +69,14 @@ class MarketCalls(Calls):
         if key in counters:
             counters[key] += 1
         else:
-            self._count("signals", text(symbol, "symbol"), text(outcome, "outcome"))
+            self._count("signals", self._symbol(symbol), text(outcome, "outcome"))
 
     @never_raises
     def regime(self, symbol: str, regime: str) -> None:
         """In which regime a symbol's market is; changes are counted and logged."""
         one_of(regime, REGIMES, "regime")
-        before = self.snapshot.regimes.get(text(symbol, "symbol"))
+        symbol = self._symbol(symbol)
+        before = self.snapshot.regimes.get(symbol)
         if regime == before:
             return
         self.snapshot.regimes[symbol] = regime

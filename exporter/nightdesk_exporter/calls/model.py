@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from nightdesk_exporter.arguments import WrongCallError, flag, moment, numbers, one_of, optional, text, whole
+from nightdesk_exporter.arguments import (
+    WrongCallError,
+    flag,
+    moment,
+    number,
+    numbers,
+    one_of,
+    optional,
+    share,
+    text,
+    whole,
+)
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.catalogue import GAP_SOURCES, STANDINGS
 from nightdesk_exporter.snapshot import Limits, ModelInUse
@@ -24,6 +36,8 @@ class ModelCalls(Calls):
         data_end: float | datetime | None = None,
     ) -> None:
         """The model that was loaded just now: when it was trained (wall time), and where its data end (market time)."""
+        snapshot = self.snapshot
+        before = snapshot.model
         found = ModelInUse(
             version=text(version, "version"),
             standing=one_of(standing, STANDINGS, "standing"),
@@ -31,12 +45,12 @@ class ModelCalls(Calls):
             data_end=None if data_end is None else moment(data_end, "data_end"),
             loaded_at=self._clock(),
         )
-        snapshot = self.snapshot
-        before, snapshot.model = snapshot.model, found
-        snapshot.model_known, snapshot.model_failure = True, ""
-        if before is None or (before.version, before.standing) != (version, standing):
+        if before is not None and not snapshot.model_failure and replace(found, loaded_at=before.loaded_at) == before:
+            return
+        snapshot.model, snapshot.model_known, snapshot.model_failure = found, True, ""
+        if before is None or (before.version, before.standing) != (found.version, found.standing):
             instead = "" if before is None else f", instead of {before.version}"
-            self._tell("INFO", f"model {version} is in use, {standing}{instead}")
+            self._tell("INFO", f"model {found.version} is in use, {found.standing}{instead}")
         self.changed()
 
     @never_raises
@@ -46,7 +60,7 @@ class ModelCalls(Calls):
         self.snapshot.model, self.snapshot.model_known = None, True
         if before is not None or not known:
             self._tell("ERROR", "there is no model: the bot does not trade")
-        self.changed()
+            self.changed()
 
     @never_raises
     def model_load_failed(self, reason: str) -> None:
@@ -75,9 +89,9 @@ class ModelCalls(Calls):
         ln(100) mean intervals, as trades come by a Poisson process.
         """
         found = {
-            "model_backtest_win_ratio": optional(win_ratio, "win_ratio"),
+            "model_backtest_win_ratio": share(win_ratio, "win_ratio"),
             "model_backtest_sharpe_ratio": optional(sharpe_ratio, "sharpe_ratio"),
-            "model_backtest_max_drawdown_ratio": optional(max_drawdown_ratio, "max_drawdown_ratio"),
+            "model_backtest_max_drawdown_ratio": share(max_drawdown_ratio, "max_drawdown_ratio"),
         }
         self.snapshot.trade_interval_seconds = optional(trade_interval_seconds, "trade_interval_seconds")
         for name, value in found.items():
@@ -103,10 +117,10 @@ class ModelCalls(Calls):
         broken = flag(breached, "breached")
         found: dict[str, float | None] = {
             "model_live_trades": whole(trades, "trades"),
-            "model_live_win_ratio": optional(win_ratio, "win_ratio"),
+            "model_live_win_ratio": share(win_ratio, "win_ratio"),
             "model_live_sharpe_ratio": optional(sharpe_ratio, "sharpe_ratio"),
             "model_expectation_evalue": optional(evalue, "evalue"),
-            "model_probation_share": optional(probation_share, "probation_share"),
+            "model_probation_share": share(probation_share, "probation_share"),
         }
         by_source = numbers({} if gaps is None else gaps, "gaps")
         for source in by_source:
@@ -126,6 +140,8 @@ class ModelCalls(Calls):
         """Measure by other limits from now on: the bot has taken over its settings."""
         if not isinstance(limits, Limits):
             raise WrongCallError("limits", "are none; pass a Limits")
+        for name, limit in vars(limits).items():
+            number(limit, f"limits[{name}]", least=0)
         self._limits = limits
         self.snapshot.gauges["config_loaded_timestamp_seconds",] = self._clock()
         self.changed()

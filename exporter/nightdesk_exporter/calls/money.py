@@ -42,7 +42,7 @@ class MoneyCalls(Calls):
         snapshot.equity_peak = highest
         snapshot.drawdown_ratio = drawdown
         snapshot.daily_pnl_ratio = daily
-        if market_time >= snapshot.curve.next_at:
+        if market_time >= snapshot.curve.next_at or market_time < snapshot.curve.last_at:
             snapshot.curve.add(Point(market_time, equity, drawdown))
         limits = self._limits
         alarms = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nightdesk_exporter.arguments import WrongCallError, flag, number, numbers, one_of, optional, text, whole
+from nightdesk_exporter.arguments import WrongCallError, flag, number, numbers, one_of, share, text, whole
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.catalogue import GUARD_STATES
 from nightdesk_exporter.snapshot import Position
@@ -44,6 +44,7 @@ class TradingCalls(Calls):
             snapshot.guard_limits = by_tier
         before = snapshot.guard
         if state == before:
+            snapshot.guard_reason = reason or snapshot.guard_reason
             return
         snapshot.guard, snapshot.guard_reason = state, reason
         if before is not None:
@@ -87,8 +88,8 @@ class TradingCalls(Calls):
     @never_raises
     def position(self, symbol: str, side: str | None, *, size_ratio: float = 0.0) -> None:
         """The open position in a symbol: `long` or `short`, its notional over equity; a side of `None` is flat."""
-        if type(symbol) is not str:
-            symbol = text(symbol, "symbol")
+        if symbol not in self.snapshot.positions:
+            symbol = self._symbol(symbol)
         if side is None:
             self.snapshot.positions[symbol] = None
             return
@@ -98,8 +99,7 @@ class TradingCalls(Calls):
     @never_raises
     def trade(self, symbol: str, *, profit: float, fees: float = 0.0, detail: str = "") -> None:
         """A trade was closed. `profit` is net of `fees`; both are in the account's currency. `detail` is for people."""
-        text(symbol, "symbol")
-        text(detail, "detail")
+        symbol, detail = self._symbol(symbol), text(detail, "detail")
         earned, paid = number(profit, "profit"), number(fees, "fees")
         currency = self.snapshot.currency
         self._count("trades_closed", symbol)
@@ -120,7 +120,7 @@ class TradingCalls(Calls):
     def shadow(self, *, trades_closed: int, win_ratio: float | None, drawdown_ratio: float | None) -> None:
         """How the bot would fare, were it not throttled: trades closed since the last call, and where it stands."""
         closed = whole(trades_closed, "trades_closed")
-        won, lost = optional(win_ratio, "win_ratio"), optional(drawdown_ratio, "drawdown_ratio")
+        won, lost = share(win_ratio, "win_ratio"), share(drawdown_ratio, "drawdown_ratio")
         self._count("shadow_trades_closed", by=closed)
         self._show("shadow_win_ratio", value=won)
         self._show("shadow_drawdown_ratio", value=lost)

@@ -110,7 +110,7 @@ class Endpoints:
         health = await self._assessed()
         answer: dict[str, Any] = {"status": health.verdict}
         if trusted:  # the causes name drawdowns and losses
-            answer["issues"] = [issue.to_json() for issue in health.issues]
+            answer["issues"] = await self._pages.do("issues", self._guarded("health", partial(_shown, health)))
         return json_answer(503 if health.verdict is Verdict.UNHEALTHY else 200, answer)
 
     async def _readyz(self, _: Request, __: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
@@ -154,3 +154,7 @@ class Endpoints:
                 raise RefusedError(500, f"{cause}; the log says more") from error
 
         return guarded
+
+
+def _shown(health: Health) -> list[dict[str, Any]]:
+    return [issue.to_json() for issue in health.issues]
