@@ -16,6 +16,7 @@ from nightdesk_core.pipeline import Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_exporter import BotExporter, Limits, StatusFile
 from nightdesk_exporter.alerts import AlertSender
+from nightdesk_exporter.redaction import Redaction
 from nightdesk_exporter.settings import LimitSettings
 from nightdesk_guard import KillSwitch, PerformanceGuard
 
@@ -193,6 +194,7 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
             alerts=alerts,
             scale=settings.scale,
             progress=progress,
+            redact=Redaction(secrets(settings)).text,
             settings_record={
                 "trendbot": document["trendbot"],
                 "model_rotation": document["operations"]["model_rotation"],

@@ -1,9 +1,12 @@
 """The exporter observes, inside the bot: metrics, health, status, logs, alerts. It never raises into the loop.
 
 with BotExporter("btc", symbols=[("BTC/USDT:USDT", "1h")]) as exporter:
+    exporter.model("v1", trained_at=...)
     while True:
         exporter.heartbeat()
-        ...
+        exporter.candle("BTC/USDT:USDT", "1h", close_time=...)
+        exporter.decision("BTC/USDT:USDT")
+        exporter.equity(...)
 """
 
 from nightdesk_exporter.alerts import Alerting, Mail

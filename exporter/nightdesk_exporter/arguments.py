@@ -32,7 +32,7 @@ LATEST = 7_258_118_400.0
 def number(value: Any, name: str, *, least: float | None = None, most: float | None = None) -> float:
     """Return a finite number as a float; of numpy, too. Raises `WrongCallError`, also beyond `least` or `most`."""
     # The usual case first: of what a bot passes, nearly all is a float.
-    if type(value) is float and -LARGEST <= value <= LARGEST and (least is None or value >= least):
+    if most is None and type(value) is float and -LARGEST <= value <= LARGEST and (least is None or value >= least):
         return value
     if type(value) is not float:
         if isinstance(value, bool) or not isinstance(value, Real):

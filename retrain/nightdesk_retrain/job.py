@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -59,6 +59,8 @@ class JobParts:
     scale: TimeScale = field(default_factory=TimeScale)
     clock: WallClock = system_clock
     progress: Progress = field(default=lambda _stage, _share: None)
+    redact: Callable[[str], str] = str
+    """Hides secrets in what is recorded of a failure."""
     settings_record: Mapping[str, Any] = field(default_factory=dict)
     """What of the settings goes into the bundle; no secret."""
 
@@ -268,9 +270,10 @@ class _Run:
             failures = started.consecutive_failures + 1
             state = states.update(parts.state_dir, last_completion=parts.clock(), consecutive_failures=failures)
         self._publish(Report(state, parts.interval_seconds, self._trigger, failed=True))
-        self._write_status({"decision": "error", "reason": str(error), **_times(state)})
+        said = parts.redact(str(error))
+        self._write_status({"decision": "error", "reason": said, **_times(state)})
         # Last, because the audit log may be what failed.
-        details = {"trigger": self._trigger, "error": str(error), "kind": type(error).__name__}
+        details = {"trigger": self._trigger, "error": said, "kind": type(error).__name__}
         parts.audit.append("failed", details, actor=_ACTOR)
 
     def _record_success(self, started: JobState, outcome: Outcome) -> None:

@@ -125,3 +125,16 @@ def test_no_trade_is_counted_from_when_the_market_opened(healthy: BotExporter, c
     healthy.trading_expected(expected=True)
     clock.now += 86_400
     assert "no_trades" not in [issue.name for issue in healthy.health().issues]
+
+
+def test_the_calls_that_the_guide_begins_with_are_all_that_health_asks_for(clock: Clock) -> None:
+    exporter = BotExporter("mine", symbols=[(BTC, "1m")], port=0, clock=clock)
+    exporter.model("v1", trained_at=clock.now)
+    for _ in range(24 * 60):
+        clock.now += 60
+        exporter.heartbeat()
+        exporter.candle(BTC, "1m", close_time=clock.now)
+        exporter.decision(BTC)
+        exporter.equity(100.0)
+        assert exporter.health().issues == ()
+    assert exporter.health().verdict is Verdict.HEALTHY

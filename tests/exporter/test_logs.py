@@ -119,6 +119,15 @@ def test_what_cannot_be_shown_does_not_raise_into_the_loop(set_up: SetUp) -> Non
     assert lines(path)[0]["extra"]["thing"] == "<Broken that cannot be shown: OSError>"
 
 
+def test_what_json_cannot_say_does_not_raise_into_the_loop(set_up: SetUp) -> None:
+    path = set_up()
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    logger.bind(thing=cyclic).info("it goes on")
+    logger.info("and on")
+    assert [line["message"] for line in lines(path)] == ["a message that cannot be shown: RecursionError", "and on"]
+
+
 def test_what_libraries_log_comes_here_too_from_warnings_on(set_up: SetUp) -> None:
     path = set_up(secrets=["hunter22"])
     logging.getLogger("some.library").info("connecting")
@@ -212,9 +221,23 @@ def test_no_secret_reaches_the_status_file_the_page_or_an_alert(clock: Clock) ->
     exporter.note_error("a cause", ValueError("hunter22"))
     exporter._collector_failed("Mine", OSError("hunter22"))
     exporter.connection(connected=False, reason="hunter22")
+    # A secret that a limit of length would cut in half.
+    with pytest.raises(ValueError, match="hunter22"), exporter.request("a candle"):
+        raise ValueError("x" * 195 + "hunter22")
     shown = json.dumps(exporter.status())
-    assert "hunter22" not in shown
+    assert "hunter" not in shown
     assert shown.count(HIDDEN) >= 8
+
+
+def test_no_secret_reaches_a_log_that_was_never_set_up(clock: Clock, messages: list[str]) -> None:
+    exporter = BotExporter("btc", symbols=[(BTC, "1h")], port=0, clock=clock, secrets=["hunter22"])
+    try:
+        raise OSError("hunter22")
+    except OSError as error:
+        exporter.note_error("a cause", error)
+        exporter._collector_failed("Mine", error)
+    assert "Traceback" in messages[0]
+    assert not [message for message in messages if "hunter22" in message]
 
 
 def test_messages_are_counted_by_level_while_the_exporter_serves(clock: Clock) -> None:

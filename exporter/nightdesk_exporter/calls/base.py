@@ -92,12 +92,12 @@ class Calls:
 
     def _without_secrets(self, said: str) -> str:
         """Return a text as it may be shown: what is told here reaches status file, page and alerts, too."""
-        return self._redaction.text(said)
+        return self._redaction.text(text(said, "text"))
 
     def _words(self, error: BaseException) -> str:
         """Return what an exception says, whatever its class makes of that."""
         try:
-            return self._without_secrets(text(str(error), "error"))
+            return self._without_secrets(str(error))
         except Exception:  # noqa: BLE001 - somebody else's __str__, inside the border
             return f"{type(error).__name__} that cannot be shown"
 
