@@ -215,8 +215,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._count(name, *labels)
         if name == "alerts_dropped":
             text = f"an alert of the bot's own reached nobody: {', '.join(labels)}"
+            # It shows at the next check. Were it to wake the keeper, a full queue would be told of itself without end.
             self.snapshot.troubles["alerts_dropped"] = Trouble(self._clock(), text)
-            self.changed()
 
     def _send_last_words(self) -> None:
         """Tell people that the bot has died, where no Alertmanager's rule would miss it."""

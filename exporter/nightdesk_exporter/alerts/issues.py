@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from nightdesk_exporter.alert_names import ALERTS
 from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
 from nightdesk_exporter.alerts.sender import AlertSender
-from nightdesk_exporter.health import Health, Issue
+from nightdesk_exporter.health import Alert, Health
 from nightdesk_exporter.snapshot import Snapshot
 
 Condition = tuple[str, tuple[tuple[str, str], ...]]
 """An alert's name, and its labels beside bot and severity."""
+
+
+class Told(NamedTuple):
+    """What is said of a condition. It is said again where it changes: a reminder has the words of its own day."""
+
+    alert: Alert
+    description: str
 
 
 class IssueAlerts:
@@ -26,17 +34,20 @@ class IssueAlerts:
         self._sender = sender
         self._all = not sender.alerting.alertmanagers
         self._withdrawn: set[Condition] = set()
-        self._sent: set[Condition] = set()
+        self._sent: dict[Condition, Told] = {}
 
     def follow(self, health: Health, snapshot: Snapshot) -> None:
         """Send what holds, and withdraw what is known not to hold: it may lie in the spool of a run before."""
-        found: set[Condition] = set()
+        found: dict[Condition, Told] = {}
         for issue in health.issues:
             if issue.alert is not None and self._is_ours(issue.alert.name):
-                found.add((issue.alert.name, tuple(issue.alert_labels.items())))
-                self._send(issue)
+                condition = (issue.alert.name, tuple(issue.alert_labels.items()))
+                found[condition] = Told(issue.alert, f"{issue.cause[:1].upper()}{issue.cause[1:]}.")
+        for condition, told in found.items():
+            if self._sent.get(condition) != told:
+                self._send(condition, told)
         known = {condition for condition in _known(snapshot) if self._is_ours(condition[0])}
-        over = (known | self._sent) - found
+        over = (known | self._sent.keys()) - found.keys()
         for name, labels in over - self._withdrawn:
             self._sender.withdraw(name, dict(labels))
         self._sent, self._withdrawn = found, over
@@ -44,15 +55,15 @@ class IssueAlerts:
     def _is_ours(self, name: str) -> bool:
         return self._all or name in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS)
 
-    def _send(self, issue: Issue) -> None:
-        if issue.alert is not None:
-            self._sender.send_alert(
-                issue.alert.name,
-                severity=issue.alert.severity,
-                summary=issue.alert.summary,
-                description=f"{issue.cause[:1].upper()}{issue.cause[1:]}.",
-                labels=issue.alert_labels,
-            )
+    def _send(self, condition: Condition, told: Told) -> None:
+        name, labels = condition
+        self._sender.send_alert(
+            name,
+            severity=told.alert.severity,
+            summary=told.alert.summary,
+            description=told.description,
+            labels=dict(labels),
+        )
 
 
 def _known(snapshot: Snapshot) -> Iterable[Condition]:

@@ -54,6 +54,8 @@ class Ledger:
         self._fallback_seconds = fallback_seconds if alertmanagers else 0.0
         self._capacity = capacity
         self._count = count
+        self._full = False
+        """Whether something was lost since there last was room: a queue that stays full is logged once."""
         self.entries: dict[Key, Entry] = {}
         self.changes = 0
         """Grows with each change: as long as it stands, the spool needs no new look."""
@@ -237,18 +239,21 @@ class Ledger:
     def _make_room(self, alert: Alert) -> bool:
         """Return whether there is room, having let go of what is over or else of what matters least."""
         if len(self.entries) < self._capacity:
+            self._full = False
             return True
         over = [(entry.told, entry.since, key) for key, entry in self.entries.items() if self._is_over(entry)]
         if over:
             del self.entries[min(over)[-1]]
             return True
         self._count("alerts_dropped", "queue_full")
+        level = "DEBUG" if self._full else "ERROR"
+        self._full = True
         least = [(-entry.alert.rank, entry.since, key) for key, entry in self.entries.items() if not entry.busy]
         if not least or -min(least)[0] < alert.rank:
-            logger.error("alerts: {} is dropped: {} graver ones are waiting", alert.name, self._capacity)
+            logger.log(level, "alerts: {} is dropped: {} graver ones are waiting", alert.name, self._capacity)
             return False
         dropped = self.entries.pop(min(least)[-1])
-        logger.error("alerts: {} is dropped for {}: the queue is full", dropped.alert.name, alert.name)
+        logger.log(level, "alerts: {} is dropped for {}: the queue is full", dropped.alert.name, alert.name)
         return True
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -188,3 +189,21 @@ def test_what_a_run_before_could_not_send_is_discarded_once_the_bot_says_that_it
     serve(only(inbox, "discord"), alert_spool=spool)  # which reports a guard that is normal again
     until(lambda: json.loads(spool.read_text())["alerts"] == [], "an empty spool")
     assert inbox.find() == []
+
+
+def test_more_alerts_than_the_queue_holds_keep_nothing_busy(
+    inbox: ServedInbox, serve: Serve, logged: list[tuple[str, str]]
+) -> None:
+    inbox.fault("error500", "discord")
+    exporter = serve(only(inbox, "discord"))
+    for number in range(300):
+        exporter.send_alert(f"Own{number}", severity="critical", summary="One of many.")
+
+    def dropped() -> float:
+        return exporter.snapshot.counters["alerts_dropped", "queue_full"]
+
+    until(lambda: dropped() >= 44, "the queue to be full")
+    exporter.changed()  # the check finds alerts that were dropped, and there is no room to tell of it
+    time.sleep(0.5)  # long enough for a loop to go round many times: nothing shows that it does not
+    assert dropped() <= 50
+    assert len([text for level, text in logged if level == "ERROR" and "dropped" in text]) == 1
