@@ -89,17 +89,16 @@ class Alert:
         """Return it with a later end; never with an earlier one."""
         return replace(self, ends_at=max(ends_at, self.ends_at))
 
-    def again(self, alert: Alert, *, new_words: bool) -> Alert:
+    def again(self, alert: Alert) -> Alert:
         """Return it as it stands once it has been sent again as `alert`: it began when it began.
 
         The end moves only by a good part of the lifetime, so that sending again and again writes no file each time.
         """
         later = alert.ends_at - self.ends_at > _WORTH_MOVING * self.lifetime_seconds
-        words = alert if new_words else self
         return replace(
             self,
-            summary=words.summary,
-            description=words.description,
+            summary=alert.summary,
+            description=alert.description,
             ends_at=alert.ends_at if later else self.ends_at,
         )
 

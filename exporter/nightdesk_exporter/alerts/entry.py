@@ -23,6 +23,8 @@ class Leg:
 
     told: Status | None = None
     """What the channel was told last."""
+    told_rank: int = 0
+    """How grave that was: what has got graver since is told at once, what is less grave now at the next reminder."""
     told_at: float = 0.0
     told_wall: float = 0.0
     """The same moment as Unix time, which a restart does not change."""
@@ -79,8 +81,8 @@ class Entry:
 
     @property
     def out(self) -> bool:
-        """Whether somebody knows of it now: a person, or an Alertmanager that answers."""
-        return self.covered or self.told
+        """Whether somebody knows now how grave it is: a person, or an Alertmanager that answers."""
+        return self.covered or any(self._knows(leg) for leg in self.legs.values())
 
     @property
     def reached(self) -> bool:
@@ -123,12 +125,24 @@ class Entry:
         if self.covered:
             return None
         due = max(self.direct_at, self._after_alertmanager())
-        if leg.told == "firing":
+        if self._knows(leg):
             again = self.alert.lasting and self.confirmed
             return max(due, leg.told_at + self.alert.repeat_seconds) if again else None
         if leg.refused_at is not None:
             return max(due, leg.refused_at + self.alert.repeat_seconds) if self.alert.lasting else None
         return due
+
+    def succeed(self, other: Entry, tick: float) -> None:
+        """Take the place of an entry of the same condition, whose severity was another: it ends without a word.
+
+        Who was told of that one hears of the end from this one.
+        """
+        other.holds, other.confirmed, other.ended_at = False, True, tick
+        self.legs, other.legs = other.legs, {name: Leg() for name in other.legs}
+        self.returns = max(self.returns, other.returns)
+
+    def _knows(self, leg: Leg) -> bool:
+        return leg.told == "firing" and leg.told_rank <= self.alert.rank
 
     def _end_due(self, leg: Leg) -> float | None:
         if leg.told != "firing" or not self.alert.lasting:

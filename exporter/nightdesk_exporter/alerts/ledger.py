@@ -35,6 +35,7 @@ class Job:
     notice: Notice
     attempt: int
     entry: Entry
+    way: Post | Leg
 
 
 class Ledger:
@@ -61,16 +62,23 @@ class Ledger:
         """Grows with each change: as long as it stands, the spool needs no new look."""
 
     def take(self, alert: Alert, now: Now) -> None:
-        """Take an alert; one that is known and still holds changes nothing but the words that are yet to go out."""
+        """Take an alert; one that is known and still holds changes nothing but the words that are yet to go out.
+
+        One that lasts takes the place of the same condition's with another severity.
+        """
         entry = self.entries.get(alert.key)
+        others = list(self._of_other_severity(alert))
         if entry is None or (not alert.lasting and entry.reached and now.tick - entry.since >= EVENT_SECONDS):
             self.changes += 1
+            successor = self._entry(alert, now.tick, due_at=now.tick)
+            for other in others:
+                successor.succeed(other, now.tick)
             if entry is None and not self._make_room(alert):
                 return
-            self.entries[alert.key] = self._entry(alert, now.tick, due_at=now.tick)
+            self.entries[alert.key] = successor
             logger.debug("alerts: {} ({}) is queued", alert.name, alert.labels["severity"])
             return
-        before = entry.alert
+        before, reached = entry.alert, entry.reached
         if not entry.holds:
             self.changes += 1
             self._return(entry, now.tick)
@@ -80,8 +88,12 @@ class Ledger:
             self.changes += 1
             entry.due_at = now.tick
             entry.direct_at = now.tick + self._fallback_seconds
-        entry.alert = entry.alert.again(alert, new_words=not entry.reached)
-        self.changes += entry.alert != before
+        for other in others:
+            entry.succeed(other, now.tick)
+            self.changes += 1
+        entry.alert = entry.alert.again(alert)
+        # The words of a reminder are no reason to write the spool.
+        self.changes += entry.alert.ends_at != before.ends_at if reached else entry.alert != before
 
     def withdraw(self, condition: Key, now: Now) -> None:
         """The condition no longer holds: what has not gone out never will, and who was told directly hears of it."""
@@ -91,6 +103,13 @@ class Ledger:
                 entry.confirmed = True
                 entry.ended_at = now.tick
                 self.changes += 1
+
+    def _of_other_severity(self, alert: Alert) -> Iterator[Entry]:
+        """Yield what lasts, or whose end is yet to be told, of a lasting alert's condition."""
+        for entry in self.entries.values() if alert.lasting else ():
+            same = entry.alert.condition == alert.condition and entry.alert.key != alert.key
+            if same and entry.alert.lasting and (entry.holds or entry.told):
+                yield entry
 
     def next_job(self, destination: str, now: Now) -> Job | None:
         """Return what is to be done at a destination that is ready, the gravest first; it counts as begun."""
@@ -110,18 +129,18 @@ class Ledger:
         way.busy = True
         notice = Notice(entry.alert, status, now.wall)
         if isinstance(way, Post) and way.taken and entry.holds:
-            return Job(destination, "check", notice, 1, entry)
+            return Job(destination, "check", notice, 1, entry, way)
         way.attempts += 1
-        return Job(destination, "post" if isinstance(way, Post) else "tell", notice, way.attempts, entry)
+        return Job(destination, "post" if isinstance(way, Post) else "tell", notice, way.attempts, entry, way)
 
     def done(self, job: Job, outcome: Outcome, now: Now) -> None:
         """Note how a job ended. One that failed is due again as soon as its destination is ready."""
         entry = job.entry
         self.changes += 1
-        if job.action == "tell":
-            self._told(entry.legs[job.destination], job, outcome, now)
+        if isinstance(job.way, Leg):
+            self._told(job.way, job, outcome, now)
         else:
-            self._posted(entry, entry.posts[job.destination], job, outcome, now.tick)
+            self._posted(entry, job.way, job, outcome, now.tick)
 
     def due_at(self, destination: str) -> float | None:
         """Return the tick at which there is something to do at a destination, `None` where there never is."""
@@ -167,6 +186,11 @@ class Ledger:
                 **entry.alert.as_json(),
                 "holds": entry.holds,
                 "told": {name: leg.told_wall for name, leg in entry.legs.items() if leg.told == "firing"},
+                "told_ranks": {
+                    name: leg.told_rank
+                    for name, leg in entry.legs.items()
+                    if leg.told == "firing" and leg.told_rank != entry.alert.rank
+                },
             }
             for entry in self.entries.values()
             if not entry.expired
@@ -186,6 +210,7 @@ class Ledger:
             try:
                 alert = Alert.from_json(value)
                 told = {str(name): float(at) for name, at in value["told"].items()}
+                ranks = {str(name): int(rank) for name, rank in value.get("told_ranks", {}).items()}
                 holds = bool(value["holds"])
             except (KeyError, TypeError, ValueError, AttributeError):
                 bad += 1
@@ -202,6 +227,7 @@ class Ledger:
             for name, at in told.items():
                 if name in entry.legs:
                     entry.legs[name].told, entry.legs[name].told_wall = "firing", at
+                    entry.legs[name].told_rank = ranks.get(name, alert.rank)
                     entry.legs[name].told_at = min(now.tick - (now.wall - at), now.tick)
             self.entries[alert.key] = entry
         return bad
@@ -273,6 +299,7 @@ class Ledger:
         leg.busy = False
         if isinstance(outcome, Delivered):
             leg.told, leg.told_at, leg.told_wall = job.notice.status, now.tick, now.wall
+            leg.told_rank = job.notice.alert.rank
             leg.refused_at, leg.attempts = None, 0
             self._count("alerts_sent", "direct")
         elif isinstance(outcome, Refused):

@@ -107,7 +107,7 @@ class AlertSender:
         labels: Mapping[str, str] | None = None,
         lasting: bool = True,
     ) -> None:
-        """Tell of an alert, without waiting and without ever raising. Again while it holds, it changes nothing.
+        """Tell of an alert, without waiting and without ever raising. Again while it holds, it changes only the words.
 
         `labels` may hold symbol, timeframe and criterion. One that is `lasting` holds until `withdraw`; any other is an
         event, which is told once. What is sent before the sender has started waits for that.

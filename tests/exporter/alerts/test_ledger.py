@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ class Desk:
         self.tick = 0.0
         self.destinations = (*alertmanagers, DIRECT)
         self.told: list[tuple[float, str, str, str]] = []
+        self.severities: list[str] = []
+        self.descriptions: list[str] = []
+        """Of what the direct channel was told that fires."""
         self.answers: dict[str, Outcome] = {}
         self.ledger = Ledger(
             alertmanagers=alertmanagers,
@@ -62,6 +66,9 @@ class Desk:
                 outcome = self.answers.get(job.action, self.answers.get(destination, Delivered()))
                 if isinstance(outcome, Delivered):
                     self.told.append((self.tick, destination, job.notice.alert.name, job.notice.status))
+                    if (destination, job.notice.status) == (DIRECT, "firing"):
+                        self.severities.append(job.notice.alert.labels["severity"])
+                        self.descriptions.append(job.notice.alert.description)
                 self.ledger.done(job, outcome, self.now)
                 if not isinstance(outcome, Delivered):
                     break
@@ -150,14 +157,90 @@ def test_one_that_was_on_its_way_when_it_was_withdrawn_is_resolved() -> None:
     assert desk.heard() == ["X resolved"]
 
 
-def test_a_withdrawal_ends_every_severity_of_a_condition() -> None:
+def test_a_condition_that_gets_graver_is_told_again_and_ends_once() -> None:
     desk = Desk()
     desk.send("X", "warning")
+    desk.pass_time(300)
     desk.send("X", "critical")
-    desk.work()
+    desk.pass_time(2 * 3600 + 120, step=60)
+    assert desk.severities == ["warning", "critical", "critical", "critical"]
+    desk.withdraw("X")
+    desk.pass_time(24 * 3600, step=60)
+    assert Counter(desk.heard()) == {"X firing": 4, "X resolved": 1}
+
+
+def test_a_condition_that_gets_less_grave_waits_for_its_reminder_and_ends_once() -> None:
+    desk = Desk()
+    desk.send("X", "critical")
+    desk.pass_time(60)
+    desk.send("X", "warning")
+    desk.pass_time(6 * 3600, step=60)
+    assert desk.severities == ["critical"]
+    desk.pass_time(7 * 3600, step=60)
+    assert desk.severities == ["critical", "warning"]
+    desk.withdraw("X")
+    desk.pass_time(24 * 3600, step=60)
+    assert Counter(desk.heard()) == {"X firing": 2, "X resolved": 1}
+
+
+def test_a_severity_that_flaps_is_told_when_it_gets_graver_and_no_more() -> None:
+    desk = Desk()
+    for _ in range(50):
+        for severity in ("warning", "critical"):
+            desk.send("X", severity)
+            desk.pass_time(20)
+    assert desk.severities == ["warning", "critical"]
+    desk.withdraw("X")
+    desk.pass_time(1000)
+    assert Counter(desk.heard()) == {"X firing": 2, "X resolved": 1}
+
+
+def test_one_that_was_on_its_way_when_it_got_graver_ends_once() -> None:
+    desk = Desk()
+    desk.send("X", "warning")
+    job = desk.begin(DIRECT)
+    assert job is not None
+    desk.send("X", "critical")
+    desk.ledger.done(job, Delivered(), desk.now)
+    desk.pass_time(60)
+    assert desk.severities == ["critical"]
     desk.withdraw("X")
     desk.pass_time(120)
-    assert Counter(desk.heard()) == {"X firing": 2, "X resolved": 2}
+    assert desk.heard() == ["X firing", "X resolved"]
+
+
+def test_a_reminder_has_the_words_of_its_own_hour() -> None:
+    desk = Desk()
+    for number in range(3):
+        alert = desk.alert("X")
+        desk.ledger.take(replace(alert, description=f"{number} %"), desk.now)
+        desk.pass_time(3600, step=60)
+    assert desk.descriptions == ["0 %", "1 %", "2 %"]
+
+
+def test_who_was_told_of_a_lesser_severity_before_a_restart_hears_of_the_graver_one() -> None:
+    before, desk = Desk(), Desk()
+    before.send("X", "warning")
+    before.work()
+    before.send("X", "critical")
+    desk.ledger.restore(before.ledger.saved(before.now), desk.now, settle_seconds=30)
+    desk.send("X", "critical")
+    desk.pass_time(60)
+    desk.withdraw("X")
+    desk.pass_time(120)
+    assert desk.heard() == ["X firing", "X resolved"]
+
+
+def test_an_alert_without_a_rule_ends_at_the_alertmanager_when_its_severity_changes() -> None:
+    desk = Desk(alertmanagers=(AM,))
+    desk.answers["check"] = Kept()
+    for severity in ("warning", "critical", "warning"):
+        desk.send("Own", severity)
+        desk.pass_time(5)
+    desk.withdraw("Own")
+    desk.pass_time(120)
+    assert desk.heard(AM) == ["Own firing", "Own firing", "Own resolved", "Own resolved", "Own firing", "Own resolved"]
+    assert desk.heard() == []
 
 
 def test_the_least_severe_and_oldest_goes_where_the_queue_is_full() -> None:
