@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from nightdesk_exporter.alert_names import ALERTS
+from nightdesk_exporter.alerts.known import Condition, known_conditions
 from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
 from nightdesk_exporter.alerts.sender import AlertSender
 from nightdesk_exporter.health import Alert, Health
 from nightdesk_exporter.snapshot import Snapshot
-
-Condition = tuple[str, tuple[tuple[str, str], ...]]
-"""An alert's name, and its labels beside bot and severity."""
 
 
 class Told(NamedTuple):
@@ -46,7 +42,9 @@ class IssueAlerts:
         for condition, told in found.items():
             if self._sent.get(condition) != told:
                 self._send(condition, told)
-        known = {condition for condition in _known(snapshot) if self._is_ours(condition[0])}
+        known = {
+            condition for condition in known_conditions(snapshot, self._sender.clock()) if self._is_ours(condition[0])
+        }
         over = (known | self._sent.keys()) - found.keys()
         for name, labels in over - self._withdrawn:
             self._sender.withdraw(name, dict(labels))
@@ -64,18 +62,3 @@ class IssueAlerts:
             description=told.description,
             labels=dict(labels),
         )
-
-
-def _known(snapshot: Snapshot) -> Iterable[Condition]:
-    """Yield the conditions that the bot has said enough of for the health check to know whether they hold."""
-    if snapshot.guard is not None:
-        yield from ((name, ()) for name in PAUSE_ALERTS)
-    if snapshot.kill_switch is not None:
-        yield from ((name, ()) for name in KILL_SWITCH_ALERTS)
-    if snapshot.heartbeat_at is None:
-        return
-    for alert in ALERTS.values():
-        if not alert.labels and alert.name not in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS):
-            yield (alert.name, ())
-    for symbol, timeframe in tuple(snapshot.candles_expected):
-        yield ("TradebotCandleStale", (("symbol", symbol), ("timeframe", timeframe)))

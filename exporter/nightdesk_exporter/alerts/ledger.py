@@ -107,8 +107,9 @@ class Ledger:
     def _of_other_severity(self, alert: Alert) -> Iterator[Entry]:
         """Yield what lasts, or whose end is yet to be told, of a lasting alert's condition."""
         for entry in self.entries.values() if alert.lasting else ():
-            same = entry.alert.condition == alert.condition and entry.alert.key != alert.key
-            if same and entry.alert.lasting and (entry.holds or entry.told):
+            if entry.alert.name != alert.name or entry.alert.key == alert.key or not entry.alert.lasting:
+                continue
+            if entry.alert.condition == alert.condition and (entry.holds or entry.told):
                 yield entry
 
     def next_job(self, destination: str, now: Now) -> Job | None:
