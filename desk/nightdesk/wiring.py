@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _DAY_SECONDS = 86_400
 
+_JOB_CLOSE_SECONDS = 15.0
+"""Half for an Alertmanager that hangs, half for the direct channels: either lets go after 5 s. Nobody waits for the job,
+and what it leaves in its spool would wait for the next one."""
+
 
 def state_dir(settings: Settings) -> Path:
     """Return where journal, kill switch, audit log and the job's memory lie."""
@@ -180,7 +184,12 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
 
     document = settings.model_dump(mode="json")
     alerting = channels(settings).alerting
-    with AlertSender(settings.bot.name, alerting=alerting, spool=state_dir(settings) / "alerts-retrain.json") as alerts:
+    with AlertSender(
+        settings.bot.name,
+        alerting=alerting,
+        spool=state_dir(settings) / "alerts-retrain.json",
+        close_seconds=_JOB_CLOSE_SECONDS,
+    ) as alerts:
         yield JobParts(
             bot=settings.bot.name,
             rotation=settings.operations.model_rotation,

@@ -166,10 +166,14 @@ class Ledger:
                 del self.entries[key]
                 self.changes += 1
 
-    def hasten(self, now: Now) -> None:
-        """Have the direct channels take over at once what no Alertmanager has taken so far: the bot is about to end."""
+    def hasten(self, now: Now, *, whatever_is_on_its_way: bool) -> None:
+        """Have the direct channels take over at once what no Alertmanager has taken so far: the bot is about to end.
+
+        What is on its way to one may arrive, or hang: that is left to the caller's patience.
+        """
         for entry in self.entries.values():
-            if entry.confirmed and any(post.attempts and not post.busy for post in entry.posts.values()):
+            failed = any(post.attempts and not post.busy for post in entry.posts.values())
+            if entry.confirmed and (failed or whatever_is_on_its_way):
                 entry.direct_at = min(entry.direct_at, now.tick)
 
     def unfinished(self) -> list[Entry]:

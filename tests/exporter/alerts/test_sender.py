@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from nightdesk_exporter.alerts import Alerting, AlertSender
+from nightdesk_exporter.alerts.alert import new_alert
+from nightdesk_exporter.alerts.ledger import Ledger, Now
 from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS, muted
 
 from tests.exporter.alerts.conftest import PAUSED, Counts, ServedInbox, StartSender, only, until
@@ -143,6 +146,25 @@ def test_an_exit_waits_for_no_alertmanager_that_is_gone(inbox: ServedInbox) -> N
         sender.send_alert("X", **PAUSED)
     assert [message.alertname for message in inbox.find("discord")] == ["X"]
     assert time.monotonic() - began < 4
+
+
+def test_an_exit_waits_in_vain_for_no_alertmanager_that_hangs(inbox: ServedInbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hangs:  # which takes connections and never answers
+        alerting = only(inbox, "discord", alertmanagers=(f"http://127.0.0.1:{hangs.getsockname()[1]}",))
+        with AlertSender("btc", alerting=alerting, fallback_seconds=60, timeout_seconds=5, close_seconds=2) as sender:
+            sender.send_alert("X", **PAUSED)
+    assert [message.alertname for message in inbox.find("discord")] == ["X"]
+
+
+def test_an_exit_tells_nobody_twice_where_an_alertmanager_takes_its_time() -> None:
+    desk = Ledger(alertmanagers=["am"], direct=["discord"], fallback_seconds=60, count=lambda *_: None)
+    labels = {"alertname": "X", "severity": "info", "bot": "btc"}
+    desk.take(new_alert(labels, summary="", description="", lasting=False, starts_at=0.0), Now(0.0, 0.0))
+    assert desk.next_job("am", Now(0.0, 0.0)) is not None
+    desk.hasten(Now(1.0, 1.0), whatever_is_on_its_way=False)
+    assert desk.next_job("discord", Now(1.0, 1.0)) is None
+    desk.hasten(Now(1.5, 1.5), whatever_is_on_its_way=True)
+    assert desk.next_job("discord", Now(1.5, 1.5)) is not None
 
 
 def test_an_exit_ends_its_threads_also_where_nobody_answers(inbox: ServedInbox) -> None:
