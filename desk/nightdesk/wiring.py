@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _DAY_SECONDS = 86_400
 
 _JOB_CLOSE_SECONDS = 15.0
-"""Half for an Alertmanager that hangs, half for the direct channels: either lets go after 5 s. Nobody waits for the job,
-and what it leaves in its spool would wait for the next one."""
+"""Half for an Alertmanager that hangs, half for the direct channels: either lets go after 5 s. Nobody waits for the
+job, and what it leaves in its spool would wait for the next one."""
 
 
 def state_dir(settings: Settings) -> Path:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from nightdesk_exporter.alerts.known import Condition, known_conditions
+from nightdesk_exporter.alert_mutes import mutes
+from nightdesk_exporter.alerts.known import known_conditions
 from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
 from nightdesk_exporter.alerts.sender import AlertSender
-from nightdesk_exporter.health import Alert, Health
+from nightdesk_exporter.health import Alert, Health, Issue
 from nightdesk_exporter.snapshot import Snapshot
+
+_NAMED_AT_ONCE = 5
 
 
 class Told(NamedTuple):
@@ -23,42 +27,61 @@ class IssueAlerts:
 
     Those about guard and kill switch leave at once, and their rules report the same alerts soon after. The others are
     left to the rules, which wait until they are sure; where no Alertmanager is configured nobody evaluates a rule, and
-    they leave from here, too.
+    they leave from here, too. Nobody groups or inhibits them then either: each alertname is one alert, whatever symbols
+    it is about, and what follows from a graver cause is left out.
     """
 
     def __init__(self, sender: AlertSender) -> None:
         self._sender = sender
         self._all = not sender.alerting.alertmanagers
-        self._withdrawn: set[Condition] = set()
-        self._sent: dict[Condition, Told] = {}
+        self._withdrawn: set[str] = set()
+        self._sent: dict[str, Told] = {}
 
     def follow(self, health: Health, snapshot: Snapshot) -> None:
         """Send what holds, and withdraw what is known not to hold: it may lie in the spool of a run before."""
-        found: dict[Condition, Told] = {}
+        found = self._found(health)
+        # One that people know of already goes on until it is over: its cause came later.
+        to_tell = {name: told for name, told in found.items() if name in self._sent or not _is_muted(told, found)}
+        for name, told in to_tell.items():
+            if self._sent.get(name) != told:
+                self._send(told)
+        known = {name for name in known_conditions(snapshot, self._sender.clock()) if self._is_ours(name)}
+        over = (known | self._sent.keys()) - found.keys()
+        for name in over - self._withdrawn:
+            self._sender.withdraw(name)
+        self._sent, self._withdrawn = to_tell, over
+
+    def _found(self, health: Health) -> dict[str, Told]:
+        """Return what is to be said of each alertname whose condition holds."""
+        issues: dict[str, list[Issue]] = {}
         for issue in health.issues:
             if issue.alert is not None and self._is_ours(issue.alert.name):
-                condition = (issue.alert.name, tuple(issue.alert_labels.items()))
-                found[condition] = Told(issue.alert, f"{issue.cause[:1].upper()}{issue.cause[1:]}.")
-        for condition, told in found.items():
-            if self._sent.get(condition) != told:
-                self._send(condition, told)
-        known = {
-            condition for condition in known_conditions(snapshot, self._sender.clock()) if self._is_ours(condition[0])
-        }
-        over = (known | self._sent.keys()) - found.keys()
-        for name, labels in over - self._withdrawn:
-            self._sender.withdraw(name, dict(labels))
-        self._sent, self._withdrawn = found, over
+                issues.setdefault(issue.alert.name, []).append(issue)
+        return {name: told for name, same in issues.items() if (told := _told(same))}
 
     def _is_ours(self, name: str) -> bool:
         return self._all or name in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS)
 
-    def _send(self, condition: Condition, told: Told) -> None:
-        name, labels = condition
+    def _send(self, told: Told) -> None:
         self._sender.send_alert(
-            name,
+            told.alert.name,
             severity=told.alert.severity,
             summary=told.alert.summary,
             description=told.description,
-            labels=dict(labels),
         )
+
+
+def _is_muted(told: Told, found: Mapping[str, Told]) -> bool:
+    return any(mutes(cause.alert, told.alert) for cause in found.values())
+
+
+def _told(issues: Sequence[Issue]) -> Told | None:
+    """Return the gravest issue's alert with its cause, and what the others are about."""
+    gravest = sorted(issues, key=lambda issue: issue.alert is None or issue.alert.severity != "critical")
+    first, others = gravest[0], [" ".join(issue.labels.values()) or issue.cause for issue in gravest[1:]]
+    if first.alert is None:
+        return None
+    named, more = others[: _NAMED_AT_ONCE - 1], len(others[_NAMED_AT_ONCE - 1 :])
+    likewise = f"; likewise {', '.join(named)}" if named else ""
+    unnamed = f" and {more} more" if more else ""
+    return Told(first.alert, f"{first.cause[:1].upper()}{first.cause[1:]}{likewise}{unnamed}.")

@@ -11,27 +11,18 @@ from collections.abc import Callable, Iterator
 from nightdesk_exporter.conditions import TROUBLE_SECONDS
 from nightdesk_exporter.snapshot import Snapshot
 
-Condition = tuple[str, tuple[tuple[str, str], ...]]
-"""An alert's name, and its labels beside bot and severity."""
 
-
-def known_conditions(snapshot: Snapshot, now: float) -> Iterator[Condition]:
-    """Yield them, as of wall time `now`."""
+def known_conditions(snapshot: Snapshot, now: float) -> Iterator[str]:
+    """Yield their alertnames, as of wall time `now`."""
     for name, is_known in _KNOWN.items():
         if is_known(snapshot, now):
-            yield (name, ())
-    for symbol, timeframe in tuple(snapshot.candles_expected):
-        if _sees_candles(snapshot, symbol, timeframe):
-            yield ("TradebotCandleStale", (("symbol", symbol), ("timeframe", timeframe)))
-
-
-def _sees_candles(snapshot: Snapshot, symbol: str, timeframe: str) -> bool:
-    return snapshot.trading_expected is False or (symbol, timeframe) in snapshot.candles
+            yield name
 
 
 def _sees_every_candle(snapshot: Snapshot) -> bool:
     expected = tuple(snapshot.candles_expected)
-    return all(_sees_candles(snapshot, *each) for each in expected) if expected else bool(snapshot.candles)
+    seen = bool(snapshot.candles) and all(each in snapshot.candles for each in expected)
+    return snapshot.trading_expected is False or seen
 
 
 def _decides(snapshot: Snapshot) -> bool:
@@ -65,4 +56,4 @@ _KNOWN: dict[str, Callable[[Snapshot, float], bool]] = {
     "TradebotCollectorFailing": _has_had_time_to_fail,
     "TradebotAlertsDropped": _has_had_time_to_fail,
 }
-"""By alertname. Those about one symbol's candles are known one by one."""
+"""By alertname."""
