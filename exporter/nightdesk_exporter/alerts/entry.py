@@ -132,6 +132,14 @@ class Entry:
             return max(due, leg.refused_at + self.alert.repeat_seconds) if self.alert.lasting else None
         return due
 
+    def is_past(self, alert: Alert, tick: float) -> bool:
+        """Return whether an alert of the same labels is another one."""
+        if alert.lasting:
+            return not self.alert.lasting
+        if self.alert.lasting:
+            return not self.holds and not self.told
+        return self.reached and tick - self.since >= EVENT_SECONDS
+
     def succeed(self, other: Entry, tick: float) -> None:
         """Take the place of an entry of the same condition, whose severity was another: it ends without a word.
 

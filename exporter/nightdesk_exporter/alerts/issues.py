@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from nightdesk_exporter.alert_mutes import mutes
+from nightdesk_exporter.alert_names import ALERTS
 from nightdesk_exporter.alerts.known import known_conditions
 from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
 from nightdesk_exporter.alerts.sender import AlertSender
@@ -13,6 +14,12 @@ from nightdesk_exporter.health import Alert, Health, Issue
 from nightdesk_exporter.snapshot import Snapshot
 
 _NAMED_AT_ONCE = 5
+_COUNTED = {
+    ("guard_transitions", "paused"): "guard_paused",
+    ("guard_transitions", "reduced"): "guard_reduced",
+    ("kill_switch_activations",): "kill_switch_active",
+}
+"""The issue whose beginnings each counter counts."""
 
 
 class Told(NamedTuple):
@@ -36,6 +43,7 @@ class IssueAlerts:
         self._all = not sender.alerting.alertmanagers
         self._withdrawn: set[str] = set()
         self._sent: dict[str, Told] = {}
+        self._counts: dict[tuple[str, ...], float] = {}
 
     def follow(self, health: Health, snapshot: Snapshot) -> None:
         """Send what holds, and withdraw what is known not to hold: it may lie in the spool of a run before."""
@@ -49,7 +57,22 @@ class IssueAlerts:
         over = (known | self._sent.keys()) - found.keys()
         for name in over - self._withdrawn:
             self._sender.withdraw(name)
+        self._tell_of_what_was_missed(snapshot, found.keys())
         self._sent, self._withdrawn = to_tell, over
+
+    def _tell_of_what_was_missed(self, snapshot: Snapshot, found: Collection[str]) -> None:
+        """Send as an event what came and went since the last look, and was counted, as its rule finds it, too."""
+        for key, issue in _COUNTED.items():
+            count, alert = snapshot.counters.get(key, 0.0), ALERTS[issue]
+            if count > self._counts.get(key, 0.0) and alert.name not in found:
+                self._sender.send_alert(
+                    alert.name,
+                    severity=alert.severity,
+                    summary=alert.summary,
+                    description="It is over already: it came and went between two looks.",
+                    lasting=False,
+                )
+            self._counts[key] = count
 
     def _found(self, health: Health) -> dict[str, Told]:
         """Return what is to be said of each alertname whose condition holds."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from loguru import logger
 
 from nightdesk_exporter.alerts.alert import Alert, Key, Notice, Status
-from nightdesk_exporter.alerts.entry import EVENT_SECONDS, Entry, Leg, Post
+from nightdesk_exporter.alerts.entry import Entry, Leg, Post
 from nightdesk_exporter.alerts.outcome import Delivered, Kept, Later, Lost, Outcome, Refused, Reported
 
 CAPACITY = 256
@@ -64,11 +64,12 @@ class Ledger:
     def take(self, alert: Alert, now: Now) -> None:
         """Take an alert; one that is known and still holds changes nothing but the words that are yet to go out.
 
-        One that lasts takes the place of the same condition's with another severity.
+        One that lasts takes the place of the same condition's with another severity, and of an event. An event is part
+        of what lasts and holds, or did until a moment ago.
         """
         entry = self.entries.get(alert.key)
         others = list(self._of_other_severity(alert))
-        if entry is None or (not alert.lasting and entry.reached and now.tick - entry.since >= EVENT_SECONDS):
+        if entry is None or entry.is_past(alert, now.tick):
             self.changes += 1
             successor = self._entry(alert, now.tick, due_at=now.tick)
             for other in others:
@@ -77,6 +78,8 @@ class Ledger:
                 return
             self.entries[alert.key] = successor
             logger.debug("alerts: {} ({}) is queued", alert.name, alert.labels["severity"])
+            return
+        if entry.alert.lasting and not alert.lasting:
             return
         before, reached = entry.alert, entry.reached
         if not entry.holds:

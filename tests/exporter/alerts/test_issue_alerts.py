@@ -134,3 +134,32 @@ def test_what_is_left_when_its_cause_is_over_is_told_then(desk: Desk) -> None:
     desk.snapshot.contact_at["ws"] = START + 301
     assert "TradebotCandleStale" in names(desk.turn())
     assert "TradebotExchangeDisconnected" in desk.sender.withdrawn
+
+
+@pytest.mark.parametrize("alertmanagers", [(), ("http://127.0.0.1:1",)])
+@pytest.mark.parametrize(
+    ("counter", "name", "severity"),
+    [
+        (("guard_transitions", "paused"), "TradebotGuardPaused", "critical"),
+        (("guard_transitions", "reduced"), "TradebotGuardReduced", "warning"),
+        (("kill_switch_activations",), "TradebotKillSwitchActive", "critical"),
+    ],
+)
+def test_what_came_and_went_between_two_looks_is_told_as_an_event(
+    counter: tuple[str, ...], name: str, severity: str, alertmanagers: tuple[str, ...]
+) -> None:
+    desk = Desk(alertmanagers=alertmanagers)
+    desk.snapshot.guard, desk.snapshot.kill_switch = "normal", False
+    desk.turn()
+    desk.snapshot.counters[counter] = 1.0
+    words = "It is over already: it came and went between two looks."
+    assert desk.turn() == [Sent(name, severity, words, lasting=False)]
+    assert desk.turn() == []
+
+
+def test_what_still_holds_is_no_event(desk: Desk) -> None:
+    desk.snapshot.guard = "paused"
+    desk.snapshot.counters["guard_transitions", "paused"] = 1.0
+    assert [(sent.name, sent.lasting) for sent in desk.turn()] == [("TradebotGuardPaused", True)]
+    desk.snapshot.guard = "normal"
+    assert desk.turn() == []

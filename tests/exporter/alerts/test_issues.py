@@ -207,3 +207,13 @@ def test_more_alerts_than_the_queue_holds_keep_nothing_busy(
     time.sleep(0.5)  # long enough for a loop to go round many times: nothing shows that it does not
     assert dropped() <= 50
     assert len([text for level, text in logged if level == "ERROR" and "dropped" in text]) == 1
+
+
+def test_a_kill_switch_that_was_lifted_before_anybody_looked_is_told(inbox: ServedInbox, serve: Serve) -> None:
+    exporter = serve(only(inbox, "discord"))
+    exporter.kill_switch(active=False, activations=1)
+    exporter.kill_switch(active=False, activations=2)
+    exporter.changed()
+    (message,) = inbox.arrived("discord")
+    assert message.alertname == "TradebotKillSwitchActive"
+    assert "It is over already" in message.text

@@ -420,3 +420,29 @@ def test_what_was_saved_is_restored_as_it_was() -> None:
     assert other.told == []
     other.pass_time(2)
     assert other.heard() == ["X firing"]
+
+
+def test_an_event_while_the_same_lasts_is_part_of_it() -> None:
+    desk = Desk()
+    desk.send("X")
+    desk.pass_time(5)
+    desk.send("X", lasting=False)
+    desk.withdraw("X")
+    desk.send("X", lasting=False)
+    desk.pass_time(120)
+    assert desk.heard() == ["X firing", "X resolved"]
+
+
+def test_an_event_after_the_same_has_lasted_is_told_and_what_lasts_after_an_event_too() -> None:
+    desk = Desk()
+    desk.send("X")
+    desk.pass_time(5)
+    desk.withdraw("X")
+    desk.pass_time(120)
+    desk.send("X", lasting=False)
+    desk.pass_time(5)
+    desk.send("X")
+    desk.pass_time(5)
+    desk.withdraw("X")
+    desk.pass_time(120)
+    assert desk.heard() == ["X firing", "X resolved", "X firing", "X firing", "X resolved"]
