@@ -8,20 +8,23 @@ from nightdesk_exporter.alerts import AlertSender
 from nightdesk_retrain.metrics import Performance
 from nightdesk_retrain.outcome import Outcome
 
-_PROMOTED = ("TradebotModelPromoted", "A new model was promoted.")
-_KEPT = ("TradebotModelKept", "A retraining kept the model in place.")
+_EVENTS = {
+    "promoted": ("TradebotModelPromoted", "A new model was promoted."),
+    "kept": ("TradebotModelKept", "A retraining kept the model in place."),
+}
+"""By the decision. The others have no rule: too little evidence is no verdict on the candidate, a dry run is none."""
 
 
 def announce(outcome: Outcome, alerts: AlertSender) -> None:
-    """Log the outcome with its full metrics, and send its alert: once, and not of a dry run.
+    """Log the outcome with its full metrics, and send the alert of one that was promoted or kept back: once.
 
     Alertmanager has the rule's alert, which is the same, a little later; where none answers, this one reaches people.
     """
     level = "INFO" if outcome.decision in ("promoted", "dry_run") else "WARNING"
     logger.bind(verdict=outcome.to_json()).log(level, "{}: {}: {}{}", *_told(outcome))
-    if outcome.decision == "dry_run":
+    if outcome.decision not in _EVENTS:
         return
-    name, summary = _PROMOTED if outcome.decision == "promoted" else _KEPT
+    name, summary = _EVENTS[outcome.decision]
     description = f"Model {outcome.version}: {outcome.reason}."
     alerts.send_alert(name, severity="info", summary=summary, description=description, lasting=False)
 

@@ -13,7 +13,7 @@ from nightdesk_exporter.alerts import AlertSender
 from nightdesk_retrain.job import JobParts, run
 
 from tests.exporter.alerts.conftest import ServedInbox, only, serving_inbox
-from tests.retrain.conftest import FakePipeline
+from tests.retrain.conftest import DAY, FakePipeline
 
 
 @pytest.fixture
@@ -48,10 +48,24 @@ def test_a_candidate_that_is_kept_back_is_told_of_too(
     parts: JobParts, pipeline: FakePipeline, inbox: ServedInbox
 ) -> None:
     run(parts, trigger="manual", bootstrap=True)
+    pipeline.market_end += 200 * DAY
+    pipeline.daily_edge = 0.0019
     with AlertSender("btc", alerting=only(inbox, "discord")) as alerts:
-        run(replace(parts, alerts=alerts), trigger="schedule")
+        assert run(replace(parts, alerts=alerts), trigger="schedule").decision == "kept"
         (message,) = inbox.arrived("discord")
     assert message.alertname == "TradebotModelKept"
+
+
+def test_too_little_evidence_is_logged_and_no_alert_as_it_has_no_rule(
+    parts: JobParts, pipeline: FakePipeline, inbox: ServedInbox, records: list[Any]
+) -> None:
+    run(parts, trigger="manual", bootstrap=True)
+    pipeline.market_end -= 100 * DAY
+    pipeline.daily_edge = 0.02
+    with AlertSender("btc", alerting=only(inbox, "discord")) as alerts:
+        assert run(replace(parts, alerts=alerts), trigger="schedule").decision == "insufficient_evidence"
+    assert inbox.find() == []
+    assert [record["level"].name for record in records if "verdict" in record["extra"]] == ["INFO", "WARNING"]
 
 
 def test_a_dry_run_tells_nobody(parts: JobParts, inbox: ServedInbox) -> None:
