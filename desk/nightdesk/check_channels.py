@@ -50,7 +50,10 @@ def check_channels(settings: Settings) -> str:
         return "switched off by operations.alerts.enabled: nobody is told anything"
     names = [_NAMES[name] for name in alerting.direct]
     if not names:
-        return "none: alerts are only seen in Alertmanager; set discord_webhook_url_file or email_smtp_server"
+        return (
+            "none: alerts are only seen in Alertmanager; set discord_webhook_url_file, slack_webhook_url_file,"
+            " telegram_bot_token_file, webhook_url_file or email_smtp_server"
+        )
     shown = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return shown + (" of the sandbox's inbox" if found.of_inbox else "")
 

@@ -25,7 +25,8 @@ DISCORD = f"{ALERTS}.discord_webhook_url=https://discord.example/api/webhooks/1/
         ([DISCORD, *MAIL], "Discord and e-mail"),
         (
             ["sandbox.enabled=false"],
-            "none: alerts are only seen in Alertmanager; set discord_webhook_url_file or email_smtp_server",
+            "none: alerts are only seen in Alertmanager; set discord_webhook_url_file, slack_webhook_url_file,"
+            " telegram_bot_token_file, webhook_url_file or email_smtp_server",
         ),
         ([f"{ALERTS}.enabled=false"], "switched off by operations.alerts.enabled: nobody is told anything"),
     ],
