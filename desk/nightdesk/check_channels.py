@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from nightdesk_core.settings import read_document
 from pydantic import SecretStr
 
+from nightdesk.channels import channels
 from nightdesk.finding import SetupError
 from nightdesk.reference import sections
-from nightdesk.render_alertmanager import channels
 from nightdesk.settings import Settings
 
 _SCHEMES = ("http", "https")

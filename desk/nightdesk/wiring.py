@@ -20,8 +20,8 @@ from nightdesk_exporter.redaction import Redaction
 from nightdesk_exporter.settings import LimitSettings
 from nightdesk_guard import KillSwitch, PerformanceGuard
 
+from nightdesk.channels import channels
 from nightdesk.logbook import secrets
-from nightdesk.render_alertmanager import channels
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:

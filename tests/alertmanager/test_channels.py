@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from nightdesk.channels import channels
 from nightdesk.render import render
-from nightdesk.render_alertmanager import channels
 from nightdesk.settings import Settings, SettingsError
 from nightdesk.tools import Tools
 from nightdesk_core.settings import override
