@@ -234,7 +234,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         if regular:
             self._refresh()
         try:
-            self._issue_alerts.follow(self.health(), self.snapshot)
+            self._issue_alerts.follow(self.health(), self.snapshot, self._limits)
             status = self.status()
             return self._status_file is None or self._write_status(self._status_file, status)
         except Exception as error:  # noqa: BLE001 - the border: this thread would end, and no file be written again

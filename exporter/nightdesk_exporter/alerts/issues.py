@@ -11,7 +11,7 @@ from nightdesk_exporter.alerts.known import known_conditions
 from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
 from nightdesk_exporter.alerts.sender import AlertSender
 from nightdesk_exporter.health import Alert, Health, Issue
-from nightdesk_exporter.snapshot import Snapshot
+from nightdesk_exporter.snapshot import Limits, Snapshot
 
 _NAMED_AT_ONCE = 5
 _COUNTED = {
@@ -45,7 +45,7 @@ class IssueAlerts:
         self._sent: dict[str, Told] = {}
         self._counts: dict[tuple[str, ...], float] = {}
 
-    def follow(self, health: Health, snapshot: Snapshot) -> None:
+    def follow(self, health: Health, snapshot: Snapshot, limits: Limits) -> None:
         """Send what holds, and withdraw what is known not to hold: it may lie in the spool of a run before."""
         found = self._found(health)
         # One that people know of already goes on until it is over: its cause came later.
@@ -53,7 +53,7 @@ class IssueAlerts:
         for name, told in to_tell.items():
             if self._sent.get(name) != told:
                 self._send(told)
-        known = {name for name in known_conditions(snapshot, self._sender.clock()) if self._is_ours(name)}
+        known = {name for name in known_conditions(snapshot, limits, now=self._sender.clock()) if self._is_ours(name)}
         over = (known | self._sent.keys()) - found.keys()
         for name in over - self._withdrawn:
             self._sender.withdraw(name)

@@ -55,7 +55,8 @@ class Desk:
         """Let time pass and check the health; return what was sent for it."""
         self.sender.now += seconds
         before = len(self.sender.sent)
-        self._alerts.follow(assess(self.snapshot, Limits(), now=self.sender.now), self.snapshot)
+        limits = Limits()
+        self._alerts.follow(assess(self.snapshot, limits, now=self.sender.now), self.snapshot, limits)
         return self.sender.sent[before:]
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from nightdesk_exporter.alert_names import ALERTS
-from nightdesk_exporter.conditions import TROUBLE_SECONDS
-from nightdesk_exporter.snapshot import CandlesExpected, ModelInUse, Position, Snapshot
+from nightdesk_exporter.snapshot import CandlesExpected, Limits, ModelInUse, Position, Snapshot
 
 from tests.exporter.alerts.test_issue_alerts import START, Desk
 
@@ -84,7 +83,7 @@ def test_everything_that_the_bot_can_say_withdraws_every_alert(desk: Desk) -> No
 
 
 def test_that_nothing_failed_is_known_after_the_time_for_which_a_failure_counts(desk: Desk) -> None:
-    desk.turn(seconds=TROUBLE_SECONDS - 1)
+    desk.turn(seconds=Limits().trouble_seconds - 1)
     assert not LATER & withdrawn(desk)
     desk.turn(seconds=1)
     assert withdrawn(desk) >= LATER
