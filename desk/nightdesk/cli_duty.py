@@ -73,8 +73,16 @@ def status(
             typer.echo(f"{name}  ({'STALE since' if name in stale else 'as of'} {iso(section['updated_at'])})")
             for key, value in section.items():
                 if key not in ("updated_at", "stale_after"):
-                    typer.echo(f"  {key:28} {_brief(value)}")
+                    for number, line in enumerate(_lines(value)):
+                        typer.echo(f"  {'' if number else key:28} {line}")
     raise typer.Exit(1 if stale else 0)
+
+
+def _lines(value: Any) -> list[str]:
+    """Return a value for people: of a list of records the last ten, a line each."""
+    if isinstance(value, list) and value and isinstance(value[-1], dict):
+        return ["  ".join(_brief(field) for field in record.values() if field is not None) for record in value[-10:]]
+    return [_brief(value)]
 
 
 def _brief(value: Any) -> str:
