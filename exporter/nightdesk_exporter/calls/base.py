@@ -95,11 +95,8 @@ class Calls:
         return self._redaction.text(text(said, "text"))
 
     def _words(self, error: BaseException) -> str:
-        """Return what an exception says, whatever its class makes of that."""
-        try:
-            return self._without_secrets(str(error))
-        except Exception:  # noqa: BLE001 - somebody else's __str__, inside the border
-            return f"{type(error).__name__} that cannot be shown"
+        """Return what an exception says; one whose class cannot say it is said to be such."""
+        return self._without_secrets(str(traceback.TracebackException.from_exception(error, limit=0)))
 
     def _trace(self, error: BaseException) -> str:
         """Return an exception's traceback in lines of its own. Not loguru's: that shows secrets and variables."""

@@ -2,87 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_exporter.alerts.alert import Alert, condition_of, new_alert
-from nightdesk_exporter.alerts.ledger import Job, Ledger, Now
 from nightdesk_exporter.alerts.outcome import Delivered, Kept, Later, Lost, Outcome, Refused, Reported
 from nightdesk_exporter.alerts.pace import LONGEST_RETRY_AFTER_SECONDS, Pace
 
-WALL = 1_800_000_000.0
-DIRECT, AM = "discord", "alertmanager"
-
-
-class Desk:
-    """A ledger, its clock, and how its jobs end."""
-
-    def __init__(self, *, alertmanagers: tuple[str, ...] = (), capacity: int = 256) -> None:
-        self.counts: Counter[tuple[str, ...]] = Counter()
-        self.tick = 0.0
-        self.destinations = (*alertmanagers, DIRECT)
-        self.told: list[tuple[float, str, str, str]] = []
-        self.severities: list[str] = []
-        self.descriptions: list[str] = []
-        """Of what the direct channel was told that fires."""
-        self.answers: dict[str, Outcome] = {}
-        self.ledger = Ledger(
-            alertmanagers=alertmanagers,
-            direct=(DIRECT,),
-            fallback_seconds=10,
-            capacity=capacity,
-            count=lambda *key: self.counts.update([key]),
-        )
-
-    @property
-    def now(self) -> Now:
-        return Now(self.tick, WALL + self.tick)
-
-    def alert(self, name: str, severity: str = "critical", *, lasting: bool = True) -> Alert:
-        labels = {"alertname": name, "severity": severity, "bot": "btc"}
-        return new_alert(labels, summary="s.", description="", lasting=lasting, starts_at=self.now.wall)
-
-    def send(self, name: str, severity: str = "critical", *, lasting: bool = True) -> None:
-        self.ledger.take(self.alert(name, severity, lasting=lasting), self.now)
-
-    def withdraw(self, name: str) -> None:
-        self.ledger.withdraw(condition_of({"alertname": name, "bot": "btc"}), self.now)
-
-    def begin(self, destination: str) -> Job | None:
-        return self.ledger.next_job(destination, self.now)
-
-    def work(self) -> None:
-        """Do everything that is due now."""
-        self.ledger.tidy(self.now)
-        for destination in self.destinations:
-            for _ in range(300):
-                job = self.begin(destination)
-                if job is None:
-                    break
-                outcome = self.answers.get(job.action, self.answers.get(destination, Delivered()))
-                if isinstance(outcome, Delivered):
-                    self.told.append((self.tick, destination, job.notice.alert.name, job.notice.status))
-                    if (destination, job.notice.status) == (DIRECT, "firing"):
-                        self.severities.append(job.notice.alert.labels["severity"])
-                        self.descriptions.append(job.notice.alert.description)
-                self.ledger.done(job, outcome, self.now)
-                if not isinstance(outcome, Delivered):
-                    break
-            else:
-                pytest.fail(f"{destination} never comes to rest")
-
-    def pass_time(self, seconds: float, *, step: float = 1.0) -> None:
-        end = self.tick + seconds
-        while self.tick < end:
-            self.tick = min(self.tick + step, end)
-            self.work()
-
-    def heard(self, destination: str = DIRECT) -> list[str]:
-        return [f"{name} {status}" for _, to, name, status in self.told if to == destination]
+from tests.exporter.alerts.ledger_desk import AM, DIRECT, Desk
 
 
 def test_what_holds_is_told_once_and_repeated_every_hour_or_twelve() -> None:
@@ -155,92 +83,6 @@ def test_one_that_was_on_its_way_when_it_was_withdrawn_is_resolved() -> None:
     desk.ledger.done(job, Delivered(), desk.now)
     desk.pass_time(120)
     assert desk.heard() == ["X resolved"]
-
-
-def test_a_condition_that_gets_graver_is_told_again_and_ends_once() -> None:
-    desk = Desk()
-    desk.send("X", "warning")
-    desk.pass_time(300)
-    desk.send("X", "critical")
-    desk.pass_time(2 * 3600 + 120, step=60)
-    assert desk.severities == ["warning", "critical", "critical", "critical"]
-    desk.withdraw("X")
-    desk.pass_time(24 * 3600, step=60)
-    assert Counter(desk.heard()) == {"X firing": 4, "X resolved": 1}
-
-
-def test_a_condition_that_gets_less_grave_waits_for_its_reminder_and_ends_once() -> None:
-    desk = Desk()
-    desk.send("X", "critical")
-    desk.pass_time(60)
-    desk.send("X", "warning")
-    desk.pass_time(6 * 3600, step=60)
-    assert desk.severities == ["critical"]
-    desk.pass_time(7 * 3600, step=60)
-    assert desk.severities == ["critical", "warning"]
-    desk.withdraw("X")
-    desk.pass_time(24 * 3600, step=60)
-    assert Counter(desk.heard()) == {"X firing": 2, "X resolved": 1}
-
-
-def test_a_severity_that_flaps_is_told_when_it_gets_graver_and_no_more() -> None:
-    desk = Desk()
-    for _ in range(50):
-        for severity in ("warning", "critical"):
-            desk.send("X", severity)
-            desk.pass_time(20)
-    assert desk.severities == ["warning", "critical"]
-    desk.withdraw("X")
-    desk.pass_time(1000)
-    assert Counter(desk.heard()) == {"X firing": 2, "X resolved": 1}
-
-
-def test_one_that_was_on_its_way_when_it_got_graver_ends_once() -> None:
-    desk = Desk()
-    desk.send("X", "warning")
-    job = desk.begin(DIRECT)
-    assert job is not None
-    desk.send("X", "critical")
-    desk.ledger.done(job, Delivered(), desk.now)
-    desk.pass_time(60)
-    assert desk.severities == ["critical"]
-    desk.withdraw("X")
-    desk.pass_time(120)
-    assert desk.heard() == ["X firing", "X resolved"]
-
-
-def test_a_reminder_has_the_words_of_its_own_hour() -> None:
-    desk = Desk()
-    for number in range(3):
-        alert = desk.alert("X")
-        desk.ledger.take(replace(alert, description=f"{number} %"), desk.now)
-        desk.pass_time(3600, step=60)
-    assert desk.descriptions == ["0 %", "1 %", "2 %"]
-
-
-def test_who_was_told_of_a_lesser_severity_before_a_restart_hears_of_the_graver_one() -> None:
-    before, desk = Desk(), Desk()
-    before.send("X", "warning")
-    before.work()
-    before.send("X", "critical")
-    desk.ledger.restore(before.ledger.saved(before.now), desk.now, settle_seconds=30)
-    desk.send("X", "critical")
-    desk.pass_time(60)
-    desk.withdraw("X")
-    desk.pass_time(120)
-    assert desk.heard() == ["X firing", "X resolved"]
-
-
-def test_an_alert_without_a_rule_ends_at_the_alertmanager_when_its_severity_changes() -> None:
-    desk = Desk(alertmanagers=(AM,))
-    desk.answers["check"] = Kept()
-    for severity in ("warning", "critical", "warning"):
-        desk.send("Own", severity)
-        desk.pass_time(5)
-    desk.withdraw("Own")
-    desk.pass_time(120)
-    assert desk.heard(AM) == ["Own firing", "Own firing", "Own resolved", "Own resolved", "Own firing", "Own resolved"]
-    assert desk.heard() == []
 
 
 def test_the_least_severe_and_oldest_goes_where_the_queue_is_full() -> None:
@@ -420,29 +262,3 @@ def test_what_was_saved_is_restored_as_it_was() -> None:
     assert other.told == []
     other.pass_time(2)
     assert other.heard() == ["X firing"]
-
-
-def test_an_event_while_the_same_lasts_is_part_of_it() -> None:
-    desk = Desk()
-    desk.send("X")
-    desk.pass_time(5)
-    desk.send("X", lasting=False)
-    desk.withdraw("X")
-    desk.send("X", lasting=False)
-    desk.pass_time(120)
-    assert desk.heard() == ["X firing", "X resolved"]
-
-
-def test_an_event_after_the_same_has_lasted_is_told_and_what_lasts_after_an_event_too() -> None:
-    desk = Desk()
-    desk.send("X")
-    desk.pass_time(5)
-    desk.withdraw("X")
-    desk.pass_time(120)
-    desk.send("X", lasting=False)
-    desk.pass_time(5)
-    desk.send("X")
-    desk.pass_time(5)
-    desk.withdraw("X")
-    desk.pass_time(120)
-    assert desk.heard() == ["X firing", "X resolved", "X firing", "X firing", "X resolved"]
