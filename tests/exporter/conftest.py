@@ -8,13 +8,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
+import requests
 from loguru import logger
 from nightdesk_exporter import BotExporter
+from nightdesk_exporter.health import Health, Issue, Verdict
+from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.status_file import StatusFile
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from tests.exporter.certificates import Authority
 
 NOW = 1_571_302_800.0
 WAIT_SECONDS = 8.0
@@ -177,3 +184,46 @@ class Failing(Collector):
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("of_my_own", "Comes before it fails.", value=1.0)
         raise OSError("no such device")
+
+
+SECONDS = 10
+HASH = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+HEALTH = Health(Verdict.DEGRADED, (Issue("drawdown_high", Verdict.DEGRADED, "12% are lost"),))
+Serve = Callable[[str], ExporterServer]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    authority = Authority(tmp_path)
+    authority.issue("server")
+    return authority
+
+
+@pytest.fixture
+def serve(tmp_path: Path, authority: Authority) -> Iterator[Serve]:
+    """Serve by a web configuration file of this text."""
+    servers = []
+
+    def start(text: str) -> ExporterServer:
+        file = tmp_path / "web.yml"
+        file.write_text(text)
+        registry = CollectorRegistry()
+        Gauge("one", "A gauge.", registry=registry).set(1)
+        server = ExporterServer(
+            registry, host="127.0.0.1", port=0, health=lambda: HEALTH, status=dict, web_config_file=file
+        )
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key"
+USERS = f"basic_auth_users: {{prometheus: {HASH!r}}}\n"
+
+
+def get(server: ExporterServer, authority: Authority, *, cert: tuple[Path, Path] | None = None) -> requests.Response:
+    files = (str(cert[0]), str(cert[1])) if cert else None
+    return requests.get(f"{server.url}/metrics", verify=str(authority.cert), cert=files, timeout=SECONDS)

@@ -2,64 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bcrypt
 import pytest
 import requests
 from nightdesk_exporter.errors import ExporterError, WebConfigError
-from nightdesk_exporter.health import Health, Issue, Verdict
 from nightdesk_exporter.server import ExporterServer
-from nightdesk_exporter.web import passwords, watch
-from prometheus_client import CollectorRegistry, Gauge
+from nightdesk_exporter.web import passwords
+from prometheus_client import CollectorRegistry
 
 from tests.exporter.certificates import Authority
-from tests.exporter.conftest import until
-
-SECONDS = 10
-HASH = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
-HEALTH = Health(Verdict.DEGRADED, (Issue("drawdown_high", Verdict.DEGRADED, "12% are lost"),))
-Serve = Callable[[str], ExporterServer]
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    authority = Authority(tmp_path)
-    authority.issue("server")
-    return authority
-
-
-@pytest.fixture
-def serve(tmp_path: Path, authority: Authority) -> Iterator[Serve]:
-    """Serve by a web configuration file of this text."""
-    servers = []
-
-    def start(text: str) -> ExporterServer:
-        file = tmp_path / "web.yml"
-        file.write_text(text)
-        registry = CollectorRegistry()
-        Gauge("one", "A gauge.", registry=registry).set(1)
-        server = ExporterServer(
-            registry, host="127.0.0.1", port=0, health=lambda: HEALTH, status=dict, web_config_file=file
-        )
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key"
-USERS = f"basic_auth_users: {{prometheus: {HASH!r}}}\n"
+from tests.exporter.conftest import HEALTH, SECONDS, TLS, USERS, Serve, get
 
 
 def test_tls_is_spoken_with_the_certificate_and_not_below_1_2(serve: Serve, authority: Authority) -> None:
@@ -110,10 +70,10 @@ def test_a_client_needs_a_certificate_of_the_authority(serve: Serve, authority: 
     server = serve(CLIENT_TLS + "RequireAndVerifyClientCert}\n")
     stranger = Authority(tmp_path, "stranger").issue("other")
     ours = authority.issue("client")
-    assert _get(server, authority, cert=(ours.cert, ours.key)).ok
+    assert get(server, authority, cert=(ours.cert, ours.key)).ok
     for cert in (None, (stranger.cert, stranger.key)):
         with pytest.raises(requests.ConnectionError):
-            _get(server, authority, cert=cert)
+            get(server, authority, cert=cert)
 
 
 def test_a_certificate_that_is_only_wished_for_must_be_good_where_given(
@@ -121,22 +81,17 @@ def test_a_certificate_that_is_only_wished_for_must_be_good_where_given(
 ) -> None:
     server = serve(CLIENT_TLS + "VerifyClientCertIfGiven}\n")
     stranger = Authority(tmp_path, "stranger").issue("other")
-    assert _get(server, authority).ok
+    assert get(server, authority).ok
     with pytest.raises(requests.ConnectionError):
-        _get(server, authority, cert=(stranger.cert, stranger.key))
+        get(server, authority, cert=(stranger.cert, stranger.key))
 
 
 def test_only_named_clients_are_let_in(serve: Serve, authority: Authority) -> None:
     server = serve(CLIENT_TLS + "RequireAndVerifyClientCert, client_allowed_sans: [prometheus.example]}\n")
     known, other = authority.issue("known", dns="prometheus.example"), authority.issue("other", dns="other.example")
-    assert _get(server, authority, cert=(known.cert, known.key)).ok
+    assert get(server, authority, cert=(known.cert, known.key)).ok
     with pytest.raises(requests.ConnectionError):
-        _get(server, authority, cert=(other.cert, other.key))
-
-
-def _get(server: ExporterServer, authority: Authority, *, cert: tuple[Path, Path] | None = None) -> requests.Response:
-    files = (str(cert[0]), str(cert[1])) if cert else None
-    return requests.get(f"{server.url}/metrics", verify=str(authority.cert), cert=files, timeout=SECONDS)
+        get(server, authority, cert=(other.cert, other.key))
 
 
 @pytest.mark.parametrize(
@@ -300,57 +255,6 @@ def test_a_file_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> N
         ExporterServer(
             CollectorRegistry(), host="127.0.0.1", port=0, health=lambda: HEALTH, status=dict, web_config_file=file
         )
-
-
-def test_a_changed_file_is_in_force_without_a_restart(serve: Serve, tmp_path: Path) -> None:
-    server = serve(USERS)
-    _write(tmp_path / "web.yml", USERS.replace("prometheus", "grafana"))
-    until(lambda: _status(server, "grafana") == 200, "the new user")
-    assert _status(server, "prometheus") == 401
-
-
-def test_a_changed_certificate_is_shown_without_a_restart(serve: Serve, authority: Authority, tmp_path: Path) -> None:
-    server = serve(TLS + "}\n")
-    before = _certificate(server)
-    authority.issue("server")
-    until(lambda: _certificate(server) != before, "the new certificate")
-    assert _get(server, authority).ok
-
-
-def _certificate(server: ExporterServer) -> str:
-    host, _, port = server.url.removeprefix("https://").partition(":")
-    return ssl.get_server_certificate((host, int(port)), timeout=SECONDS)
-
-
-@pytest.mark.parametrize("broken", ["basic_auth_users: {prometheus: open}\n", "{", TLS + "}\n" + USERS])
-def test_a_broken_change_keeps_what_was_and_is_logged_once(
-    serve: Serve, tmp_path: Path, messages: list[str], broken: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch, "_LOOK_SECONDS", 0.05)
-    server = serve(USERS)
-    _write(tmp_path / "web.yml", broken)
-    until(lambda: _status(server, "prometheus") == 200 and len(_kept(messages)) == 1, "the change to be seen")
-    time.sleep(0.2)  # it would be read again now
-    assert (_status(server, "prometheus"), _status(server, "nobody")) == (200, 401)
-    assert len(_kept(messages)) == 1
-    assert str(tmp_path / "web.yml") in _kept(messages)[0]
-    _write(tmp_path / "web.yml", USERS.replace("prometheus", "grafana"))
-    until(lambda: _status(server, "grafana") == 200, "the mended file")
-
-
-def _kept(messages: list[str]) -> list[str]:
-    return [message for message in messages if message.startswith("the web configuration before it stays in force")]
-
-
-def _status(server: ExporterServer, name: str) -> int:
-    return requests.get(f"{server.url}/metrics", auth=(name, "correct horse"), timeout=SECONDS).status_code
-
-
-def _write(file: Path, text: str) -> None:
-    """Replace a file at once, as an editor or a secret's mount does."""
-    new = file.with_suffix(".new")
-    new.write_text(text)
-    os.replace(new, file)  # noqa: PTH105
 
 
 def test_without_a_web_configuration_file_neither_yaml_nor_bcrypt_is_loaded() -> None:
