@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -68,11 +69,19 @@ async def test_it_is_sent_candles_until_they_are_confirmed(
     def receive(message: dict[str, Any]) -> None:
         loop.call_soon_threadsafe(received.put_nowait, message)
 
+    def subscribe(stream: Any) -> None:
+        """Subscribe, and let no message in before: pybit 5 notes a subscription only after it has sent the request for
+        it, and its thread dies of an answer that comes between the two, as one over loopback may."""
+        noted, handle = threading.Event(), stream._on_message
+        stream._on_message = lambda message: noted.wait() and handle(message)
+        stream.kline_stream(interval=60, symbol="BTCUSDT", callback=receive)
+        noted.set()
+
     async with serve(candles_per_second=20) as handle, asyncio.timeout(WAIT_SECONDS):
         monkeypatch.setattr(trading, "PUBLIC_WSS", f"{handle.websocket_url}/v5/public/{{CHANNEL_TYPE}}")
         stream = await asyncio.to_thread(lambda: trading.WebSocket(testnet=False, channel_type="linear"))
         try:
-            await asyncio.to_thread(lambda: stream.kline_stream(interval=60, symbol="BTCUSDT", callback=receive))
+            await asyncio.to_thread(subscribe, stream)
             confirmed: list[dict[str, Any]] = []
             while len(confirmed) < 3:
                 data = (await received.get())["data"][0]
