@@ -21,10 +21,12 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.trades import ClosedTrade
 
 _BUSY_SECONDS = 5.0
-_VERSION = 2
+_VERSION = 3
 _TRADE_COLUMNS = tuple(field.name for field in fields(ClosedTrade))
+_TRADE_SCHEMA = ", ".join(name if name == "risk" else f"{name} NOT NULL" for name in _TRADE_COLUMNS)
 _SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS trades (id INTEGER PRIMARY KEY, {", ".join(f"{name} NOT NULL" for name in _TRADE_COLUMNS)});
+CREATE TABLE IF NOT EXISTS trades (id INTEGER PRIMARY KEY, {_TRADE_SCHEMA});
+CREATE TABLE IF NOT EXISTS shadow_trades (id INTEGER PRIMARY KEY, {_TRADE_SCHEMA});
 CREATE TABLE IF NOT EXISTS equity (time INTEGER PRIMARY KEY, equity REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transitions (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, before TEXT NOT NULL,
                                         after TEXT NOT NULL, reason TEXT NOT NULL);
@@ -126,11 +128,11 @@ class Journal:
             raise
         self._connection.execute("COMMIT")
 
-    def record_trade(self, trade: ClosedTrade) -> None:
-        """Append a closed trade."""
+    def record_trade(self, trade: ClosedTrade, *, shadow: bool = False) -> None:
+        """Append a closed trade; one that moved no money to a ledger of its own."""
         marks = ", ".join("?" * len(_TRADE_COLUMNS))
         self._connection.execute(
-            f"INSERT INTO trades ({', '.join(_TRADE_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - fixed names
+            f"INSERT INTO {_table(shadow)} ({', '.join(_TRADE_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - fixed names
             tuple(asdict(trade).values()),
         )
 
@@ -162,10 +164,10 @@ class Journal:
             raise DamagedJournalError(self.path, f"is damaged (the state {key!r} is not what was saved)")
         return dict(json.loads(row[0]))
 
-    def trades(self, *, closed_after: int = 0) -> list[ClosedTrade]:
-        """Return the trades that closed after a market time, oldest first."""
+    def trades(self, *, closed_after: int = 0, shadow: bool = False) -> list[ClosedTrade]:
+        """Return the trades that closed after a market time, oldest first; instead those that moved no money."""
         rows = self._connection.execute(
-            f"SELECT {', '.join(_TRADE_COLUMNS)} FROM trades WHERE exit_time > ? ORDER BY id",  # noqa: S608
+            f"SELECT {', '.join(_TRADE_COLUMNS)} FROM {_table(shadow)} WHERE exit_time > ? ORDER BY id",  # noqa: S608
             (closed_after,),
         )
         return [ClosedTrade(*row) for row in rows]
@@ -212,6 +214,10 @@ def read_journal(path: Path) -> Iterator[Journal]:
             raise JournalError(path, error.reason) from error
         with closing(journal):
             yield journal
+
+
+def _table(shadow: bool) -> str:  # noqa: FBT001 - a choice of two names
+    return "shadow_trades" if shadow else "trades"
 
 
 def _digest(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ExitReason = Literal["target", "stop", "time"]
+ExitReason = Literal["target", "stop", "time", "kill_switch"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,22 @@ class ClosedTrade:
     equity_before: float
     """The equity that the position was sized by."""
     model_version: str
+    slippage: float = 0.0
+    """What of the profit was lost between the prices seen and the prices got."""
+    risk: float | None = None
+    """What the stop would have cost, before fees; `None` for a trade without one."""
+    guard: Literal["normal", "reduced"] = "normal"
+    """How the guard stood when the entry was decided."""
+
+    @property
+    def r(self) -> float:
+        """Return the net profit in R, multiples of the risk; of a trade without a stop, in shares of its notional."""
+        return self.profit / self.unit
+
+    @property
+    def unit(self) -> float:
+        """Return what R is measured in: the risk; of a trade without a stop, its notional at the entry."""
+        return self.risk or self.quantity * self.entry_price
 
     @property
     def won(self) -> bool:

@@ -167,11 +167,11 @@ def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "btc.sqlite"
     Journal(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version=3")
+        connection.execute("PRAGMA user_version=4")
     connection.close()
     with pytest.raises(JournalError) as raised:
         Journal(path)
-    assert raised.value.reason == ("has version 3, this release reads 2; set it aside, or run `nightdesk run --fresh`")
+    assert raised.value.reason == ("has version 4, this release reads 3; set it aside, or run `nightdesk run --fresh`")
 
 
 def test_a_journal_that_is_only_busy_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,7 +157,7 @@ def test_a_correlation_is_numpy_s_over_the_common_candles_of_the_window(seed: in
     window = slice(last - 120, last + 1)
     found = portfolio.correlation(time, first, second, last, 120 * HOUR)
     assert found == pytest.approx(by_numpy(first[window], second[window]), abs=1e-9)
-    assert 0.1 < found < 0.9
+    assert abs(found) < 0.99, "it took too few returns"
     other = np.where(np.isnan(second), np.nan, 1e4 / second)
     assert portfolio.correlation(time, first, other, last, 120 * HOUR) == pytest.approx(-found, abs=1e-9)
 

@@ -14,8 +14,9 @@ from numba import njit
 TARGET = 1
 STOP = 2
 TIME = 3
+KILL_SWITCH = 4
 
-EXIT_REASONS: dict[int, ExitReason] = {TARGET: "target", STOP: "stop", TIME: "time"}
+EXIT_REASONS: dict[int, ExitReason] = {TARGET: "target", STOP: "stop", TIME: "time", KILL_SWITCH: "kill_switch"}
 
 
 class Costs(NamedTuple):
@@ -48,7 +49,8 @@ class Order(NamedTuple):
 class Account(NamedTuple):
     """What a symbol has earned so far, its open position, and the order that waits or that the position came from.
 
-    `side` is 1, -1 or 0 (flat). `fees` and `funding` are those of the open position, and not yet in `realised`.
+    `side` is 1, -1 or 0 (flat). `fees` and `funding` are those of the open position, and not yet in `realised`;
+    `slippage` is what its entry lost against the price seen, and lies in the entry price.
     """
 
     realised: float
@@ -61,6 +63,7 @@ class Account(NamedTuple):
     deadline: int
     fees: float
     funding: float
+    slippage: float
     waiting: bool
     order: Order
 
@@ -76,7 +79,7 @@ class Closing(NamedTuple):
 def flat(realised: float) -> Account:
     """Return an account without position and order."""
     nothing = Order(0, 0.0, 0.0, Barriers(0.0, 0.0, 0))
-    return Account(realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, False, nothing)
+    return Account(realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, False, nothing)
 
 
 @njit(cache=True)
@@ -86,6 +89,12 @@ def value(account: Account, price: float) -> float:
         return account.realised
     gross = account.side * account.quantity * (price - account.entry_price)
     return account.realised + (gross - account.fees - account.funding)
+
+
+@njit(cache=True)
+def risk(account: Account) -> float:
+    """Return what the open position loses at its stop, before fees and slippage of the exit."""
+    return account.quantity * abs(account.entry_price - account.stop_price)
 
 
 @njit(cache=True)
@@ -99,7 +108,7 @@ def exposure(account: Account, price: float) -> float:
 @njit(cache=True)
 def place(account: Account, order: Order) -> Account:
     """Return the flat account with an order that waits for the next candle's open."""
-    return Account(account.realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, True, order)
+    return Account(account.realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, True, order)
 
 
 @njit(cache=True)
@@ -128,6 +137,7 @@ def at_open(account: Account, time: int, price: float, costs: Costs) -> Account:
         time + barriers.holding_seconds,
         quantity * fill * costs.fee_ratio,
         0.0,
+        quantity * price * costs.slippage_ratio,
         False,
         account.order,
     )
@@ -149,6 +159,7 @@ def fund(account: Account, time: int, price: float, rate: float) -> Account:
         account.deadline,
         account.fees,
         account.funding + account.side * account.quantity * price * rate,
+        account.slippage,
         account.waiting,
         account.order,
     )
@@ -182,6 +193,7 @@ class Close(NamedTuple):
     """Of the exit, slippage included."""
     fees: float
     funding: float
+    slippage: float
     profit: float
 
 
@@ -199,11 +211,11 @@ def at_close(
 ) -> Close:
     """Return the account after a confirmed candle: funding paid, the position closed where a barrier was reached."""
     if account.side == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0)
+        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     account = fund(account, time, open_, funding_rate)
     closing = barrier_reached(account, open_, high, low, close, close_time)
     if closing.reason == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0)
+        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return settle(account, closing, costs)
 
 
@@ -214,4 +226,5 @@ def settle(account: Account, closing: Closing, costs: Costs) -> Close:
     gross = account.side * account.quantity * (fill - account.entry_price)
     fees = account.fees + account.quantity * fill * costs.fee_ratio
     profit = gross - fees - account.funding
-    return Close(flat(account.realised + profit), closing.reason, fill, fees, account.funding, profit)
+    slippage = account.slippage + account.quantity * closing.price * costs.slippage_ratio
+    return Close(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard import GuardState, PerformanceGuard
+from nightdesk_guard import GuardState, GuardStatus, PerformanceGuard
 
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.broker import Account, Barriers, Order
@@ -37,6 +37,8 @@ class Book:
     """The open of the last candle whose open was acted upon."""
     model_version: str = ""
     """The model that the open position, or the order that waits, was decided by."""
+    guard: Literal["normal", "reduced"] = "normal"
+    """How the guard stood then."""
 
 
 @dataclass(frozen=True)
@@ -242,9 +244,9 @@ class Engine:
         book = state.books[symbol]
         barriers = barriers_at(self._rules, book.volatility)
         order = Order(decision.side, decision.leverage * state.equity, state.equity, barriers)
-        return _with(
-            state, symbol, replace(book, account=broker.place(book.account, order), model_version=model_version)
-        )
+        placed = broker.place(book.account, order)
+        guard: Literal["normal", "reduced"] = "reduced" if state.guard.status is GuardStatus.REDUCED else "normal"
+        return _with(state, symbol, replace(book, account=placed, model_version=model_version, guard=guard))
 
 
 def _without_unconfirmed_entries(state: EngineState) -> EngineState:
@@ -279,4 +281,7 @@ def _trade(symbol: str, book: Book, done: broker.Close, close_time: int) -> Clos
         profit=done.profit,
         equity_before=position.order.equity,
         model_version=book.model_version,
+        slippage=done.slippage,
+        risk=broker.risk(position),
+        guard=book.guard,
     )

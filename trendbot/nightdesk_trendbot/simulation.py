@@ -20,7 +20,7 @@ from nightdesk_trendbot.candles import Candles, Floats, Ints
 from nightdesk_trendbot.portfolio import Caps, correlation, room
 from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 
-_COLUMNS = 12
+_COLUMNS = 14
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def simulate(
             profit=float(row[9]),
             equity_before=float(row[10]),
             model_version=model_version,
+            slippage=float(row[12]),
+            risk=float(row[13]),
         )
         for row in rows
     )
@@ -138,7 +140,7 @@ def walk(
     caps: Caps,
     cash: float,
 ) -> tuple[Floats, Floats]:
-    """Return equity, shape (T,), and one row of twelve numbers for each trade, as `simulate` reads them.
+    """Return equity, shape (T,), and one row of fourteen numbers for each trade, as `simulate` reads them.
 
     `time` has shape (T,); the other columns, for S symbols, (S, T). Where a symbol has no candle its close is NaN.
     """
@@ -210,3 +212,4 @@ def _note(row: Floats, symbol: int, before: broker.Account, done: broker.Close, 
     row[0], row[1], row[2], row[3] = before.side, before.quantity, before.entry_time, before.entry_price
     row[4], row[5], row[6], row[7] = close_time, done.price, done.reason, done.fees
     row[8], row[9], row[10], row[11] = done.funding, done.profit, before.order.equity, symbol
+    row[12], row[13] = done.slippage, broker.risk(before)
