@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from nightdesk_guard.settings import GuardSettings, GuardTier
 
 RULES = ("win_rate", "losing_streak", "drawdown", "win_cusum", "return_cusum")
 """Of `TierLimits`, in the order in which reasons name them."""
@@ -92,3 +95,18 @@ class GuardLimits:
             paused=TierLimits(**stored["paused"]),
             promise=None if promise is None else Promise(**promise),
         )
+
+
+def documented(settings: GuardSettings, *, break_even_win_rate: float) -> GuardLimits:
+    """Return the limits that the settings write down: they know no model, only what its trades must win to pay."""
+
+    def tier(written: GuardTier) -> TierLimits:
+        share = break_even_win_rate
+        standard_error = math.sqrt(share * (1 - share) / settings.window_trades)
+        return TierLimits(
+            win_rate=max(0.0, share - written.win_rate_standard_errors * standard_error),
+            losing_streak=written.losing_streak,
+            drawdown=written.drawdown_ratio,
+        )
+
+    return GuardLimits("documented", reduced=tier(settings.reduced), paused=tier(settings.paused))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from nightdesk_core.settings import SettingsModel
 from pydantic import Field, model_validator
@@ -24,6 +24,17 @@ class GuardSettings(SettingsModel):
     """
 
     enabled: bool = Field(True, description="Off: the guard neither throttles nor pauses; the kill switch still works.")
+    limits: Literal["calibrated", "documented"] = Field(
+        "calibrated",
+        description="calibrated: the limits that the model's own hold-out calls for, where it holds 50 trades or more;"
+        " else, and with documented: those written here.",
+    )
+    false_pauses_a_year: float = Field(
+        1.0, gt=0, description="How often calibrated limits, all rules together, may pause a healthy bot in a year."
+    )
+    false_reductions_a_year: float = Field(
+        3.0, gt=0, description="How often they may reduce one; more often than they pause it."
+    )
     window_trades: int = Field(20, ge=5, description="Trades in the rolling win rate; no verdict before it is full.")
     reduced: GuardTier = GuardTier(win_rate_standard_errors=1.64, losing_streak=10, drawdown_ratio=0.10)
     paused: GuardTier = GuardTier(win_rate_standard_errors=2.33, losing_streak=14, drawdown_ratio=0.15)
@@ -37,6 +48,8 @@ class GuardSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _paused_lies_beyond_reduced(self) -> Self:
+        if self.false_pauses_a_year >= self.false_reductions_a_year:
+            raise ValueError("false_reductions_a_year must be greater than false_pauses_a_year")
         for key in ("win_rate_standard_errors", "losing_streak", "drawdown_ratio"):
             if getattr(self.paused, key) <= getattr(self.reduced, key):
                 raise ValueError(f"paused.{key} must be greater than reduced.{key}")
