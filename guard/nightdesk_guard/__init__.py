@@ -4,6 +4,18 @@ It fails closed. `PerformanceGuard` is a pure state machine; `KillSwitch` is a l
 """
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
-from nightdesk_guard.performance import GuardMeasures, GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard.limits import GuardLimits, TradeResult
+from nightdesk_guard.performance import GuardMeasures, GuardState, GuardStatus, Observation, PerformanceGuard, Resume
 
-__all__ = ["GuardMeasures", "GuardState", "GuardStatus", "KillSwitch", "KillSwitchState", "PerformanceGuard"]
+__all__ = [
+    "GuardLimits",
+    "GuardMeasures",
+    "GuardState",
+    "GuardStatus",
+    "KillSwitch",
+    "KillSwitchState",
+    "Observation",
+    "PerformanceGuard",
+    "Resume",
+    "TradeResult",
+]

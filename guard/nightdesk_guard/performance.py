@@ -1,22 +1,25 @@
 """The performance guard: a pure state machine over closed trades and mark-to-market equity.
 
-It gets worse at once and better one step at a time, after a cool-down. Each step up starts the measures afresh from
-where the bot then stands, so that a paused bot, whose trades cannot change, is never stuck. The cool-down runs in
-market time: a replay must decide what the live bot decided.
+It gets worse at once. It gets better one step at a time, after a cool-down, and only on evidence: that of the trades
+which the bot makes in the shadow meanwhile, or an operator's word. Each step up starts the measures afresh from where
+the bot then stands, so that losses which cannot change any more hold it nowhere. The cool-down runs in market time: a
+replay must decide what the live bot decided.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from nightdesk_core.journal import GuardTransition
 
+from nightdesk_guard.limits import GuardLimits, TierLimits, TradeResult, documented
+from nightdesk_guard.shadow import ShadowEvidence
+
 if TYPE_CHECKING:
-    from nightdesk_guard.settings import GuardSettings, GuardTier
+    from nightdesk_guard.settings import GuardSettings
 
 _DAY_SECONDS = 86_400
 
@@ -33,8 +36,43 @@ class GuardStatus(StrEnum):
         """0 for NORMAL, 1 for REDUCED, 2 for PAUSED."""
         return _ORDER.index(self)
 
+    @property
+    def better(self) -> GuardStatus:
+        """The status one step up."""
+        return _ORDER[max(0, self.severity - 1)]
+
 
 _ORDER = (GuardStatus.NORMAL, GuardStatus.REDUCED, GuardStatus.PAUSED)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """An operator's word that the guard may climb one step; `number` counts them, so that each is taken once."""
+
+    number: int
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the guard is shown at a candle's close."""
+
+    time: int
+    """The close, market time, Unix seconds."""
+    equity: float
+    """Marked to market there."""
+    closed: Sequence[TradeResult] = ()
+    """The trades that closed in the candle, oldest first."""
+    shadow_equity: float | None = None
+    """The shadow account's, `None` where there is none."""
+    shadow_closed: Sequence[TradeResult] = ()
+    model_version: str = ""
+    """The model in use; empty for none, or for a bot without models."""
+    calibrated: GuardLimits | None = None
+    """Those that the model's hold-out calls for, where there are any."""
+    resume: Resume | None = None
+    """The last one that an operator gave, taken already or not."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +88,13 @@ class GuardState:
     wins: tuple[bool, ...] = ()
     """Outcomes of the last trades, newest last, at most a window of them."""
     losing_streak: int = 0
+    win_cusum: float = 0.0
+    return_cusum: float = 0.0
+    model_version: str = ""
+    """The model whose promise the CUSUMs and the shadow's trades are held against."""
+    shadow: ShadowEvidence = field(default_factory=ShadowEvidence)
+    resumes_taken: int = 0
+    """The number of the last resume that was taken, or that came when there was nothing to resume."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as it is stored."""
@@ -57,17 +102,26 @@ class GuardState:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> GuardState:
-        """Return the state that `to_json` stored."""
-        return cls(**{**stored, "status": GuardStatus(stored["status"]), "wins": tuple(stored["wins"])})
+        """Return the state that `to_json` stored. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+        return cls(
+            **{
+                **stored,
+                "status": GuardStatus(stored["status"]),
+                "wins": tuple(stored["wins"]),
+                "shadow": ShadowEvidence.from_json(stored["shadow"]),
+            }
+        )
 
 
 @dataclass(frozen=True)
 class GuardMeasures:
-    """What the guard looks at. The win rate is `None` until its window is full."""
+    """What the limits of the same names are held against. The win rate is `None` until its window is full."""
 
     win_rate: float | None
     losing_streak: int
-    drawdown_ratio: float
+    drawdown: float
+    win_cusum: float
+    return_cusum: float
 
 
 class PerformanceGuard:
@@ -77,6 +131,13 @@ class PerformanceGuard:
         """`break_even_win_rate` is the share of winners at which the strategy's barriers just pay their costs."""
         self.settings = settings
         self.break_even_win_rate = break_even_win_rate
+        self._documented = documented(settings, break_even_win_rate=break_even_win_rate)
+
+    def limits(self, calibrated: GuardLimits | None) -> GuardLimits:
+        """Return the limits in force, where the model's hold-out calls for `calibrated` ones."""
+        if calibrated is None or self.settings.limits == "documented":
+            return self._documented
+        return calibrated
 
     def measures(self, state: GuardState) -> GuardMeasures:
         """Return what the limits are held against; defined before the first trade, too."""
@@ -85,14 +146,10 @@ class PerformanceGuard:
         return GuardMeasures(
             win_rate=sum(state.wins[-window:]) / window if full else None,
             losing_streak=state.losing_streak,
-            drawdown_ratio=1 - state.equity / state.peak_equity if state.peak_equity > 0 else 0.0,
+            drawdown=1 - state.equity / state.peak_equity if state.peak_equity > 0 else 0.0,
+            win_cusum=state.win_cusum,
+            return_cusum=state.return_cusum,
         )
-
-    def win_rate_limit(self, tier: GuardTier) -> float:
-        """Return the rolling win rate below which `tier` begins: break-even less its standard errors of a share."""
-        share = self.break_even_win_rate
-        standard_error = math.sqrt(share * (1 - share) / self.settings.window_trades)
-        return max(0.0, share - tier.win_rate_standard_errors * standard_error)
 
     def size_multiplier(self, status: GuardStatus) -> float:
         """Return the share of its size at which the bot may enter."""
@@ -104,74 +161,107 @@ class PerformanceGuard:
         """Return what is added to the entry threshold."""
         return self.settings.reduced_threshold_increase if status is GuardStatus.REDUCED else 0.0
 
-    def advance(
-        self, state: GuardState, *, time: int, equity: float, closed: Sequence[bool] = ()
-    ) -> tuple[GuardState, GuardTransition | None]:
-        """Return the state after a candle, and the transition it caused.
+    def cool_down_ends(self, state: GuardState) -> float:
+        """Return the market time from which on the guard may climb."""
+        return state.since + self.settings.cool_down_days * _DAY_SECONDS
 
-        `time` is the candle's close (market time), `equity` marked to market there, `closed` whether each trade that
-        closed in it won, oldest first.
-        """
-        state = self._observe(state, equity=equity, closed=closed)
+    def advance(self, state: GuardState, seen: Observation) -> tuple[GuardState, GuardTransition | None]:
+        """Return the state after a candle, and the transition it caused."""
+        limits = self.limits(seen.calibrated)
+        state = self._observe(state, seen, limits)
         if not self.settings.enabled:
             if state.status is GuardStatus.NORMAL:
                 return state, None
             # Nothing else would ever let a bot go that was held when the guard was switched off.
-            return self._move(
-                _afresh(state), GuardStatus.NORMAL, time=time, reason="the guard is switched off (guard.enabled)"
-            )
-        wanted, reason = self._wanted(state)
+            return _move(state, GuardStatus.NORMAL, seen, "the guard is switched off (guard.enabled)")
+        wanted, reason = self._wanted(state, limits)
         if wanted.severity > state.status.severity:
-            return self._move(state, wanted, time=time, reason=reason)
-        cooled_down = time - state.since >= self.settings.cool_down_days * _DAY_SECONDS
-        if not cooled_down or state.status is GuardStatus.NORMAL:
+            return _move(state, wanted, seen, reason)
+        if state.status is GuardStatus.NORMAL:
+            # A resume that finds nothing to resume must not lift a pause to come.
+            return _taken(state, seen.resume), None
+        if seen.time < self.cool_down_ends(state):
             return state, None
-        if state.status is GuardStatus.PAUSED:
-            reason = f"cool-down of {self.settings.cool_down_days:g} days in paused is over"
-            return self._move(_afresh(state), GuardStatus.REDUCED, time=time, reason=reason)
-        if wanted is GuardStatus.NORMAL:
-            reason = f"no limit reached after {self.settings.cool_down_days:g} days in reduced"
-            return self._move(_afresh(state), GuardStatus.NORMAL, time=time, reason=reason)
+        days = f"after {self.settings.cool_down_days:g} days in {state.status}"
+        if seen.resume is not None and seen.resume.number > state.resumes_taken:
+            said = f"{seen.resume.actor} resumes {days}: {seen.resume.reason}"
+            return _move(_taken(state, seen.resume), state.status.better, seen, said)
+        if evidence := self._evidence(state, limits):
+            return _move(state, state.status.better, seen, f"{days}: {evidence}")
         return state, None
 
-    def _observe(self, state: GuardState, *, equity: float, closed: Sequence[bool]) -> GuardState:
-        streak = state.losing_streak
-        for won in closed:
-            streak = 0 if won else streak + 1
+    def _observe(self, state: GuardState, seen: Observation, limits: GuardLimits) -> GuardState:
+        if seen.model_version not in ("", state.model_version):
+            state = replace(
+                state, model_version=seen.model_version, win_cusum=0.0, return_cusum=0.0, shadow=ShadowEvidence()
+            )
+        streak, win_cusum, return_cusum = state.losing_streak, state.win_cusum, state.return_cusum
+        for result in seen.closed:
+            streak = 0 if result.won else streak + 1
+            if limits.promise is not None:
+                win_cusum = max(0.0, win_cusum + limits.promise.win_step(result))
+                return_cusum = max(0.0, return_cusum + limits.promise.return_step(result))
         return replace(
             state,
-            equity=equity,
-            peak_equity=max(state.peak_equity, equity),
-            wins=(*state.wins, *closed)[-self.settings.window_trades :],
+            equity=seen.equity,
+            peak_equity=max(state.peak_equity, seen.equity),
+            wins=(*state.wins, *(result.won for result in seen.closed))[-self.settings.window_trades :],
             losing_streak=streak,
+            win_cusum=win_cusum,
+            return_cusum=return_cusum,
+            shadow=state.shadow.after(seen.shadow_closed, seen.shadow_equity, window=self.settings.recovery.trades),
         )
 
-    def _wanted(self, state: GuardState) -> tuple[GuardStatus, str]:
+    def _wanted(self, state: GuardState, limits: GuardLimits) -> tuple[GuardStatus, str]:
         """Return the worst status that a limit calls for, and the numbers that do."""
-        for status, tier in ((GuardStatus.PAUSED, self.settings.paused), (GuardStatus.REDUCED, self.settings.reduced)):
+        for status, tier in ((GuardStatus.PAUSED, limits.paused), (GuardStatus.REDUCED, limits.reduced)):
             if reasons := self._breaches(self.measures(state), tier):
                 return status, "; ".join(reasons)
-        return GuardStatus.NORMAL, "no limit reached"
+        return GuardStatus.NORMAL, ""
 
-    def _breaches(self, measures: GuardMeasures, tier: GuardTier) -> list[str]:
-        found = []
-        limit = self.win_rate_limit(tier)
-        if measures.win_rate is not None and measures.win_rate < limit:
-            found.append(
-                f"win rate {measures.win_rate:.1%} of {self.settings.window_trades} trades is below {limit:.1%}"
-            )
-        if measures.losing_streak >= tier.losing_streak:
-            found.append(f"losing streak of {measures.losing_streak} reaches {tier.losing_streak}")
-        if measures.drawdown_ratio >= tier.drawdown_ratio:
-            found.append(f"drawdown {measures.drawdown_ratio:.2%} reaches {tier.drawdown_ratio:.2%}")
-        return found
+    def _breaches(self, found: GuardMeasures, limit: TierLimits) -> list[str]:
+        reasons = []
+        window = self.settings.window_trades
+        if found.win_rate is not None and limit.win_rate is not None and found.win_rate < limit.win_rate:
+            reasons.append(f"win rate {found.win_rate:.1%} of {window} trades is below {limit.win_rate:.1%}")
+        if limit.losing_streak is not None and found.losing_streak >= limit.losing_streak:
+            reasons.append(f"losing streak of {found.losing_streak} reaches {limit.losing_streak}")
+        if limit.drawdown is not None and found.drawdown >= limit.drawdown:
+            reasons.append(f"drawdown {found.drawdown:.2%} reaches {limit.drawdown:.2%}")
+        if limit.win_cusum is not None and found.win_cusum >= limit.win_cusum:
+            reasons.append(f"CUSUM of wins {found.win_cusum:.2f} reaches {limit.win_cusum:.2f}")
+        if limit.return_cusum is not None and found.return_cusum >= limit.return_cusum:
+            reasons.append(f"CUSUM of returns {found.return_cusum:.2f} reaches {limit.return_cusum:.2f}")
+        return reasons
 
-    def _move(
-        self, state: GuardState, status: GuardStatus, *, time: int, reason: str
-    ) -> tuple[GuardState, GuardTransition]:
-        transition = GuardTransition(time, state.status.value, status.value, reason)
-        return replace(state, status=status, since=time), transition
+    def _evidence(self, state: GuardState, limits: GuardLimits) -> str:
+        """Return what of the shadow's trades since the last transition speaks for a step up; nothing where none does.
+
+        They must have won often enough to pay their costs, or several times in a row, and not have lost too much.
+        """
+        shadow, recovery = state.shadow, self.settings.recovery
+        most = limits.reduced.drawdown
+        if most is not None and shadow.drawdown >= most:
+            return ""
+        lost = f"at a drawdown of {shadow.drawdown:.2%}"
+        if shadow.wins_in_a_row >= recovery.wins_in_a_row:
+            return f"{shadow.wins_in_a_row} shadow trades won in a row, {lost}"
+        rate = shadow.win_rate(recovery.trades)
+        if rate is not None and rate >= self.break_even_win_rate:
+            reached = f"reaches break-even {self.break_even_win_rate:.1%}"
+            return f"the shadow's win rate {rate:.1%} of {recovery.trades} trades {reached}, {lost}"
+        return ""
 
 
-def _afresh(state: GuardState) -> GuardState:
-    return replace(state, peak_equity=state.equity, wins=(), losing_streak=0)
+def _taken(state: GuardState, resume: Resume | None) -> GuardState:
+    if resume is None or resume.number <= state.resumes_taken:
+        return state
+    return replace(state, resumes_taken=resume.number)
+
+
+def _move(state: GuardState, status: GuardStatus, seen: Observation, reason: str) -> tuple[GuardState, GuardTransition]:
+    """Return the state after a move. The shadow's trades count from here on; upwards all measures begin afresh."""
+    transition = GuardTransition(seen.time, state.status.value, status.value, reason)
+    if status.severity < state.status.severity:
+        state = replace(state, peak_equity=state.equity, wins=(), losing_streak=0, win_cusum=0.0, return_cusum=0.0)
+    return replace(state, status=status, since=seen.time, shadow=ShadowEvidence()), transition

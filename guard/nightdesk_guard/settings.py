@@ -16,6 +16,15 @@ class GuardTier(SettingsModel):
     drawdown_ratio: float = Field(gt=0, lt=1, description="Fall of equity from its peak, as a share of the peak.")
 
 
+class RecoverySettings(SettingsModel):
+    """What the shadow's trades must show before the guard climbs a step; either will do."""
+
+    trades: int = Field(
+        10, ge=3, description="Of so many shadow trades the share won must reach the strategy's break-even."
+    )
+    wins_in_a_row: int = Field(4, ge=2, description="Or so many shadow trades must be won in a row.")
+
+
 class GuardSettings(SettingsModel):
     """When the performance guard throttles and pauses, and how it lets the bot back.
 
@@ -44,7 +53,8 @@ class GuardSettings(SettingsModel):
     reduced_threshold_increase: float = Field(
         0.1, ge=0, lt=1, description="What is added to the model's threshold while the guard is REDUCED."
     )
-    cool_down_days: float = Field(7, gt=0, description="Market days in a state before the guard climbs one step.")
+    cool_down_days: float = Field(7, gt=0, description="Market days in a state before the guard may climb one step.")
+    recovery: RecoverySettings = RecoverySettings()
 
     @model_validator(mode="after")
     def _paused_lies_beyond_reduced(self) -> Self:

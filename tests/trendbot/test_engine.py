@@ -9,99 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard import GuardState, PerformanceGuard
-from nightdesk_guard.settings import GuardSettings
-from nightdesk_trendbot.broker import Account
 from nightdesk_trendbot.candles import Bar, Candles
-from nightdesk_trendbot.engine import Book, Engine, EngineState, equity, new_state
-from nightdesk_trendbot.regime import Regime
 from nightdesk_trendbot.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
-from nightdesk_trendbot.signals import Outcome, Permission, Signal
+from nightdesk_trendbot.signals import Outcome, Permission
+from nightdesk_trendbot.state import EngineState, equity
 
-from tests.trendbot.conftest import FIRST_HOUR, HOUR, bars_of, make_candles
-
-SYMBOL = "BTC/USDT:USDT"
-QUIET = Signal(Regime.RANGING, 0, 0, None, 0.5, 0.0)
-START = FIRST_HOUR + HOUR
-"""An hour past midnight UTC: no funding is due for seven candles."""
-
-
-def wish(side: int, *, leverage: float = 0.5) -> Signal:
-    return Signal(Regime.TRENDING_UP, side, side, 0.9, leverage, 0.0)
-
-
-def bar(hour: int, open_: float, high: float, low: float, close: float, *, funding: float = 0.0) -> Bar:
-    return Bar(START + hour * HOUR, float(open_), float(high), float(low), float(close), 1.0, funding)
-
-
-def uncorrelated(_first: str, _second: str) -> float:
-    return 0.0
-
-
-class Desk:
-    """An engine and its state; one call is one candle."""
-
-    def __init__(self, chosen: TrendbotSettings, *, guard: PerformanceGuard | None = None) -> None:
-        self.engine = Engine(chosen, interval_seconds=HOUR, guard=guard)
-        self.state = new_state([SYMBOL], chosen.initial_equity)
-        self.trades: list[ClosedTrade] = []
-
-    @property
-    def book(self) -> Book:
-        return self.state.books[SYMBOL]
-
-    @property
-    def account(self) -> Account:
-        return self.book.account
-
-    def opens(self, hour: int, price: float) -> None:
-        """Have a candle open, and nothing more."""
-        self.state = self.engine.at_open(self.state, SYMBOL, time=START + hour * HOUR, price=price)
-
-    def candle(
-        self,
-        candle: Bar,
-        signal: Signal = QUIET,
-        *,
-        permission: Permission | None = None,
-        version: str = "v1",
-    ) -> Outcome:
-        """Have a candle open and close; return what became of its signal."""
-        allowed = permission or Permission()
-        self.state = self.engine.at_open(self.state, SYMBOL, time=candle.time, price=candle.open)
-        result = self.engine.at_close(
-            self.state,
-            {SYMBOL: candle},
-            signals={SYMBOL: signal},
-            permission=lambda *_: allowed,
-            correlation=uncorrelated,
-            model_version=version,
-        )
-        self.state = result.state
-        self.trades += result.trades
-        return result.decisions[SYMBOL][1].outcome
-
-    def trade(self, candle: Bar) -> ClosedTrade:
-        """Have a candle close the position, and return the trade."""
-        before = len(self.trades)
-        self.candle(candle)
-        (trade,) = self.trades[before:]
-        return trade
+from tests.trendbot.conftest import HOUR, bars_of, make_candles
+from tests.trendbot.engine_desk import START, SYMBOL, Desk, bar, entered, wish
 
 
 @pytest.fixture
 def desk(plain: TrendbotSettings) -> Desk:
     return Desk(plain)
-
-
-def entered(plain: TrendbotSettings, side: int = 1) -> Desk:
-    """Return a desk that entered at an open of 100 in the candle of hour 1."""
-    desk = Desk(plain)
-    desk.candle(bar(0, 90, 90, 90, 90), wish(side))
-    desk.candle(bar(1, 100, 100, 100, 100))
-    assert desk.account.side == side
-    return desk
 
 
 def test_a_decision_at_the_close_enters_at_the_next_open_with_slippage_and_fee(desk: Desk) -> None:
@@ -295,40 +215,6 @@ def test_the_share_that_guard_and_standing_leave_scales_the_size(plain: Trendbot
     desk.candle(bar(0, 90, 90, 90, 90), wish(1, leverage=2.0), permission=Permission(size_share=0.125))
     desk.candle(bar(1, 100, 100, 100, 100))
     assert desk.account.quantity * desk.account.entry_price == pytest.approx(250.0)
-
-
-def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(plain: TrendbotSettings) -> None:
-    guard = PerformanceGuard(
-        GuardSettings.model_validate(
-            {
-                "reduced": {"win_rate_standard_errors": 1, "losing_streak": 2, "drawdown_ratio": 0.01},
-                "paused": {"win_rate_standard_errors": 2, "losing_streak": 3, "drawdown_ratio": 0.02},
-            }
-        ),
-        break_even_win_rate=0.4,
-    )
-    engine = Engine(plain, interval_seconds=HOUR, guard=guard)
-    state = replace(entered(plain).state, guard=GuardState(peak_equity=1000, equity=1000))
-    asked = []
-
-    def permission(seen: GuardState, _signal: Signal) -> Permission:
-        asked.append(seen.status)
-        return Permission(guard=seen.status)
-
-    state = engine.at_open(state, SYMBOL, time=START + 2 * HOUR, price=100.0)
-    result = engine.at_close(
-        state,
-        {SYMBOL: bar(2, 100, 101, 90, 95)},
-        signals={SYMBOL: wish(1)},
-        permission=permission,
-        correlation=uncorrelated,
-        model_version="v1",
-    )
-    assert len(result.trades) == 1
-    assert result.transition is not None
-    assert result.transition.after == "paused"
-    assert [status.value for status in asked] == ["paused"]
-    assert result.decisions[SYMBOL][1].outcome is Outcome.BLOCKED_GUARD
 
 
 def test_the_day_starts_with_the_equity_at_midnight_also_where_midnight_s_own_candle_is_missing(

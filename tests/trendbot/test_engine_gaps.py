@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from nightdesk_trendbot.engine import Book, Engine, EngineState, StepResult, equity, new_state
+from nightdesk_trendbot.engine import Engine, StepResult
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Outcome, Permission, Signal
+from nightdesk_trendbot.state import Book, EngineState, equity, new_state
 
 from tests.trendbot.conftest import HOUR
-from tests.trendbot.test_engine import QUIET, START, bar, uncorrelated, wish
+from tests.trendbot.engine_desk import QUIET, START, bar, uncorrelated, wish
 
 FIRST, SECOND = "BTC/USDT:USDT", "EUR/USDT:USDT"
 

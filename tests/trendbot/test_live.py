@@ -22,13 +22,13 @@ from nightdesk_trendbot.backtest import Markets
 from nightdesk_trendbot.candles import Bar, Candles
 from nightdesk_trendbot.champion import ChampionWatch
 from nightdesk_trendbot.decisions import DecisionLog, log_path
-from nightdesk_trendbot.engine import EngineState, equity
 from nightdesk_trendbot.feed import Feed, Step
 from nightdesk_trendbot.live import LiveBot, LiveParts
 from nightdesk_trendbot.market import STATE_KEY, restored
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import PortfolioSettings, TrendbotSettings
 from nightdesk_trendbot.signals import Outcome
+from nightdesk_trendbot.state import EngineState, equity
 from nightdesk_trendbot.strategy import Deployment
 
 from tests.trendbot.conftest import COUNT, HOUR, KNOWN, bars_of, make_candles, publish

@@ -12,12 +12,13 @@ from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import GuardState, PerformanceGuard
 
 from nightdesk_trendbot.candles import Candles, Floats, Ints
-from nightdesk_trendbot.engine import Engine, EngineState, new_state
+from nightdesk_trendbot.engine import Engine
 from nightdesk_trendbot.portfolio import Caps, correlation
 from nightdesk_trendbot.rules import Rules
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Permission, Signal, decide
 from nightdesk_trendbot.simulation import Wishes, simulate
+from nightdesk_trendbot.state import EngineState, new_state
 from nightdesk_trendbot.strategy import Deployment, Strategy
 
 Markets = Mapping[str, Candles]
@@ -33,6 +34,8 @@ class Run:
     trades: tuple[ClosedTrade, ...]
     transitions: tuple[GuardTransition, ...]
     state: EngineState
+    shadow_trades: tuple[ClosedTrade, ...]
+    """Those that the bot made while the guard held it back; they moved no money."""
 
 
 def run(
@@ -68,6 +71,7 @@ def run(
     }
     equity: list[float] = []
     trades: list[ClosedTrade] = []
+    shadow_trades: list[ClosedTrade] = []
     transitions: list[GuardTransition] = []
     current = 0
     for step in steps:
@@ -97,9 +101,11 @@ def run(
             permission=permission,
             correlation=correlated,
             model_version=deployment.model.version,
+            limits=deployment.limits,
         )
         state = result.state
         trades += result.trades
+        shadow_trades += result.shadow_trades
         if flat_at_end and step == steps[-1]:
             closing = engine.flatten(state, close_time)
             state = closing.state
@@ -113,6 +119,7 @@ def run(
         tuple(trades),
         tuple(transitions),
         state,
+        tuple(shadow_trades),
     )
 
 

@@ -2,100 +2,38 @@
 
 A decision at a candle's close enters at the next candle's open; barriers act on confirmed candles only. All symbols
 share one equity: the candles that close at one time are one step, decided on in the order of the settings.
+
+While the guard holds the bot back it also trades in the shadow: the same steps, at full size and threshold, on an
+account of its own that moves no money. What comes of that is the evidence by which the guard lets the bot back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard import GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard import (
+    GuardLimits,
+    GuardState,
+    GuardStatus,
+    Observation,
+    PerformanceGuard,
+    Resume,
+    TradeResult,
+)
 
 from nightdesk_trendbot import broker
-from nightdesk_trendbot.broker import Account, Barriers, Order
+from nightdesk_trendbot.broker import Order
 from nightdesk_trendbot.candles import Bar
 from nightdesk_trendbot.portfolio import Caps, room
 from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Decision, Outcome, Permission, Signal, decide
-
-
-@dataclass(frozen=True)
-class Book:
-    """One symbol's part of the account. Times are market time."""
-
-    account: Account
-    mark: float = 0.0
-    """The last close; 0 before the first."""
-    volatility: float = 0.0
-    """Of a day, at the last close: it scales what the next candle's fills cost. 0 where not known."""
-    last_open: int = 0
-    """The open of the last candle whose open was acted upon."""
-    model_version: str = ""
-    """The model that the open position, or the order that waits, was decided by."""
-    guard: Literal["normal", "reduced"] = "normal"
-    """How the guard stood then."""
-
-
-@dataclass(frozen=True)
-class EngineState:
-    """Everything that a restarted bot needs to go on as if nothing had happened. Times are market time."""
-
-    books: Mapping[str, Book]
-    """By symbol, in the order of the settings."""
-    cash: float
-    """Equity but for what the books have earned."""
-    guard: GuardState
-    equity: float
-    """At the last close."""
-    peak_equity: float
-    """The true peak, never re-anchored."""
-    day_start_equity: float
-    """Equity at the last midnight UTC."""
-    last_close: int = 0
-    """The close of the last candles that were decided on."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as it is stored."""
-        books = {symbol: {**asdict(book), "account": list(book.account)} for symbol, book in self.books.items()}
-        return {**vars(self), "books": books, "guard": self.guard.to_json()}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> EngineState:
-        """Return the state that `to_json` stored. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        books = {
-            symbol: Book(**{**book, "account": _account(book["account"])}) for symbol, book in stored["books"].items()
-        }
-        return cls(**{**stored, "books": books, "guard": GuardState.from_json(stored["guard"])})
-
-
-def _account(stored: Sequence[Any]) -> Account:
-    *fields, (side, notional, sized_by, barriers) = stored
-    return Account._make([*fields, Order(side, notional, sized_by, Barriers(*barriers))])
-
-
-def new_state(symbols: Sequence[str], equity: float) -> EngineState:
-    """Return the state of a bot that has never traded."""
-    return EngineState(
-        books={symbol: Book(broker.flat(0.0)) for symbol in symbols},
-        cash=equity,
-        guard=GuardState(peak_equity=equity, equity=equity),
-        equity=equity,
-        peak_equity=equity,
-        day_start_equity=equity,
-    )
-
-
-def equity(state: EngineState, prices: Mapping[str, float]) -> float:
-    """Return the equity with each symbol at its price; at its last close where none is given."""
-    total = state.cash
-    for symbol, book in state.books.items():
-        total += broker.value(book.account, prices.get(symbol, book.mark))
-    return total
+from nightdesk_trendbot.state import Book, EngineState, equity, shadowed, with_book
 
 
 @dataclass(frozen=True)
@@ -107,6 +45,7 @@ class StepResult:
     transition: GuardTransition | None
     decisions: Mapping[str, tuple[Permission, Decision]]
     """By symbol, of those that had a candle."""
+    shadow_trades: tuple[ClosedTrade, ...] = ()
 
 
 class Engine:
@@ -120,10 +59,13 @@ class Engine:
         self._guard = guard
 
     def cancel_orders(self, state: EngineState) -> EngineState:
-        """Return the state without the orders that wait; the same one where none does."""
+        """Return the state without the orders that wait, and without a shadow's; the same one where none does."""
         for symbol, book in state.books.items():
             if book.account.waiting:
-                state = _with(state, symbol, replace(book, account=broker.cancel(book.account)))
+                state = with_book(state, symbol, replace(book, account=broker.cancel(book.account)))
+        if state.shadow is not None:
+            shadow = self.cancel_orders(state.shadow)
+            state = state if shadow is state.shadow else replace(state, shadow=shadow)
         return state
 
     def at_open(self, state: EngineState, symbol: str, *, time: int, price: float) -> EngineState:
@@ -132,7 +74,10 @@ class Engine:
         if time <= book.last_open:
             return state
         account = broker.at_open(book.account, time, price, costs_at(self._rules, book.volatility))
-        return _with(state, symbol, replace(book, account=account, last_open=time))
+        state = with_book(state, symbol, replace(book, account=account, last_open=time))
+        if state.shadow is None:
+            return state
+        return replace(state, shadow=self.at_open(state.shadow, symbol, time=time, price=price))
 
     def at_close(
         self,
@@ -143,24 +88,63 @@ class Engine:
         permission: Callable[[GuardState, Signal], Permission],
         correlation: Callable[[str, str], float],
         model_version: str,
+        limits: GuardLimits | None = None,
+        resume: Resume | None = None,
     ) -> StepResult:
         """Return what confirmed candles of one time lead to: barriers, marking, guard, decisions, in this order.
 
-        `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked after the guard has
-        moved, with its new state; `correlation` is asked for two symbols' only where both are concerned.
+        `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked for each after the
+        guard has moved, with its new state, and for the shadow with that of a guard that is NORMAL; `correlation` is
+        asked for two symbols' only where both are concerned. `limits` are those that the model's hold-out calls for,
+        `resume` is the last one that an operator gave.
         """
         close_time = next(iter(bars.values())).time + self._interval_seconds
+        state, trades = self._settle(state, bars, signals, close_time)
+        shadow_trades: tuple[ClosedTrade, ...] = ()
+        if state.shadow is not None:
+            shadow, shadow_trades = self._settle(state.shadow, bars, signals, close_time)
+            state = replace(state, shadow=shadow)
+        transition = None
+        if self._guard is not None:
+            seen = Observation(
+                time=close_time,
+                equity=state.equity,
+                closed=_results(trades),
+                shadow_equity=None if state.shadow is None else state.shadow.equity,
+                shadow_closed=_results(shadow_trades),
+                model_version=model_version,
+                calibrated=limits,
+                resume=resume,
+            )
+            guard, transition = self._guard.advance(state.guard, seen)
+            state = shadowed(replace(state, guard=guard))
+        state, decisions = self._decide(state, bars, signals, permission, correlation, model_version)
+        if state.shadow is not None:
+            shadow, _ = self._decide(state.shadow, bars, signals, permission, correlation, model_version)
+            state = replace(state, shadow=shadow)
+        return StepResult(state, trades, transition, decisions, shadow_trades)
+
+    def _settle(
+        self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: int
+    ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
+        """Return the state after the candles ended what they end, marked to their closes, and the trades."""
         trades = []
         state = _without_unconfirmed_entries(state)
         for symbol in (symbol for symbol in state.books if symbol in bars):
             state, trade = self._close_at_barrier(state, symbol, bars[symbol], signals[symbol], close_time)
             trades += [] if trade is None else [trade]
-        state = self._mark(state, close_time)
-        transition = None
-        if self._guard is not None:
-            won = tuple(trade.won for trade in trades)
-            guard, transition = self._guard.advance(state.guard, time=close_time, equity=state.equity, closed=won)
-            state = replace(state, guard=guard)
+        return self._mark(state, close_time), tuple(trades)
+
+    def _decide(
+        self,
+        state: EngineState,
+        bars: Mapping[str, Bar],
+        signals: Mapping[str, Signal],
+        permission: Callable[[GuardState, Signal], Permission],
+        correlation: Callable[[str, str], float],
+        model_version: str,
+    ) -> tuple[EngineState, Mapping[str, tuple[Permission, Decision]]]:
+        """Return the state with the orders that the signals lead to, and what was decided on each."""
         decisions = {}
         for symbol in (symbol for symbol in state.books if symbol in bars):
             allowed = permission(state.guard, signals[symbol])
@@ -170,7 +154,7 @@ class Engine:
             if decision.outcome is Outcome.ENTERED:
                 state = self._order(state, symbol, decision, model_version)
             decisions[symbol] = (allowed, decision)
-        return StepResult(state, tuple(trades), transition, decisions)
+        return state, decisions
 
     def flatten(self, state: EngineState, close_time: int) -> StepResult:
         """Return the state with every open position closed at its symbol's last close: the end of a backtest."""
@@ -182,7 +166,7 @@ class Engine:
                 book.account, broker.Closing(broker.TIME, book.mark), costs_at(self._rules, book.volatility)
             )
             trades.append(_trade(symbol, book, done, close_time))
-            state = _with(state, symbol, replace(book, account=done.account))
+            state = with_book(state, symbol, replace(book, account=done.account))
         return StepResult(replace(state, equity=equity(state, {})), tuple(trades), None, {})
 
     def _close_at_barrier(
@@ -196,7 +180,7 @@ class Engine:
         )
         trade = _trade(symbol, replace(book, account=account), done, close_time) if done.reason != 0 else None
         moved = replace(book, account=done.account, mark=bar.close, volatility=signal.volatility)
-        return _with(state, symbol, moved), trade
+        return with_book(state, symbol, moved), trade
 
     def _mark(self, state: EngineState, close_time: int) -> EngineState:
         now = equity(state, {})
@@ -246,7 +230,7 @@ class Engine:
         order = Order(decision.side, decision.leverage * state.equity, state.equity, barriers)
         placed = broker.place(book.account, order)
         guard: Literal["normal", "reduced"] = "reduced" if state.guard.status is GuardStatus.REDUCED else "normal"
-        return _with(state, symbol, replace(book, account=placed, model_version=model_version, guard=guard))
+        return with_book(state, symbol, replace(book, account=placed, model_version=model_version, guard=guard))
 
 
 def _without_unconfirmed_entries(state: EngineState) -> EngineState:
@@ -257,12 +241,12 @@ def _without_unconfirmed_entries(state: EngineState) -> EngineState:
     for symbol, book in state.books.items():
         account = book.account
         if account.side != 0 and account.entry_time >= state.last_close:
-            state = _with(state, symbol, replace(book, account=broker.place(account, account.order)))
+            state = with_book(state, symbol, replace(book, account=broker.place(account, account.order)))
     return state
 
 
-def _with(state: EngineState, symbol: str, book: Book) -> EngineState:
-    return replace(state, books={**state.books, symbol: book})
+def _results(trades: Sequence[ClosedTrade]) -> tuple[TradeResult, ...]:
+    return tuple(TradeResult(trade.won, trade.r) for trade in trades)
 
 
 def _trade(symbol: str, book: Book, done: broker.Close, close_time: int) -> ClosedTrade:

@@ -12,16 +12,16 @@ import ccxt
 from loguru import logger
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
 from nightdesk_exporter import BotExporter, Limits
-from nightdesk_guard import GuardState, KillSwitch, PerformanceGuard
+from nightdesk_guard import GuardLimits, GuardState, KillSwitch, PerformanceGuard
 
 from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
 from nightdesk_trendbot.champion import ChampionWatch
 from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
-from nightdesk_trendbot.engine import Engine, EngineState, StepResult, new_state
+from nightdesk_trendbot.engine import Engine, StepResult
 from nightdesk_trendbot.exchange import Exchange, open_exchange, persistently
 from nightdesk_trendbot.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
 from nightdesk_trendbot.history import History
@@ -31,6 +31,7 @@ from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.report import Report
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Permission, Signal
+from nightdesk_trendbot.state import EngineState, new_state
 from nightdesk_trendbot.strategy import Strategy
 
 _HOUSEKEEPING_SECONDS = 0.5
@@ -136,7 +137,7 @@ class LiveBot:
         self._history.adopt(settings)
         self._parts.watch.adopt(settings)
         self._exporter.set_limits(limits)
-        self._report.guard(guard, self._state.guard)
+        self._report_guard()
 
     def handle(self, event: Event) -> None:
         """Act on one event of the feed."""
@@ -206,13 +207,14 @@ class LiveBot:
             permission=self._permission,
             correlation=self._history.correlation,
             model_version="" if model is None else model.version,
+            limits=self._calibrated,
         )
         seconds = (time.perf_counter() - begun) / len(step.bars)
         self._log_decisions(step, signals, result, model)
         self._commit(result)
         self._report.step(result, signals, seconds=seconds)
         self._report.recent_trades(self._parts.journal, result.state.last_close)
-        self._report.guard(self._parts.guard, result.state.guard, result.transition)
+        self._report_guard(result.transition)
         self._report.account(result.state, {symbol: bar.close for symbol, bar in step.bars.items()})
 
     def _log_decisions(
@@ -243,6 +245,8 @@ class LiveBot:
         with journal.transaction():
             for trade in result.trades:
                 journal.record_trade(trade)
+            for trade in result.shadow_trades:
+                journal.record_trade(trade, shadow=True)
             if result.transition is not None:
                 journal.record_transition(result.transition)
             journal.record_equity(result.state.last_close, result.state.equity)
@@ -253,6 +257,16 @@ class LiveBot:
         return self._strategy.permission(
             self._parts.watch.deployment, self._parts.guard, guard_state, signal, killed=self._killed()
         )
+
+    @property
+    def _calibrated(self) -> GuardLimits | None:
+        """The guard's limits as the hold-out of the model in use calls for them."""
+        deployment = self._parts.watch.deployment
+        return None if deployment is None else deployment.limits
+
+    def _report_guard(self, moved: GuardTransition | None = None) -> None:
+        guard = self._parts.guard
+        self._report.guard(guard, self._state.guard, guard.limits(self._calibrated), moved)
 
     def _killed(self) -> bool:
         return self._parts.kill_switch.state().active
@@ -291,5 +305,5 @@ class LiveBot:
         self._mind_kill_switch()
         self._exporter.equity_history(self._parts.journal.equity())
         moves = self._parts.journal.transitions()
-        self._report.guard(self._parts.guard, self._state.guard, moves[-1] if moves else None)
+        self._report_guard(moves[-1] if moves else None)
         self._report.account(self._state, {})

@@ -8,8 +8,8 @@ from loguru import logger
 from nightdesk_core.journal import DamagedJournalError, Journal, JournalError
 
 from nightdesk_trendbot import broker
-from nightdesk_trendbot.engine import Book, EngineState
 from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.state import Book, EngineState
 
 STATE_KEY = "engine"
 """Where the journal keeps the engine's state."""
@@ -48,7 +48,8 @@ def restored(journal: Journal, settings: TrendbotSettings) -> EngineState | None
         found = EngineState.from_json(state)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedJournalError(journal.path, f"its state is not one that this release wrote ({error!r})") from error
-    return _for_symbols(journal, found, settings.symbols)
+    _refuse_orphans(journal, found, settings.symbols)
+    return _for_symbols(found, settings.symbols)
 
 
 def _differing(stored: dict[str, object], wanted: dict[str, str | bool]) -> str:
@@ -57,8 +58,7 @@ def _differing(stored: dict[str, object], wanted: dict[str, str | bool]) -> str:
     )
 
 
-def _for_symbols(journal: Journal, state: EngineState, symbols: tuple[str, ...]) -> EngineState:
-    cash = state.cash
+def _refuse_orphans(journal: Journal, state: EngineState, symbols: tuple[str, ...]) -> None:
     for symbol, book in state.books.items():
         if symbol in symbols:
             continue
@@ -68,6 +68,15 @@ def _for_symbols(journal: Journal, state: EngineState, symbols: tuple[str, ...])
                 f"holds a position in {symbol}, which trendbot.symbols no longer names; name it until it is closed",
             )
         logger.info("{} is no longer traded; what it earned stays in the account", symbol)
-        cash += book.account.realised
+
+
+def _for_symbols(state: EngineState, symbols: tuple[str, ...]) -> EngineState:
+    """Return the state with a book for each symbol that is traded; what the others earned stays in the account.
+
+    What the shadow holds in them is dropped: it was never money.
+    """
+    cash = state.cash + sum(book.account.realised for symbol, book in state.books.items() if symbol not in symbols)
     new = Book(broker.flat(0.0))
-    return replace(state, cash=cash, books={symbol: state.books.get(symbol, new) for symbol in symbols})
+    books = {symbol: state.books.get(symbol, new) for symbol in symbols}
+    shadow = None if state.shadow is None else _for_symbols(state.shadow, symbols)
+    return replace(state, cash=cash, books=books, shadow=shadow)

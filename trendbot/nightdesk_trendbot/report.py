@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from loguru import logger
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_exporter import BotExporter
-from nightdesk_guard import GuardState, PerformanceGuard
+from nightdesk_guard import GuardLimits, GuardState, PerformanceGuard
 
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.champion import ChampionWatch
-from nightdesk_trendbot.engine import EngineState, StepResult, equity
+from nightdesk_trendbot.engine import StepResult
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Outcome, Signal
+from nightdesk_trendbot.state import EngineState, equity
 
 _DAY_SECONDS = 86_400
 _NOTED = (
@@ -59,29 +61,43 @@ class Report:
         for trade in result.trades:
             self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
 
+        self._shadow(result)
+
+    def _shadow(self, result: StepResult) -> None:
+        evidence = result.state.guard.shadow
+        held_back = result.state.shadow is not None
+        self._exporter.shadow(
+            trades_closed=len(result.shadow_trades),
+            win_ratio=sum(evidence.wins) / len(evidence.wins) if held_back and evidence.wins else None,
+            drawdown_ratio=evidence.drawdown if held_back else None,
+        )
+        for trade in result.shadow_trades:
+            logger.info("shadow trade of {}: {:+.2f} R, {}", trade.symbol, trade.r, _detail(trade))
+
     def recent_trades(self, journal: Journal, now: int) -> None:
         """Tell how many trades closed within the day before a market time."""
         self._exporter.recent_trades(len(journal.trades(closed_after=now - _DAY_SECONDS)))
 
-    def guard(self, guard: PerformanceGuard, state: GuardState, moved: GuardTransition | None = None) -> None:
-        """Tell how the guard stands against its limits, and why it moved where it did."""
-        measures = guard.measures(state)
-        tiers = {"reduced": guard.settings.reduced, "paused": guard.settings.paused}
-        limits: dict[tuple[str, ...], float] = {}
-        for name, tier in tiers.items():
-            limits["win_rate", name] = guard.win_rate_limit(tier)
-            limits["losing_streak", name] = tier.losing_streak
-            limits["drawdown", name] = tier.drawdown_ratio
+    def guard(
+        self,
+        guard: PerformanceGuard,
+        state: GuardState,
+        limits: GuardLimits,
+        moved: GuardTransition | None = None,
+    ) -> None:
+        """Tell how the guard stands against the limits in force, and why it moved where it did."""
+        found: dict[tuple[str, ...], float] = {
+            (rule, tier): limit
+            for tier, of_tier in (("reduced", limits.reduced), ("paused", limits.paused))
+            for rule, limit in asdict(of_tier).items()
+            if limit is not None
+        }
         self._exporter.guard(
             state.status.value,
             reason="" if moved is None else moved.reason,
             size_multiplier=guard.size_multiplier(state.status),
-            values={
-                "win_rate": measures.win_rate,
-                "losing_streak": measures.losing_streak,
-                "drawdown": measures.drawdown_ratio,
-            },
-            limits=limits,
+            values=asdict(guard.measures(state)),
+            limits=found,
         )
 
     def account(self, state: EngineState, prices: Mapping[str, float]) -> None:

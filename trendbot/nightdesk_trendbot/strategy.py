@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from nightdesk_guard import GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard import GuardLimits, GuardState, GuardStatus, PerformanceGuard
 
 from nightdesk_trendbot import indicators
 from nightdesk_trendbot.candles import Candles
@@ -32,6 +32,8 @@ class Deployment:
 
     model: MetaModel
     size_share: float = 1.0
+    limits: GuardLimits | None = None
+    """The guard's, as the model's hold-out calls for them."""
 
 
 def bars_needed(settings: TrendbotSettings) -> int:
