@@ -71,7 +71,12 @@ def settings(settings_file: Path) -> Settings:
     )
     tier = {"win_rate_standard_errors": 1.0, "losing_streak": 2, "drawdown_ratio": 0.01}
     harder = {"win_rate_standard_errors": 2.0, "losing_streak": 3, "drawdown_ratio": 0.02}
-    change(settings_file, "guard", {"window_trades": 5, "cool_down_days": 2, "reduced": tier, "paused": harder})
+    easily = {"trades": 3, "wins_in_a_row": 2}
+    change(
+        settings_file,
+        "guard",
+        {"window_trades": 5, "cool_down_days": 1, "reduced": tier, "paused": harder, "recovery": easily},
+    )
     return settings_module.load(settings_file)
 
 
@@ -148,6 +153,7 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
         flat_at_end=False,
     )
     assert journal.trades() == list(expected.trades)
+    assert journal.trades(shadow=True) == list(expected.shadow_trades)
     assert equity == list(zip(expected.close_time, expected.equity, strict=True))
     assert journal.transitions() == list(expected.transitions)
     state, reached = EngineState.from_json(stored), expected.state
@@ -158,6 +164,9 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
             price = float(markets[symbol].between(book.last_open, book.last_open + 1).open[0])
             reached = engine.at_open(reached, symbol, time=book.last_open, price=price)
         assert book.account == reached.books[symbol].account
+        if state.shadow is not None:
+            assert reached.shadow is not None
+            assert state.shadow.books[symbol].account == reached.shadow.books[symbol].account
     assert state.guard == reached.guard
     return journal
 
