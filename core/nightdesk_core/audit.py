@@ -63,9 +63,15 @@ class AuditLog:
             return self._write(head, event, details, actor=actor)
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """Yield every complete entry, oldest first, unverified."""
-        for line in self._complete_lines():
-            yield json.loads(line)
+        """Yield every complete entry, oldest first, unverified. Raises `AuditError` at a line that is none."""
+        for number, line in enumerate(self._complete_lines(), start=1):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                raise self._no_entry(number) from None
+            if not isinstance(entry, dict) or not entry.keys() >= {"event", "details", "time"}:
+                raise self._no_entry(number)
+            yield entry
 
     def head(self) -> AuditHead:
         """Return where the chain stands by its last line, unverified. Raises `AuditError` where that is no entry."""
@@ -79,7 +85,7 @@ class AuditLog:
         try:
             sequence = json.loads(last)["seq"]
         except (ValueError, KeyError, TypeError):
-            raise AuditError(self.path, length, "is not an audit entry; run `nightdesk audit verify`") from None
+            raise self._no_entry(length) from None
         return AuditHead(sequence, hashlib.sha256(last).hexdigest())
 
     def verify(self) -> AuditHead:
@@ -99,6 +105,9 @@ class AuditLog:
                 raise AuditError(self.path, length, "does not carry the hash of the line before it: one was edited")
             previous = hashlib.sha256(line).hexdigest()
         return AuditHead(length, previous)
+
+    def _no_entry(self, line: int) -> AuditError:
+        return AuditError(self.path, line, "is not an audit entry; run `nightdesk audit verify`")
 
     def _write(self, head: AuditHead, event: str, details: Mapping[str, Any], *, actor: str) -> AuditHead:
         entry = {

@@ -43,3 +43,8 @@ def utc(timestamp: float) -> datetime:
 def iso(timestamp: float) -> str:
     """Return a Unix timestamp in seconds as ISO 8601 in UTC to the second, such as `2019-10-17T09:00:00Z`."""
     return utc(timestamp).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_iso(text: str) -> float:
+    """Return the Unix timestamp in seconds of what `iso` wrote."""
+    return datetime.fromisoformat(text).timestamp()

@@ -6,6 +6,7 @@ NightdeskError
 ├── AuditError         (nightdesk_core.audit)
 ├── BundleError        (nightdesk_core.bundle)
 ├── RegistryError      (nightdesk_core.registry)
+├── RequestError       (nightdesk_core.requests)
 ├── PipelineError      (nightdesk_core.pipeline)
 └── JournalError       (nightdesk_core.journal)
 

@@ -1,0 +1,219 @@
+"""Requests for a retrain: durable, at least once, and done exactly when a verdict in the audit log lists them.
+
+A request never skips the gate: it only brings the next run of the job forward. What was asked lies in one file of the
+state folder; what was answered is in the audit log alone, so that no crash can come between a verdict and its record.
+The file is rid of answered requests when the next one is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import WallClock, from_iso, system_clock
+from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files import locked, write_atomic, write_json_atomic
+
+Cause = Literal["guard", "expectation", "model_age", "manual"]
+"""Who asks: the performance guard, live results that fall short of the backtest, the model's age, a person."""
+
+MERGE_SECONDS = 7 * 86_400.0
+"""For so long after a verdict the same automatic cause asks for nothing new. Wall time."""
+
+FILE_NAME = "retrain_requests.json"
+_LOCK_SECONDS = 10.0
+
+
+class RequestError(NightdeskError):
+    """A request cannot be made like this; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class _Event:
+    """One thing that asked for a retrain, as it is stored."""
+
+    key: str
+    cause: Cause
+    reason: str
+    actor: str
+    at: float
+    requested_at: float
+
+
+@dataclass(frozen=True)
+class RetrainRequest:
+    """All that one cause asks for and no verdict has answered yet."""
+
+    cause: Cause
+    keys: tuple[str, ...]
+    """The idempotency key of each event that asked, oldest first."""
+    reason: str
+    """Of the first event."""
+    newest_reason: str
+    actor: str
+    """Who asked first."""
+    requested_at: float
+    """Wall time of the first event's request, Unix seconds."""
+
+    @property
+    def key(self) -> str:
+        """The key of the first event, by which people name the request."""
+        return self.keys[0]
+
+    @property
+    def count(self) -> int:
+        """How many different events asked."""
+        return len(self.keys)
+
+
+class RetrainRequests:
+    """The requests of one bot, in its state folder. Bot, schedule, job and command line share them under one lock.
+
+    A file that is damaged is never dropped: its content is kept beside it, the audit log says so, and one request takes
+    its place, because something was asked for.
+    """
+
+    def __init__(
+        self, state_dir: Path, audit: AuditLog, *, merge_seconds: float = MERGE_SECONDS, clock: WallClock = system_clock
+    ) -> None:
+        """`merge_seconds` is `MERGE_SECONDS` as it holds at the market's speed, see `TimeScale.limit`."""
+        self.path = state_dir / FILE_NAME
+        self._audit = audit
+        self._merge_seconds = merge_seconds
+        self._clock = clock
+
+    def add(self, cause: Cause, reason: str, actor: str, *, at: float) -> RetrainRequest | None:
+        """Ask for a retrain and return the pending request that this event is part of, once it is on disk.
+
+        `at` is when the cause came about, in Unix seconds of whatever clock the caller reckons by: with the cause it is
+        the event's identity, so an event that is told again, after a crash for instance, asks for nothing more. Events
+        of one cause are one request until a verdict answers them. Returns `None` where nothing is to be done: a verdict
+        has answered this very event or, unless a person asks, one of the same cause within the merge window.
+
+        Raises `RequestError` for a request that cannot be, `AuditError` where the audit log is broken, `OSError` and
+        `LockTimeoutError`. It is recorded in the audit log once it is stored; where only that fails, it holds.
+        """
+        event = _event(cause, reason, actor, at=at, now=self._clock())
+        with self._events() as events:
+            answered = self._answered()
+            if event.key in answered or self._is_answered_lately(cause, answered):
+                return None
+            pending = [known for known in events if known.key not in answered]
+            is_new = event.key not in [known.key for known in pending]
+            if is_new:
+                pending.append(event)
+                self._store(pending)
+        request = next(found for found in _by_cause(pending) if found.cause == cause)
+        if is_new:
+            details = {"key": event.key, "cause": cause, "reason": event.reason, "at": event.at, "request": request.key}
+            self._audit.append("retrain_requested", details, actor=actor)
+        return request
+
+    def pending(self) -> list[RetrainRequest]:
+        """Return what no verdict has answered yet, the longest waiting first.
+
+        Raises `AuditError` where the audit log cannot say what was answered, `OSError` and `LockTimeoutError`.
+        """
+        if not self.path.exists():
+            return []
+        with self._events() as events:
+            answered = self._answered() if events else {}
+        return _by_cause([event for event in events if event.key not in answered])
+
+    @contextmanager
+    def _events(self) -> Iterator[list[_Event]]:
+        """Hold the lock and yield what is stored."""
+        with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
+            try:
+                content = self.path.read_bytes()
+            except FileNotFoundError:
+                content = b"[]"
+            try:
+                events = _read(content)
+            except (ValueError, TypeError) as error:
+                events = self._replace_damaged(content, error)
+            yield events
+
+    def _replace_damaged(self, content: bytes, error: Exception) -> list[_Event]:
+        aside = self.path.with_name(f"{FILE_NAME}.damaged-{hashlib.sha256(content).hexdigest()[:8]}")
+        now = self._clock()
+        reason = f"{FILE_NAME} was damaged, so what it asked for is unknown; it is kept as {aside.name}"
+        events = [_event("manual", reason, "nightdesk", at=now, now=now)]
+        # The copy first: killed between the two, the next reader finds the damage and does it all again.
+        write_atomic(aside, content)
+        self._store(events)
+        self._audit.append("retrain_requests_damaged", {"kept_as": aside.name, "error": str(error)}, actor="nightdesk")
+        return events
+
+    def _store(self, events: list[_Event]) -> None:
+        write_json_atomic(self.path, [asdict(event) for event in events])
+
+    def _answered(self) -> dict[str, float]:
+        """Return when each event was answered (wall time), by its key, as the audit log says."""
+        return {
+            key: from_iso(entry["time"])
+            for entry in self._audit.entries()
+            if entry["event"] == "verdict"
+            for key in entry["details"].get("requests", ())
+        }
+
+    def _is_answered_lately(self, cause: Cause, answered: dict[str, float]) -> bool:
+        since = self._clock() - self._merge_seconds
+        return cause != "manual" and any(key.startswith(f"{cause}-") and at > since for key, at in answered.items())
+
+
+def _event(cause: Cause, reason: str, actor: str, *, at: float, now: float) -> _Event:
+    if not reason.strip():
+        raise RequestError("a retrain request needs a reason")
+    digest = hashlib.sha256(f"{cause} {float(at)!r}".encode()).hexdigest()[:12]
+    event = _Event(f"{cause}-{digest}", cause, reason.strip(), actor, float(at), now)
+    try:
+        _check([event])
+    except ValueError as error:
+        raise RequestError(f"a retrain request cannot be made: {error}") from None
+    return event
+
+
+def _read(content: bytes) -> list[_Event]:
+    """Return what is stored. Raises `ValueError` or `TypeError` where it is damaged."""
+    stored = json.loads(content)
+    if not isinstance(stored, list):
+        raise ValueError("it must hold a list")
+    events = [_Event(**fields) for fields in stored]
+    _check(events)
+    return events
+
+
+def _check(events: list[_Event]) -> None:
+    """Raise `ValueError` where a field holds what it cannot hold."""
+    for event in events:
+        if event.cause not in get_args(Cause):
+            raise ValueError(f"the cause {event.cause!r} is none of {', '.join(get_args(Cause))}")
+        if not all(isinstance(text, str) for text in (event.key, event.reason, event.actor)):
+            raise ValueError("key, reason and actor must be text")
+        if not all(isinstance(time, float) and math.isfinite(time) for time in (event.at, event.requested_at)):
+            raise ValueError("at and requested_at must be finite numbers")
+
+
+def _by_cause(events: list[_Event]) -> list[RetrainRequest]:
+    by_cause: dict[Cause, list[_Event]] = {}
+    for event in events:
+        by_cause.setdefault(event.cause, []).append(event)
+    return [
+        RetrainRequest(
+            cause=cause,
+            keys=tuple(event.key for event in same),
+            reason=same[0].reason,
+            newest_reason=same[-1].reason,
+            actor=same[0].actor,
+            requested_at=same[0].requested_at,
+        )
+        for cause, same in by_cause.items()
+    ]

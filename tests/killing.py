@@ -1,0 +1,50 @@
+"""Kills a fork of the test at a chosen line of the code under test, as SIGKILL would at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Collection
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+
+def killed_at(line: int, modules: Collection[ModuleType], action: Callable[[], object]) -> bool:
+    """Run `action` in a fork that is killed before the `line`-th line it executes in `modules`; return whether it was.
+
+    Fails where the action fails.
+    """
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            _kill_before(line, {module.__file__ for module in modules})
+            action()
+            code = 0
+        finally:
+            sys.settrace(None)
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.waitstatus_to_exitcode(status) == 0, f"the action failed in the fork, to be killed at line {line}"
+    return False
+
+
+def _kill_before(line: int, files: Collection[str | None]) -> None:
+    left = line
+    watched: dict[CodeType, bool] = {}
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal left
+        if event == "call":
+            return trace if watched.setdefault(frame.f_code, frame.f_code.co_filename in files) else None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    sys.settrace(trace)
