@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from pathlib import Path
 
 import typer
@@ -31,3 +33,11 @@ def choice(context: typer.Context) -> Choice:
 def load_settings(context: typer.Context) -> Settings:
     """Return the settings that the command line chose."""
     return choice(context).load()
+
+
+def actor() -> str:
+    """Return who is at the keyboard; a container's user may have a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

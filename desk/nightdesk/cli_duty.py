@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import time
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -15,7 +13,7 @@ from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk import wiring
-from nightdesk.cli_choice import choice, load_settings
+from nightdesk.cli_choice import actor, choice, load_settings
 
 app = typer.Typer()
 models_app = typer.Typer(help="The model registry.", no_args_is_help=True)
@@ -31,34 +29,29 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision
 def kill(context: typer.Context, reason: Reason) -> None:
     """Stop the bot from entering anything until `nightdesk resume`. An open position keeps its barriers."""
     settings = load_settings(context)
-    state = wiring.kill_switch(settings).activate(reason, actor=_actor())
+    state = wiring.kill_switch(settings).activate(reason, actor=actor())
     # The latch holds from here on, whatever becomes of its record.
     typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
-    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=_actor())
+    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=actor())
 
 
 @app.command()
 def resume(context: typer.Context, reason: Reason) -> None:
     """Lift the kill switch."""
     settings = load_settings(context)
-    state = wiring.kill_switch(settings).resume(reason, actor=_actor())
+    state = wiring.kill_switch(settings).resume(reason, actor=actor())
     typer.echo(f"{settings.bot.name} may enter again")
-    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=_actor())
-
-
-def _actor() -> str:
-    """Return who is at the keyboard; a container's user may have a number and no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
 
 
 @app.command()
 def status(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print the file as it is.")] = False
 ) -> None:
-    """Print the status file, and say which of its sections have gone stale. Exit code 1 where one has."""
+    """Print the status file, which of its sections have gone stale, and the requests for a retrain that are pending.
+
+    Exit code 1 where a section is stale.
+    """
     settings = load_settings(context)
     file = wiring.status_file(settings)
     content = file.read()
@@ -75,6 +68,9 @@ def status(
                 if key not in ("updated_at", "stale_after"):
                     for number, line in enumerate(_lines(value)):
                         typer.echo(f"  {'' if number else key:28} {line}")
+        for request in wiring.retrain_requests(settings).pending():
+            typer.echo(f"retrain requested by {request.cause}  ({request.key}, since {iso(request.requested_at)})")
+            typer.echo(f"  {request.newest_reason}")
     raise typer.Exit(1 if stale else 0)
 
 

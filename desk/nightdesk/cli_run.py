@@ -1,22 +1,17 @@
-"""Commands that run something: the stack, the bot, the job, the servers' configuration, the sandbox."""
+"""Commands that run something: the stack, the bot, the servers' configuration, the sandbox."""
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
-from loguru import logger
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk import wiring
 from nightdesk.cli_choice import choice, load_settings
 from nightdesk.logbook import set_up_logs
-from nightdesk.settings import Settings
 
 app = typer.Typer()
 sandbox_app = typer.Typer(help="The stand-ins for the outside world.", no_args_is_help=True)
@@ -69,79 +64,6 @@ def bot(context: typer.Context) -> None:
 
     set_up_logs("bot", load_settings(context))
     asyncio.run(trade(lambda: load_settings(context)))
-
-
-@app.command()
-def retrain(
-    context: typer.Context,
-    if_due: Annotated[bool, typer.Option("--if-due", help="Do nothing unless the last run is old enough.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, but write no model.")] = False,
-    bootstrap: Annotated[
-        bool, typer.Option("--bootstrap", help="Install a first champion, marked provisional everywhere.")
-    ] = False,
-    scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
-) -> None:
-    """Collect, train, evaluate, and promote the new model only where it proves itself.
-
-    Exit codes: 0 done, promoted or kept; 2 configuration; 3 data; 4 training; 5 publishing.
-
-    Examples: [bold]nightdesk retrain --dry-run[/bold]    [bold]nightdesk retrain --if-due[/bold]
-    """
-    settings = load_settings(context)
-    if if_due and not _look(settings):
-        typer.echo("no retrain is due")
-        return
-    set_up_logs("retrain", settings)
-    from nightdesk_retrain.job import run as run_job
-
-    from nightdesk.progress import show_progress
-
-    with show_progress("retrain") as progress, wiring.job_parts(settings, progress) as parts:
-        outcome = run_job(
-            parts,
-            trigger="schedule" if if_due or scheduled else "manual",
-            dry_run=dry_run,
-            bootstrap=bootstrap,
-        )
-    typer.echo(f"{outcome.decision}: {outcome.version}: {outcome.reason}")
-    for criterion in outcome.ruling.criteria:
-        value = "not measured" if criterion.value is None else f"{criterion.value:.4g}"
-        typer.echo(
-            f"  {'met   ' if criterion.passed else 'missed'}  {criterion.name:30} {value:>12}  {criterion.wording}"
-        )
-
-
-def _look(settings: Settings) -> bool:
-    from nightdesk_retrain.schedule import look
-
-    return look(
-        wiring.state_dir(settings),
-        bot=settings.bot.name,
-        gateway=settings.address("pushgateway"),
-        interval_seconds=settings.scale.limit(settings.operations.model_rotation.retrain_frequency_days * 86_400),
-    )
-
-
-@app.command()
-def schedule(context: typer.Context) -> None:
-    """Look regularly whether a retrain is due, and run it: what cron does, where there is no cron."""
-    import subprocess
-
-    from nightdesk.supervisor import dying_with_parent
-
-    settings = load_settings(context)
-    chosen = choice(context)
-    set_up_logs("schedule", settings, to_file=False)
-    interval = settings.scale.limit(settings.retrain.check_interval_hours * 3600)
-    logger.info("looking every {:g} s whether a retrain is due", interval)
-    sets = [part for assignment in chosen.overrides for part in ("--set", assignment)]
-    command = [sys.executable, "-m", "nightdesk", "--settings", str(chosen.file), *sets, "retrain", "--scheduled"]
-    while True:
-        if _look(settings):
-            # Ended with the schedule: cut off, a retrain begins anew; outliving its stack, it is an orphan.
-            code = subprocess.run(dying_with_parent(command, signal="TERM"), check=False).returncode
-            logger.log("INFO" if code == 0 else "ERROR", "the retrain ended with exit code {}", code)
-        time.sleep(interval)
 
 
 @app.command()

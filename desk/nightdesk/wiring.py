@@ -14,6 +14,7 @@ from nightdesk_core.clock import TimeScale, system_clock
 from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path, set_aside
 from nightdesk_core.pipeline import Progress
 from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
 from nightdesk_exporter import BotExporter, Limits, StatusFile
 from nightdesk_exporter.alerts import AlertSender
 from nightdesk_exporter.redaction import Redaction
@@ -25,7 +26,8 @@ from nightdesk.logbook import secrets
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
-    from nightdesk_retrain.job import JobParts
+    from nightdesk_retrain.parts import JobParts
+    from nightdesk_retrain.schedule import Schedule
     from nightdesk_trendbot.live import LiveBot
 
 _DAY_SECONDS = 86_400
@@ -48,6 +50,27 @@ def registry(settings: Settings) -> ModelRegistry:
 def audit_log(settings: Settings) -> AuditLog:
     """Return the audit log."""
     return AuditLog(state_dir(settings) / "audit.jsonl")
+
+
+def retrain_requests(settings: Settings) -> RetrainRequests:
+    """Return what asks for a retrain."""
+    return RetrainRequests(state_dir(settings), audit_log(settings), merge_seconds=settings.scale.limit(MERGE_SECONDS))
+
+
+def schedule(settings: Settings) -> Schedule:
+    """Return what looks whether a retrain is due."""
+    from nightdesk_retrain.schedule import Schedule
+
+    operations, scale = settings.operations, settings.scale
+    return Schedule(
+        state_dir=state_dir(settings),
+        requests=retrain_requests(settings),
+        registry=registry(settings),
+        bot=settings.bot.name,
+        gateway=settings.address("pushgateway"),
+        interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * _DAY_SECONDS),
+        model_age_seconds=scale.limit(operations.limits.model_age_days * _DAY_SECONDS),
+    )
 
 
 def status_file(settings: Settings) -> StatusFile:
@@ -180,7 +203,7 @@ def adopt(live: LiveBot, settings: Settings) -> None:
 @contextmanager
 def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
     """Yield what a retrain is made of; at the end its alerts have a moment to go out."""
-    from nightdesk_retrain.job import JobParts, load_pipeline
+    from nightdesk_retrain.parts import JobParts, load_pipeline
 
     document = settings.model_dump(mode="json")
     alerting = channels(settings).alerting
@@ -196,6 +219,7 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
             retrain=settings.retrain,
             pipeline=load_pipeline(settings.retrain.pipeline, document),
             registry=registry(settings),
+            requests=retrain_requests(settings),
             audit=audit_log(settings),
             status_file=status_file(settings),
             state_dir=state_dir(settings),

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from loguru import logger
-from nightdesk_core.audit import GENESIS, AuditHead, AuditLog
+from nightdesk_core.audit import GENESIS, AuditHead
 from nightdesk_core.bundle import BundleError, Manifest
-from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
+from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.pipeline import Backtest, DataError, Fitted, Pipeline, Progress, Window
-from nightdesk_core.registry import Champion, ModelRegistry, RegistryError, staged_version
-from nightdesk_core.settings import SettingsError
-from nightdesk_exporter import StatusFile
-from nightdesk_exporter.alerts import AlertSender
+from nightdesk_core.pipeline import Backtest, DataError, Fitted, Window
+from nightdesk_core.registry import Champion, RegistryError, staged_version
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.announce import announce
@@ -30,8 +26,8 @@ from nightdesk_retrain.evidence import evidence
 from nightdesk_retrain.gate import Comparison, Ruling, Verdict, judge
 from nightdesk_retrain.metrics import Performance, measure, sharpe_difference
 from nightdesk_retrain.outcome import Outcome, Trigger
+from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.publish import Report, push
-from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 from nightdesk_retrain.state import JobState
 
 _DAY_SECONDS = 86_400
@@ -40,34 +36,6 @@ _ACTOR = "retrain"
 
 class RetrainBusyError(NightdeskError):
     """Another run of the job holds the lock."""
-
-
-@dataclass(frozen=True)
-class JobParts:
-    """What a run is made of. `gateway` is the Pushgateway's host:port, empty for none."""
-
-    bot: str
-    rotation: ModelRotationSettings
-    retrain: RetrainSettings
-    pipeline: Pipeline[Any, Any]
-    registry: ModelRegistry
-    audit: AuditLog
-    status_file: StatusFile
-    state_dir: Path
-    gateway: str
-    alerts: AlertSender
-    scale: TimeScale = field(default_factory=TimeScale)
-    clock: WallClock = system_clock
-    progress: Progress = field(default=lambda _stage, _share: None)
-    redact: Callable[[str], str] = str
-    """Hides secrets in what is recorded of a failure."""
-    settings_record: Mapping[str, Any] = field(default_factory=dict)
-    """What of the settings goes into the bundle; no secret."""
-
-    @property
-    def interval_seconds(self) -> float:
-        """Wall time between two scheduled retrains."""
-        return self.scale.limit(self.rotation.retrain_frequency_days * _DAY_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -91,20 +59,10 @@ class Trial:
     evaluation: Evaluation
 
 
-def load_pipeline(dotted: str, document: Mapping[str, Any]) -> Pipeline[Any, Any]:
-    """Return the strategy that `module:Class` names. Raises `SettingsError` where there is none."""
-    module_name, _, class_name = dotted.partition(":")
-    try:
-        kind = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError("retrain.pipeline", [f"{dotted} cannot be loaded: {error}"]) from error
-    pipeline: Pipeline[Any, Any] = kind.from_settings(document)
-    return pipeline
-
-
 def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: bool = False) -> Outcome:
-    """Retrain once and return what came of it.
+    """Retrain once and return what came of it; its verdict answers every request that was pending when it began.
 
+    A run that the schedule began for a request has that request's cause as its trigger.
     Raises `RetrainBusyError` where another run is under way, and what the stages raise: `DataError`, `TrainingError`,
     `RegistryError`. The champion is then as it was.
     """
@@ -125,6 +83,7 @@ class _Run:
     def __init__(self, parts: JobParts, trigger: Trigger) -> None:
         self._parts = parts
         self._trigger = trigger
+        self._requests: tuple[str, ...] = ()
         self._stage_seconds: dict[str, float] = {}
         self._head = AuditHead(0, GENESIS)
 
@@ -135,8 +94,10 @@ class _Run:
         started = states.load(parts.state_dir)
         if not dry_run:
             started = states.update(parts.state_dir, last_start=parts.clock())
-            self._publish(Report(started, parts.interval_seconds, self._trigger))
         try:
+            self._take_requests()
+            if not dry_run:
+                self._publish(Report(started, parts.interval_seconds, self._trigger))
             parts.registry.sweep()
             outcome = self._decide(dry_run=dry_run, bootstrap=bootstrap)
         except Exception as error:
@@ -152,6 +113,13 @@ class _Run:
             raise RegistryError(
                 f"there is a champion already, {champion.version}: run `nightdesk retrain` without --bootstrap"
             )
+
+    def _take_requests(self) -> None:
+        """Note what this run answers. What is asked for from here on may be about what it does not see: that stays."""
+        pending = self._parts.requests.pending()
+        self._requests = tuple(key for request in pending for key in request.keys)
+        if pending and self._trigger == "schedule":
+            self._trigger = pending[0].cause
 
     def _decide(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
         parts = self._parts
@@ -229,7 +197,7 @@ class _Run:
             outcome = replace(outcome, decision="dry_run", reason=reason)
             self._head = parts.audit.append("dry_run", outcome.to_json(), actor=_ACTOR)
             return outcome
-        outcome = self._settle(outcome, trial, bootstrap=bootstrap)
+        outcome = self._settle(replace(outcome, requests=self._requests), trial, bootstrap=bootstrap)
         parts.registry.add_to_stage(trial.staged, evidence(trial.evaluation.backtest, outcome, parts.settings_record))
         parts.registry.publish(
             trial.staged,

@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from nightdesk_core.pipeline import Fitted, WindowInfo
 from nightdesk_core.registry import Standing
+from nightdesk_core.requests import Cause
 
 from nightdesk_retrain.gate import Comparison, Ruling
 from nightdesk_retrain.metrics import Performance
 
-Trigger = Literal["schedule", "guard", "expectation", "model_age", "manual"]
+Trigger = Literal["schedule"] | Cause
+"""Why a run began: it was due, or the cause of the request that waited longest."""
 Decision = Literal["promoted", "kept", "insufficient_evidence", "dry_run"]
 
 
@@ -34,6 +36,8 @@ class Outcome:
     window: WindowInfo
     fitted: Fitted
     stage_seconds: Mapping[str, float]
+    requests: tuple[str, ...] = ()
+    """Keys of what asked for a retrain before this run began: its verdict answers them."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the audit log and the status file record."""
@@ -41,6 +45,7 @@ class Outcome:
             "decision": self.decision,
             "reason": self.reason,
             "trigger": self.trigger,
+            "requests": list(self.requests),
             "version": self.version,
             "standing": self.standing,
             "verdict": self.ruling.verdict.value,

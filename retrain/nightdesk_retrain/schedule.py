@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from nightdesk_core.clock import WallClock, system_clock
+from loguru import logger
+from nightdesk_core.bundle import Manifest
+from nightdesk_core.clock import WallClock, iso, system_clock
+from nightdesk_core.errors import NightdeskError
+from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.requests import RetrainRequests
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.publish import Report, push
 
+_ACTOR = "schedule"
 
-def look(state_dir: Path, *, bot: str, gateway: str, interval_seconds: float, clock: WallClock = system_clock) -> bool:
-    """Note that the schedule looked, push that it did, and return whether a retrain is due.
 
-    `gateway` is the Pushgateway's host:port, empty for none.
-    """
-    now = clock()
-    state = states.update(state_dir, last_check=now)
-    if gateway:
-        push(Report(state, interval_seconds), gateway=gateway, bot=bot)
-    return state.is_due(now=now, interval_seconds=interval_seconds)
+@dataclass(frozen=True)
+class Schedule:
+    """What the schedule looks at. `gateway` is the Pushgateway's host:port, empty for none; seconds are wall time."""
+
+    state_dir: Path
+    requests: RetrainRequests
+    registry: ModelRegistry
+    bot: str
+    gateway: str
+    interval_seconds: float
+    model_age_seconds: float
+    clock: WallClock = system_clock
+
+    def look(self) -> bool:
+        """Note that the schedule looked, push that it did, and return whether a retrain is due or asked for.
+
+        It asks for one itself where the champion is too old. Requests that cannot be read are logged, and put no
+        scheduled retrain off.
+        """
+        now = self.clock()
+        state = states.update(self.state_dir, last_check=now)
+        if self.gateway:
+            push(Report(state, self.interval_seconds), gateway=self.gateway, bot=self.bot)
+        try:
+            self._ask_where_the_champion_is_old(now)
+            requested = bool(self.requests.pending())
+        except NightdeskError as error:
+            logger.error("requests for a retrain are not looked at: {}", error)
+            requested = False
+        return state.is_due(now=now, interval_seconds=self.interval_seconds, requested=requested)
+
+    def _ask_where_the_champion_is_old(self, now: float) -> None:
+        """Ask once for each time that the age limit passes: what the gate kept need not be tried anew at every look."""
+        champion = self.registry.champion()
+        if champion is None:
+            return
+        trained_at = Manifest.read(self.registry.folder / champion.version).trained_at
+        limit = self.model_age_seconds
+        passed = int((now - trained_at) // limit)
+        if passed < 1:
+            return
+        said = "the age limit" if passed == 1 else f"{passed} times the age limit"
+        reason = f"{champion.version} was trained at {iso(trained_at)}: {said} of {_span(limit)} has passed"
+        self.requests.add("model_age", reason, _ACTOR, at=trained_at + passed * limit)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 86_400:.4g} days" if seconds >= 86_400 else f"{seconds:.4g} s"

@@ -25,18 +25,27 @@ class JobState:
     consecutive_failures: int = 0
     consecutive_rejections: int = 0
 
-    def is_due(self, *, now: float, interval_seconds: float) -> bool:
-        """Return whether the last completed attempt is older than the interval.
+    def is_due(self, *, now: float, interval_seconds: float, requested: bool = False) -> bool:
+        """Return whether the last completed attempt is older than the interval, or a retrain is `requested`.
 
         One that failed is tried again after a thirtieth of it (a day, for monthly retrains), then after twice that, and
-        so on up to the interval: a data outage must not cost a month, nor a broken strategy a training every day.
+        so on up to the interval: a data outage must not cost a month, nor a broken strategy a training every day. A
+        request waits as long after a failure, or it would be tried at every look; a run that was killed counts as one.
         """
         if self.last_completion is None:
             return True
-        wait = interval_seconds
-        if self.consecutive_failures:
-            wait = min(wait, wait * _FIRST_RETRY * 2.0 ** min(self.consecutive_failures - 1, 16))
-        return now - self.last_completion >= wait
+        if not requested:
+            wait = self._retry_seconds(interval_seconds) if self.consecutive_failures else interval_seconds
+            return now - self.last_completion >= wait
+        last_start = self.last_start or self.last_completion
+        if last_start > self.last_completion or self.consecutive_failures:
+            return now - max(last_start, self.last_completion) >= self._retry_seconds(interval_seconds)
+        return True
+
+    def _retry_seconds(self, interval_seconds: float) -> float:
+        """Return how long to wait after a run that failed or was killed."""
+        doublings = min(max(self.consecutive_failures - 1, 0), 16)
+        return interval_seconds * min(1.0, _FIRST_RETRY * 2.0**doublings)
 
 
 def load(state_dir: Path) -> JobState:

@@ -21,10 +21,13 @@ from nightdesk_core.audit import AuditLog
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo
 from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.requests import RetrainRequests
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_exporter import Alerting, StatusFile
 from nightdesk_exporter.alerts import AlertSender
-from nightdesk_retrain.job import JobParts
+from nightdesk_retrain import job
+from nightdesk_retrain.parts import JobParts
+from nightdesk_retrain.schedule import Schedule
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 DAY = 86_400
@@ -118,6 +121,41 @@ def trade(number: int, *, won: bool) -> ClosedTrade:
     )
 
 
+def events(parts: JobParts) -> list[str]:
+    """Return what the audit log recorded, and check its chain."""
+    parts.audit.verify()
+    return [entry["event"] for entry in parts.audit.entries()]
+
+
+def status(parts: JobParts) -> dict[str, Any]:
+    """Return the job's section of the status file."""
+    section: dict[str, Any] = parts.status_file.read()["retrain"]
+    return section
+
+
+def champion_of(parts: JobParts) -> str | None:
+    """Return the version that the pointer names; its bundle must be intact."""
+    champion = parts.registry.champion()
+    if champion is None:
+        return None
+    parts.registry.bundle(champion.version)
+    return champion.version
+
+
+@pytest.fixture
+def first(parts: JobParts) -> str:
+    """Bootstrap, and return the first champion's version."""
+    return job.run(parts, trigger="manual", bootstrap=True).version
+
+
+def promoted_beside(parts: JobParts, pipeline: FakePipeline) -> str:
+    """Let a clearly better model be promoted to champion, half a year later, and return its version."""
+    pipeline.daily_edge, pipeline.market_end = 0.004, pipeline.market_end + 200 * DAY
+    outcome = job.run(parts, trigger="schedule")
+    assert outcome.standing == "champion"
+    return outcome.version
+
+
 def hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file in a folder."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
@@ -137,13 +175,15 @@ def parts(tmp_path: Path, pipeline: FakePipeline) -> JobParts:
         return float(next(ticks))
 
     fake: Pipeline[Any, Any] = pipeline
+    audit = AuditLog(tmp_path / "state" / "audit.jsonl", clock=clock)
     return JobParts(
         bot="btc",
         rotation=ModelRotationSettings(),
         retrain=RetrainSettings(pipeline="tests.retrain.conftest:FakePipeline"),
         pipeline=fake,
         registry=ModelRegistry(tmp_path / "models", clock=clock),
-        audit=AuditLog(tmp_path / "state" / "audit.jsonl", clock=clock),
+        requests=RetrainRequests(tmp_path / "state", audit, clock=clock),
+        audit=audit,
         status_file=StatusFile(tmp_path / "logs" / "bot_status.json"),
         state_dir=tmp_path / "state",
         gateway="",
@@ -156,6 +196,21 @@ def parts(tmp_path: Path, pipeline: FakePipeline) -> JobParts:
 def rotating(parts: JobParts, **changes: Any) -> JobParts:
     """Return the job with other settings of the rotation."""
     return replace(parts, rotation=parts.rotation.model_copy(update=changes))
+
+
+def schedule_of(parts: JobParts, **changes: Any) -> Schedule:
+    """Return the schedule that looks after the job."""
+    schedule = Schedule(
+        state_dir=parts.state_dir,
+        requests=parts.requests,
+        registry=parts.registry,
+        bot=parts.bot,
+        gateway=parts.gateway,
+        interval_seconds=parts.interval_seconds,
+        model_age_seconds=90 * DAY,
+        clock=parts.clock,
+    )
+    return replace(schedule, **changes)
 
 
 def files_of(parts: JobParts) -> dict[str, bytes]:

@@ -13,12 +13,11 @@ from nightdesk.tools import Tools
 from nightdesk_core.pipeline import TrainingError
 from nightdesk_exporter.catalogue import RETRAIN
 from nightdesk_retrain import job, state
-from nightdesk_retrain.job import JobParts
+from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.publish import Report, push
-from nightdesk_retrain.schedule import look
 from nightdesk_retrain.state import JobState
 
-from tests.retrain.conftest import FakePipeline, pushed
+from tests.retrain.conftest import FakePipeline, pushed, schedule_of
 
 
 @pytest.fixture
@@ -67,9 +66,7 @@ def test_everything_pushed_is_catalogued_and_promtool_finds_nothing_wrong(
 ) -> None:
     job.run(pushing, trigger="manual", bootstrap=True)
     pipeline.daily_edge = 0.004
-    look(
-        pushing.state_dir, bot=pushing.bot, gateway=pushing.gateway, interval_seconds=1.0, clock=lambda: 1_571_302_800.0
-    )
+    schedule_of(pushing).look()
     job.run(pushing, trigger="schedule")
     names = {series.split("{")[0] for series in pushed(pushing.gateway, pushing.bot)}
     assert {f"tradebot_{name}" for name in names} == {metric.full_name for metric in RETRAIN}

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.requests import RetrainRequests
 from nightdesk_retrain import state
-from nightdesk_retrain.schedule import look
+from nightdesk_retrain.schedule import Schedule
 from nightdesk_retrain.state import JobState
 
 from tests.retrain.conftest import DAY, pushed
@@ -17,18 +20,32 @@ NOW = 1_571_302_800.0
 
 
 def due(folder: Path, *, now: float = NOW, gateway: str = "") -> bool:
-    return look(folder, bot="schedule", gateway=gateway, interval_seconds=30 * DAY, clock=lambda: now)
+    return Schedule(
+        state_dir=folder,
+        requests=RetrainRequests(folder, AuditLog(folder / "audit.jsonl")),
+        registry=ModelRegistry(folder / "models"),
+        bot="schedule",
+        gateway=gateway,
+        interval_seconds=30 * DAY,
+        model_age_seconds=90 * DAY,
+        clock=lambda: now,
+    ).look()
 
 
 def test_looking_loads_nothing_heavy(tmp_path: Path) -> None:
-    source = (
-        "import sys; from pathlib import Path; from nightdesk_retrain.schedule import look;"
-        "look(Path(sys.argv[1]), bot='btc', gateway='127.0.0.1:1', interval_seconds=60);"
-        "print(*sorted({'numpy', 'pandas', 'sklearn', 'lightgbm', 'numba', 'ccxt', 'scipy'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source, tmp_path], capture_output=True, text=True, timeout=20, check=True
-    )
+    (tmp_path / "nightdesk.yml").write_text("home: .\n")
+    source = """
+import sys
+from pathlib import Path
+from nightdesk import wiring
+from nightdesk.settings import load
+settings = load(Path(sys.argv[1]))
+wiring.retrain_requests(settings).add("manual", "why not", "a test", at=1.0)
+assert wiring.schedule(settings).look()
+print(*sorted({"numpy", "pandas", "sklearn", "lightgbm", "numba", "ccxt", "scipy"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", source, str(tmp_path / "nightdesk.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "\n"
 
 

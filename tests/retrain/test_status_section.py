@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from nightdesk_core.pipeline import DataError
-from nightdesk_retrain.job import JobParts, run
+from nightdesk_retrain.job import run
+from nightdesk_retrain.parts import JobParts
 
 from tests.exporter.test_status_schema import problems
 from tests.retrain.conftest import FakePipeline

@@ -1,0 +1,111 @@
+"""The retrain job: run it, ask for it, or have it run when it is due."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Annotated, Literal
+
+import typer
+from loguru import logger
+from nightdesk_core.clock import iso
+
+from nightdesk import wiring
+from nightdesk.cli_choice import actor, choice, load_settings
+from nightdesk.logbook import set_up_logs
+from nightdesk.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def retrain(
+    context: typer.Context,
+    if_due: Annotated[
+        bool, typer.Option("--if-due", help="Do nothing unless the last run is old enough or one was asked for.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train and judge, but write no model and answer no request.")
+    ] = False,
+    bootstrap: Annotated[
+        bool, typer.Option("--bootstrap", help="Install a first champion, marked provisional everywhere.")
+    ] = False,
+    request: Annotated[
+        bool, typer.Option("--request", help="Only ask: the schedule takes it up at its next look. Needs --reason.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why it is asked for; it is recorded.")] = None,
+    scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
+) -> None:
+    """Collect, train, evaluate, and promote the new model only where it proves itself.
+
+    A run answers every request that is pending, whoever asked; a request does not skip the gate.
+
+    Exit codes: 0 done, promoted or kept; 2 configuration; 3 data; 4 training; 5 publishing.
+
+    Examples: [bold]nightdesk retrain --dry-run[/bold]    [bold]nightdesk retrain --if-due[/bold]
+    [bold]nightdesk retrain --request --reason "fees have doubled"[/bold]
+    """
+    if request != (reason is not None):
+        raise typer.BadParameter("--request and --reason belong together")
+    settings = load_settings(context)
+    if reason is not None:
+        if if_due or dry_run or bootstrap or scheduled:
+            raise typer.BadParameter("--request only asks for a retrain: use it without the other options")
+        typer.echo(_ask(settings, reason))
+        return
+    if if_due and not wiring.schedule(settings).look():
+        typer.echo("no retrain is due")
+        return
+    _run(settings, trigger="schedule" if if_due or scheduled else "manual", dry_run=dry_run, bootstrap=bootstrap)
+
+
+def _ask(settings: Settings, reason: str) -> str:
+    """Queue a person's request and return what came of it."""
+    request = wiring.retrain_requests(settings).add("manual", reason, actor(), at=time.time())
+    if request is None:
+        return "it was answered already"  # only by an event of this very moment
+    if request.count > 1:
+        since = iso(request.requested_at)
+        return f"merged into {request.key}, which is pending since {since}: asked for {request.count} times"
+    return f"requested: {request.key}; the schedule takes it up at its next look, and the gate decides"
+
+
+def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run: bool, bootstrap: bool) -> None:
+    """Run the job and print its verdict."""
+    set_up_logs("retrain", settings)
+    from nightdesk_retrain.job import run as run_job
+
+    from nightdesk.progress import show_progress
+
+    with show_progress("retrain") as progress, wiring.job_parts(settings, progress) as parts:
+        outcome = run_job(parts, trigger=trigger, dry_run=dry_run, bootstrap=bootstrap)
+    typer.echo(f"{outcome.decision}: {outcome.version}: {outcome.reason}")
+    if outcome.requests:
+        typer.echo(f"  answers {', '.join(outcome.requests)}")
+    for criterion in outcome.ruling.criteria:
+        value = "not measured" if criterion.value is None else f"{criterion.value:.4g}"
+        typer.echo(
+            f"  {'met   ' if criterion.passed else 'missed'}  {criterion.name:30} {value:>12}  {criterion.wording}"
+        )
+
+
+@app.command()
+def schedule(context: typer.Context) -> None:
+    """Look regularly whether a retrain is due or asked for, and run it: what cron does, where there is no cron."""
+    from nightdesk.supervisor import dying_with_parent
+
+    settings = load_settings(context)
+    chosen = choice(context)
+    set_up_logs("schedule", settings, to_file=False)
+    interval = settings.scale.limit(settings.retrain.check_interval_hours * 3600)
+    logger.info("looking every {:g} s whether a retrain is due", interval)
+    sets = [part for assignment in chosen.overrides for part in ("--set", assignment)]
+    command = [sys.executable, "-m", "nightdesk", "--settings", str(chosen.file), *sets, "retrain", "--scheduled"]
+    look = wiring.schedule(settings).look
+    while True:
+        if look():
+            # Ended with the schedule: cut off, a retrain begins anew; outliving its stack, it is an orphan.
+            code = subprocess.run(dying_with_parent(command, signal="TERM"), check=False).returncode
+            logger.log("INFO" if code == 0 else "ERROR", "the retrain ended with exit code {}", code)
+        time.sleep(interval)

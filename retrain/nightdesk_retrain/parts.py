@@ -1,0 +1,62 @@
+"""What a run of the job is made of, and the strategy that the settings name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import TimeScale, WallClock, system_clock
+from nightdesk_core.pipeline import Pipeline, Progress
+from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.settings import SettingsError
+from nightdesk_exporter import StatusFile
+from nightdesk_exporter.alerts import AlertSender
+
+from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
+
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """What a run is made of. `gateway` is the Pushgateway's host:port, empty for none."""
+
+    bot: str
+    rotation: ModelRotationSettings
+    retrain: RetrainSettings
+    pipeline: Pipeline[Any, Any]
+    registry: ModelRegistry
+    requests: RetrainRequests
+    audit: AuditLog
+    status_file: StatusFile
+    state_dir: Path
+    gateway: str
+    alerts: AlertSender
+    scale: TimeScale = field(default_factory=TimeScale)
+    clock: WallClock = system_clock
+    progress: Progress = field(default=lambda _stage, _share: None)
+    redact: Callable[[str], str] = str
+    """Hides secrets in what is recorded of a failure."""
+    settings_record: Mapping[str, Any] = field(default_factory=dict)
+    """What of the settings goes into the bundle; no secret."""
+
+    @property
+    def interval_seconds(self) -> float:
+        """Wall time between two scheduled retrains."""
+        return self.scale.limit(self.rotation.retrain_frequency_days * _DAY_SECONDS)
+
+
+def load_pipeline(dotted: str, document: Mapping[str, Any]) -> Pipeline[Any, Any]:
+    """Return the strategy that `module:Class` names. Raises `SettingsError` where there is none."""
+    module_name, _, class_name = dotted.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError("retrain.pipeline", [f"{dotted} cannot be loaded: {error}"]) from error
+    pipeline: Pipeline[Any, Any] = kind.from_settings(document)
+    return pipeline

@@ -1,0 +1,66 @@
+"""`nightdesk retrain --request`: it asks, says what came of it, and returns at once."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from nightdesk import wiring
+from nightdesk.cli import app
+from nightdesk.settings import Settings, load
+from nightdesk_exporter import StatusFile
+from typer.testing import CliRunner
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    path = tmp_path / "nightdesk.yml"
+    path.write_text("home: .\n")
+    return load(path)
+
+
+def run(settings: Settings, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["--settings", str(settings.home / "nightdesk.yml"), *arguments])
+    return done.exit_code, done.output
+
+
+def test_a_request_prints_its_key_and_a_second_one_that_it_was_merged(settings: Settings) -> None:
+    code, said = run(settings, "retrain", "--request", "--reason", "fees have doubled")
+    (request,) = wiring.retrain_requests(settings).pending()
+    assert (code, said) == (
+        0,
+        f"requested: {request.key}; the schedule takes it up at its next look, and the gate decides\n",
+    )
+    assert (request.cause, request.reason) == ("manual", "fees have doubled")
+    code, said = run(settings, "retrain", "--request", "--reason", "and again")
+    assert code == 0
+    assert said.startswith(f"merged into {request.key}, which is pending since ")
+    assert said.endswith(": asked for 2 times\n")
+    assert [entry["event"] for entry in wiring.audit_log(settings).entries()] == ["retrain_requested"] * 2
+
+
+def test_the_status_names_the_requests_that_are_pending(settings: Settings) -> None:
+    run(settings, "retrain", "--request", "--reason", "fees have doubled")
+    (request,) = wiring.retrain_requests(settings).pending()
+    StatusFile(wiring.status_file(settings).path).replace({"bot": {}}, now=time.time(), lifetime_seconds=60)
+    code, said = run(settings, "status")
+    assert code == 0
+    assert f"retrain requested by manual  ({request.key}, since " in said
+    assert said.endswith("  fees have doubled\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--request"], ["--reason", "why"], *(["--request", "--reason", "why", f"--{x}"] for x in ("dry-run", "if-due"))],
+)
+def test_options_that_do_not_go_together_ask_for_nothing(arguments: list[str], settings: Settings) -> None:
+    code, _ = run(settings, "retrain", *arguments)
+    assert code == 2
+    assert wiring.retrain_requests(settings).pending() == []
+
+
+def test_a_request_and_a_look_at_the_schedule_are_bound_by_the_market_s_speed(settings: Settings) -> None:
+    assert settings.scale.speed == 18_000
+    schedule = wiring.schedule(settings)
+    assert (schedule.interval_seconds, schedule.model_age_seconds) == (144, 432)
