@@ -1,0 +1,94 @@
+"""What the guard knows of one model: the file `guard.json` in its bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nightdesk_core.bundle import BundleError
+from pydantic import TypeAdapter, ValidationError
+
+from nightdesk_guard.expectation import Expected
+from nightdesk_guard.limits import GuardLimits
+
+FILE_NAME = "guard.json"
+
+
+@dataclass(frozen=True)
+class Delay:
+    """How many trades it takes, as a median from a fresh start, until something is caught."""
+
+    paused: int | None
+    """By PAUSED; `None` where that takes more trades than were simulated."""
+    reduced: int | None
+    """By REDUCED or PAUSED."""
+    simulated: int
+    """Trades on a simulated path, the median."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one set of limits does to the hold-out, resampled. Rates are those of all rules together, in a year."""
+
+    false_pauses_a_year: float
+    """Of a model that is as good as promised, the win rate shrunk for selection."""
+    false_pauses_standard_error: float
+    """Of the simulation; that the hold-out is short comes on top."""
+    false_reductions_a_year: float
+    false_reductions_standard_error: float
+    fewer_wins: Delay
+    """A win rate down by a third."""
+    no_expectancy: Delay | None
+    """A mean R of 0; `None` where the hold-out, shrunk, promises no more."""
+
+
+@dataclass(frozen=True)
+class GuardProfile:
+    """What a hold-out says of its model, for the guard and for live against expected."""
+
+    limits: GuardLimits
+    expected: Expected | None
+    """`None` where the hold-out holds no trade."""
+    note: str = ""
+    """Why documented limits hold, or what bounds the calibrated ones; may be empty."""
+    measured: Mapping[Literal["documented", "calibrated"], Measured] | None = None
+    """By where the limits come from; `None` where the hold-out is too short to measure any."""
+
+    @property
+    def calibrated(self) -> GuardLimits | None:
+        """The limits that the hold-out calls for, `None` where it is too short to call for any."""
+        return self.limits if self.limits.source == "calibrated" else None
+
+    def to_json(self) -> bytes:
+        """Return the profile as it stands in the file."""
+        return _ADAPTER.dump_json(self, indent=1) + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> GuardProfile:
+        """Return the profile that `to_json` wrote. Raises `ValueError` naming the key that is missing or wrong."""
+        try:
+            return _ADAPTER.validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise ValueError(f"{key}: {first['msg']}" if key else first["msg"]) from error
+
+
+_ADAPTER = TypeAdapter(GuardProfile)
+
+
+def read(folder: Path) -> GuardProfile | None:
+    """Return the profile in a bundle's folder, `None` for a bundle that was made without one.
+
+    Raises `BundleError` where it cannot be read or is damaged.
+    """
+    try:
+        return GuardProfile.from_json((folder / FILE_NAME).read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BundleError(folder, f"{FILE_NAME} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise BundleError(folder, f"{FILE_NAME} is damaged ({error})") from error
