@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS shadow_trades (id INTEGER PRIMARY KEY, {_TRADE_SCHEMA
 CREATE TABLE IF NOT EXISTS equity (time INTEGER PRIMARY KEY, equity REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transitions (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, before TEXT NOT NULL,
                                         after TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -71,6 +72,15 @@ class GuardTransition:
     before: str
     after: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Posted:
+    """Something that the bot still has to tell elsewhere, of a `kind` that says where."""
+
+    id: int
+    kind: str
+    content: Mapping[str, Any]
 
 
 class Journal:
@@ -146,6 +156,21 @@ class Journal:
             "INSERT INTO transitions (time, before, after, reason) VALUES (?, ?, ?, ?)",
             (transition.time, transition.before, transition.after, transition.reason),
         )
+
+    def post(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Note what must be told elsewhere, in the transaction of what it is about: a crash forgets neither."""
+        self._connection.execute(
+            "INSERT INTO outbox (kind, content) VALUES (?, ?)", (kind, json.dumps(content, allow_nan=False))
+        )
+
+    def outbox(self) -> list[Posted]:
+        """Return what is still to be told, oldest first."""
+        rows = self._connection.execute("SELECT id, kind, content FROM outbox ORDER BY id")
+        return [Posted(number, kind, json.loads(content)) for number, kind, content in rows]
+
+    def told(self, posted: Posted) -> None:
+        """Forget what was told. Killed before this, the bot tells it again."""
+        self._connection.execute("DELETE FROM outbox WHERE id = ?", (posted.id,))
 
     def save(self, key: str, value: Mapping[str, Any]) -> None:
         """Replace the state under `key`."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk import cli_duty, cli_retrain, cli_run
+from nightdesk import cli_duty, cli_retrain, cli_run, cli_stop
 from nightdesk.cli_choice import Choice
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_run.app)
 app.add_typer(cli_retrain.app)
+app.add_typer(cli_stop.app)
 app.add_typer(cli_duty.app)
 app.add_typer(cli_duty.models_app, name="models")
 app.add_typer(cli_duty.audit_app, name="audit")

@@ -1,10 +1,9 @@
-"""Commands of whoever is on duty: the kill switch, the status, the records, the registry, the audit log."""
+"""Commands of whoever is on duty: the status, the records, the registry, the audit log."""
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -13,35 +12,15 @@ from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk import wiring
-from nightdesk.cli_choice import actor, choice, load_settings
+from nightdesk.cli_choice import choice, load_settings
 
 app = typer.Typer()
 models_app = typer.Typer(help="The model registry.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
 Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
 Since = Annotated[str | None, typer.Option("--since", help="Market time, UTC: 2019-05-01 or 2019-05-01T12:00.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision.")]
-
-
-@app.command()
-def kill(context: typer.Context, reason: Reason) -> None:
-    """Stop the bot from entering anything until `nightdesk resume`. An open position keeps its barriers."""
-    settings = load_settings(context)
-    state = wiring.kill_switch(settings).activate(reason, actor=actor())
-    # The latch holds from here on, whatever becomes of its record.
-    typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
-    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=actor())
-
-
-@app.command()
-def resume(context: typer.Context, reason: Reason) -> None:
-    """Lift the kill switch."""
-    settings = load_settings(context)
-    state = wiring.kill_switch(settings).resume(reason, actor=actor())
-    typer.echo(f"{settings.bot.name} may enter again")
-    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
 
 
 @app.command()

@@ -19,7 +19,7 @@ from nightdesk_exporter import BotExporter, Limits, StatusFile
 from nightdesk_exporter.alerts import AlertSender
 from nightdesk_exporter.redaction import Redaction
 from nightdesk_exporter.settings import LimitSettings
-from nightdesk_guard import KillSwitch, PerformanceGuard
+from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
 
 from nightdesk.channels import channels
 from nightdesk.logbook import secrets
@@ -102,6 +102,16 @@ def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
     )
 
 
+def kill_limits(settings: Settings) -> KillLimits:
+    """Return where the kill switch trips by itself; daily loss and leverage are the limits that also alert."""
+    return KillLimits(
+        floor_drawdown=settings.guard.kill_switch.floor_drawdown_ratio,
+        daily_loss=settings.operations.limits.daily_loss_ratio,
+        leverage=settings.operations.limits.leverage_ratio,
+        stale_seconds=settings.scale.limit(settings.guard.kill_switch.stale_minutes * 60),
+    )
+
+
 def open_journal(settings: Settings) -> Journal:
     """Return the bot's journal. One that is damaged is set aside, and the kill switch keeps the bot out of the market.
 
@@ -150,6 +160,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
     from nightdesk_trendbot.decisions import DecisionLog, log_path
     from nightdesk_trendbot.exchange import REQUEST_FAILURES
     from nightdesk_trendbot.live import LiveBot, LiveParts
+    from nightdesk_trendbot.outbox import Outbox
     from nightdesk_trendbot.rules import Rules, break_even_win_rate
     from nightdesk_trendbot.signals import Outcome
 
@@ -182,6 +193,9 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                     decisions=DecisionLog(log_path(state_dir(settings), settings.bot.name)),
                     watch=ChampionWatch(registry(settings), bot),
                     kill_switch=kill_switch(settings),
+                    kill_limits=kill_limits(settings),
+                    resumes=ResumeFile(state_dir(settings)),
+                    outbox=Outbox(journal, audit_log(settings), retrain_requests(settings)),
                     guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(bot))),
                     exporter=exporter,
                     scale=scale,
@@ -197,7 +211,7 @@ def adopt(live: LiveBot, settings: Settings) -> None:
     from nightdesk_trendbot.rules import Rules, break_even_win_rate
 
     guard = PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
-    live.adopt(settings.trendbot, guard, limits(settings.operations.limits, settings.scale))
+    live.adopt(settings.trendbot, guard, limits(settings.operations.limits, settings.scale), kill_limits(settings))
 
 
 @contextmanager

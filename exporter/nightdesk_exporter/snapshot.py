@@ -143,6 +143,8 @@ class Snapshot:
     """Why the last model could not be loaded; empty once one was."""
     expectation_breached: bool | None = None
     """Whether live is known to be worse than was promised."""
+    live_to_backtest: dict[str, float | None] = field(default_factory=dict)
+    """Ratios of sharpe and drawdown."""
     equity: float | None = None
     equity_at: float | None = None
     equity_peak: float | None = None

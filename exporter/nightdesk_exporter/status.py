@@ -9,6 +9,7 @@ from typing import Any
 
 from nightdesk_core.clock import iso
 
+from nightdesk_exporter.catalogue import GAP_SOURCES
 from nightdesk_exporter.health import Health
 from nightdesk_exporter.snapshot import Snapshot
 
@@ -63,12 +64,17 @@ def _candles(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _trading(snapshot: Snapshot) -> dict[str, Any]:
-    positions = dict(snapshot.positions)
+    positions, gauges = dict(snapshot.positions), dict(snapshot.gauges)
     return {
         "guard": snapshot.guard,
         "guard_reason": snapshot.guard_reason,
         "kill_switch": snapshot.kill_switch,
         "kill_switch_reason": snapshot.kill_switch_reason,
+        "shadow": {
+            "trades": dict(snapshot.counters).get(("shadow_trades_closed",)),
+            "win_ratio": gauges.get(("shadow_win_ratio",)),
+            "drawdown_ratio": gauges.get(("shadow_drawdown_ratio",)),
+        },
         "regime": dict(snapshot.regimes),
         "open_positions": sum(position is not None for position in positions.values()) if positions else None,
         "recent_trades": snapshot.recent_trades,
@@ -89,6 +95,12 @@ def _model(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "data_end": _time(model.data_end) if model else None,
         "load_failure": snapshot.model_failure or None,
         "performance": {name: gauges.get((f"model_{name}",)) for name in shown},
+        "expectation": {
+            "breached": snapshot.expectation_breached,
+            "evalue": gauges.get(("model_expectation_evalue",)),
+            "gap": {source: gauges.get(("model_gap_ratio", source)) for source in GAP_SOURCES},
+            "live_to_backtest": dict(snapshot.live_to_backtest),
+        },
     }
 
 

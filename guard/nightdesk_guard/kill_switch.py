@@ -1,20 +1,28 @@
 """The kill switch: a latch on disk that survives restarts and is lifted only by a person with a reason.
 
-While it is active the bot opens nothing; an open position keeps its barriers. It fails closed: a latch file that cannot
-be read counts as active.
+While it is active the bot opens nothing, and its open positions are closed or kept as the latch says. It fails closed:
+a latch file that cannot be read counts as active. A file named KILL beside it, whoever put it there, activates it, too.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
 
 FILE_NAME = "kill_switch.json"
+KILL_FILE = "KILL"
+"""Its mere existence activates the switch; what it says is the reason."""
+Positions = Literal["close", "keep"]
+"""What becomes of open positions: closed at fresh prices, or left to their barriers."""
 _LOCK_SECONDS = 5.0
 
 
@@ -24,13 +32,14 @@ class KillSwitchError(NightdeskError):
 
 @dataclass(frozen=True)
 class KillSwitchState:
-    """Whether the switch is active, and who last moved it when (wall time) and why."""
+    """Whether the switch is active, who last moved it when (wall time) and why, and what it does with positions."""
 
     active: bool
     reason: str = ""
     actor: str = ""
     changed_at: float | None = None
     activations: int = 0
+    positions: Positions = "keep"
 
 
 class KillSwitch:
@@ -38,10 +47,65 @@ class KillSwitch:
 
     def __init__(self, state_dir: Path, *, clock: WallClock = system_clock) -> None:
         self.path = state_dir / FILE_NAME
+        self.kill_file = state_dir / KILL_FILE
         self._clock = clock
 
     def state(self) -> KillSwitchState:
-        """Return the switch's state; active where the file cannot be read or understood."""
+        """Return the switch's state; active where the file cannot be read or understood, and where KILL is there."""
+        stored = self._stored()
+        if stored.active or not os.path.lexists(self.kill_file):
+            return stored
+        return replace(stored, active=True, reason=self._asked_by_file(), actor="file")
+
+    def activate(self, reason: str, *, actor: str, positions: Positions = "keep") -> KillSwitchState:
+        """Stop all entries until somebody resumes.
+
+        Already active: the first reason stays, but positions that were to be kept can still be closed.
+        """
+        with self._moving(reason):
+            before = self._stored()
+            if before.active and (before.positions == "close" or positions == "keep"):
+                return before
+            if before.active:
+                after = replace(before, positions=positions)
+            else:
+                after = KillSwitchState(True, reason.strip(), actor, self._clock(), before.activations + 1, positions)
+            write_json_atomic(self.path, asdict(after))
+            return after
+
+    def resume(self, reason: str, *, actor: str) -> KillSwitchState:
+        """Lift the switch, and remove the file KILL. Raises `KillSwitchError` where it is not active."""
+        with self._moving(reason):
+            before = self.state()
+            if not before.active:
+                raise KillSwitchError("the kill switch is not active: there is nothing to resume")
+            # The file first: killed between the two, the switch is still latched.
+            self.kill_file.unlink(missing_ok=True)
+            after = KillSwitchState(False, reason.strip(), actor, self._clock(), before.activations)
+            write_json_atomic(self.path, asdict(after))
+            return after
+
+    def latch(self, *, positions: Positions) -> KillSwitchState:
+        """Turn a file KILL into a latch that holds though the file is removed; return the switch's state."""
+        if not os.path.lexists(self.kill_file) or self._stored().active:
+            return self.state()
+        return self.activate(self._asked_by_file(), actor="file", positions=positions)
+
+    @contextmanager
+    def _moving(self, reason: str) -> Iterator[None]:
+        if not reason.strip():
+            raise KillSwitchError("a reason is needed: say why with --reason")
+        with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
+            yield
+
+    def _asked_by_file(self) -> str:
+        try:
+            said = self.kill_file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            said = ""
+        return said or f"the file {KILL_FILE} was put into {self.kill_file.parent.name}"
+
+    def _stored(self) -> KillSwitchState:
         try:
             stored = KillSwitchState(**json.loads(self.path.read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -49,27 +113,6 @@ class KillSwitch:
         except (OSError, ValueError, TypeError) as error:
             return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({error})", actor="guard")
         expected = ((stored.active, bool), (stored.reason, str), (stored.actor, str), (stored.activations, int))
-        if not all(isinstance(value, kind) for value, kind in expected):
+        if not all(isinstance(value, kind) for value, kind in expected) or stored.positions not in get_args(Positions):
             return KillSwitchState(active=True, reason=f"{self.path.name} is damaged", actor="guard")
         return stored
-
-    def activate(self, reason: str, *, actor: str) -> KillSwitchState:
-        """Stop all entries until somebody resumes. Already active: the first reason stays."""
-        return self._change(active=True, reason=reason, actor=actor)
-
-    def resume(self, reason: str, *, actor: str) -> KillSwitchState:
-        """Lift the switch. Raises `KillSwitchError` where it is not active."""
-        return self._change(active=False, reason=reason, actor=actor)
-
-    def _change(self, *, active: bool, reason: str, actor: str) -> KillSwitchState:
-        if not reason.strip():
-            raise KillSwitchError("a reason is needed: say why with --reason")
-        with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
-            before = self.state()
-            if before.active == active:
-                if active:
-                    return before
-                raise KillSwitchError("the kill switch is not active: there is nothing to resume")
-            after = KillSwitchState(active, reason.strip(), actor, self._clock(), before.activations + int(active))
-            write_json_atomic(self.path, asdict(after))
-            return after

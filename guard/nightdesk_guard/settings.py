@@ -25,6 +25,37 @@ class RecoverySettings(SettingsModel):
     wins_in_a_row: int = Field(4, ge=2, description="Or so many shadow trades must be won in a row.")
 
 
+class KillSwitchSettings(SettingsModel):
+    """When the kill switch trips by itself, and what it does with open positions.
+
+    It also trips at `operations.limits.daily_loss_ratio` and `leverage_ratio`, where it cannot be evaluated, and where
+    the file KILL is put into the state folder.
+    """
+
+    positions: Literal["close", "keep"] = Field(
+        "close",
+        description="What becomes of open positions: closed at once at fresh prices, or left to their barriers."
+        " With prices that are stale or unknown they are always left.",
+    )
+    floor_drawdown_ratio: float = Field(
+        0.20, gt=0, lt=1, description="Fall from the highest equity since somebody last resumed that trips it."
+    )
+    stale_minutes: float = Field(
+        30, gt=0, description="An open position whose price is older, in minutes, trips it: entries stop."
+    )
+
+
+class EntrySettings(SettingsModel):
+    """When an entry is blocked though everything else speaks for it. It clears by itself."""
+
+    stale_seconds: float = Field(
+        300, gt=0, description="A candle that is decided on later than this after its close, in seconds."
+    )
+    clock_offset_seconds: float = Field(
+        2, gt=0, description="The exchange's clock is further from ours than this, in seconds."
+    )
+
+
 class GuardSettings(SettingsModel):
     """When the performance guard throttles and pauses, and how it lets the bot back.
 
@@ -55,6 +86,8 @@ class GuardSettings(SettingsModel):
     )
     cool_down_days: float = Field(7, gt=0, description="Market days in a state before the guard may climb one step.")
     recovery: RecoverySettings = RecoverySettings()
+    kill_switch: KillSwitchSettings = KillSwitchSettings()
+    entries: EntrySettings = EntrySettings()
 
     @model_validator(mode="after")
     def _paused_lies_beyond_reduced(self) -> Self:

@@ -32,6 +32,7 @@ from nightdesk_trendbot.engine import Engine
 from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange
 from nightdesk_trendbot.market import STATE_KEY
 from nightdesk_trendbot.rules import Rules, break_even_win_rate
+from nightdesk_trendbot.signals import Outcome
 from nightdesk_trendbot.state import EngineState
 from nightdesk_trendbot.strategy import Deployment
 from nightdesk_trendbot.training import label_events, pooled, train
@@ -70,13 +71,24 @@ def settings(settings_file: Path) -> Settings:
         },
     )
     tier = {"win_rate_standard_errors": 1.0, "losing_streak": 2, "drawdown_ratio": 0.01}
-    harder = {"win_rate_standard_errors": 2.0, "losing_streak": 3, "drawdown_ratio": 0.02}
+    harder = {"win_rate_standard_errors": 1.5, "losing_streak": 3, "drawdown_ratio": 0.014}
     easily = {"trades": 3, "wins_in_a_row": 2}
+    # The kill switch is not what is tested here: prices are shocked, and markets stand still while bots catch up.
+    patient = {"stale_minutes": 1e9, "floor_drawdown_ratio": 0.99}
     change(
         settings_file,
         "guard",
-        {"window_trades": 5, "cool_down_days": 1, "reduced": tier, "paused": harder, "recovery": easily},
+        {
+            "window_trades": 5,
+            "cool_down_days": 1,
+            "reduced": tier,
+            "paused": harder,
+            "recovery": easily,
+            "kill_switch": patient,
+            "entries": {"stale_seconds": 1e9},
+        },
     )
+    change(settings_file, "operations", {"limits": {"daily_loss_ratio": 0.99, "leverage_ratio": 1e9}})
     return settings_module.load(settings_file)
 
 
@@ -137,6 +149,12 @@ def served(settings: Settings) -> AbstractAsyncContextManager[ExchangeHandle]:
     return serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange"))
 
 
+def came_too_late(settings: Settings) -> dict[int, Outcome]:
+    """Return at which closes the bot could enter nothing because it saw them too late, or by a wrong clock."""
+    log = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name))
+    return {record.time: Outcome(record.late) for record in log.read() if record.late}
+
+
 def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: list[tuple[int, Deployment]]) -> Journal:
     """Hold the journal against the engine over the same candles, to the last bit, and return it."""
     journal = Journal(journal_path(wiring.state_dir(settings), settings.bot.name))
@@ -151,6 +169,7 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
         deployments=deployments,
         guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot))),
         flat_at_end=False,
+        blocked=came_too_late(settings),
     )
     assert journal.trades() == list(expected.trades)
     assert journal.trades(shadow=True) == list(expected.shadow_trades)

@@ -107,7 +107,15 @@ def tell_everything(exporter: BotExporter) -> None:
     exporter.kill_switch_tested()
     exporter.model(**MODEL)
     exporter.promised(win_ratio=0.45, sharpe_ratio=1.2, max_drawdown_ratio=0.08)
-    exporter.delivered(trades=20, win_ratio=0.4, sharpe_ratio=0.9, evalue=1.5, gaps={"fees": 0.1}, probation_share=0.25)
+    exporter.delivered(
+        trades=20,
+        win_ratio=0.4,
+        sharpe_ratio=0.9,
+        evalue=1.5,
+        gaps={"fees": 0.1},
+        probation_share=0.25,
+        sharpe_to_backtest=0.75,
+    )
     exporter.shadow(trades_closed=3, win_ratio=0.5, drawdown_ratio=0.02)
     exporter.equity(9_900.0, peak=10_000.0, daily_pnl_ratio=-0.002)
     exporter.position(BTC, "long", size_ratio=0.45)

@@ -31,6 +31,12 @@ def test_known_failure_14_the_model_s_age_is_in_the_status(full: BotExporter, cl
             "backtest_win_ratio": 0.45,
             "backtest_sharpe_ratio": 1.2,
         },
+        "expectation": {
+            "breached": False,
+            "evalue": 1.5,
+            "gap": {"fees": 0.1, "slippage": None, "missed": None, "signal": None},
+            "live_to_backtest": {"sharpe": 0.75, "drawdown": None},
+        },
     }
 
 
@@ -66,7 +72,13 @@ def test_what_is_not_known_is_null(exporter: BotExporter) -> None:
     status = exporter.status()
     assert set(status) == {"bot", "trading", "model", "risk"}
     assert {key: value for key, value in status["model"].items() if value is not None} == {
-        "performance": dict.fromkeys(status["model"]["performance"])
+        "performance": dict.fromkeys(status["model"]["performance"]),
+        "expectation": {
+            "breached": None,
+            "evalue": None,
+            "gap": dict.fromkeys(("fees", "slippage", "missed", "signal")),
+            "live_to_backtest": {},
+        },
     }
     assert status["trading"]["guard"] is None
     assert status["trading"]["open_positions"] is None

@@ -178,8 +178,10 @@ path = Path(sys.argv[1])
 with BotExporter("btc", symbols=[], port=0, status_file=path, health_check_interval_seconds=0.05) as exporter:
     while exporter.snapshot.status_written_at is None:
         time.sleep(0.01)
-    before = path.read_bytes()
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))  # from now on no file takes more
+    while exporter.snapshot.counters["status_file_write_failures",] < 1:
+        time.sleep(0.01)
+    before = path.read_bytes()
     while exporter.snapshot.counters["status_file_write_failures",] < 3:
         time.sleep(0.01)
     assert path.read_bytes() == before

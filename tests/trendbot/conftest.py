@@ -1,17 +1,34 @@
-"""Candles with trends, calm and storms, a model trained on them once, and settings that are easy to reckon with."""
+"""Candles with trends, calm and storms, a model trained on them once, and a live bot made of real parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import TimeScale
+from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry
-from nightdesk_trendbot import training
+from nightdesk_core.requests import RetrainRequests
+from nightdesk_exporter import BotExporter
+from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
+from nightdesk_guard.settings import GuardSettings
+from nightdesk_trendbot import live, training
 from nightdesk_trendbot.candles import Bar, Candles
+from nightdesk_trendbot.champion import ChampionWatch
+from nightdesk_trendbot.decisions import DecisionLog, log_path
+from nightdesk_trendbot.feed import Feed
+from nightdesk_trendbot.live import LiveBot, LiveParts
 from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.outbox import Outbox
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
+from nightdesk_trendbot.signals import Outcome
+
+from tests.trendbot.replay import Replay, ReplayClock, StreamOverError
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -19,6 +36,8 @@ FIRST_HOUR = 1_500_000_400 // DAY * DAY
 COUNT = 5000
 KNOWN = 3500
 """Candles that the shared model was trained on; the rest is its hold-out."""
+FIRST, STOP = KNOWN, KNOWN + 260
+"""The hours that a live bot is run through."""
 
 
 def make_candles(count: int, *, seed: int = 1, missing: tuple[int, ...] = ()) -> Candles:
@@ -102,3 +121,70 @@ def publish(registry: ModelRegistry, model: MetaModel, **more: bytes) -> str:
         data_fingerprint="f" * 64,
     )
     return manifest.version
+
+
+@pytest.fixture
+def eager(settings: TrendbotSettings) -> TrendbotSettings:
+    """A bot that enters on almost every signal."""
+    return settings.model_copy(update={"entry": settings.entry.model_copy(update={"threshold": 0.05})})
+
+
+@pytest.fixture
+def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings) -> Callable[..., LiveParts]:
+    """Return the parts of a bot as a new process has them: all that lasts lies on disk."""
+    nervous = GuardSettings.model_validate(
+        {
+            "cool_down_days": 1,
+            "recovery": {"trades": 3, "wins_in_a_row": 2},
+            "reduced": {"win_rate_standard_errors": 1, "losing_streak": 2, "drawdown_ratio": 0.05},
+            "paused": {"win_rate_standard_errors": 2, "losing_streak": 4, "drawdown_ratio": 0.10},
+        }
+    )
+
+    def make(settings: TrendbotSettings = eager) -> LiveParts:
+        journal, audit = Journal(journal_path(tmp_path, "btc")), AuditLog(tmp_path / "audit.jsonl")
+        return LiveParts(
+            settings=settings,
+            journal=journal,
+            decisions=DecisionLog(log_path(tmp_path, "btc")),
+            watch=ChampionWatch(registry, settings),
+            kill_switch=KillSwitch(tmp_path),
+            kill_limits=KillLimits(floor_drawdown=0.5, daily_loss=0.5, leverage=10.0, stale_seconds=3 * HOUR),
+            resumes=ResumeFile(tmp_path),
+            outbox=Outbox(journal, audit, RetrainRequests(tmp_path, audit)),
+            guard=PerformanceGuard(nervous, break_even_win_rate=0.38),
+            exporter=BotExporter(
+                "btc", symbols=[(symbol, "1h") for symbol in settings.symbols], outcomes=list(Outcome), port=0
+            ),
+            scale=TimeScale(),
+            contact_limit_seconds=300.0,
+            clock=ReplayClock(),
+        )
+
+    return make
+
+
+@pytest.fixture
+def trade(monkeypatch: pytest.MonkeyPatch) -> Callable[[LiveParts, Replay], Any]:
+    """Run a bot on a replay until the replay ends."""
+
+    async def run(parts: LiveParts, replay: Replay) -> None:
+        assert isinstance(parts.clock, ReplayClock)
+        parts.clock.replay = replay
+
+        @asynccontextmanager
+        async def open_exchange(*_: object) -> AsyncIterator[Replay]:
+            yield replay
+
+        class Watched(Feed):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                # The next thing happens once the feed has dealt with the last one.
+                replay.idle = lambda: bool(self._streams._queue._getters)  # type: ignore[attr-defined]
+
+        monkeypatch.setattr(live, "open_exchange", open_exchange)
+        monkeypatch.setattr(live, "Feed", Watched)
+        with pytest.raises(StreamOverError):
+            await LiveBot(parts).run()
+
+    return run

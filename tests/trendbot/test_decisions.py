@@ -18,6 +18,7 @@ RECORD = DecisionRecord(
     guard="normal",
     size_share=1.0,
     leverage=0.8,
+    late="",
     outcome="entered",
     model_version="v1",
 )

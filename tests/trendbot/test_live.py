@@ -2,168 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core.clock import TimeScale
-from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path
+from nightdesk_core.journal import DamagedJournalError, JournalError
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import ModelRegistry
-from nightdesk_exporter import BotExporter
-from nightdesk_guard import KillSwitch, PerformanceGuard
-from nightdesk_guard.settings import GuardSettings
-from nightdesk_trendbot import backtest, broker, live
+from nightdesk_trendbot import backtest, broker
 from nightdesk_trendbot.backtest import Markets
-from nightdesk_trendbot.candles import Bar, Candles
-from nightdesk_trendbot.champion import ChampionWatch
-from nightdesk_trendbot.decisions import DecisionLog, log_path
-from nightdesk_trendbot.feed import Feed, Step
+from nightdesk_trendbot.candles import Candles
 from nightdesk_trendbot.live import LiveBot, LiveParts
 from nightdesk_trendbot.market import STATE_KEY, restored
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import PortfolioSettings, TrendbotSettings
 from nightdesk_trendbot.signals import Outcome
-from nightdesk_trendbot.state import EngineState, equity
+from nightdesk_trendbot.state import equity
 from nightdesk_trendbot.strategy import Deployment
 
-from tests.trendbot.conftest import COUNT, HOUR, KNOWN, bars_of, make_candles, publish
-
-FIRST, STOP = KNOWN, KNOWN + 260
-
-
-class StreamOverError(Exception):
-    """The stream has nothing more to say."""
-
-
-SYMBOL = "BTC/USDT:USDT"
-OTHER = "EUR/USDT:USDT"
-FUNDING = 0.0005
-
-
-class Replay:
-    """An exchange that tells the hours from `first` up to `stop`, one message a symbol for each hour's end."""
-
-    def __init__(self, markets: Markets, first: int, stop: int) -> None:
-        self.markets = markets
-        self.times = next(iter(markets.values())).time
-        self.hours = iter(range(first, stop))
-        self.hour = first
-        self.told: dict[str, int] = {}
-        self.on_hour: Callable[[int], None] = lambda _: None
-        self.idle: Callable[[], bool] = lambda: True
-
-    async def load(self, symbols: tuple[str, ...]) -> None:
-        assert symbols == tuple(self.markets)
-
-    async def now(self) -> float:
-        return float(self.times[self.hour]) + 1.0
-
-    async def open_markets(self, symbols: tuple[str, ...]) -> frozenset[str]:
-        return frozenset(symbol for symbol in symbols if self.forming(symbol) is not None)
-
-    async def bars(self, symbol: str, _timeframe: str, *, start: int, stop: int, interval_seconds: int) -> list[Bar]:
-        assert interval_seconds == HOUR
-        over = self.markets[symbol].between(start, min(stop, self.times[self.hour]))
-        forming = self.forming(symbol)
-        return [*bars_of(over), *([forming] if forming is not None and start <= forming.time < stop else [])]
-
-    def forming(self, symbol: str) -> Bar | None:
-        time = self.times[self.hour]
-        candles = self.markets[symbol].between(time, time + 1)
-        if len(candles) == 0:
-            return None
-        current = candles.bar(0)
-        return current._replace(high=current.open, low=current.open, close=current.open, volume=0.0, funding=0.0)
-
-    async def funding(self, _symbol: str, *, start: int, stop: int, every_seconds: int) -> dict[int, float]:
-        return dict.fromkeys(range(-(-start // every_seconds) * every_seconds, stop, every_seconds), FUNDING)
-
-    async def watch(self, symbol: str, _timeframe: str) -> list[Bar]:
-        while True:
-            await asyncio.sleep(0)
-            if not self.idle():
-                continue
-            waiting = [
-                other for other in self.markets if self.told.get(other) != self.hour and self.forming(other) is not None
-            ]
-            if symbol in waiting:
-                break
-            if symbol == next(iter(self.markets)) and not waiting:
-                try:
-                    self.hour = next(self.hours)
-                except StopIteration:
-                    raise StreamOverError from None
-                self.on_hour(self.hour)
-        self.told[symbol] = self.hour
-        forming = self.forming(symbol)
-        assert forming is not None
-        return [forming]
-
-    async def hang_up(self) -> None:
-        raise AssertionError("the stream never fails")
-
-
-@pytest.fixture
-def eager(settings: TrendbotSettings) -> TrendbotSettings:
-    """A bot that enters on almost every signal."""
-    return settings.model_copy(update={"entry": settings.entry.model_copy(update={"threshold": 0.05})})
-
-
-@pytest.fixture
-def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings) -> Callable[..., LiveParts]:
-    """Return the parts of a bot as a new process has them: all that lasts lies on disk."""
-    nervous = GuardSettings.model_validate(
-        {
-            "cool_down_days": 1,
-            "reduced": {"win_rate_standard_errors": 1, "losing_streak": 2, "drawdown_ratio": 0.05},
-            "paused": {"win_rate_standard_errors": 2, "losing_streak": 4, "drawdown_ratio": 0.10},
-        }
-    )
-
-    def make(settings: TrendbotSettings = eager) -> LiveParts:
-        return LiveParts(
-            settings=settings,
-            journal=Journal(journal_path(tmp_path, "btc")),
-            decisions=DecisionLog(log_path(tmp_path, "btc")),
-            watch=ChampionWatch(registry, settings),
-            kill_switch=KillSwitch(tmp_path),
-            guard=PerformanceGuard(nervous, break_even_win_rate=0.38),
-            exporter=BotExporter(
-                "btc", symbols=[(symbol, "1h") for symbol in settings.symbols], outcomes=list(Outcome), port=0
-            ),
-            scale=TimeScale(),
-            contact_limit_seconds=300.0,
-        )
-
-    return make
-
-
-@pytest.fixture
-def trade(monkeypatch: pytest.MonkeyPatch) -> Callable[[LiveParts, Replay], Any]:
-    """Run a bot on a replay until the replay ends."""
-
-    async def run(parts: LiveParts, replay: Replay) -> None:
-        @asynccontextmanager
-        async def open_exchange(*_: object) -> AsyncIterator[Replay]:
-            yield replay
-
-        class Watched(Feed):
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                super().__init__(*args, **kwargs)
-                # The next thing happens once the feed has dealt with the last one.
-                replay.idle = lambda: bool(self._streams._queue._getters)  # type: ignore[attr-defined]
-
-        monkeypatch.setattr(live, "open_exchange", open_exchange)
-        monkeypatch.setattr(live, "Feed", Watched)
-        with pytest.raises(StreamOverError):
-            await LiveBot(parts).run()
-
-    return run
+from tests.trendbot.conftest import COUNT, FIRST, HOUR, STOP, make_candles, publish
+from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay
 
 
 def assert_same_as_backtest(parts: LiveParts, markets: Markets, model: MetaModel, *, stop: int) -> backtest.Run:
@@ -270,71 +129,7 @@ async def test_known_failure_16_with_a_model_that_cannot_be_loaded_the_bot_says_
     assert snapshot.counters["signals", SYMBOL, Outcome.ENTERED] == 0
     assert (snapshot.model, snapshot.model_known) == (None, True)
     names = {issue.name for issue in parts.exporter.health().issues}
-    assert names == {"model_missing", "model_not_loaded", "clock_skewed"}  # the replay is of the past
-
-
-async def test_the_kill_switch_stops_entries_and_leaves_what_is_open(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
-    candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
-) -> None:
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
-    parts = make_parts()
-    replay = Replay({SYMBOL: candles}, FIRST, STOP)
-    opened_at: list[float] = []
-
-    def kill_once_something_is_open(_hour: int) -> None:
-        if parts.exporter.snapshot.positions.get(SYMBOL) is not None and not opened_at:
-            opened_at.append(parts.exporter.snapshot.market_time or 0.0)
-            parts.kill_switch.activate("a test", actor="test")
-
-    replay.on_hour = kill_once_something_is_open
-    await trade(parts, replay)
-    trades = parts.journal.trades()
-    assert len(trades) == 1
-    assert trades[0].entry_time <= opened_at[0] < trades[0].exit_time
-    assert parts.exporter.snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_KILL_SWITCH] > 0
-
-
-@pytest.mark.parametrize("lifted", [False, True])
-async def test_an_order_that_waits_is_taken_back_by_the_kill_switch_though_it_was_lifted_before_the_next_open(
-    lifted: bool,
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
-    candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
-) -> None:
-    registry.promote(publish(registry, model), standing="champion", instead_of=None)
-    parts = make_parts()
-    replay = Replay({SYMBOL: candles}, FIRST, STOP)
-    killed_at: list[int] = []
-
-    def kill_while_an_order_waits() -> None:
-        state = parts.journal.load(STATE_KEY)
-        if state is None or killed_at or not EngineState.from_json(state).books[SYMBOL].account.waiting:
-            return
-        killed_at.append(state["last_close"])
-        parts.kill_switch.activate("a test", actor="test")
-        if lifted:
-            parts.kill_switch.resume("it was one", actor="test")
-
-    on_step = LiveBot._on_step
-
-    def then_kill(bot: LiveBot, step: Step) -> None:
-        on_step(bot, step)
-        kill_while_an_order_waits()
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(LiveBot, "_on_step", then_kill)
-        await trade(parts, replay)
-    assert len(killed_at) == 1
-    entries = [deal.entry_time for deal in parts.journal.trades()]
-    assert killed_at[0] not in entries
-    assert bool(entries) is lifted
+    assert names == {"model_missing", "model_not_loaded"}
 
 
 async def test_the_journal_of_another_market_is_refused(

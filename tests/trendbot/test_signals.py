@@ -168,6 +168,10 @@ def test_the_first_reason_against_an_entry_is_the_one_reported() -> None:
     signal = WISH
     found.append(decide(signal, permission, in_position=False).outcome)
     permission = replace(permission, killed=False)
+    for late in (Outcome.BLOCKED_CLOCK, Outcome.BLOCKED_GAP, Outcome.BLOCKED_STALE):
+        permission = replace(permission, blocked=late)
+        found.append(decide(signal, permission, in_position=False).outcome)
+    permission = replace(permission, blocked=None)
     found.append(decide(signal, permission, in_position=False).outcome)
     permission = replace(permission, model_loaded=True)
     found.append(decide(signal, permission, in_position=False).outcome)
@@ -180,6 +184,9 @@ def test_the_first_reason_against_an_entry_is_the_one_reported() -> None:
         Outcome.IN_POSITION,
         Outcome.BLOCKED_REGIME,
         Outcome.BLOCKED_KILL_SWITCH,
+        Outcome.BLOCKED_CLOCK,
+        Outcome.BLOCKED_GAP,
+        Outcome.BLOCKED_STALE,
         Outcome.BLOCKED_NO_MODEL,
         Outcome.BLOCKED_GUARD,
         Outcome.BLOCKED_MODEL,

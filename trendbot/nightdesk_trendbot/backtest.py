@@ -16,7 +16,7 @@ from nightdesk_trendbot.engine import Engine
 from nightdesk_trendbot.portfolio import Caps, correlation
 from nightdesk_trendbot.rules import Rules
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.signals import Permission, Signal, decide
+from nightdesk_trendbot.signals import Outcome, Permission, Signal, decide
 from nightdesk_trendbot.simulation import Wishes, simulate
 from nightdesk_trendbot.state import EngineState, new_state
 from nightdesk_trendbot.strategy import Deployment, Strategy
@@ -47,11 +47,13 @@ def run(
     deployments: Sequence[tuple[int, Deployment]],
     guard: PerformanceGuard | None,
     flat_at_end: bool,
+    blocked: Mapping[int, Outcome] | None = None,
 ) -> Run:
     """Return what the engine does on the candles that open in [start, end) (market time), starting flat.
 
     `deployments` are (market time from which it is in use, model), in order; each decides the candles that close at or
-    after its time. The candles before `start` are only looked back on.
+    after its time. The candles before `start` are only looked back on. `blocked` says, by a candle's close, where a
+    live bot entered nothing because it saw the candle too late.
     """
     interval = _interval(markets)
     strategy = Strategy(settings)
@@ -79,6 +81,7 @@ def run(
         while current + 1 < len(deployments) and deployments[current + 1][0] <= close_time:
             current += 1
         deployment = deployments[current][1]
+        late = None if blocked is None else blocked.get(close_time)
         at = {
             symbol: int(np.searchsorted(candles.time, time[step]))
             for symbol, candles in markets.items()
@@ -88,8 +91,13 @@ def run(
         for symbol, bar in bars.items():
             state = engine.at_open(state, symbol, time=bar.time, price=bar.open)
 
-        def permission(guard_state: GuardState, signal: Signal, used: Deployment = deployment) -> Permission:
-            return strategy.permission(used, guard, guard_state, signal)
+        def permission(
+            guard_state: GuardState,
+            signal: Signal,
+            used: Deployment = deployment,
+            late: Outcome | None = late,
+        ) -> Permission:
+            return strategy.permission(used, guard, guard_state, signal, blocked=late)
 
         def correlated(first: str, second: str, last: int = int(step)) -> float:
             return float(correlation(time, closes[first], closes[second], last, caps.correlation_seconds))
@@ -101,7 +109,7 @@ def run(
             permission=permission,
             correlation=correlated,
             model_version=deployment.model.version,
-            limits=deployment.limits,
+            profile=deployment.profile,
         )
         state = result.state
         trades += result.trades

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_guard import profile
 
 from nightdesk_trendbot import model
 from nightdesk_trendbot.settings import SizingSettings, TrendbotSettings
@@ -37,6 +38,7 @@ class ChampionWatch:
                 return False
             folder = self._registry.bundle(champion.version)
             loaded = model.load(folder, Manifest.read(folder))
+            known = profile.read(folder)
             refusal = loaded.refusal(self._settings.entry)
             if refusal:
                 raise BundleError(folder, refusal)
@@ -48,7 +50,7 @@ class ChampionWatch:
         share = size_share(champion, self._settings.sizing)
         self.champion = champion
         self._settled = True
-        self.deployment = Deployment(loaded, share)
+        self.deployment = Deployment(loaded, share, known)
         self._complained = ""
         return True
 

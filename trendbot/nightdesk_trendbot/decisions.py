@@ -29,6 +29,8 @@ class DecisionRecord:
     leverage: float
     """Notional over equity of the entry, 0 where there was none."""
     outcome: str
+    late: str
+    """Why nothing could have been entered however good it was; empty for a candle that came in time."""
     model_version: str
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import (
-    GuardLimits,
+    Evidence,
+    GuardProfile,
     GuardState,
     GuardStatus,
     Observation,
@@ -33,7 +34,10 @@ from nightdesk_trendbot.portfolio import Caps, room
 from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Decision, Outcome, Permission, Signal, decide
-from nightdesk_trendbot.state import Book, EngineState, equity, shadowed, with_book
+from nightdesk_trendbot.state import Book, EngineState, equity, shadowed, with_book, without_shadow_positions
+
+_MODELS_KEPT = 7
+"""Models before the one in use whose evidence is kept, should one of them come back."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class StepResult:
     decisions: Mapping[str, tuple[Permission, Decision]]
     """By symbol, of those that had a candle."""
     shadow_trades: tuple[ClosedTrade, ...] = ()
+    breach: Evidence | None = None
+    """Where these trades have shown that the model is worse than its hold-out promised; once for each model."""
 
 
 class Engine:
@@ -88,17 +94,18 @@ class Engine:
         permission: Callable[[GuardState, Signal], Permission],
         correlation: Callable[[str, str], float],
         model_version: str,
-        limits: GuardLimits | None = None,
+        profile: GuardProfile | None = None,
         resume: Resume | None = None,
     ) -> StepResult:
         """Return what confirmed candles of one time lead to: barriers, marking, guard, decisions, in this order.
 
         `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked for each after the
         guard has moved, with its new state, and for the shadow with that of a guard that is NORMAL; `correlation` is
-        asked for two symbols' only where both are concerned. `limits` are those that the model's hold-out calls for,
-        `resume` is the last one that an operator gave.
+        asked for two symbols' only where both are concerned. `profile` is what the model's hold-out says of it,
+        `resume` the last one that an operator gave.
         """
         close_time = next(iter(bars.values())).time + self._interval_seconds
+        known = state.evidence
         state, trades = self._settle(state, bars, signals, close_time)
         shadow_trades: tuple[ClosedTrade, ...] = ()
         if state.shadow is not None:
@@ -113,16 +120,58 @@ class Engine:
                 shadow_equity=None if state.shadow is None else state.shadow.equity,
                 shadow_closed=_results(shadow_trades),
                 model_version=model_version,
-                calibrated=limits,
+                calibrated=None if profile is None else profile.calibrated,
                 resume=resume,
             )
             guard, transition = self._guard.advance(state.guard, seen)
-            state = shadowed(replace(state, guard=guard))
+            state = self._weighed(replace(state, guard=guard), trades, shadow_trades, model_version, profile)
+            state = shadowed(state)
         state, decisions = self._decide(state, bars, signals, permission, correlation, model_version)
         if state.shadow is not None:
             shadow, _ = self._decide(state.shadow, bars, signals, permission, correlation, model_version)
             state = replace(state, shadow=shadow)
-        return StepResult(state, trades, transition, decisions, shadow_trades)
+        found, before = state.evidence.get(model_version), known.get(model_version)
+        breach = found if found is not None and found.breached and not (before and before.breached) else None
+        return StepResult(state, trades, transition, decisions, shadow_trades, breach)
+
+    def close_positions(
+        self, state: EngineState, prices: Mapping[str, float], *, time: int
+    ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
+        """Return the state with the open positions of the symbols that have a price closed at it, and the trades.
+
+        `time` is the market's. A shadow's positions are dropped: they are no money, and what they would have come to
+        is not known. The same state where there is nothing to close.
+        """
+        trades = []
+        for symbol in [symbol for symbol in prices if state.books[symbol].account.side != 0]:
+            book = state.books[symbol]
+            closing = broker.Closing(broker.KILL_SWITCH, prices[symbol])
+            done = broker.settle(book.account, closing, costs_at(self._rules, book.volatility))
+            trades.append(_trade(symbol, book, done, time))
+            state = with_book(state, symbol, replace(book, account=done.account))
+        if state.shadow is not None:
+            state = without_shadow_positions(state, state.shadow)
+        return state, tuple(trades)
+
+    def _weighed(
+        self,
+        state: EngineState,
+        trades: tuple[ClosedTrade, ...],
+        shadow_trades: tuple[ClosedTrade, ...],
+        model_version: str,
+        profile: GuardProfile | None,
+    ) -> EngineState:
+        """Return the state with what the trades have shown of the model in use, against what its hold-out promised."""
+        if model_version not in ("", state.model_version):
+            state = replace(state, model_version=model_version, model_since=state.last_close)
+        if self._guard is None or not model_version or profile is None or profile.expected is None:
+            return state
+        multiplier = self._guard.settings.reduced_size_multiplier
+        others = {version: found for version, found in state.evidence.items() if version != model_version}
+        found = state.evidence.get(model_version, Evidence(model_version))
+        for closed, shadow in ((trades, False), (shadow_trades, True)):
+            found = found.after(profile.expected, closed, shadow=shadow, size_multiplier=multiplier)
+        return replace(state, evidence={**dict(list(others.items())[-_MODELS_KEPT:]), model_version: found})
 
     def _settle(
         self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: int

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 
-import ccxt
 from loguru import logger
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
@@ -16,21 +16,33 @@ from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
 from nightdesk_exporter import BotExporter, Limits
-from nightdesk_guard import GuardLimits, GuardState, KillSwitch, PerformanceGuard
+from nightdesk_guard import (
+    GuardProfile,
+    GuardState,
+    KillLimits,
+    KillSwitch,
+    PerformanceGuard,
+    ResumeFile,
+)
 
 from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
 from nightdesk_trendbot.champion import ChampionWatch
-from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
-from nightdesk_trendbot.engine import Engine, StepResult
-from nightdesk_trendbot.exchange import Exchange, open_exchange, persistently
+from nightdesk_trendbot.decisions import DecisionLog
+from nightdesk_trendbot.engine import Engine
+from nightdesk_trendbot.exchange import open_exchange, persistently
 from nightdesk_trendbot.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
 from nightdesk_trendbot.history import History
-from nightdesk_trendbot.market import KILLS_KEY, MARKET_KEY, STATE_KEY, market_of, restored
+from nightdesk_trendbot.housekeeping import Housekeeping
+from nightdesk_trendbot.market import MARKET_KEY, STATE_KEY, market_of, restored
 from nightdesk_trendbot.market_clock import MarketClock
-from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.outbox import Outbox
+from nightdesk_trendbot.prices import Prices
+from nightdesk_trendbot.record import log_decisions, record
 from nightdesk_trendbot.report import Report
+from nightdesk_trendbot.report_model import ModelReport
+from nightdesk_trendbot.safety import Safety, SafetyParts, disobedience
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.signals import Permission, Signal
+from nightdesk_trendbot.signals import Outcome, Permission, Signal
 from nightdesk_trendbot.state import EngineState, new_state
 from nightdesk_trendbot.strategy import Strategy
 
@@ -52,7 +64,10 @@ class LiveParts:
     decisions: DecisionLog
     watch: ChampionWatch
     kill_switch: KillSwitch
+    kill_limits: KillLimits
     guard: PerformanceGuard
+    resumes: ResumeFile
+    outbox: Outbox
     exporter: BotExporter
     scale: TimeScale
     contact_limit_seconds: float
@@ -73,8 +88,30 @@ class LiveBot:
         self._strategy = Strategy(parts.settings)
         self._history = History(parts.settings, interval_seconds=self._interval)
         self._clock = MarketClock(parts.scale, parts.clock)
-        self._report = Report(parts.exporter, parts.settings, parts.scale)
-        self._kills_seen = parts.journal.load(KILLS_KEY)
+        self._prices = Prices(parts.settings.symbols, parts.clock)
+        self._report = Report(parts.exporter, parts.settings, parts.scale, self._prices)
+        self._model_report = ModelReport(parts.exporter, parts.scale, parts.journal)
+        self._safety = Safety(
+            SafetyParts(
+                journal=parts.journal,
+                switch=parts.kill_switch,
+                guard=parts.guard.settings,
+                limits=parts.kill_limits,
+                scale=parts.scale,
+                clock=parts.clock,
+            ),
+            self._prices,
+            self._clock,
+        )
+        self._housekeeping = Housekeeping(
+            self._safety,
+            self._clock,
+            exporter=parts.exporter,
+            outbox=parts.outbox,
+            scale=parts.scale,
+            mind_kill_switch=self._mind_kill_switch,
+            disobedience=lambda: disobedience(self._engine, self._strategy, self._settings),
+        )
         stored = restored(parts.journal, parts.settings)
         self._fresh = stored is None
         self._state = new_state(parts.settings.symbols, parts.settings.initial_equity) if stored is None else stored
@@ -85,7 +122,7 @@ class LiveBot:
         self._report_standing()
         async with open_exchange(self._settings.exchange, self._exporter) as exchange:
             symbols, timeframe = self._settings.symbols, self._settings.timeframe
-            housekeeping = [asyncio.create_task(self._keep_house())]
+            housekeeping = [asyncio.create_task(task) for task in self._housekeeping.tasks()]
             try:
                 await persistently(lambda: exchange.load(symbols), "loading the markets")
                 now = int(await persistently(exchange.now, "asking for the time"))
@@ -101,7 +138,7 @@ class LiveBot:
                     )
                 count = await self._history.load(exchange, stop=start)
                 logger.info("{} bars of history; following {} from {}", count, ", ".join(symbols), iso(start))
-                housekeeping.append(asyncio.create_task(self._watch_clock(exchange)))
+                housekeeping.append(asyncio.create_task(self._housekeeping.watch_clock(exchange)))
                 feed = Feed(
                     exchange,
                     self._exporter,
@@ -128,7 +165,9 @@ class LiveBot:
                 for task in housekeeping:
                     task.cancel()
 
-    def adopt(self, settings: TrendbotSettings, guard: PerformanceGuard, limits: Limits) -> None:
+    def adopt(
+        self, settings: TrendbotSettings, guard: PerformanceGuard, limits: Limits, kill_limits: KillLimits
+    ) -> None:
         """Go on with other settings from the next candle on: such as need no other history and no other journal."""
         self._parts = replace(self._parts, settings=settings, guard=guard)
         self._settings = settings
@@ -136,6 +175,7 @@ class LiveBot:
         self._strategy = Strategy(settings)
         self._history.adopt(settings)
         self._parts.watch.adopt(settings)
+        self._safety.adopt(guard.settings, kill_limits)
         self._exporter.set_limits(limits)
         self._report_guard()
 
@@ -147,8 +187,9 @@ class LiveBot:
             case Step():
                 self._on_step(event)
             case Marked(symbol, price):
-                self._report.account(self._state, {symbol: price})
+                self._price({symbol: price})
             case MarketsOpen(symbols):
+                self._prices.markets(symbols)
                 self._report.markets(symbols, interval_seconds=self._interval)
 
     def _until_settled(self, age_seconds: float) -> float:
@@ -163,6 +204,7 @@ class LiveBot:
             self._parts.journal.save(MARKET_KEY, market_of(self._settings))
 
     def _on_open(self, symbol: str, opened: int, price: float) -> None:
+        self._prices.note({symbol: price})
         self._mind_kill_switch()
         before = self._state
         self._move(self._engine.at_open(before, symbol, time=opened, price=price))
@@ -170,7 +212,11 @@ class LiveBot:
         if account.side != 0 and before.books[symbol].account.side == 0:
             side = "long" if account.side > 0 else "short"
             self._exporter.event(f"entered {side} {account.quantity:.6f} {symbol} at {account.entry_price:.5g}")
-        self._report.account(self._state, {symbol: price})
+        self._report.account(self._state)
+
+    def _price(self, prices: Mapping[str, float]) -> None:
+        self._prices.note(prices)
+        self._report.account(self._state)
 
     def _move(self, state: EngineState) -> None:
         """Go on from another state, once it is in the journal."""
@@ -181,15 +227,27 @@ class LiveBot:
 
     def _mind_kill_switch(self) -> None:
         """Take back the orders that wait, also where the switch was activated and lifted since the last look."""
-        switch = self._parts.kill_switch.state()
+        switch, moved = self._safety.look(self._state)
         self._exporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
-        now = {"activations": switch.activations}
-        if switch.active or (self._kills_seen is not None and self._kills_seen != now):
+        if switch.active or moved:
             self._move(self._engine.cancel_orders(self._state))
-        if self._kills_seen != now:
-            with self._parts.journal.transaction():
-                self._parts.journal.save(KILLS_KEY, now)
-            self._kills_seen = now
+        if switch.active and switch.positions == "close":
+            self._close_positions()
+
+    def _close_positions(self) -> None:
+        """Close what can be closed at a fresh price; what cannot is tried again at the next look."""
+        now = self._clock.now()
+        time = self._state.last_close if now is None else max(int(now), self._state.last_close)
+        state, trades = self._engine.close_positions(self._state, self._safety.closable(self._state), time=time)
+        if state is self._state:
+            return
+        with self._parts.journal.transaction():
+            for trade in trades:
+                self._parts.journal.record_trade(trade)
+            self._parts.journal.save(STATE_KEY, state.to_json())
+        self._state = state
+        self._report.trades(trades)
+        self._report.account(state)
 
     def _on_step(self, step: Step) -> None:
         self._look_for_model()
@@ -204,72 +262,39 @@ class LiveBot:
             self._state,
             step.bars,
             signals=signals,
-            permission=self._permission,
+            permission=partial(self._permission, self._safety.late(step.time + self._interval, self._interval)),
             correlation=self._history.correlation,
             model_version="" if model is None else model.version,
-            limits=self._calibrated,
+            profile=self._profile,
+            resume=self._parts.resumes.last(),
         )
         seconds = (time.perf_counter() - begun) / len(step.bars)
-        self._log_decisions(step, signals, result, model)
-        self._commit(result)
+        log_decisions(self._parts.decisions, step, signals, result, model)
+        record(self._parts.journal, result)
+        self._state = result.state
+        self._prices.note({symbol: bar.close for symbol, bar in step.bars.items()})
         self._report.step(result, signals, seconds=seconds)
         self._report.recent_trades(self._parts.journal, result.state.last_close)
         self._report_guard(result.transition)
-        self._report.account(result.state, {symbol: bar.close for symbol, bar in step.bars.items()})
+        self._model_report.evidence(result.state, self._parts.watch, breach=result.breach)
+        self._report.account(result.state)
 
-    def _log_decisions(
-        self, step: Step, signals: Mapping[str, Signal], result: StepResult, model: MetaModel | None
-    ) -> None:
-        for symbol, (permission, decision) in result.decisions.items():
-            signal = signals[symbol]
-            self._parts.decisions.append(
-                DecisionRecord(
-                    time=result.state.last_close,
-                    symbol=symbol,
-                    close=step.bars[symbol].close,
-                    regime=signal.regime.value,
-                    breakout=signal.breakout,
-                    probability=signal.probability,
-                    threshold=permission.threshold if model is not None else None,
-                    guard=permission.guard.value,
-                    size_share=permission.size_share,
-                    leverage=decision.leverage,
-                    outcome=decision.outcome.value,
-                    model_version="" if model is None else model.version,
-                )
-            )
-
-    def _commit(self, result: StepResult) -> None:
-        """Make the step's outcome durable: the guard's state in one transaction with the trades that moved it."""
-        journal = self._parts.journal
-        with journal.transaction():
-            for trade in result.trades:
-                journal.record_trade(trade)
-            for trade in result.shadow_trades:
-                journal.record_trade(trade, shadow=True)
-            if result.transition is not None:
-                journal.record_transition(result.transition)
-            journal.record_equity(result.state.last_close, result.state.equity)
-            journal.save(STATE_KEY, result.state.to_json())
-        self._state = result.state
-
-    def _permission(self, guard_state: GuardState, signal: Signal) -> Permission:
+    def _permission(self, late: Outcome | None, guard_state: GuardState, signal: Signal) -> Permission:
+        deployment, guard = self._parts.watch.deployment, self._parts.guard
         return self._strategy.permission(
-            self._parts.watch.deployment, self._parts.guard, guard_state, signal, killed=self._killed()
+            deployment, guard, guard_state, signal, killed=self._safety.killed, blocked=late
         )
 
     @property
-    def _calibrated(self) -> GuardLimits | None:
-        """The guard's limits as the hold-out of the model in use calls for them."""
+    def _profile(self) -> GuardProfile | None:
+        """What the hold-out of the model in use says of it."""
         deployment = self._parts.watch.deployment
-        return None if deployment is None else deployment.limits
+        return None if deployment is None else deployment.profile
 
     def _report_guard(self, moved: GuardTransition | None = None) -> None:
-        guard = self._parts.guard
-        self._report.guard(guard, self._state.guard, guard.limits(self._calibrated), moved)
-
-    def _killed(self) -> bool:
-        return self._parts.kill_switch.state().active
+        guard, profile = self._parts.guard, self._profile
+        limits = guard.limits(None if profile is None else profile.calibrated)
+        self._report.guard(guard, self._state.guard, limits, moved)
 
     def _look_for_model(self) -> None:
         watch = self._parts.watch
@@ -279,24 +304,7 @@ class LiveBot:
             self._exporter.model_load_failed(str(error))
             return
         if changed:
-            self._report.model(watch)
-
-    async def _keep_house(self) -> None:
-        """Beat the heart and watch the kill switch, though the next candle may be an hour away."""
-        while True:
-            self._exporter.heartbeat()
-            self._mind_kill_switch()
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-
-    async def _watch_clock(self, exchange: Exchange) -> None:
-        """Hold the exchange's clock against ours now and then."""
-        while True:
-            # Where the exchange does not answer, the feed says so.
-            with suppress(ccxt.BaseError):
-                self._clock.observe(await exchange.now())
-            if self._clock.offset_seconds is not None:
-                self._exporter.clock_offset(self._clock.offset_seconds)
-            await asyncio.sleep(self._parts.scale.limit(_CLOCK_SECONDS))
+            self._model_report.model(watch)
 
     def _report_standing(self) -> None:
         """Show what the journal and the latch say before the first candle comes."""
@@ -306,4 +314,5 @@ class LiveBot:
         self._exporter.equity_history(self._parts.journal.equity())
         moves = self._parts.journal.transitions()
         self._report_guard(moves[-1] if moves else None)
-        self._report.account(self._state, {})
+        self._model_report.evidence(self._state, self._parts.watch)
+        self._report.account(self._state)

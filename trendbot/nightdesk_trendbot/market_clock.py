@@ -33,7 +33,14 @@ class MarketClock:
         """Take note that the candle that opens at a market time is the newest: it cannot be earlier, nor much later."""
         own = self._own()
         if own is None or not time <= own <= time + 2 * interval_seconds:
+            if own is not None and self.offset_seconds is not None and self._scale.speed != 1.0:
+                # It was ours that was off.
+                self.offset_seconds += (own - time) / self._scale.speed
             self._anchor = (float(time), self._clock())
+
+    def now(self) -> float | None:
+        """Return what time it is in the market by our own clock; `None` before anything is known of a replay."""
+        return self._own()
 
     def _own(self) -> float | None:
         if self._scale.speed == 1.0:

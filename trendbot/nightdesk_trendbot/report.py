@@ -1,8 +1,8 @@
-"""What the live loop tells the exporter: its account, guard, model and markets, as the journal has them."""
+"""What the live loop tells the exporter: its account, guard and markets, as the journal has them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from loguru import logger
@@ -13,8 +13,8 @@ from nightdesk_exporter import BotExporter
 from nightdesk_guard import GuardLimits, GuardState, PerformanceGuard
 
 from nightdesk_trendbot import broker
-from nightdesk_trendbot.champion import ChampionWatch
 from nightdesk_trendbot.engine import StepResult
+from nightdesk_trendbot.prices import Prices
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Outcome, Signal
 from nightdesk_trendbot.state import EngineState, equity
@@ -25,17 +25,21 @@ _NOTED = (
     Outcome.BLOCKED_KILL_SWITCH,
     Outcome.BLOCKED_GUARD,
     Outcome.BLOCKED_EXPOSURE,
+    Outcome.BLOCKED_STALE,
+    Outcome.BLOCKED_GAP,
+    Outcome.BLOCKED_CLOCK,
 )
 
 
 class Report:
-    """Tells one exporter of one bot. It remembers the last prices, by which open positions are valued."""
+    """Tells one exporter of one bot."""
 
-    def __init__(self, exporter: BotExporter, settings: TrendbotSettings, scale: TimeScale) -> None:
+    def __init__(self, exporter: BotExporter, settings: TrendbotSettings, scale: TimeScale, prices: Prices) -> None:
+        """Open positions are valued by `prices`."""
         self._exporter = exporter
         self._timeframe = settings.timeframe
         self._scale = scale
-        self._prices: dict[str, float] = {}
+        self._prices = prices
         self._open_markets: frozenset[str] | None = None
 
     def markets(self, symbols: frozenset[str], *, interval_seconds: int) -> None:
@@ -58,10 +62,13 @@ class Report:
             self._exporter.regime(symbol, signals[symbol].regime.value)
             if decision.outcome in _NOTED:
                 logger.debug("{}: entry blocked: {}", symbol, decision.outcome)
-        for trade in result.trades:
-            self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
-
+        self.trades(result.trades)
         self._shadow(result)
+
+    def trades(self, trades: Iterable[ClosedTrade]) -> None:
+        """Tell of trades that closed."""
+        for trade in trades:
+            self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
 
     def _shadow(self, result: StepResult) -> None:
         evidence = result.state.guard.shadow
@@ -100,37 +107,19 @@ class Report:
             limits=found,
         )
 
-    def account(self, state: EngineState, prices: Mapping[str, float]) -> None:
+    def account(self, state: EngineState) -> None:
         """Tell of account and positions, marked to the newest prices."""
-        self._prices.update(prices)
         # Nobody owes the exchange more than the account: what lies below zero is not the bot's.
-        now = max(equity(state, self._prices), 0.0)
+        now = max(equity(state, self._prices.newest), 0.0)
         daily = now / _positive(state.day_start_equity) - 1
         self._exporter.equity(now, peak=max(state.peak_equity, now), daily_pnl_ratio=daily)
         for symbol, book in state.books.items():
             if book.account.side == 0:
                 self._exporter.position(symbol, None)
                 continue
-            notional = broker.exposure(book.account, self._prices.get(symbol, book.mark))
+            notional = broker.exposure(book.account, self._prices.newest.get(symbol, book.mark))
             side = "long" if notional > 0 else "short"
             self._exporter.position(symbol, side, size_ratio=abs(notional) / _positive(now))
-
-    def model(self, watch: ChampionWatch) -> None:
-        """Tell which model is in use."""
-        if watch.deployment is None or watch.champion is None:
-            self._exporter.no_model()
-            return
-        model = watch.deployment.model
-        standing, data_end = watch.champion.standing, float(model.data_end)
-        self._exporter.model(model.version, trained_at=model.trained_at, standing=standing, data_end=data_end)
-        backtest = model.backtest
-        seconds = _DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
-        self._exporter.promised(
-            win_ratio=backtest.get("win_ratio"),
-            sharpe_ratio=backtest.get("sharpe_ratio"),
-            max_drawdown_ratio=backtest.get("max_drawdown_ratio"),
-            trade_interval_seconds=self._scale.interval(seconds),
-        )
 
 
 def _detail(trade: ClosedTrade) -> str:

@@ -45,6 +45,9 @@ class Outcome(StrEnum):
     BLOCKED_GUARD = "blocked_guard"
     BLOCKED_KILL_SWITCH = "blocked_kill_switch"
     BLOCKED_EXPOSURE = "blocked_exposure"
+    BLOCKED_STALE = "blocked_stale"
+    BLOCKED_GAP = "blocked_gap"
+    BLOCKED_CLOCK = "blocked_clock"
 
 
 def breakout_side(row: Floats, close: float) -> int:
@@ -120,6 +123,8 @@ class Permission:
     """Guard multiplier times the standing's share."""
     threshold: float = 0.5
     """The probability below which nothing is entered."""
+    blocked: Outcome | None = None
+    """Why nothing may be entered on this candle, however good it is: stale, history already, or by a wrong clock."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,8 @@ def decide(signal: Signal, permission: Permission, *, in_position: bool) -> Deci
         return Decision(Outcome.BLOCKED_REGIME)
     if permission.killed:
         return Decision(Outcome.BLOCKED_KILL_SWITCH)
+    if permission.blocked is not None:
+        return Decision(permission.blocked)
     if not permission.model_loaded or signal.probability is None:
         return Decision(Outcome.BLOCKED_NO_MODEL)
     if permission.guard is GuardStatus.PAUSED:

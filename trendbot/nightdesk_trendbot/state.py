@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from nightdesk_guard import GuardState, GuardStatus
+from nightdesk_guard import Evidence, GuardState, GuardStatus
 
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.broker import Account, Barriers, Order
@@ -46,6 +46,12 @@ class EngineState:
     """Equity at the last midnight UTC."""
     last_close: int = 0
     """The close of the last candles that were decided on."""
+    model_version: str = ""
+    """The model that was in use at the last close; empty before the first."""
+    model_since: int = 0
+    """The first close that it was in use at."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """By model version: what live trading has shown of it. Of the last few models, the one in use last."""
     shadow: EngineState | None = None
     """The shadow's account while the guard is not NORMAL; it has no guard and no shadow of its own."""
 
@@ -53,7 +59,9 @@ class EngineState:
         """Return the state as it is stored."""
         books = {symbol: {**asdict(book), "account": list(book.account)} for symbol, book in self.books.items()}
         shadow = None if self.shadow is None else self.shadow.to_json()
-        return {**vars(self), "books": books, "guard": self.guard.to_json(), "shadow": shadow}
+        evidence = {version: found.to_json() for version, found in self.evidence.items()}
+        guard = self.guard.to_json()
+        return {**vars(self), "books": books, "guard": guard, "evidence": evidence, "shadow": shadow}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> EngineState:
@@ -62,7 +70,9 @@ class EngineState:
             symbol: Book(**{**book, "account": _account(book["account"])}) for symbol, book in stored["books"].items()
         }
         shadow = None if stored["shadow"] is None else cls.from_json(stored["shadow"])
-        return cls(**{**stored, "books": books, "guard": GuardState.from_json(stored["guard"]), "shadow": shadow})
+        evidence = {version: Evidence.from_json(found) for version, found in stored["evidence"].items()}
+        guard = GuardState.from_json(stored["guard"])
+        return cls(**{**stored, "books": books, "guard": guard, "evidence": evidence, "shadow": shadow})
 
 
 def _account(stored: Sequence[Any]) -> Account:
@@ -110,3 +120,12 @@ def shadowed(state: EngineState) -> EngineState:
         for symbol, book in state.books.items()
     }
     return replace(state, shadow=replace(blank, books=books, last_close=state.last_close))
+
+
+def without_shadow_positions(state: EngineState, shadow: EngineState) -> EngineState:
+    """Return the state whose shadow holds nothing and wants nothing; the same one where that is so."""
+    for symbol, book in shadow.books.items():
+        if book.account.side != 0 or book.account.waiting:
+            flat = replace(book, account=broker.flat(book.account.realised))
+            shadow = with_book(shadow, symbol, flat)
+    return state if shadow is state.shadow else replace(state, shadow=shadow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from nightdesk_guard import GuardLimits, GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard import GuardProfile, GuardState, GuardStatus, PerformanceGuard
 
 from nightdesk_trendbot import indicators
 from nightdesk_trendbot.candles import Candles
@@ -14,6 +14,7 @@ from nightdesk_trendbot.regime import classify
 from nightdesk_trendbot.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import (
+    Outcome,
     Permission,
     Signal,
     breakout_side,
@@ -32,8 +33,8 @@ class Deployment:
 
     model: MetaModel
     size_share: float = 1.0
-    limits: GuardLimits | None = None
-    """The guard's, as the model's hold-out calls for them."""
+    profile: GuardProfile | None = None
+    """What the model's hold-out says of it, for the guard."""
 
 
 def bars_needed(settings: TrendbotSettings) -> int:
@@ -92,16 +93,18 @@ class Strategy:
         signal: Signal,
         *,
         killed: bool = False,
+        blocked: Outcome | None = None,
     ) -> Permission:
         """Return what the bot is allowed on a signal, with a model in use and the guard in a state."""
         if deployment is None:
-            return Permission(model_loaded=False, killed=killed)
+            return Permission(model_loaded=False, killed=killed, blocked=blocked)
         status = GuardStatus.NORMAL if guard is None else state.status
         multiplier = 1.0 if guard is None else guard.size_multiplier(status)
         increase = 0.0 if guard is None else guard.threshold_increase(status)
         return Permission(
             model_loaded=True,
             killed=killed,
+            blocked=blocked,
             guard=status,
             size_share=multiplier * deployment.size_share,
             threshold=self.threshold(deployment.model, signal.volatility, increase=increase),

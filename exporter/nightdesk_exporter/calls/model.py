@@ -108,11 +108,14 @@ class ModelCalls(Calls):
         breached: bool = False,
         gaps: Mapping[str, float] | None = None,
         probation_share: float | None = None,
+        sharpe_to_backtest: float | None = None,
+        drawdown_to_backtest: float | None = None,
     ) -> None:
         """What the model in use has shown live; `None` is not known yet.
 
         `evalue` is the evidence that it is worse than promised, `breached` that it is strong enough to act on; `gaps`
-        says where what is missing went: fees, slippage, missed or signal.
+        says where what is missing went: fees, slippage, missed or signal. The last two, live over backtest on equally
+        long stretches, are shown in the status file alone: healthy bots have bad ones all the time.
         """
         broken = flag(breached, "breached")
         found: dict[str, float | None] = {
@@ -125,6 +128,11 @@ class ModelCalls(Calls):
         by_source = numbers({} if gaps is None else gaps, "gaps")
         for source in by_source:
             one_of(source, GAP_SOURCES, "gaps")
+        compared = {
+            "sharpe": optional(sharpe_to_backtest, "sharpe_to_backtest"),
+            "drawdown": optional(drawdown_to_backtest, "drawdown_to_backtest"),
+        }
+        self.snapshot.live_to_backtest = compared
         for name, value in found.items():
             self._show(name, value=value)
         for source in GAP_SOURCES:

@@ -1,0 +1,74 @@
+"""The kill switch's self-test: a switch of its own, in the same folder, is made to trip in every way that it can."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from nightdesk_core.clock import WallClock, system_clock
+
+from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
+from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
+
+_PREFIX = ".drill-"
+
+
+def drill(
+    state_dir: Path, limits: KillLimits, *, acts: Callable[[], str] = str, clock: WallClock = system_clock
+) -> str:
+    """Return what did not work, empty where the switch would act.
+
+    It writes to the disk that the real latch lies on, and leaves the latch as it is. `acts` says what of the bot itself
+    would not obey an active switch, empty where all of it would.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=state_dir, prefix=_PREFIX) as folder:
+            failed = [name for name, worked in _attempts(Path(folder), limits, clock) if not worked]
+        disobeys = acts()
+    except Exception as error:  # noqa: BLE001 - a test that fails in a way nobody thought of has failed
+        return f"the self-test failed: {error!r}"
+    found = [f"it did not trip for {', '.join(failed)}"] if failed else []
+    return "; ".join([*found, disobeys] if disobeys else found)
+
+
+def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tuple[str, bool]]:
+    """Yield each way to trip the switch, and whether it did, held on the disk, and could be lifted."""
+    now = clock()
+    calm = AccountView(equity=1000.0, leverage=0.0, market_time=now)
+    fallen = replace(calm, equity=1000.0 * (1 - limits.floor_drawdown) - 0.001)
+    loser = replace(calm, equity=1000.0 * (1 - limits.daily_loss) - 0.001)
+    geared = replace(calm, leverage=limits.leverage * 1.001)
+    dark = replace(calm, priced_at=now - limits.stale_seconds - 1)
+    yesterday = calm.market_time - 2 * 86_400
+
+    def blind() -> AccountView:
+        raise ArithmeticError("a drill")
+
+    yield "nothing at all", not _wire(folder / "calm", limits, clock).look(lambda: calm).active
+    views: dict[str, Callable[[], AccountView]] = {
+        "the floor": lambda: fallen,
+        "a daily loss": lambda: loser,
+        "leverage": lambda: geared,
+        "a stale price": lambda: dark,
+        "its own failure": blind,
+    }
+    for name, view in views.items():
+        wire = _wire(folder / name.replace(" ", "-"), limits, clock)
+        wire.look(lambda: replace(calm, market_time=yesterday if name == "the floor" else calm.market_time))  # noqa: B023 - called at once
+        yield name, wire.look(view).active and _holds(wire.switch)
+    wire = _wire(folder / "file", limits, clock)
+    wire.switch.kill_file.parent.mkdir(parents=True)
+    wire.switch.kill_file.touch()
+    yield "the file KILL", wire.look(lambda: calm).active and _holds(wire.switch)
+
+
+def _wire(folder: Path, limits: KillLimits, clock: WallClock) -> Tripwire:
+    return Tripwire(KillSwitch(folder, clock=clock), limits, anchors=Anchors(), clock=clock)
+
+
+def _holds(switch: KillSwitch) -> bool:
+    """Return whether the latch is read back as active by another, and can be lifted by a person only."""
+    again: KillSwitchState = KillSwitch(switch.path.parent).state()
+    return again.active and again.activations == 1 and not switch.resume("the end of a drill", actor="drill").active

@@ -1,0 +1,166 @@
+"""When the kill switch trips by itself: a fall too deep, a day too bad, too much leverage, or an account in the dark.
+
+It fails closed: where it cannot tell, it stops all entries, and never closes a position at a price that it cannot
+trust. What it cannot write to the disk it holds in memory until it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from loguru import logger
+from nightdesk_core.clock import WallClock, system_clock
+
+from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
+
+_ACTOR = "guard"
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class KillLimits:
+    """Where the switch trips; ratios are shares of equity."""
+
+    floor_drawdown: float = 0.20
+    """Fall from the highest equity since somebody last resumed."""
+    daily_loss: float = 0.05
+    """Loss since midnight UTC, or since somebody last resumed on that day."""
+    leverage: float = 2.5
+    """Notional of the open positions over equity."""
+    stale_seconds: float = 1800.0
+    """Wall time for which the equity may be unknown while a position is open."""
+
+
+@dataclass(frozen=True)
+class AccountView:
+    """The account as it stands at this moment."""
+
+    equity: float
+    leverage: float
+    market_time: float
+    """Unix seconds; its day is the day that a daily loss is of."""
+    priced_at: float | None = None
+    """Wall time of the oldest price among the open positions'; `None` with no position open."""
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """What falls are measured from. A person's resume sets them anew, or the switch would trip again at once."""
+
+    peak: float = 0.0
+    day: int = 0
+    """Days since the epoch."""
+    day_start: float = 0.0
+    lifted: int = 0
+    """Activations that were lifted when they were last set."""
+
+    def after(self, view: AccountView, switch: KillSwitchState) -> Anchors:
+        """Return the anchors with what is seen now."""
+        day = int(view.market_time // _DAY_SECONDS)
+        if self.peak == 0.0 or (not switch.active and switch.activations != self.lifted):
+            return Anchors(view.equity, day, view.equity, switch.activations)
+        if day > self.day:
+            return replace(self, peak=max(self.peak, view.equity), day=day, day_start=view.equity)
+        return replace(self, peak=max(self.peak, view.equity))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the anchors as they are stored."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Anchors:
+        """Return the anchors that `to_json` stored. Raises `TypeError` for anything else."""
+        return cls(**stored)
+
+
+def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: float) -> tuple[str, bool] | None:
+    """Return why the switch must trip, and whether prices can be trusted to close positions by; `None` for no reason.
+
+    Raises `ValueError` for an account that makes no sense: then nothing can be told.
+    """
+    if not view.equity == view.equity or not view.leverage >= 0:
+        raise ValueError(f"equity {view.equity}, leverage {view.leverage}")
+    if view.priced_at is not None and (age := now - view.priced_at) > limits.stale_seconds:
+        said = f"a position is open and its price is {age:.0f} s old, the limit is {limits.stale_seconds:.0f} s"
+        return said, False
+    fall = 1 - view.equity / anchors.peak if anchors.peak > 0 else 0.0
+    if fall >= limits.floor_drawdown:
+        return f"drawdown {fall:.2%} reaches the floor of {limits.floor_drawdown:.2%}", True
+    lost = 1 - view.equity / anchors.day_start if anchors.day_start > 0 else 0.0
+    if lost > limits.daily_loss:
+        return f"daily loss {lost:.2%} is above {limits.daily_loss:.2%}", True
+    if view.leverage > limits.leverage:
+        return f"leverage {view.leverage:.2f} is above {limits.leverage:.2f}", True
+    return None
+
+
+class Tripwire:
+    """Holds an account against the limits of its kill switch, as often as it is asked to."""
+
+    def __init__(
+        self,
+        switch: KillSwitch,
+        limits: KillLimits,
+        *,
+        positions: Positions = "close",
+        anchors: Anchors | None = None,
+        clock: WallClock = system_clock,
+    ) -> None:
+        """`positions` is what becomes of open positions where their prices can be trusted."""
+        self.switch = switch
+        self.limits = limits
+        self.positions: Positions = positions
+        self.anchors = Anchors() if anchors is None else anchors
+        self._clock = clock
+        self._held: KillSwitchState | None = None
+        """An activation that could not be written yet."""
+
+    def look(self, view: Callable[[], AccountView]) -> KillSwitchState:
+        """Return the switch's state, tripped first where `view` of the account, or its failing, is a reason to."""
+        state = self.state()
+        if state.actor == "file" and state.active:
+            state = self._latched()
+        try:
+            seen = view()
+            self.anchors = self.anchors.after(seen, state)
+            found = trips(seen, self.anchors, self.limits, now=self._clock())
+        except Exception as error:  # noqa: BLE001 - whatever it is: a guard that cannot see must stop the bot
+            return self.trip(f"the kill switch could not be evaluated ({error!r})", positions="keep")
+        if state.active or found is None:
+            return state
+        reason, trusted = found
+        return self.trip(reason, positions=self.positions if trusted else "keep")
+
+    def remember(self, last: KillSwitchState) -> None:
+        """Latch anew what was active when the bot last looked, and has vanished since without anybody lifting it."""
+        now = self.state()
+        if last.active and not now.active and now.activations < last.activations:
+            self.trip(f"its latch was lost or restored from before: {last.reason}", positions=last.positions)
+
+    def state(self) -> KillSwitchState:
+        """Return the switch's state; active also where that could not be written yet."""
+        if self._held is not None:
+            self.trip(self._held.reason, positions=self._held.positions)
+        return self.switch.state() if self._held is None else self._held
+
+    def trip(self, reason: str, *, positions: Positions) -> KillSwitchState:
+        """Activate the switch; in memory where the disk does not take it."""
+        try:
+            state = self.switch.activate(reason, actor=_ACTOR, positions=positions)
+        except Exception as error:  # noqa: BLE001 - a full disk, a lock that is held: the bot stops all the same
+            if self._held is None:
+                logger.critical("the kill switch is active, but only in memory ({}): {}", error, reason)
+                before = self.switch.state()
+                count = before.activations + int(not before.active)
+                self._held = KillSwitchState(True, reason, _ACTOR, self._clock(), count, positions)
+            return self._held
+        self._held = None
+        return state
+
+    def _latched(self) -> KillSwitchState:
+        try:
+            return self.switch.latch(positions=self.positions)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self.trip(f"the file KILL could not be latched ({error!r})", positions=self.positions)

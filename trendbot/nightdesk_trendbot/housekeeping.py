@@ -1,0 +1,86 @@
+"""What the live bot does beside its candles: heartbeat, kill switch, self-test, clock, and what it owes others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import ccxt
+from nightdesk_core.clock import TimeScale
+from nightdesk_exporter import BotExporter
+
+from nightdesk_trendbot.exchange import Exchange
+from nightdesk_trendbot.market_clock import MarketClock
+from nightdesk_trendbot.outbox import Outbox
+from nightdesk_trendbot.safety import Safety
+
+_SECONDS = 0.5
+_CLOCK_SECONDS = 60.0
+"""How often the exchange's clock is held against ours."""
+_DRILL_SECONDS = 86_400.0
+
+
+class Housekeeping:
+    """The live bot's regular duties, each a task of its own, though the next candle may be an hour away."""
+
+    def __init__(
+        self,
+        safety: Safety,
+        market_clock: MarketClock,
+        *,
+        exporter: BotExporter,
+        outbox: Outbox,
+        scale: TimeScale,
+        mind_kill_switch: Callable[[], None],
+        disobedience: Callable[[], str],
+    ) -> None:
+        """`disobedience` says what of the bot would not obey the kill switch, empty where all of it would."""
+        self._safety = safety
+        self._market_clock = market_clock
+        self._exporter = exporter
+        self._outbox = outbox
+        self._scale = scale
+        self._mind_kill_switch = mind_kill_switch
+        self._disobedience = disobedience
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """Return the duties that need no exchange; each goes on for ever."""
+        return [self._keep_house(), self._deliver(), self._drill()]
+
+    async def watch_clock(self, exchange: Exchange) -> None:
+        """Hold the exchange's clock against ours now and then."""
+        while True:
+            # Where the exchange does not answer, the feed says so.
+            with suppress(ccxt.BaseError):
+                self._market_clock.observe(await exchange.now())
+            if self._market_clock.offset_seconds is not None:
+                self._exporter.clock_offset(self._market_clock.offset_seconds)
+            await asyncio.sleep(self._scale.limit(_CLOCK_SECONDS))
+
+    async def _keep_house(self) -> None:
+        """Beat the heart and mind the kill switch."""
+        while True:
+            self._exporter.heartbeat()
+            try:
+                self._mind_kill_switch()
+            except Exception as error:  # noqa: BLE001 - whatever it is: a bot that cannot be stopped must not trade
+                self._safety.tripwire.trip(f"the kill switch could not be minded ({error!r})", positions="keep")
+            await asyncio.sleep(_SECONDS)
+
+    async def _deliver(self) -> None:
+        """Tell audit log and retrain job what the journal holds for them, however long their locks are held."""
+        while True:
+            await self._outbox.deliver()
+            await asyncio.sleep(_SECONDS)
+
+    async def _drill(self) -> None:
+        """Try the kill switch once a day, beginning now."""
+        while True:
+            failed = await asyncio.to_thread(self._safety.drill, self._disobedience)
+            if failed:
+                self._safety.tripwire.trip(f"self-test: {failed}", positions="keep")
+            else:
+                self._exporter.kill_switch_tested()
+            await asyncio.sleep(_DRILL_SECONDS)

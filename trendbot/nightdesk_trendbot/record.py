@@ -1,0 +1,74 @@
+"""What the bot writes down of a step: what it saw, what it did, where it stands, and what it owes others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_guard import Evidence, GuardStatus
+
+from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
+from nightdesk_trendbot.engine import StepResult
+from nightdesk_trendbot.feed import Step
+from nightdesk_trendbot.market import STATE_KEY
+from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.outbox import AUDIT, REQUEST
+from nightdesk_trendbot.signals import Signal
+
+
+def record(journal: Journal, result: StepResult) -> None:
+    """Make a step's outcome durable: the guard's state in one transaction with the trades that moved it."""
+    with journal.transaction():
+        for trade in result.trades:
+            journal.record_trade(trade)
+        for trade in result.shadow_trades:
+            journal.record_trade(trade, shadow=True)
+        if result.transition is not None:
+            journal.record_transition(result.transition)
+            _post_transition(journal, result.transition)
+        if result.breach is not None:
+            _post_breach(journal, result.breach, result.state.last_close)
+        journal.record_equity(result.state.last_close, result.state.equity)
+        journal.save(STATE_KEY, result.state.to_json())
+
+
+def log_decisions(
+    log: DecisionLog, step: Step, signals: Mapping[str, Signal], result: StepResult, model: MetaModel | None
+) -> None:
+    """Write down what the bot saw of each symbol, what it was allowed, and what became of it."""
+    for symbol, (permission, decision) in result.decisions.items():
+        signal = signals[symbol]
+        log.append(
+            DecisionRecord(
+                time=result.state.last_close,
+                symbol=symbol,
+                close=step.bars[symbol].close,
+                regime=signal.regime.value,
+                breakout=signal.breakout,
+                probability=signal.probability,
+                threshold=permission.threshold if model is not None else None,
+                guard=permission.guard.value,
+                size_share=permission.size_share,
+                leverage=decision.leverage,
+                outcome=decision.outcome.value,
+                late="" if permission.blocked is None else permission.blocked.value,
+                model_version="" if model is None else model.version,
+            )
+        )
+
+
+def _post_transition(journal: Journal, moved: GuardTransition) -> None:
+    journal.post(AUDIT, {"event": "guard_transition", "details": asdict(moved)})
+    if GuardStatus(moved.after).severity > GuardStatus(moved.before).severity:
+        reason = f"the guard went from {moved.before} to {moved.after}: {moved.reason}"
+        journal.post(REQUEST, {"cause": "guard", "reason": reason, "at": float(moved.time)})
+
+
+def _post_breach(journal: Journal, found: Evidence, time: int) -> None:
+    journal.post(AUDIT, {"event": "expectation_breached", "details": {"time": time, **found.to_json()}})
+    reason = (
+        f"{found.model_version} wins less than its hold-out promised: {found.wins} of {found.signals} signals,"
+        f" e-value {found.e_value:.1f}"
+    )
+    journal.post(REQUEST, {"cause": "expectation", "reason": reason, "at": float(time)})
