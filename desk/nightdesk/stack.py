@@ -61,8 +61,8 @@ def running_stack(
         rendered = render(settings, out=run_dir(settings).parent / "rendered")
         wanted = services(settings, settings_file=settings_file, overrides=overrides, tools=tools, rendered=rendered)
         refuse_taken_ports(settings, wanted)
-        if settings.sandbox.enabled and _replay_is_over(settings):
-            say("the last replay was over: a new one begins")
+        if settings.sandbox.enabled and (why := _why_anew(settings)):
+            say(f"{why}: a new one begins")
             fresh = True
         if fresh:
             _set_aside(settings, say)
@@ -99,19 +99,21 @@ def _only_one(settings: Settings) -> Iterator[None]:
         raise StackError(f"a stack already runs in {settings.home}: stop it first") from error
 
 
-def _replay_is_over(settings: Settings) -> bool:
-    """Return whether the replay, as its last run left it, has nothing left.
+def _why_anew(settings: Settings) -> str:
+    """Return why the replay, as its last run left it, cannot go on; nothing where it can.
 
     The candles are fetched here where they are not on disk yet, so that a failed download is an error of this command.
     """
+    from nightdesk_sandbox.markets import load_markets
     from nightdesk_sandbox.position import Position
     from nightdesk_sandbox.replay import replay_start
-    from nightdesk_sandbox.sample import load_candles
 
-    candles = load_candles(settings.sandbox, home=settings.home)
+    candles = next(iter(load_markets(settings.sandbox, home=settings.home).values()))
     start = replay_start(candles, settings.sandbox.replay_days)
     position = Position.of(candles, start=start, folder=settings.path(settings.sandbox.state_dir))
-    return position.load() >= candles.end
+    if position.is_another_s:
+        return "the last replay was of another market"
+    return "the last replay was over" if position.load() >= candles.end else ""
 
 
 def _set_aside(settings: Settings, say: Say) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 from loguru import logger
+from nightdesk_core.clock import iso
 
 from nightdesk_sandbox.candles import Candles
-from nightdesk_sandbox.replay import DAY_SECONDS
+from nightdesk_sandbox.false_breakouts import Spell, with_false_breakouts
+from nightdesk_sandbox.replay import DAY_SECONDS, replay_start
 from nightdesk_sandbox.sample import load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
 
@@ -18,6 +21,7 @@ def load_markets(settings: SandboxSettings, *, home: Path) -> dict[str, Candles]
 
     The samples are of different years. Those of the first symbol keep their times; each other market's are moved by
     whole hours so that its last candle ends with the first market's. Its weekends then fall on other days of the week.
+    Where the settings name a spell of false breakouts, it comes over every market.
     """
     loaded: dict[str, Candles] = {symbol: load_symbol(symbol, settings, home=home) for symbol in settings.symbols}
     first, *others = loaded
@@ -27,4 +31,19 @@ def load_markets(settings: SandboxSettings, *, home: Path) -> dict[str, Candles]
         logger.info(
             "{}'s candles are moved by {:+.2f} days, so that they end with {}'s", symbol, seconds / DAY_SECONDS, first
         )
-    return loaded
+    spell = false_breakouts(settings, loaded[first])
+    if spell is None:
+        return loaded
+    until = "the end" if math.isinf(spell.end) else iso(spell.end)
+    logger.warning("not the real market: {:.0%} of breakouts fail from {} to {}", spell.share, iso(spell.start), until)
+    return {symbol: with_false_breakouts(candles, spell) for symbol, candles in loaded.items()}
+
+
+def false_breakouts(settings: SandboxSettings, first: Candles) -> Spell | None:
+    """Return the spell that the settings name, if any, in a replay that the candles of the `first` market set."""
+    chosen = settings.false_breakouts
+    if chosen.share == 0:
+        return None
+    start = replay_start(first, settings.replay_days) + chosen.from_day * DAY_SECONDS
+    end = math.inf if chosen.days is None else start + chosen.days * DAY_SECONDS
+    return Spell(start=start, end=end, share=chosen.share)

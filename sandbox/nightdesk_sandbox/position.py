@@ -45,18 +45,32 @@ class Position:
 
         Raises `PositionError` where the file is damaged: starting over would take the market's time back unasked.
         """
-        try:
-            document = _Document.model_validate_json(self.path.read_bytes())
-        except FileNotFoundError:
+        document = self._read()
+        if document is None:
             return float(self.start)
+        if self._is_other(document):
+            logger.warning("{} is of other candles or of another start; the replay begins anew", self.path)
+            return float(self.start)
+        return max(document.position, float(self.start))
+
+    @property
+    def is_another_s(self) -> bool:
+        """Whether what is kept is of another replay. Raises as `load` does."""
+        document = self._read()
+        return document is not None and self._is_other(document)
+
+    def _is_other(self, document: _Document) -> bool:
+        return (document.candles, document.start) != (self.candles, self.start)
+
+    def _read(self) -> _Document | None:
+        try:
+            return _Document.model_validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise PositionError(self.path, f"cannot be read ({error.strerror})") from error
         except ValidationError as error:
             raise PositionError(self.path, f"is damaged ({error.error_count()} problems)") from error
-        if (document.candles, document.start) != (self.candles, self.start):
-            logger.warning("{} is of other candles or of another start; the replay begins anew", self.path)
-            return float(self.start)
-        return max(document.position, float(self.start))
 
     def save(self, position: float) -> None:
         """Keep the market time `position`."""

@@ -92,18 +92,13 @@ EURO = Sample(
 )
 
 
-def load_candles(settings: SandboxSettings, *, home: Path) -> Candles:
-    """Return the candles of the first symbol that `settings` name; relative paths lie in `home`.
+def load_symbol(symbol: str, settings: SandboxSettings, *, home: Path) -> Candles:
+    """Return the candles of one symbol, at the times at which they were traded; relative paths lie in `home`.
 
     Those of BTCUSDT are the person's own where `settings.candles` names a file. The first load of a sample takes pip,
     the network and a few seconds; later ones only the cache.
     Raises `CandlesError` where there are none to be had, with what to do.
     """
-    return load_symbol(settings.symbols[0], settings, home=home)
-
-
-def load_symbol(symbol: str, settings: SandboxSettings, *, home: Path) -> Candles:
-    """Return the candles of one symbol, at the times at which they were traded. Raises as `load_candles` does."""
     if symbol == "BTCUSDT" and settings.candles is not None:
         return read_candles(home / settings.candles)
     return load_sample({"BTCUSDT": BITCOIN, "EURUSDT": EURO}[symbol], folder=home / settings.cache_dir)
@@ -222,4 +217,4 @@ def _write_cache(path: Path, candles: Candles) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-__all__ = ["BITCOIN", "EURO", "Candles", "Sample", "fetch_sample", "load_candles", "load_sample", "load_symbol"]
+__all__ = ["BITCOIN", "EURO", "Candles", "Sample", "fetch_sample", "load_sample", "load_symbol"]

@@ -11,6 +11,14 @@ from pydantic import Field, model_validator
 from nightdesk_sandbox.inbox.settings import InboxSettings
 
 
+class FalseBreakoutSettings(SettingsModel):
+    """A spell in which the market is not as it was: breakouts fail, made of its own moves the other way round."""
+
+    share: float = Field(0.0, ge=0, le=1, description="How many of the breakouts fail; 0 leaves the market as it was.")
+    from_day: float = Field(0.0, ge=0, description="When the spell begins, in market days after the replay's start.")
+    days: float | None = Field(None, gt=0, description="How many market days it lasts; null for until the end.")
+
+
 class SandboxSettings(SettingsModel):
     """The stand-ins for the outside world. Where disabled, the bot follows the exchange that its settings name."""
 
@@ -25,6 +33,7 @@ class SandboxSettings(SettingsModel):
         ("BTCUSDT",), min_length=1, description="The markets; the first one's candles set the time for the others."
     )
     candles: Path | None = Field(None, description="Your own hourly candles, CSV or Parquet, in place of BTCUSDT's.")
+    false_breakouts: FalseBreakoutSettings = FalseBreakoutSettings()
     funding_rate: float = Field(
         0.0, ge=-0.005, le=0.005, description="What longs pay shorts at 00:00, 08:00 and 16:00 UTC, as a share."
     )

@@ -10,7 +10,7 @@ import pytest
 from nightdesk_sandbox.candle_file import read_candles
 from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
 from nightdesk_sandbox.errors import CandlesError
-from nightdesk_sandbox.sample import load_candles
+from nightdesk_sandbox.sample import load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
 
 HEADER = "time,open,high,low,close,volume"
@@ -54,7 +54,7 @@ def test_a_parquet_file_may_hold_moments_as_a_column_or_as_its_index(
 def test_settings_name_the_file_relative_to_home(candles: Candles, tmp_path: Path) -> None:
     from_home = SandboxSettings(candles=Path("own.csv"))
     written(tmp_path / "own.csv", HEADER, *(row.format(EIGHT, EIGHT + HOUR_SECONDS) for row in ROWS))
-    assert len(load_candles(from_home, home=tmp_path)) == 2
+    assert len(load_symbol("BTCUSDT", from_home, home=tmp_path)) == 2
 
 
 @pytest.mark.parametrize(
