@@ -1,4 +1,5 @@
-# make run          set up, and run the whole stack with its demo; FOR=60 stops it by itself, FRESH=1 begins anew
+# make run          set up, and run the whole stack with its demo; FOR=60 stops it by itself, FRESH=1 begins anew,
+#                   SCENARIO=crash has the market fail the bot, or SCENARIO=outage, SCENARIO=decay
 # make test         set up, and pass every check and test
 # make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
 # make docs         write docs/settings.md and docs/metrics.md from the code
@@ -13,7 +14,8 @@ UV_VERSION := 0.13.9
 .PHONY: run test lint check docs bench requirements
 
 run: $(VENV)/.run-installed
-	@exec setpriv --pdeathsig TERM -- $(BIN)/nightdesk run $(if $(FOR),--for $(FOR)) $(if $(FRESH),--fresh)
+	@exec setpriv --pdeathsig TERM -- $(BIN)/nightdesk run $(if $(FOR),--for $(FOR)) $(if $(FRESH),--fresh) \
+	  $(if $(SCENARIO),--scenario $(SCENARIO))
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -10,7 +10,7 @@ import typer
 import yaml
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk.cli_choice import choice, load_settings
+from nightdesk.cli_choice import Choice, choice, load_settings
 from nightdesk.logbook import set_up_logs
 
 app = typer.Typer()
@@ -27,16 +27,30 @@ def run(
         float | None, typer.Option("--for", help="Stop by itself this many seconds after all is up.", min=1)
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set the last replay aside and begin anew.")] = False,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", help="A replay with a plot, begun anew: crash, outage or decay.")
+    ] = None,
 ) -> None:
     """Run the whole stack here: bot, Prometheus, Alertmanager, Pushgateway, sandbox, retrain schedule. Ctrl-C stops it.
 
     Examples: [bold]nightdesk run[/bold]    [bold]nightdesk run --for 60[/bold]    [bold]nightdesk run --fresh[/bold]
+    [bold]nightdesk run --scenario crash --for 180[/bold]
     """
     from nightdesk.run import run as run_stack
+    from nightdesk.scenarios import find_scenario
 
-    chosen = choice(context)
+    chosen, played = choice(context), None
+    if scenario is not None:
+        played = find_scenario(scenario)
+        # What a person sets goes before what the scenario does.
+        chosen = Choice(chosen.file, [*played.settings, *chosen.overrides])
     healthy = run_stack(
-        chosen.load(), settings_file=chosen.file.resolve(), overrides=chosen.overrides, seconds=seconds, fresh=fresh
+        chosen.load(),
+        settings_file=chosen.file.resolve(),
+        overrides=chosen.overrides,
+        seconds=seconds,
+        fresh=fresh,
+        scenario=played,
     )
     raise typer.Exit(0 if healthy else 1)
 

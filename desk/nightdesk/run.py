@@ -15,6 +15,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
+from nightdesk.scenarios import Play, Scenario
 from nightdesk.settings import Settings
 from nightdesk.stack import RunningStack, last_alert, running_stack
 from nightdesk.supervisor import SupervisorError
@@ -24,27 +25,36 @@ _PLAIN_SECONDS = 5.0
 
 
 def run(
-    settings: Settings, *, settings_file: Path, overrides: Sequence[str], seconds: float | None, fresh: bool
+    settings: Settings,
+    *,
+    settings_file: Path,
+    overrides: Sequence[str],
+    seconds: float | None,
+    fresh: bool,
+    scenario: Scenario | None = None,
 ) -> bool:
     """Run the stack until Ctrl-C, or for `seconds` once all is up; return whether all was healthy at the end.
 
-    Raises what bringing the stack up raises.
+    The scenario's own settings are among `settings` and `overrides` already; it begins with a replay of its own.
+    Raises `ScenarioError` and what bringing the stack up raises.
     """
     console = Console(highlight=False)
     begun = time.monotonic()
 
     def say(message: str) -> None:
+        _clear_line(console)
         console.print(f"[dim]{time.monotonic() - begun:6.1f} s[/dim]  {message}", soft_wrap=True)
 
+    play = None if scenario is None else Play(scenario, settings, say)
     with _stop_signals() as stopped:
         try:
             with running_stack(
-                settings, settings_file=settings_file, overrides=overrides, fresh=fresh, say=say
+                settings, settings_file=settings_file, overrides=overrides, fresh=fresh or play is not None, say=say
             ) as stack:
                 say("all is up")
                 console.print(_table(stack))
                 deadline = None if seconds is None else time.monotonic() + seconds
-                _watch(stack, console, deadline=deadline, stopped=stopped)
+                _watch(stack, console, deadline=deadline, stopped=stopped, play=play)
                 healthy = _final_word(stack, say)
         except _Stopped:
             say("stopped before all was up")
@@ -75,24 +85,41 @@ def _stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _watch(stack: RunningStack, console: Console, *, deadline: float | None, stopped: list[int]) -> None:
-    """Show the live line until the deadline or a signal."""
+def _watch(
+    stack: RunningStack, console: Console, *, deadline: float | None, stopped: list[int], play: Play | None
+) -> None:
+    """Show the live line, and play the scenario, until the deadline or a signal."""
     interval = _TERMINAL_SECONDS if console.is_terminal else _PLAIN_SECONDS
+    shown = -interval
     try:
         while not stopped and (deadline is None or time.monotonic() < deadline):
-            line = live_line(stack.settings)
-            if console.is_terminal:
-                sys.stdout.write(f"\r\x1b[2K{line[: console.width - 1]}")
-                sys.stdout.flush()
-            else:
-                console.print(line, soft_wrap=True)
-            left = interval if deadline is None else min(interval, deadline - time.monotonic())
+            if play is not None:
+                play.look()
+            if time.monotonic() >= shown + interval:
+                shown = time.monotonic()
+                _show(live_line(stack.settings), console)
+            left = _TERMINAL_SECONDS if deadline is None else min(_TERMINAL_SECONDS, deadline - time.monotonic())
             time.sleep(max(0.0, left))
     except _Stopped:
         pass
     finally:
         if console.is_terminal:
             sys.stdout.write("\n")
+
+
+def _show(line: str, console: Console) -> None:
+    """Show the live line: at a terminal in the place of the last one."""
+    if not console.is_terminal:
+        console.print(line, soft_wrap=True)
+        return
+    _clear_line(console)
+    sys.stdout.write(line[: console.width - 1])
+    sys.stdout.flush()
+
+
+def _clear_line(console: Console) -> None:
+    if console.is_terminal:
+        sys.stdout.write("\r\x1b[2K")
 
 
 def _final_word(stack: RunningStack, say: Any) -> bool:

@@ -107,6 +107,7 @@ class Exchange:
             "market_time_unix": now,
             "state": self.replay.state,
             "symbols": list(self._markets),
+            "starts_at": iso(self._position.start),
             "ends_at": iso(self.replay.end),
             "candles_per_second": self.replay.speed / HOUR_SECONDS,
             "candles_served": self.candles_served,

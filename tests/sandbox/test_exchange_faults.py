@@ -234,6 +234,7 @@ async def test_the_status_tells_where_the_market_stands(
                 "market_time_unix": 1_500_256_800.0,
                 "state": "paused",
                 "symbols": ["BTCUSDT"],
+                "starts_at": "2017-07-17T02:00:00Z",
                 "ends_at": "2017-07-19T02:00:00Z",
                 "candles_per_second": 50.0,
                 "candles_served": 0,

@@ -1,0 +1,149 @@
+"""The demo's scenarios: what a replay is made to do, in which market, and what is said of it as it happens.
+
+None of them is the real market, and each says so. A scenario is settings and a plan; no part of the desk knows that it is
+in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import requests
+from nightdesk_core.clock import from_iso
+from nightdesk_core.errors import NightdeskError
+
+from nightdesk.settings import Settings
+
+_DAY_SECONDS = 86_400
+_TIMEOUT_SECONDS = 2.0
+
+
+class ScenarioError(NightdeskError):
+    """There is no such scenario, or it cannot be played with these settings."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Act:
+    """What happens `day` market days after the replay's start: `said` to people, the exchange has `faults` for `days`."""
+
+    day: float
+    said: str
+    faults: tuple[str, ...] = ()
+    days: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A replay with a plot. `settings` are assignments as `--set` takes them, each with its reason beside it."""
+
+    name: str
+    about: str
+    settings: tuple[str, ...]
+    acts: tuple[Act, ...]
+
+
+_FAST = "sandbox.candles_per_second=20"  # at 5 the guard's trades, three a week, would take ten minutes
+
+CRASH = Scenario(
+    "crash",
+    "For 50 days of the market no breakout goes on: each is taken back, and the bot, which follows them, loses. The guard"
+    " reduces it, then pauses it. Afterwards the market is again as it was in 2019, and the guard lets the bot back on"
+    " what it would have earned meanwhile, in the shadow. The fall is made of the market's own moves the other way round.",
+    (
+        _FAST,
+        "sandbox.false_breakouts.share=1",
+        "sandbox.false_breakouts.from_day=10",
+        "sandbox.false_breakouts.days=50",
+    ),
+    (
+        Act(0, "the market is as it was in 2019"),
+        Act(10, "from here on every breakout is taken back: the guard will reduce the bot, then pause it"),
+        Act(60, "the market is as it was again: what the bot wins in the shadow will bring it back, step by step"),
+    ),
+)
+
+DECAY = Scenario(
+    "decay",
+    "From the tenth day on two of three breakouts fail, for good: the model wins far less than its hold-out promised. The"
+    " bot notices, tells of it and asks for a retrain, and the gate decides, here as always. The failing breakouts are"
+    " made of the market's own moves the other way round.",
+    (
+        _FAST,
+        "sandbox.false_breakouts.share=0.67",
+        "sandbox.false_breakouts.from_day=10",
+    ),
+    (
+        Act(0, "the market is as it was in 2019"),
+        Act(10, "from here on two of three breakouts fail, until the end: live turns worse than was promised"),
+    ),
+)
+
+OUTAGE = Scenario(
+    "outage",
+    "The exchange fails twice, though the market goes on as it was in 2019: first it answers no request while its stream"
+    " still speaks, then it is gone altogether. The bot decides on nothing and says so; afterwards it catches up.",
+    (),
+    (
+        Act(0, "the exchange is well"),
+        Act(
+            5,
+            "for six days of the market the exchange answers every request with an error; its stream still speaks",
+            faults=("error500",),
+            days=6,
+        ),
+        Act(11, "the exchange answers again: the bot catches up with the candles that it missed"),
+        Act(
+            20,
+            "for six days of the market the exchange is gone: no request is answered, no connection taken",
+            faults=("error500", "drop"),
+            days=6,
+        ),
+        Act(26, "the exchange is back: the bot catches up again"),
+    ),
+)
+
+SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in (CRASH, OUTAGE, DECAY)}
+
+
+def find_scenario(name: str) -> Scenario:
+    """Return the scenario of a name. Raises `ScenarioError` that lists them where there is none."""
+    if name not in SCENARIOS:
+        raise ScenarioError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
+    return SCENARIOS[name]
+
+
+class Play:
+    """A scenario while it runs: it looks at the market's time, says each act when it begins, and has its faults begin."""
+
+    def __init__(self, scenario: Scenario, settings: Settings, say: Callable[[str], None]) -> None:
+        """Say what the scenario is about. Raises `ScenarioError` where the bot follows a real exchange."""
+        if not settings.sandbox.enabled:
+            raise ScenarioError(f"the scenario {scenario.name} needs the sandbox's exchange: set sandbox.enabled: true")
+        self._left = list(scenario.acts)
+        self._url = f"http://{settings.address('exchange')}/sandbox"
+        self._speed = settings.scale.speed
+        self._say = say
+        say(f"scenario {scenario.name}: {scenario.about}")
+        for assignment in scenario.settings:
+            say(f"scenario {scenario.name} sets {assignment}")
+
+    def look(self) -> None:
+        """Begin the acts whose time has come. An exchange that does not answer puts them off."""
+        if not self._left:
+            return
+        with suppress(requests.RequestException):
+            status = requests.get(f"{self._url}/status", timeout=_TIMEOUT_SECONDS).json()
+            day = (status["market_time_unix"] - from_iso(status["starts_at"])) / _DAY_SECONDS
+            while self._left and self._left[0].day <= day:
+                self._begin(self._left[0])
+                del self._left[0]
+
+    def _begin(self, act: Act) -> None:
+        for name in act.faults:
+            body = {"name": name, "seconds": act.days * _DAY_SECONDS / self._speed}
+            requests.post(f"{self._url}/fault", json=body, timeout=_TIMEOUT_SECONDS).raise_for_status()
+        self._say(f"market day {act.day:g}: {act.said}")
