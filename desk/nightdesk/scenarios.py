@@ -1,7 +1,7 @@
 """The demo's scenarios: what a replay is made to do, in which market, and what is said of it as it happens.
 
-None of them is the real market, and each says so. A scenario is settings and a plan; no part of the desk knows that it is
-in one.
+In none of them do market and exchange behave as they did, and each says so. A scenario is settings and a plan: neither
+the bot nor the servers know that they are in one.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class ScenarioError(NightdeskError):
 
 @dataclass(frozen=True)
 class Act:
-    """What happens `day` market days after the replay's start: `said` to people, the exchange has `faults` for `days`."""
+    """What happens `day` market days after the replay's start: it is `said`, and faults begin at the exchange."""
 
     day: float
     said: str
     faults: tuple[str, ...] = ()
+    """By their names, as `nightdesk sandbox fault` lists them."""
     days: float = 0.0
+    """How many market days the faults last."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,22 @@ class Scenario:
     acts: tuple[Act, ...]
 
 
-_FAST = "sandbox.candles_per_second=20"  # at 5 the guard's trades, three a week, would take ten minutes
+_MONTHS_IN_MINUTES = (
+    # The bot trades three times a week: at the demo's 5 candles a second its guard would take ten minutes.
+    "sandbox.candles_per_second=20",
+    # At that speed a retrain would be due every 36 s, and a model too old after 108 s: the plot shall be what asks.
+    "operations.model_rotation.retrain_frequency_days=365",
+    "operations.limits.model_age_days=365",
+)
 
 CRASH = Scenario(
     "crash",
-    "For 50 days of the market no breakout goes on: each is taken back, and the bot, which follows them, loses. The guard"
-    " reduces it, then pauses it. Afterwards the market is again as it was in 2019, and the guard lets the bot back on"
-    " what it would have earned meanwhile, in the shadow. The fall is made of the market's own moves the other way round.",
+    "For 50 days of the market no breakout goes on: each is taken back, and the bot, which follows them, loses. The"
+    " guard reduces it, then pauses it. Afterwards the market is again as it was in 2019, and the guard lets the bot"
+    " back on what it would have earned meanwhile, in the shadow. The 50 days are no real ones: they are made of the"
+    " market's own moves, some the other way round.",
     (
-        _FAST,
+        *_MONTHS_IN_MINUTES,
         "sandbox.false_breakouts.share=1",
         "sandbox.false_breakouts.from_day=10",
         "sandbox.false_breakouts.days=50",
@@ -68,11 +77,11 @@ CRASH = Scenario(
 
 DECAY = Scenario(
     "decay",
-    "From the tenth day on two of three breakouts fail, for good: the model wins far less than its hold-out promised. The"
-    " bot notices, tells of it and asks for a retrain, and the gate decides, here as always. The failing breakouts are"
-    " made of the market's own moves the other way round.",
+    "From the tenth day on two of three breakouts fail, for good: the model wins far less than its hold-out"
+    " promised. The bot notices, tells of it and asks for a retrain, and the gate decides, here as always. These are"
+    " no real days: they are made of the market's own moves, some the other way round.",
     (
-        _FAST,
+        *_MONTHS_IN_MINUTES,
         "sandbox.false_breakouts.share=0.67",
         "sandbox.false_breakouts.from_day=10",
     ),
@@ -84,8 +93,9 @@ DECAY = Scenario(
 
 OUTAGE = Scenario(
     "outage",
-    "The exchange fails twice, though the market goes on as it was in 2019: first it answers no request while its stream"
-    " still speaks, then it is gone altogether. The bot decides on nothing and says so; afterwards it catches up.",
+    "The exchange fails twice, while the market goes on as it did in 2019: first it answers no request though its"
+    " stream still speaks, then it is gone. These faults are made here. The bot decides on nothing and says so;"
+    " afterwards it catches up.",
     (),
     (
         Act(0, "the exchange is well"),
@@ -117,7 +127,7 @@ def find_scenario(name: str) -> Scenario:
 
 
 class Play:
-    """A scenario while it runs: it looks at the market's time, says each act when it begins, and has its faults begin."""
+    """A scenario while it runs: by the market's time it says each act when it begins, and has its faults begin."""
 
     def __init__(self, scenario: Scenario, settings: Settings, say: Callable[[str], None]) -> None:
         """Say what the scenario is about. Raises `ScenarioError` where the bot follows a real exchange."""

@@ -87,3 +87,13 @@ async def test_a_position_that_cannot_be_kept_does_not_stop_the_market(
         for _ in range(3):
             await subscriber.candle(confirmed=True)
     assert not kept.exists()
+
+
+def test_a_kept_position_says_whether_it_is_another_replay_s(tmp_path: Path) -> None:
+    candles = make_candles(120)
+    position = Position.of(candles, start=FIRST_HOUR + 7200, folder=tmp_path)
+    assert not position.is_another_s
+    position.save(FIRST_HOUR + 9000)
+    assert not position.is_another_s
+    assert Position.of(candles, start=FIRST_HOUR + 3600, folder=tmp_path).is_another_s
+    assert Position.of(make_candles(120, seed=2), start=FIRST_HOUR + 7200, folder=tmp_path).is_another_s
