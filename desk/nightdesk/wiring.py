@@ -20,12 +20,15 @@ from nightdesk_exporter.alerts import AlertSender
 from nightdesk_exporter.redaction import Redaction
 from nightdesk_exporter.settings import LimitSettings
 from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
+from nightdesk_guard.limits import GuardLimits, documented
 
 from nightdesk.channels import channels
 from nightdesk.logbook import secrets
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
+    from nightdesk_core.pipeline import Backtest
+    from nightdesk_guard.profile import GuardProfile
     from nightdesk_retrain.parts import JobParts
     from nightdesk_retrain.schedule import Schedule
     from nightdesk_trendbot.live import LiveBot
@@ -214,9 +217,24 @@ def adopt(live: LiveBot, settings: Settings) -> None:
     live.adopt(settings.trendbot, guard, limits(settings.operations.limits, settings.scale), kill_limits(settings))
 
 
+def documented_limits(settings: Settings) -> GuardLimits:
+    """Return the guard's limits as the settings write them down."""
+    from nightdesk_trendbot.rules import Rules, break_even_win_rate
+
+    return documented(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
+
+
+def guard_profile(settings: Settings, holdout: Backtest, progress: Progress) -> GuardProfile:
+    """Return what a hold-out says of its model, for the guard."""
+    from nightdesk_guard.calibration import calibrate
+
+    return calibrate(holdout, settings.guard, documented=documented_limits(settings), progress=progress)
+
+
 @contextmanager
 def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
     """Yield what a retrain is made of; at the end its alerts have a moment to go out."""
+    from nightdesk_guard.profile import FILE_NAME
     from nightdesk_retrain.parts import JobParts, load_pipeline
 
     document = settings.model_dump(mode="json")
@@ -247,4 +265,5 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
                 "model_rotation": document["operations"]["model_rotation"],
                 "retrain": document["retrain"],
             },
+            annotate=lambda holdout: {FILE_NAME: guard_profile(settings, holdout, progress).to_json()},
         )

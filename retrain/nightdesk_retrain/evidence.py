@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
 
 from nightdesk_retrain.outcome import Outcome
+
+_RETURNS, _TRADES = "returns.csv", "trades.csv"
+_TEXT = ("symbol", "side", "exit_reason", "model_version", "guard")
+_WHOLE = ("entry_time", "exit_time")
 
 
 def evidence(backtest: Backtest, outcome: Outcome, settings: Mapping[str, Any]) -> dict[str, bytes]:
@@ -23,9 +29,56 @@ def evidence(backtest: Backtest, outcome: Outcome, settings: Mapping[str, Any]) 
         "backtest.json": _json(asdict(outcome.candidate)),
         "evaluation.json": _json(outcome.to_json()),
         "settings.json": _json(settings),
-        "returns.csv": _csv(["day_end", "daily_return"], [[day, repr(value)] for day, value in days]),
-        "trades.csv": _csv(list(ClosedTrade.__dataclass_fields__), trades),
+        _RETURNS: _csv(["day_end", "daily_return"], [[day, repr(value)] for day, value in days]),
+        _TRADES: _csv(list(ClosedTrade.__dataclass_fields__), trades),
     }
+
+
+def read_holdout(folder: Path) -> Backtest:
+    """Return the hold-out in a bundle's folder, as it was judged.
+
+    Raises `BundleError` naming file, row and column where it cannot be read.
+    """
+    manifest = Manifest.read(folder)
+    returns: dict[str, Callable[[str], Any]] = {"day_end": int, "daily_return": float}
+    days = _rows(folder, _RETURNS, returns)
+    trades = _rows(folder, _TRADES, {name: _reader(name) for name in ClosedTrade.__dataclass_fields__})
+    return Backtest(
+        start=manifest.train_end,
+        end=manifest.data_end,
+        days=tuple(row["day_end"] for row in days),
+        daily_returns=tuple(row["daily_return"] for row in days),
+        trades=tuple(ClosedTrade(**row) for row in trades),
+    )
+
+
+def _reader(column: str) -> Callable[[str], Any]:
+    if column in _TEXT:
+        return str
+    if column in _WHOLE:
+        return int
+    # The one column that may be empty: a trade without a stop.
+    return (lambda text: float(text) if text else None) if column == "risk" else float
+
+
+def _rows(folder: Path, name: str, readers: Mapping[str, Callable[[str], Any]]) -> list[dict[str, Any]]:
+    try:
+        table = csv.DictReader(io.StringIO((folder / name).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BundleError(folder, f"{name} cannot be read ({error.strerror})") from error
+    if missing := [column for column in readers if column not in (table.fieldnames or ())]:
+        reason = f"{name} has no column {', '.join(missing)}: an older release made it; run `nightdesk retrain`"
+        raise BundleError(folder, reason)
+    rows = []
+    for number, row in enumerate(table, start=1):
+        found = {}
+        for column, reader in readers.items():
+            try:
+                found[column] = reader(row[column] or "")
+            except ValueError as error:
+                raise BundleError(folder, f"{name}, row {number}: {column} is {row[column]!r}") from error
+        rows.append(found)
+    return rows
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -198,7 +198,9 @@ class _Run:
             self._head = parts.audit.append("dry_run", outcome.to_json(), actor=_ACTOR)
             return outcome
         outcome = self._settle(replace(outcome, requests=self._requests), trial, bootstrap=bootstrap)
-        parts.registry.add_to_stage(trial.staged, evidence(trial.evaluation.backtest, outcome, parts.settings_record))
+        holdout = trial.evaluation.backtest
+        parts.registry.add_to_stage(trial.staged, evidence(holdout, outcome, parts.settings_record))
+        parts.registry.add_to_stage(trial.staged, parts.annotate(holdout))
         parts.registry.publish(
             trial.staged,
             strategy=parts.retrain.pipeline,

@@ -10,7 +10,7 @@ from typing import Any
 
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
-from nightdesk_core.pipeline import Pipeline, Progress
+from nightdesk_core.pipeline import Backtest, Pipeline, Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_core.settings import SettingsError
@@ -44,6 +44,8 @@ class JobParts:
     """Hides secrets in what is recorded of a failure."""
     settings_record: Mapping[str, Any] = field(default_factory=dict)
     """What of the settings goes into the bundle; no secret."""
+    annotate: Callable[[Backtest], Mapping[str, bytes]] = field(default=lambda _holdout: {})
+    """Returns further files for the bundle, made from the candidate's hold-out."""
 
     @property
     def interval_seconds(self) -> float:
