@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The performance guard.", no_args_is_help=True)
 
 
+_RULES = (
+    ("win rate of {window} trades below", "win_rate", ".1%"),
+    ("trades lost in a row", "losing_streak", "d"),
+    ("drawdown", "drawdown", ".1%"),
+    ("CUSUM of wins", "win_cusum", ".2f"),
+    ("CUSUM of returns", "return_cusum", ".2f"),
+)
+
+
 class NoModelError(NightdeskError):
     """There is no model whose hold-out could be looked at."""
 
@@ -121,26 +130,6 @@ def _table(settings: Settings, found: GuardProfile) -> list[tuple[str, ...]]:
     return rows
 
 
-_RULES = (
-    ("win rate of {window} trades below", "win_rate", ".1%"),
-    ("trades lost in a row", "losing_streak", "d"),
-    ("drawdown", "drawdown", ".1%"),
-    ("CUSUM of wins", "win_cusum", ".2f"),
-    ("CUSUM of returns", "return_cusum", ".2f"),
-)
-_MEASURED: tuple[tuple[str, Callable[[Measured], str]], ...] = (
-    ("false alarms in a year, all rules together", lambda _: ""),
-    ("  PAUSED", lambda found: _rate(found.false_pauses_a_year, found.false_pauses_standard_error)),
-    ("  REDUCED or worse", lambda found: _rate(found.false_reductions_a_year, found.false_reductions_standard_error)),
-    ("trades until a win rate down by a third is caught, median", lambda _: ""),
-    ("  by PAUSED", lambda found: _trades(found.fewer_wins, "paused")),
-    ("  by REDUCED or worse", lambda found: _trades(found.fewer_wins, "reduced")),
-    ("trades until an expectancy of zero is caught, median", lambda _: ""),
-    ("  by PAUSED", lambda found: _trades(found.no_expectancy, "paused")),
-    ("  by REDUCED or worse", lambda found: _trades(found.no_expectancy, "reduced")),
-)
-
-
 def _number(value: float | None, style: str) -> str:
     return "-" if value is None else format(value, style)
 
@@ -155,6 +144,19 @@ def _trades(delay: Delay | None, tier: Literal["paused", "reduced"]) -> str:
         return "-"
     trades = delay.paused if tier == "paused" else delay.reduced
     return f"more than {delay.simulated}" if trades is None else str(trades)
+
+
+_MEASURED: tuple[tuple[str, Callable[[Measured], str]], ...] = (
+    ("false alarms in a year, all rules together", lambda _: ""),
+    ("  PAUSED", lambda found: _rate(found.false_pauses_a_year, found.false_pauses_standard_error)),
+    ("  REDUCED or worse", lambda found: _rate(found.false_reductions_a_year, found.false_reductions_standard_error)),
+    ("trades until a win rate down by a third is caught, median", lambda _: ""),
+    ("  by PAUSED", lambda found: _trades(found.fewer_wins, "paused")),
+    ("  by REDUCED or worse", lambda found: _trades(found.fewer_wins, "reduced")),
+    ("trades until an expectancy of zero is caught, median", lambda _: ""),
+    ("  by PAUSED", lambda found: _trades(found.no_expectancy, "paused")),
+    ("  by REDUCED or worse", lambda found: _trades(found.no_expectancy, "reduced")),
+)
 
 
 def _show(rows: Sequence[tuple[str, ...]]) -> None:
