@@ -21,7 +21,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-BLOCK_DAYS = 10
+BLOCK_DAYS = 5
+"""Long enough for trades that follow each other, short enough that a hold-out holds many blocks.
+
+Measured on limits from 55, 73 and 170 independent trades for one false pause a year: blocks of 10 days cause 1.16, 1.32
+and 1.06 on average, 5 days 1.05, 1.20 and 1.06, single days 0.93, 1.07 and 1.02.
+"""
 DAYS_A_YEAR = 365
 _CELLS = 2_200_000
 _FEWEST_PATHS, _MOST_PATHS = 200, 2_000
@@ -181,7 +186,7 @@ class Reached:
         padded = np.pad(self.paths.day, ((0, 0), (0, 1)), constant_values=days)
         first = np.minimum(day, padded[paths, trade])
         on_time = padded[paths, trade] <= first
-        closed = (self.paths.day <= first[:, None]).sum(axis=1)
+        closed = np.minimum((self.paths.day <= first[:, None]).sum(axis=1), self.paths.trades)
         return Alarms(first, np.where(on_time, np.minimum(trade + 1, closed), closed), days)
 
 
