@@ -27,9 +27,8 @@ Measured, for candidates whose true win rates lie around break-even with a stand
 promoted at a profit factor of 1.2: limits from the bare rate of 50 / 73 / 100 / 200 trades raise 2.7 / 2.3 / 1.9 / 1.4
 false pauses a year instead of 1, with 100 pseudo-trades 1.20 / 1.22 / 1.07 / 1.03, with 150 1.08 / 1.10 / 0.95 / 0.94.
 """
-FLOOR = 0.20
-"""The drawdown at which the kill switch trips: a pause must come before it."""
-_REDUCED_FLOOR = 0.15
+REDUCED_SHARE_OF_FLOOR = 0.75
+"""No drawdown limit lies above the floor at which the kill switch trips, that of REDUCED not above this share of it."""
 _PATH_ALARMS = 3.0
 """How many alarms of the budget's rate a path has time for: 5% of the paths then see none."""
 _STEP = 1e-4
@@ -115,16 +114,20 @@ class _Calibration:
 
     def profile(self, documented: GuardLimits, expected: Expected | None) -> GuardProfile:
         settings, window = self._settings, self._settings.window_trades
+        floor = settings.kill_switch.floor_drawdown_ratio
+        above = round(REDUCED_SHARE_OF_FLOOR * floor, 4)
         healthy = self._reached(self._healthy, settings.false_reductions_a_year)
-        reduced = fit(healthy, settings.false_reductions_a_year, lambda tier: _capped(tier, _REDUCED_FLOOR))
+        reduced = fit(healthy, settings.false_reductions_a_year, lambda tier: _capped(tier, above))
         self._progress("calibrate", 0.2)
         healthy = self._reached(self._healthy, settings.false_pauses_a_year)
-        paused = fit(healthy, settings.false_pauses_a_year, lambda tier: _capped(_beyond(tier, reduced, window), FLOOR))
+        paused = fit(healthy, settings.false_pauses_a_year, lambda tier: _capped(_beyond(tier, reduced, window), floor))
         self._progress("calibrate", 0.5)
         limits = GuardLimits("calibrated", reduced=reduced, paused=paused, promise=self._promise)
         first, second = self._measured(documented, limits)
         self._progress("calibrate", 1.0)
-        return GuardProfile(limits, expected, _note(limits), {"documented": first, "calibrated": second})
+        held = reduced.drawdown == above or paused.drawdown == floor
+        note = f"the drawdown limits are held at {above:.0%} and {floor:.0%}: the kill switch trips at {floor:.0%}"
+        return GuardProfile(limits, expected, note if held else "", {"documented": first, "calibrated": second})
 
     def _reached(self, world: World, alarms_a_year: float) -> Reached:
         """Return what the measures reach on paths long enough for a rate of alarms."""
@@ -222,9 +225,3 @@ def _delays(reached: Reached, several: Sequence[GuardLimits]) -> list[Delay]:
         )
         for limits in several
     ]
-
-
-def _note(limits: GuardLimits) -> str:
-    if limits.paused.drawdown == FLOOR or limits.reduced.drawdown == _REDUCED_FLOOR:
-        return f"the drawdown limits are held at {_REDUCED_FLOOR:.0%} and {FLOOR:.0%}: there the kill switch trips"
-    return ""

@@ -9,10 +9,10 @@ from statistics import median
 
 import pytest
 from nightdesk_guard import GuardLimits, GuardState, GuardStatus, Observation, PerformanceGuard, TradeResult
-from nightdesk_guard.calibration import FLOOR, MIN_TRADES, calibrate
+from nightdesk_guard.calibration import MIN_TRADES, calibrate
 from nightdesk_guard.limits import documented
 from nightdesk_guard.profile import Delay, GuardProfile, Measured
-from nightdesk_guard.settings import GuardSettings
+from nightdesk_guard.settings import GuardSettings, KillSwitchSettings
 
 from tests.guard.simulations import BREAK_EVEN, DAY, hold_out, table_of
 
@@ -126,8 +126,6 @@ def test_paused_lies_beyond_reduced_in_every_rule(shape: tuple[float, int, int])
     assert paused.win_rate is None or paused.win_rate < reduced.win_rate
     for rule in ("losing_streak", "drawdown", "win_cusum", "return_cusum"):
         assert getattr(paused, rule) > getattr(reduced, rule)
-    assert paused.drawdown is not None
-    assert paused.drawdown <= FLOOR
 
 
 def test_a_tighter_budget_loosens_every_limit_and_keeps_its_rate() -> None:
@@ -145,11 +143,14 @@ def test_the_same_hold_out_calls_for_the_same_limits() -> None:
     assert again == profile(0.45, 73, 180)
 
 
-def test_drawdowns_deeper_than_the_kill_switch_s_floor_are_capped_and_it_says_so() -> None:
+def test_no_drawdown_limit_lies_above_the_kill_switch_s_floor_and_the_profile_says_so() -> None:
     wild = hold_out(win_rate=0.45, trades=73, days=180, seed=1, win_r=19.0, loss_r=-11.0)
-    found = calibrate(wild, SETTINGS, documented=WRITTEN)
-    assert (found.limits.reduced.drawdown, found.limits.paused.drawdown) == (0.15, FLOOR)
-    assert found.note == "the drawdown limits are held at 15% and 20%: there the kill switch trips"
+    near = SETTINGS.model_copy(update={"kill_switch": KillSwitchSettings(floor_drawdown_ratio=0.04)})
+    for settings, reduced, paused in ((SETTINGS, 0.15, 0.20), (near, 0.03, 0.04)):
+        found = calibrate(wild, settings, documented=WRITTEN)
+        assert (found.limits.reduced.drawdown, found.limits.paused.drawdown) == (reduced, paused)
+        held = f"the drawdown limits are held at {reduced:.0%} and {paused:.0%}"
+        assert found.note == f"{held}: the kill switch trips at {paused:.0%}"
 
 
 @pytest.mark.parametrize(
