@@ -25,16 +25,15 @@ def drill(
     """
     try:
         with tempfile.TemporaryDirectory(dir=state_dir, prefix=_PREFIX) as folder:
-            failed = [name for name, worked in _attempts(Path(folder), limits, clock) if not worked]
+            failed = [what for what, worked in _attempts(Path(folder), limits, clock) if not worked]
         disobeys = acts()
     except Exception as error:  # noqa: BLE001 - a test that fails in a way nobody thought of has failed
         return f"the self-test failed: {error!r}"
-    found = [f"it did not trip for {', '.join(failed)}"] if failed else []
-    return "; ".join([*found, disobeys] if disobeys else found)
+    return "; ".join([*failed, disobeys] if disobeys else failed)
 
 
 def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tuple[str, bool]]:
-    """Yield each way to trip the switch, and whether it did, held on the disk, and could be lifted."""
+    """Yield what would be wrong, and whether all is well: that it tripped, held on the disk, and could be lifted."""
     now = clock()
     calm = AccountView(equity=1000.0, leverage=0.0, market_time=now)
     fallen = replace(calm, equity=1000.0 * (1 - limits.floor_drawdown) - 0.001)
@@ -46,7 +45,7 @@ def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tu
     def blind() -> AccountView:
         raise ArithmeticError("a drill")
 
-    yield "nothing at all", not _wire(folder / "calm", limits, clock).look(lambda: calm).active
+    yield "it tripped for nothing", not _wire(folder / "calm", limits, clock).look(lambda: calm).active
     views: dict[str, Callable[[], AccountView]] = {
         "the floor": lambda: fallen,
         "a daily loss": lambda: loser,
@@ -57,11 +56,11 @@ def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tu
     for name, view in views.items():
         wire = _wire(folder / name.replace(" ", "-"), limits, clock)
         wire.look(lambda: replace(calm, market_time=yesterday if name == "the floor" else calm.market_time))  # noqa: B023 - called at once
-        yield name, wire.look(view).active and _holds(wire.switch)
+        yield f"it did not trip for {name}", wire.look(view).active and _holds(wire.switch)
     wire = _wire(folder / "file", limits, clock)
     wire.switch.kill_file.parent.mkdir(parents=True)
     wire.switch.kill_file.touch()
-    yield "the file KILL", wire.look(lambda: calm).active and _holds(wire.switch)
+    yield "it did not trip for the file KILL", wire.look(lambda: calm).active and _holds(wire.switch)
 
 
 def _wire(folder: Path, limits: KillLimits, clock: WallClock) -> Tripwire:

@@ -85,11 +85,12 @@ def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: float
     if view.priced_at is not None and (age := now - view.priced_at) > limits.stale_seconds:
         said = f"a position is open and its price is {age:.0f} s old, the limit is {limits.stale_seconds:.0f} s"
         return said, False
-    fall = 1 - view.equity / anchors.peak if anchors.peak > 0 else 0.0
-    if fall >= limits.floor_drawdown:
+    # Held as equity against equity: 1 - 800 / 1000 is a little less than a fifth.
+    if anchors.peak > 0 and view.equity <= anchors.peak * (1 - limits.floor_drawdown):
+        fall = 1 - view.equity / anchors.peak
         return f"drawdown {fall:.2%} reaches the floor of {limits.floor_drawdown:.2%}", True
-    lost = 1 - view.equity / anchors.day_start if anchors.day_start > 0 else 0.0
-    if lost > limits.daily_loss:
+    if anchors.day_start > 0 and view.equity < anchors.day_start * (1 - limits.daily_loss):
+        lost = 1 - view.equity / anchors.day_start
         return f"daily loss {lost:.2%} is above {limits.daily_loss:.2%}", True
     if view.leverage > limits.leverage:
         return f"leverage {view.leverage:.2f} is above {limits.leverage:.2f}", True

@@ -1,0 +1,119 @@
+"""What the bot owes the audit log and the retrain job: told at least once, in order, whatever happens between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nightdesk_core import audit
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.files import locked
+from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_core.requests import RetrainRequests
+from nightdesk_guard import Evidence
+from nightdesk_trendbot.engine import StepResult
+from nightdesk_trendbot.outbox import Outbox
+from nightdesk_trendbot.record import record
+from nightdesk_trendbot.state import new_state
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.journal = Journal(folder / "btc.sqlite")
+        self.audit = AuditLog(folder / "audit.jsonl")
+        self.requests = RetrainRequests(folder, self.audit)
+        self.outbox = Outbox(self.journal, self.audit, self.requests)
+
+    def events(self) -> list[str]:
+        return [entry["event"] for entry in self.audit.entries()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def step(*, before: str = "normal", after: str = "reduced", breach: Evidence | None = None) -> StepResult:
+    moved = GuardTransition(7200, before, after, "losing streak of 10 reaches 10")
+    return StepResult(new_state(["S"], 1000.0), (), moved, {}, breach=breach)
+
+
+async def test_a_guard_that_gets_worse_is_audited_and_asks_for_a_retrain(desk: Desk) -> None:
+    record(desk.journal, step())
+    await desk.outbox.deliver()
+    assert desk.events() == ["guard_transition", "retrain_requested"]
+    (entry, _) = desk.audit.entries()
+    assert entry["actor"] == "bot"
+    assert entry["details"] == {
+        "time": 7200,
+        "before": "normal",
+        "after": "reduced",
+        "reason": "losing streak of 10 reaches 10",
+    }
+    (request,) = desk.requests.pending()
+    assert request.cause == "guard"
+    assert request.reason == "the guard went from normal to reduced: losing streak of 10 reaches 10"
+    assert desk.journal.outbox() == []
+
+
+async def test_one_that_gets_better_is_audited_and_asks_for_nothing(desk: Desk) -> None:
+    record(desk.journal, step(before="reduced", after="normal"))
+    await desk.outbox.deliver()
+    assert desk.events() == ["guard_transition"]
+    assert desk.requests.pending() == []
+
+
+async def test_a_breach_is_audited_and_asks_for_a_retrain_with_its_numbers(desk: Desk) -> None:
+    found = Evidence("v7", signals=40, wins=5, largest_log_e=3.1)
+    record(desk.journal, step(before="reduced", after="normal", breach=found))
+    await desk.outbox.deliver()
+    assert desk.events() == ["guard_transition", "expectation_breached", "retrain_requested"]
+    (request,) = desk.requests.pending()
+    assert request.cause == "expectation"
+    assert request.reason == "v7 wins less than its hold-out promised: 5 of 40 signals, e-value 22.2"
+
+
+async def test_killed_between_telling_and_noting_it_tells_again_and_asks_for_no_second_retrain(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(desk.journal, step())
+
+    def die(_posted: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(desk.journal, "told", die)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            await desk.outbox.deliver()
+    monkeypatch.undo()
+    await desk.outbox.deliver()
+    assert desk.events() == ["guard_transition"] * 3 + ["retrain_requested"]
+    (request,) = desk.requests.pending()
+    assert request.count == 1
+    desk.audit.verify()
+
+
+async def test_what_cannot_be_told_now_waits_in_order(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(audit, "_LOCK_SECONDS", 0.02)
+    record(desk.journal, step())
+    record(desk.journal, step(before="reduced", after="paused"))
+    with locked(desk.audit.path.with_name("audit.jsonl.lock"), timeout_seconds=0):
+        await desk.outbox.deliver()
+        await desk.outbox.deliver()
+    assert len(desk.journal.outbox()) == 4
+    await desk.outbox.deliver()
+    moves = [entry["details"]["after"] for entry in desk.audit.entries() if entry["event"] == "guard_transition"]
+    assert moves == ["reduced", "paused"]
+
+
+async def test_a_transaction_that_fails_posts_nothing(desk: Desk) -> None:
+    def post_and_fail() -> None:
+        with desk.journal.transaction():
+            desk.journal.post("audit", {"event": "e", "details": {}})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        post_and_fail()
+    assert desk.journal.outbox() == []
