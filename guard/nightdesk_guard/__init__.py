@@ -1,12 +1,15 @@
 """The guard decides, inside the bot: how large it may trade, whether it may trade, and when it must stop.
 
-It fails closed. `PerformanceGuard` is a pure state machine; `KillSwitch` is a latch on disk.
+It fails closed. `Guard` is all of it for any bot, in a few calls. Beneath it, `PerformanceGuard` is a pure state
+machine, `KillSwitch` a latch on disk, and `Tripwire` what trips that.
 """
 
 from nightdesk_guard.drill import drill
 from nightdesk_guard.expectation import Evidence, Expected
+from nightdesk_guard.guard import Guard
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
 from nightdesk_guard.limits import GuardLimits, TradeResult
+from nightdesk_guard.memory import GuardError
 from nightdesk_guard.performance import GuardMeasures, GuardState, GuardStatus, Observation, PerformanceGuard, Resume
 from nightdesk_guard.profile import GuardProfile
 from nightdesk_guard.resume import ResumeFile
@@ -17,6 +20,8 @@ __all__ = [
     "Anchors",
     "Evidence",
     "Expected",
+    "Guard",
+    "GuardError",
     "GuardLimits",
     "GuardMeasures",
     "GuardProfile",

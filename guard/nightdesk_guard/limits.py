@@ -81,6 +81,13 @@ class GuardLimits:
     paused: TierLimits
     promise: Promise | None = None
 
+    def by_rule_and_tier(self) -> dict[tuple[str, ...], float]:
+        """Return each limit that applies, by rule and tier."""
+        tiers = (("reduced", self.reduced), ("paused", self.paused))
+        return {
+            (rule, name): limit for name, tier in tiers for rule, limit in asdict(tier).items() if limit is not None
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Return the limits as they are stored."""
         return asdict(self)

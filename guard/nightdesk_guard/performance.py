@@ -124,6 +124,13 @@ class GuardMeasures:
     return_cusum: float
 
 
+def retrain_reason(moved: GuardTransition) -> str:
+    """Return why a move of the guard asks for a retrain; empty for one that does not: it got better."""
+    if GuardStatus(moved.after).severity < GuardStatus(moved.before).severity:
+        return ""
+    return f"the guard went from {moved.before} to {moved.after}: {moved.reason}"
+
+
 class PerformanceGuard:
     """Decides the bot's status from its results. Holds no state of its own: it is passed in and returned."""
 

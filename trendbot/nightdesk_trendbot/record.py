@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from nightdesk_core.journal import GuardTransition, Journal
-from nightdesk_guard import Evidence, GuardStatus
+from nightdesk_guard import Evidence
+from nightdesk_guard.performance import retrain_reason
 
 from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
 from nightdesk_trendbot.engine import StepResult
@@ -60,8 +61,7 @@ def log_decisions(
 
 def _post_transition(journal: Journal, moved: GuardTransition) -> None:
     journal.post(AUDIT, {"event": "guard_transition", "details": asdict(moved)})
-    if GuardStatus(moved.after).severity > GuardStatus(moved.before).severity:
-        reason = f"the guard went from {moved.before} to {moved.after}: {moved.reason}"
+    if reason := retrain_reason(moved):
         journal.post(REQUEST, {"cause": "guard", "reason": reason, "at": float(moved.time)})
 
 

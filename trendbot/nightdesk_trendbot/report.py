@@ -93,18 +93,12 @@ class Report:
         moved: GuardTransition | None = None,
     ) -> None:
         """Tell how the guard stands against the limits in force, and why it moved where it did."""
-        found: dict[tuple[str, ...], float] = {
-            (rule, tier): limit
-            for tier, of_tier in (("reduced", limits.reduced), ("paused", limits.paused))
-            for rule, limit in asdict(of_tier).items()
-            if limit is not None
-        }
         self._exporter.guard(
             state.status.value,
             reason="" if moved is None else moved.reason,
             size_multiplier=guard.size_multiplier(state.status),
             values=asdict(guard.measures(state)),
-            limits=found,
+            limits=limits.by_rule_and_tier(),
         )
 
     def account(self, state: EngineState) -> None:
