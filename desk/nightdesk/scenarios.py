@@ -77,17 +77,20 @@ CRASH = Scenario(
 
 DECAY = Scenario(
     "decay",
-    "From the tenth day on two of three breakouts fail, for good: the model wins far less than its hold-out"
-    " promised. The bot notices, tells of it and asks for a retrain, and the gate decides, here as always. These are"
-    " no real days: they are made of the market's own moves, some the other way round.",
+    "From the tenth day on four of five breakouts fail, for good: the model wins far less than its hold-out"
+    " promised. The guard holds the bot back, and the shadow's trades show that it is no bad luck: the bot tells"
+    " of it and asks for a retrain, and the gate decides, here as always. These are no real days: they are made of"
+    " the market's own moves, some the other way round.",
     (
         *_MONTHS_IN_MINUTES,
-        "sandbox.false_breakouts.share=0.67",
+        # It takes some forty trades to tell a bad model from bad luck: so more breakouts are traded than usual.
+        "trendbot.entry.threshold=0.4",
+        "sandbox.false_breakouts.share=0.8",
         "sandbox.false_breakouts.from_day=10",
     ),
     (
         Act(0, "the market is as it was in 2019"),
-        Act(10, "from here on two of three breakouts fail, until the end: live turns worse than was promised"),
+        Act(10, "from here on four of five breakouts fail, until the end: live turns worse than was promised"),
     ),
 )
 
