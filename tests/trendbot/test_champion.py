@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_guard import GuardLimits, GuardProfile
+from nightdesk_guard.limits import TierLimits
 from nightdesk_trendbot.champion import ChampionWatch, size_share
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import EntrySettings, SizingSettings, TrendbotSettings
@@ -115,3 +117,20 @@ def test_only_a_provisional_champion_trades_small() -> None:
         for standing in ("provisional", "probation", "champion")
     }
     assert shares == {"provisional": 0.3, "probation": 1.0, "champion": 1.0}
+
+
+def test_the_guard_s_profile_comes_with_its_model_and_a_damaged_one_keeps_the_model_out(
+    watch: ChampionWatch, registry: ModelRegistry, model: MetaModel
+) -> None:
+    tier = TierLimits(losing_streak=12)
+    profile = GuardProfile(GuardLimits("calibrated", tier, tier), None)
+    first = publish(registry, model, **{"guard.json": profile.to_json()})
+    registry.promote(first, standing="champion", instead_of=None)
+    watch.look()
+    assert watch.deployment is not None
+    assert watch.deployment.profile == profile
+    second = publish(registry, model, **{"guard.json": b'{"limits": 5}'})
+    registry.promote(second, standing="champion", instead_of=first)
+    with pytest.raises(BundleError, match=r"guard\.json is damaged \(limits"):
+        watch.look()
+    assert version_in_use(watch) == first

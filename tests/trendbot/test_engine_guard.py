@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from nightdesk_guard import GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard import Expected, GuardLimits, GuardProfile, GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard.limits import TierLimits
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.engine import Engine, StepResult
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Outcome, Permission, Signal
-from nightdesk_trendbot.state import EngineState
+from nightdesk_trendbot.state import EngineState, new_state
 
 from tests.trendbot.conftest import HOUR
 from tests.trendbot.engine_desk import QUIET, START, SYMBOL, bar, entered, uncorrelated, wish
@@ -170,3 +171,98 @@ def test_without_a_guard_there_is_no_shadow(plain: TrendbotSettings) -> None:
     desk = entered(plain)
     desk.candle(bar(2, 100, 101, 90, 95))
     assert desk.state.shadow is None
+
+
+EXPECTED = Expected(
+    trades=100,
+    days=200,
+    wins=50,
+    win_rate=0.5,
+    win_rate_bound=0.43,
+    mean_r=0.4,
+    mean_fees_r=0.2,
+    mean_slippage_r=0.1,
+    trades_a_day=0.5,
+    sharpe_ratio=1.5,
+    drawdowns={},
+)
+CALIBRATED = GuardProfile(
+    GuardLimits("calibrated", TierLimits(losing_streak=90), TierLimits(losing_streak=91)), EXPECTED
+)
+
+
+class Deployed:
+    """A desk with a model that has a profile; its every trade is lost in the candle of its entry."""
+
+    def __init__(self, chosen: TrendbotSettings, guard: PerformanceGuard) -> None:
+        self.engine = Engine(chosen, interval_seconds=HOUR, guard=guard)
+        self.state = new_state([SYMBOL], 1000.0)
+        self.hour = 0
+
+    def lose(self, *, version: str = "v1", profile: GuardProfile | None = CALIBRATED) -> StepResult:
+        """Enter, hit the stop, and return what closing it led to."""
+        for signal, prices in ((wish(1), (100, 100, 100, 100)), (QUIET, (100, 100, 80, 90))):
+            candle = bar(self.hour, *prices)
+            self.state = self.engine.at_open(self.state, SYMBOL, time=candle.time, price=candle.open)
+            result = self.engine.at_close(
+                self.state,
+                {SYMBOL: candle},
+                signals={SYMBOL: signal},
+                permission=lambda seen, _: Permission(guard=seen.status),
+                correlation=uncorrelated,
+                model_version=version,
+                profile=profile,
+            )
+            self.state = EngineState.from_json(json.loads(json.dumps(result.state.to_json())))
+            self.hour += 1
+        return result
+
+
+def test_calibrated_limits_hold_while_their_model_is_in_use(plain: TrendbotSettings, guard: PerformanceGuard) -> None:
+    deployed = Deployed(plain, guard)
+    for _ in range(4):
+        assert deployed.lose().transition is None
+    assert deployed.state.guard.losing_streak == 4
+    deployed.lose(version="v2", profile=None)
+    assert deployed.state.guard.status is GuardStatus.PAUSED, "by the documented limits, at once"
+
+
+def test_a_breach_is_told_once_for_each_model_and_outlives_its_absence(
+    plain: TrendbotSettings, guard: PerformanceGuard
+) -> None:
+    deployed = Deployed(plain, guard)
+    breaches = [deployed.lose().breach for _ in range(25)]
+    (found,) = [breach for breach in breaches if breach is not None]
+    assert (found.model_version, found.wins, found.breached) == ("v1", 0, True)
+    assert found.e_value >= 20
+    assert breaches.index(found) >= 8
+    assert deployed.state.evidence["v1"].signals == 25
+    deployed.lose(version="v2")
+    assert deployed.state.evidence["v2"].signals == 1
+    assert deployed.lose().breach is None, "v1 was in breach already"
+    assert list(deployed.state.evidence) == ["v2", "v1"]
+    assert (deployed.state.model_version, deployed.state.model_since > START) == ("v1", True)
+
+
+def test_the_evidence_of_the_last_eight_models_is_kept(plain: TrendbotSettings, guard: PerformanceGuard) -> None:
+    deployed = Deployed(plain, guard)
+    for number in range(12):
+        deployed.lose(version=f"v{number}")
+    assert list(deployed.state.evidence) == [f"v{number}" for number in range(4, 12)]
+
+
+def test_shadow_trades_are_signals_and_real_ones_of_reduced_are_not_twice(
+    plain: TrendbotSettings, guard: PerformanceGuard
+) -> None:
+    deployed = Deployed(plain, guard)
+    strict = replace(CALIBRATED, limits=GuardLimits("calibrated", TierLimits(losing_streak=2), TierLimits()))
+    for _ in range(4):
+        result = deployed.lose(profile=strict)
+    assert deployed.state.guard.status is GuardStatus.REDUCED
+    assert len(result.trades) == len(result.shadow_trades) == 1
+    found = deployed.state.evidence["v1"]
+    assert found.signals == 4
+    assert found.reduced_r == pytest.approx(0.5 * 2 * result.trades[0].r)
+    gap = found.gap(EXPECTED)
+    assert gap is not None
+    assert gap.fees + gap.slippage + gap.missed + gap.signal == pytest.approx(gap.promised - gap.delivered)

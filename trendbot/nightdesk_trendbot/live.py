@@ -294,7 +294,8 @@ class LiveBot:
     def _report_guard(self, moved: GuardTransition | None = None) -> None:
         guard, profile = self._parts.guard, self._profile
         limits = guard.limits(None if profile is None else profile.calibrated)
-        self._report.guard(guard, self._state.guard, limits, moved)
+        note = "no model's hold-out calls for others" if profile is None else profile.note
+        self._report.guard(guard, self._state.guard, limits, moved, note=note)
 
     def _look_for_model(self) -> None:
         watch = self._parts.watch

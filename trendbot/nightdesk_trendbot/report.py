@@ -40,6 +40,7 @@ class Report:
         self._timeframe = settings.timeframe
         self._scale = scale
         self._prices = prices
+        self._limits: GuardLimits | None = None
         self._open_markets: frozenset[str] | None = None
 
     def markets(self, symbols: frozenset[str], *, interval_seconds: int) -> None:
@@ -91,8 +92,16 @@ class Report:
         state: GuardState,
         limits: GuardLimits,
         moved: GuardTransition | None = None,
+        *,
+        note: str = "",
     ) -> None:
-        """Tell how the guard stands against the limits in force, and why it moved where it did."""
+        """Tell how the guard stands against the limits in force, and why it moved where it did.
+
+        `note` is why these limits are the ones; it is logged where they change.
+        """
+        if limits != self._limits:
+            logger.info("the guard goes by {} limits{}", limits.source, f": {note}" if note else "")
+            self._limits = limits
         self._exporter.guard(
             state.status.value,
             reason="" if moved is None else moved.reason,
