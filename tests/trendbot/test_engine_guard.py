@@ -145,7 +145,7 @@ def test_the_shadow_ends_where_the_guard_is_normal_again(held: Held) -> None:
     assert held.state.equity < 1000.0, "what the shadow won is nobody's"
 
 
-def test_a_kill_stops_the_shadow_s_entries_and_takes_back_its_orders(held: Held) -> None:
+def test_a_kill_stops_the_shadow_s_entries_and_ends_what_it_holds(held: Held) -> None:
     held.killed = True
     held.candle(3, 100, 100, 100, 100, signal=replace(wish(1), probability=0.95))
     assert not held.shadow.books[SYMBOL].account.waiting
@@ -156,6 +156,11 @@ def test_a_kill_stops_the_shadow_s_entries_and_takes_back_its_orders(held: Held)
     assert after.shadow is not None
     assert not after.shadow.books[SYMBOL].account.waiting
     assert held.engine.cancel_orders(after) is after
+    held.candle(5, 100, 100, 100, 100)
+    assert held.shadow.books[SYMBOL].account.side == 1
+    after = held.engine.cancel_orders(held.state)
+    assert after.shadow is not None
+    assert (after.shadow.books[SYMBOL].account.side, after.shadow.books[SYMBOL].account.realised) == (0, 0.0)
 
 
 def test_an_open_acts_once_for_the_shadow_as_well(held: Held) -> None:

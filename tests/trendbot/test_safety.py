@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,19 +163,13 @@ def test_the_bot_obeys_an_active_switch_in_every_way_and_the_drill_says_so(
     assert disobedience(engine, strategy, settings) == "an order was not taken back; a position was not closed"
 
 
-def test_closing_leaves_no_position_and_one_trade_for_each_and_drops_the_shadow_s(
-    plain: TrendbotSettings, holding: EngineState
-) -> None:
+def test_closing_leaves_no_position_and_one_trade_for_each(plain: TrendbotSettings, holding: EngineState) -> None:
     engine = Engine(plain, interval_seconds=HOUR, guard=None)
-    state = replace(holding, shadow=replace(holding, cash=500.0))
-    after, (trade,) = engine.close_positions(state, {BTC: 110.0}, time=77)
+    after, (trade,) = engine.close_positions(holding, {BTC: 110.0}, time=77)
     assert (trade.exit_reason, trade.exit_time) == ("kill_switch", 77)
     assert trade.exit_price == pytest.approx(110 * 0.98)
     assert after.books[BTC].account == broker.flat(after.books[BTC].account.realised)
     assert after.books[BTC].account.realised == pytest.approx(trade.profit)
-    assert after.shadow is not None
-    assert after.shadow.books[BTC].account.side == 0
-    assert after.shadow.books[BTC].account.realised == 0.0
     assert engine.close_positions(after, {BTC: 110.0}, time=78) == (after, ())
     untouched, none = engine.close_positions(holding, {}, time=77)
     assert untouched is holding

@@ -65,14 +65,14 @@ class Engine:
         self._guard = guard
 
     def cancel_orders(self, state: EngineState) -> EngineState:
-        """Return the state without the orders that wait, and without a shadow's; the same one where none does."""
+        """Return the state without the orders that wait; the same one where none does.
+
+        A shadow loses its positions, too: they are no money, and what they would have come to is not known.
+        """
         for symbol, book in state.books.items():
             if book.account.waiting:
                 state = with_book(state, symbol, replace(book, account=broker.cancel(book.account)))
-        if state.shadow is not None:
-            shadow = self.cancel_orders(state.shadow)
-            state = state if shadow is state.shadow else replace(state, shadow=shadow)
-        return state
+        return state if state.shadow is None else without_shadow_positions(state, state.shadow)
 
     def at_open(self, state: EngineState, symbol: str, *, time: int, price: float) -> EngineState:
         """Return the state after a symbol's candle opened: an order that waited fills. Does nothing the second time."""
@@ -139,8 +139,7 @@ class Engine:
     ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
         """Return the state with the open positions of the symbols that have a price closed at it, and the trades.
 
-        `time` is the market's. A shadow's positions are dropped: they are no money, and what they would have come to
-        is not known. The same state where there is nothing to close.
+        `time` is the market's. The same state where there is nothing to close.
         """
         trades = []
         for symbol in [symbol for symbol in prices if state.books[symbol].account.side != 0]:
@@ -149,8 +148,6 @@ class Engine:
             done = broker.settle(book.account, closing, costs_at(self._rules, book.volatility))
             trades.append(_trade(symbol, book, done, time))
             state = with_book(state, symbol, replace(book, account=done.account))
-        if state.shadow is not None:
-            state = without_shadow_positions(state, state.shadow)
         return state, tuple(trades)
 
     def _weighed(

@@ -78,7 +78,7 @@ class Safety:
                 journal.save(_ANCHORS_KEY, self.tripwire.anchors.to_json())
                 if moved:
                     journal.save(KILLS_KEY, asdict(switch))
-                if switch.activations > self._seen.activations and switch.actor in _BY_ITSELF:
+                if switch.active and switch.changed_at != self._seen.changed_at and switch.actor in _BY_ITSELF:
                     journal.post(AUDIT, {"event": "kill_switch_activated", "details": asdict(switch)})
             self._seen = switch
         return switch, moved
