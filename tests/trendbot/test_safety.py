@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,28 @@ def test_positions_are_closed_only_at_a_price_of_the_last_five_minutes(bot: Bot,
     assert bot.safety.closable(holding) == {BTC: 101.5}
     bot.now += 1
     assert bot.safety.closable(holding) == {}
+
+
+def test_the_price_of_a_candle_that_is_caught_up_on_closes_nothing(bot: Bot, holding: EngineState) -> None:
+    bot.now += 1000
+    bot.prices.note({BTC: 90.0}, age_seconds=bot.clock.age(bot.now - 301))
+    assert bot.safety.closable(holding) == {}
+    bot.prices.note({BTC: 91.0}, age_seconds=bot.clock.age(bot.now - 299))
+    assert bot.safety.closable(holding) == {BTC: 91.0}
+    bot.prices.note({BTC: 92.0}, age_seconds=0.0)
+    bot.prices.note({BTC: 93.0}, age_seconds=200.0)
+    bot.now += 300
+    assert bot.safety.closable(holding) == {BTC: 93.0}
+
+
+def test_what_was_lost_in_days_that_are_caught_up_on_is_no_day_s_loss(bot: Bot, holding: EngineState) -> None:
+    bot.prices.note({BTC: 100.0})
+    day = 24 * HOUR
+    for number, price in enumerate((100.0, 92.0, 84.0, 76.0)):
+        bot.prices.note({BTC: price})
+        assert not bot.safety.look(replace(holding, last_close=FIRST_HOUR + number * day))[0].active
+    bot.prices.note({BTC: 64.0})
+    assert bot.safety.look(replace(holding, last_close=FIRST_HOUR + 3 * day))[0].reason.startswith("daily loss")
 
 
 def test_equity_and_leverage_are_marked_to_the_newest_price(bot: Bot, holding: EngineState) -> None:

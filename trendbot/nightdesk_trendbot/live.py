@@ -204,7 +204,7 @@ class LiveBot:
             self._parts.journal.save(MARKET_KEY, market_of(self._settings))
 
     def _on_open(self, symbol: str, opened: int, price: float) -> None:
-        self._prices.note({symbol: price})
+        self._prices.note({symbol: price}, age_seconds=self._clock.age(opened))
         self._mind_kill_switch()
         before = self._state
         self._move(self._engine.at_open(before, symbol, time=opened, price=price))
@@ -272,7 +272,8 @@ class LiveBot:
         log_decisions(self._parts.decisions, step, signals, result, model)
         record(self._parts.journal, result)
         self._state = result.state
-        self._prices.note({symbol: bar.close for symbol, bar in step.bars.items()})
+        closes = {symbol: bar.close for symbol, bar in step.bars.items()}
+        self._prices.note(closes, age_seconds=self._clock.age(result.state.last_close))
         self._report.step(result, signals, seconds=seconds)
         self._report.recent_trades(self._parts.journal, result.state.last_close)
         self._report_guard(result.transition)

@@ -42,6 +42,11 @@ class MarketClock:
         """Return what time it is in the market by our own clock; `None` before anything is known of a replay."""
         return self._own()
 
+    def age(self, market_time: float) -> float:
+        """Return how long ago a market time was, in seconds of the wall; 0 where that is not known, or lies ahead."""
+        now = self._own()
+        return 0.0 if now is None else max(0.0, (now - market_time) / self._scale.speed)
+
     def _own(self) -> float | None:
         if self._scale.speed == 1.0:
             return self._clock()

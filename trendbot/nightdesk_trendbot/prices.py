@@ -22,11 +22,11 @@ class Prices:
         """The last price of each symbol that had one since the start."""
         return self._newest
 
-    def note(self, prices: Mapping[str, float]) -> None:
-        """Take prices that came just now."""
+    def note(self, prices: Mapping[str, float], *, age_seconds: float = 0.0) -> None:
+        """Take prices, newer ones than before; that of a candle which is caught up on is old when it comes."""
         self._newest.update(prices)
-        now = self._clock()
-        self._at.update(dict.fromkeys(prices, now))
+        of = self._clock() - age_seconds
+        self._at.update({symbol: max(self._at.get(symbol, of), of) for symbol in prices})
 
     def markets(self, symbols: frozenset[str]) -> None:
         """Take which markets are open; one that opens has had no time to have a price yet."""

@@ -23,6 +23,8 @@ from nightdesk_trendbot.state import EngineState, equity, new_state, with_book
 from nightdesk_trendbot.strategy import Strategy
 
 _ANCHORS_KEY = "kill switch anchors"
+_PEAK_STEP = 0.001
+"""A peak that rises by less is not worth a write to the disk."""
 _BY_ITSELF = ("guard", "file")
 """Who activates the switch without the command line, which records what it does."""
 
@@ -55,6 +57,7 @@ class Safety:
             anchors=None if anchors is None else Anchors.from_json(anchors),
             clock=parts.clock,
         )
+        self._saved = self.tripwire.anchors
         self._seen = KillSwitchState(active=False) if seen is None else KillSwitchState(**seen)
         self.tripwire.remember(self._seen)
 
@@ -69,19 +72,24 @@ class Safety:
         Also a switch that was activated and lifted between two looks has moved. What was seen is in the journal before
         this returns.
         """
-        before = self.tripwire.anchors
         switch = self.tripwire.look(lambda: self._view(state))
         moved = switch != self._seen
-        if moved or self.tripwire.anchors != before:
+        if moved or self._anchors_moved():
             journal = self._parts.journal
             with journal.transaction():
-                journal.save(_ANCHORS_KEY, self.tripwire.anchors.to_json())
+                self._saved = self.tripwire.anchors
+                journal.save(_ANCHORS_KEY, self._saved.to_json())
                 if moved:
                     journal.save(KILLS_KEY, asdict(switch))
                 if switch.active and switch.changed_at != self._seen.changed_at and switch.actor in _BY_ITSELF:
                     journal.post(AUDIT, {"event": "kill_switch_activated", "details": asdict(switch)})
             self._seen = switch
         return switch, moved
+
+    def _anchors_moved(self) -> bool:
+        """Return whether the anchors moved enough to be written: not with every tick that sets a new peak."""
+        now, before = self.tripwire.anchors, self._saved
+        return replace(now, peak=before.peak) != before or now.peak > before.peak * (1 + _PEAK_STEP)
 
     @property
     def killed(self) -> bool:
@@ -99,10 +107,10 @@ class Safety:
         offset = self._market_clock.offset_seconds
         if offset is not None and abs(offset) > entries.clock_offset_seconds:
             return Outcome.BLOCKED_CLOCK
-        now = self._market_clock.now()
-        if now is None or scale.interval(now - close_time) <= scale.limit(entries.stale_seconds):
+        age = self._market_clock.age(close_time)
+        if age <= scale.limit(entries.stale_seconds):
             return None
-        return Outcome.BLOCKED_GAP if now >= close_time + interval_seconds else Outcome.BLOCKED_STALE
+        return Outcome.BLOCKED_GAP if age >= scale.interval(interval_seconds) else Outcome.BLOCKED_STALE
 
     def drill(self, disobedience: Callable[[], str]) -> str:
         """Return what of the kill switch would not work, empty where it would: on its own disk, and in the bot."""
@@ -117,11 +125,11 @@ class Safety:
             for symbol, book in state.books.items()
             if book.account.side != 0
         )
-        market_time = self._market_clock.now()
         return AccountView(
             equity=now,
             leverage=notional / max(now, 1e-9),
-            market_time=float(state.last_close) if market_time is None else market_time,
+            # The candles' time: a bot that catches up on three days has not lost in one what it lost in three.
+            market_time=float(state.last_close),
             priced_at=self._prices.oldest(_held(state)),
         )
 
