@@ -97,25 +97,26 @@ DECAY = Scenario(
 OUTAGE = Scenario(
     "outage",
     "The exchange fails twice, while the market goes on as it did in 2019: first it answers no request though its"
-    " stream still speaks, then it is gone. These faults are made here. The bot decides on nothing and says so;"
-    " afterwards it catches up.",
+    " stream still speaks, then it is gone. These faults are made here. The bot decides on nothing meanwhile and"
+    " says so; afterwards it catches up, and takes no entry that it missed. Both times it holds no position: with"
+    " one open its kill switch would trip, as it must on a price that is old.",
     (),
     (
         Act(0, "the exchange is well"),
         Act(
-            5,
+            4.5,
             "for six days of the market the exchange answers every request with an error; its stream still speaks",
             faults=("error500",),
             days=6,
         ),
-        Act(11, "the exchange answers again: the bot catches up with the candles that it missed"),
+        Act(10.5, "the exchange answers again: the bot catches up with the candles that it missed"),
         Act(
-            20,
+            15,
             "for six days of the market the exchange is gone: no request is answered, no connection taken",
             faults=("error500", "drop"),
             days=6,
         ),
-        Act(26, "the exchange is back: the bot catches up again"),
+        Act(21, "the exchange is back: the bot catches up again"),
     ),
 )
 

@@ -98,3 +98,13 @@ def test_in_the_decay_the_guard_pauses_the_bot_for_good_and_the_promise_is_found
     assert evidence.breached
     assert evidence.win_rate is not None
     assert evidence.win_rate < 0.2
+
+
+def test_the_outages_find_the_bot_without_a_position(tmp_path: Path) -> None:
+    done, start = play("outage", tmp_path)
+    for act in find_scenario("outage").acts:
+        if act.faults:
+            begins = start + act.day * DAY
+            near = [t for t in done.trades if t.entry_time < begins + DAY / 2 and t.exit_time > begins - DAY / 2]
+            assert not near, f"a position is open around day {act.day:g}: the kill switch would trip"
+    assert len(done.trades) > 10
