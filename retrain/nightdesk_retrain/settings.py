@@ -40,5 +40,5 @@ class RetrainSettings(SettingsModel):
         -0.5, description="The one-sided 5% lower bound of the difference in Sharpe ratio must lie above this."
     )
     check_interval_hours: float = Field(
-        24, gt=0, description="How often the schedule looks whether a retrain is due, in hours."
+        0.25, gt=0, description="How often the schedule looks whether a retrain is due or asked for, in hours."
     )

@@ -166,6 +166,11 @@ class Counts:
         """Return a count by name and label, as in `counts["alerts_sent direct"]`."""
         return self.all[tuple(key.split())]
 
+    def reach(self, key: str, number: int) -> None:
+        """Wait until something was counted so often, which follows what it counts by a moment, and no oftener."""
+        until(lambda: self[key] >= number, f"{key} to be counted {number} times")
+        assert self[key] == number
+
 
 @pytest.fixture
 def counts() -> Counts:

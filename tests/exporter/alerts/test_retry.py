@@ -29,7 +29,7 @@ def test_a_server_error_is_tried_again_until_it_works(
     start(only(inbox, channel)).send_alert("X", **PAUSED)
     assert len(inbox.arrived(channel)) == 1
     until(lambda: counts["alerts_sent direct"] == 1, "it to be counted")
-    assert counts["alerts_retried"] == 1
+    counts.reach("alerts_retried", 1)
 
 
 @pytest.mark.parametrize("channel", ["discord", "slack", "telegram", "webhook"])
@@ -42,7 +42,7 @@ def test_a_channel_that_says_when_to_come_back_is_left_alone_until_then(
     inbox.arrived(channel)
     # Discord's body is exact; the others' headers and bodies have whole seconds.
     assert time.monotonic() - began >= (1.6 if channel == "discord" else 2.0)
-    assert counts["alerts_retried"] == 1
+    counts.reach("alerts_retried", 1)
 
 
 @pytest.mark.parametrize(
