@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from nightdesk_core.bundle import FORMAT, MANIFEST, BundleError, Manifest, verify
 from nightdesk_core.clock import WallClock, system_clock, utc
@@ -20,6 +20,7 @@ Standing = Literal["provisional", "probation", "champion"]
 _POINTER = "champion.json"
 _STAGING = ".staging-"
 _LOCK_SECONDS = 10.0
+_EARLIER_KEPT = 20
 
 
 class RegistryError(NightdeskError):
@@ -27,13 +28,48 @@ class RegistryError(NightdeskError):
 
 
 @dataclass(frozen=True)
+class Rollback:
+    """The last time that a champion was taken back: when (wall time), which one, and why."""
+
+    at: float
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Champion:
-    """The pointer: which version trades, since when (wall time), in what standing, and which one was before it."""
+    """The pointer: which version trades, since when (wall time), in what standing, and which ones were before it."""
 
     version: str
     standing: Standing
     promoted_at: float
     previous: str | None
+    earlier: tuple[tuple[str, Standing], ...] = ()
+    """The champions before it that were not taken back, and how they stood; `previous` is the first of them."""
+    rollback: Rollback | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the pointer as it is stored."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Champion:
+        """Return the pointer that `to_json` stored.
+
+        Raises `KeyError`, `TypeError`, `ValueError` or `AttributeError` for anything else.
+        """
+        rollback = stored.get("rollback")
+        champion = cls(
+            **{
+                **stored,
+                "earlier": tuple((version, standing) for version, standing in stored.get("earlier", ())),
+                "rollback": None if rollback is None else Rollback(**rollback),
+            }
+        )
+        for version, standing in ((champion.version, champion.standing), *champion.earlier):
+            if not isinstance(version, str) or standing not in get_args(Standing):
+                raise ValueError(f"{version!r} in standing {standing!r}")
+        return champion
 
 
 class ModelRegistry:
@@ -122,16 +158,50 @@ class ModelRegistry:
                 continue
         return found
 
+    def versions(self) -> list[str]:
+        """Return the name of every listed bundle, oldest first, also of those that are damaged."""
+        return sorted(folder.name for folder in self.folder.glob("v*") if folder.is_dir())
+
+    def superfluous(self, *, keep: int, younger_than_seconds: float) -> list[str]:
+        """Return which bundles are no longer worth their place, oldest first.
+
+        Those beyond the newest `keep` that are not younger than so many seconds (wall time); never the champion, nor
+        the one before it. A bundle whose manifest is damaged stays for a person to look at.
+        """
+        champion = self.champion()
+        needed = set() if champion is None else {champion.version, champion.previous}
+        manifests = self.manifests()
+        now = self._clock()
+        return [
+            manifest.version
+            for manifest in manifests[: max(0, len(manifests) - keep)]
+            if manifest.version not in needed and now - manifest.trained_at >= younger_than_seconds
+        ]
+
+    def remove(self, versions: Sequence[str]) -> None:
+        """Remove bundles. Raises `RegistryError`, and removes none, where the champion or the one before is among them.
+
+        Each leaves the list in one rename before its files go: killed in between, no half bundle is listed.
+        """
+        with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
+            champion = self.champion()
+            for version in versions:
+                if champion is not None and version in (champion.version, champion.previous):
+                    raise RegistryError(f"{version} is the champion or the one before it, and stays")
+            for version in versions:
+                gone = self.folder / f"{_STAGING}{version}"
+                (self.folder / version).rename(gone)
+                sync_folder(self.folder)
+                shutil.rmtree(gone)
+
     def champion(self) -> Champion | None:
         """Return the pointer, `None` where no model was promoted yet. Raises `RegistryError` where it is damaged."""
         path = self.folder / _POINTER
         try:
-            champion = Champion(**json.loads(path.read_text(encoding="utf-8")))
-            if not isinstance(champion.version, str) or champion.standing not in get_args(Standing):
-                raise ValueError(f"{champion.version!r} in standing {champion.standing!r}")
+            champion = Champion.from_json(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise RegistryError(
                 f"{path} names no champion ({error}); move it aside and run `nightdesk retrain --bootstrap`"
             ) from error
@@ -149,9 +219,80 @@ class ModelRegistry:
             current_version = None if current is None else current.version
             if current_version != instead_of:
                 raise RegistryError(f"the champion is {current_version}, not {instead_of}: decide again")
-            champion = Champion(version, standing, self._clock(), current_version)
-            write_json_atomic(self.folder / _POINTER, asdict(champion))
+            champion = Champion(
+                version,
+                standing,
+                self._clock(),
+                current_version,
+                () if current is None else _with_predecessor(current)[:_EARLIER_KEPT],
+                None if current is None else current.rollback,
+            )
+            write_json_atomic(self.folder / _POINTER, champion.to_json())
         return champion
+
+    def settle(self, version: str) -> Champion:
+        """Let a champion that stood its probation be one for good, and return the pointer.
+
+        Raises `RegistryError` where `version` is not the champion on probation (any more).
+        """
+        with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
+            current = self.champion()
+            if current is None or (current.version, current.standing) != (version, "probation"):
+                raise RegistryError(f"{version} is not on probation")
+            champion = replace(current, standing="champion")
+            write_json_atomic(self.folder / _POINTER, champion.to_json())
+        return champion
+
+    def predecessor(self, *, trained_after: float = 0.0) -> tuple[str, Standing] | None:
+        """Return the last champion before this one that is intact and was trained after a time; `None` for none."""
+        current = self.champion()
+        return None if current is None else self._fit(current.earlier, trained_after)
+
+    def roll_back(self, version: str, reason: str, *, trained_after: float = 0.0, to: str | None = None) -> Champion:
+        """Take a champion back, and return the pointer to the one before it; `to` names an earlier one instead.
+
+        It must be intact, and trained after a time (wall). Raises `RegistryError` where there is none, or `version` is
+        not the champion (any more), and `BundleError` where the one that is named must not be loaded.
+        """
+        with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
+            current = self.champion()
+            if current is None or current.version != version:
+                raise RegistryError(f"{version} is not the champion: there is nothing to roll back")
+            earlier = [found for found in current.earlier if to in (None, found[0])]
+            if to is not None:
+                self.bundle(to)
+                # A bundle that never was champion was never trusted with money either: it begins as provisional.
+                earlier = earlier or [(to, "provisional")]
+            chosen = self._fit(earlier, trained_after)
+            if chosen is None:
+                raise RegistryError(f"there is no intact champion before {version} that is not too old")
+            rest = tuple(found for found in current.earlier if found[0] != chosen[0])
+            if chosen in current.earlier:
+                rest = current.earlier[current.earlier.index(chosen) + 1 :]
+            champion = Champion(
+                chosen[0],
+                chosen[1],
+                self._clock(),
+                rest[0][0] if rest else None,
+                rest,
+                Rollback(self._clock(), version, reason),
+            )
+            write_json_atomic(self.folder / _POINTER, champion.to_json())
+        return champion
+
+    def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: float) -> tuple[str, Standing] | None:
+        for version, standing in candidates:
+            try:
+                if Manifest.read(self.bundle(version)).trained_at > trained_after:
+                    return version, standing
+            except BundleError:
+                continue
+        return None
+
+
+def _with_predecessor(current: Champion) -> tuple[tuple[str, Standing], ...]:
+    """Return a champion and those before it. One that has not stood its probation comes back as it was: on it."""
+    return ((current.version, current.standing), *current.earlier)
 
 
 def staged_version(staged: Path) -> str:

@@ -1,4 +1,4 @@
-"""Commands of whoever is on duty: the status, the records, the registry, the audit log."""
+"""Commands of whoever is on duty: the status, the records, the audit log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from nightdesk import wiring
 from nightdesk.cli_choice import choice, load_settings
 
 app = typer.Typer()
-models_app = typer.Typer(help="The model registry.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 
 Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
@@ -144,18 +143,6 @@ def metrics() -> None:
     from nightdesk_exporter.reference import reference
 
     typer.echo(reference(), nl=False)
-
-
-@models_app.command("list")
-def models_list(context: typer.Context) -> None:
-    """List the model bundles, oldest first; the champion is marked."""
-    registry = wiring.registry(load_settings(context))
-    champion = registry.champion()
-    for manifest in registry.manifests():
-        mark = f"<- {champion.standing}" if champion is not None and champion.version == manifest.version else ""
-        typer.echo(
-            f"{manifest.version}  trained {iso(manifest.trained_at)}  data until {iso(manifest.data_end)}  {mark}"
-        )
 
 
 @audit_app.command("verify")

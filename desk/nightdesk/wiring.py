@@ -13,7 +13,7 @@ from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, system_clock
 from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path, set_aside
 from nightdesk_core.pipeline import Progress
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
 from nightdesk_exporter import BotExporter, Limits, StatusFile
 from nightdesk_exporter.alerts import AlertSender
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nightdesk_retrain.parts import JobParts
     from nightdesk_retrain.schedule import Schedule
     from nightdesk_trendbot.live import LiveBot
+    from nightdesk_trendbot.probation import Probation
 
 _DAY_SECONDS = 86_400
 
@@ -149,6 +150,31 @@ def open_journal(settings: Settings) -> Journal:
     return journal
 
 
+def probation(settings: Settings) -> Probation:
+    """Return what judges a champion on probation."""
+    from nightdesk_trendbot.probation import Probation
+
+    rotation, rules = settings.operations.model_rotation, settings.guard.probation
+    return Probation(
+        registry(settings),
+        oldest_seconds=settings.scale.limit(rotation.max_model_age_days * _DAY_SECONDS),
+        between_rollbacks_seconds=settings.scale.limit(rules.days_between_rollbacks * _DAY_SECONDS),
+    )
+
+
+def tell_of_rollback(exporter: BotExporter, champion: Champion) -> None:
+    """Tell people at once that a champion was taken back; the rule of the same name follows."""
+    taken = champion.rollback
+    if taken is not None:
+        exporter.send_alert(
+            "TradebotModelRolledBack",
+            severity="warning",
+            summary="A model was taken back.",
+            description=f"{taken.version}: {taken.reason}. {champion.version} is the champion again.",
+            lasting=False,
+        )
+
+
 def report_audit(log: AuditLog, exporter: BotExporter) -> None:
     """Anchor the audit log in the bot's metrics: a tail that is cut off later shows against them."""
     head = log.head()
@@ -198,7 +224,14 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                     kill_switch=kill_switch(settings),
                     kill_limits=kill_limits(settings),
                     resumes=ResumeFile(state_dir(settings)),
-                    outbox=Outbox(journal, audit_log(settings), retrain_requests(settings)),
+                    probation=probation(settings),
+                    outbox=Outbox(
+                        journal,
+                        audit_log(settings),
+                        retrain_requests(settings),
+                        registry(settings),
+                        rolled_back=partial(tell_of_rollback, exporter),
+                    ),
                     guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(bot))),
                     exporter=exporter,
                     scale=scale,

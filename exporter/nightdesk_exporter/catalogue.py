@@ -186,6 +186,7 @@ RETRAIN: tuple[Metric, ...] = (
     _info("promotion_champion", "The version that the pointer names.", "version"),
     _gauge("promotion_consecutive_rejections", "Candidates that were not promoted since the last that was."),
     _gauge("promotion_last_promoted_timestamp_seconds", "When a model was last promoted."),
+    _gauge("promotion_last_rollback_timestamp_seconds", "When a champion was last taken back."),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN)}

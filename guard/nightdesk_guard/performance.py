@@ -175,12 +175,16 @@ class PerformanceGuard:
     def advance(self, state: GuardState, seen: Observation) -> tuple[GuardState, GuardTransition | None]:
         """Return the state after a candle, and the transition it caused."""
         limits = self.limits(seen.calibrated)
+        before = state.model_version
         state = self._observe(state, seen, limits)
         if not self.settings.enabled:
             if state.status is GuardStatus.NORMAL:
                 return state, None
             # Nothing else would ever let a bot go that was held when the guard was switched off.
             return _move(state, GuardStatus.NORMAL, seen, "the guard is switched off (guard.enabled)")
+        if state.status is GuardStatus.PAUSED and before not in ("", state.model_version):
+            # It was promoted because the guard asked for it, or is one that was trusted before: it may try, small.
+            return _move(state, GuardStatus.REDUCED, seen, f"another model, {state.model_version}, instead of {before}")
         wanted, reason = self._wanted(state, limits)
         if wanted.severity > state.status.severity:
             return _move(state, wanted, seen, reason)
@@ -196,6 +200,12 @@ class PerformanceGuard:
         if evidence := self._evidence(state, limits):
             return _move(state, state.status.better, seen, f"{days}: {evidence}")
         return state, None
+
+    def hold(self, state: GuardState, *, time: int, reason: str) -> tuple[GuardState, GuardTransition | None]:
+        """Return the state PAUSED for a reason that is not the guard's own, and the move where it was not so yet."""
+        if state.status is GuardStatus.PAUSED:
+            return state, None
+        return _move(state, GuardStatus.PAUSED, Observation(time, state.equity), reason)
 
     def _observe(self, state: GuardState, seen: Observation, limits: GuardLimits) -> GuardState:
         if seen.model_version not in ("", state.model_version):

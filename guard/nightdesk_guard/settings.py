@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, Self
 
 from nightdesk_core.settings import SettingsModel
@@ -56,6 +57,29 @@ class EntrySettings(SettingsModel):
     )
 
 
+class ProbationSettings(SettingsModel):
+    """How a champion that was just promoted earns its full size. A breach of its promise meanwhile takes it back."""
+
+    shares: tuple[float, ...] = Field((0.25, 0.5), description="Of its size at each step; after the last it is full.")
+    trades: tuple[int, ...] = Field((10, 25), description="Trades closed with money after which each step ends.")
+    days: tuple[float, ...] = Field((30, 60), description="Market days in use after which it ends at the latest.")
+    days_between_rollbacks: float = Field(
+        30, gt=0, description="In fewer days than these, of the wall, no second champion is taken back by itself."
+    )
+
+    @model_validator(mode="after")
+    def _steps_lead_upwards(self) -> Self:
+        steps = {"shares": self.shares, "trades": self.trades, "days": self.days}
+        if len({len(values) for values in steps.values()}) != 1:
+            raise ValueError("shares, trades and days must be as many")
+        for key, values in steps.items():
+            if any(value <= 0 for value in values) or any(before >= after for before, after in pairwise(values)):
+                raise ValueError(f"{key} must be positive, and rise from step to step")
+        if self.shares[-1:] > (1.0,):
+            raise ValueError("shares must be at most 1")
+        return self
+
+
 class GuardSettings(SettingsModel):
     """When the performance guard throttles and pauses, and how it lets the bot back.
 
@@ -88,6 +112,7 @@ class GuardSettings(SettingsModel):
     recovery: RecoverySettings = RecoverySettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
     entries: EntrySettings = EntrySettings()
+    probation: ProbationSettings = ProbationSettings()
 
     @model_validator(mode="after")
     def _paused_lies_beyond_reduced(self) -> Self:

@@ -105,7 +105,22 @@ class _Run:
             self._record_failure(started, error, dry_run=dry_run)
             raise
         self._record_success(started, outcome)
+        self._prune()
         return outcome
+
+    def _prune(self) -> None:
+        """Remove the bundles that nobody needs any more; that this fails is no failure of the retrain."""
+        parts = self._parts
+        try:
+            old = parts.registry.superfluous(
+                keep=parts.retrain.keep_models,
+                younger_than_seconds=parts.scale.limit(parts.retrain.keep_models_days * _DAY_SECONDS),
+            )
+            if old:
+                parts.registry.remove(old)
+                parts.audit.append("pruned", {"versions": old}, actor=_ACTOR)
+        except (NightdeskError, OSError) as error:
+            logger.error("old models were not removed: {}", error)
 
     def _refuse_second_champion(self) -> None:
         champion = self._parts.registry.champion()
@@ -232,7 +247,22 @@ class _Run:
         if trial.champion is not None and trial.evaluation.comparison is None:
             reason = f"{ruling.reason}, but the champion cannot be loaded to compare with: provisional"
             return replace(outcome, decision="promoted", standing="provisional", reason=reason)
-        return replace(outcome, decision="promoted", standing="champion")
+        if reason := self._held_back(trial.champion):
+            return replace(outcome, reason=f"{ruling.reason}, but {reason}: the candidate is recorded")
+        return replace(outcome, decision="promoted", standing="probation")
+
+    def _held_back(self, champion: Champion | None) -> str:
+        """Return why nobody may be promoted just now, whatever the gate says; empty where somebody may.
+
+        What the guard asked for is the way out of both: a model that broke its promise, and a bot that it paused.
+        """
+        if self._trigger in ("guard", "expectation"):
+            return ""
+        if champion is not None and champion.standing == "probation":
+            return f"{champion.version} is on probation"
+        if _guard_status(self._parts) == "paused":
+            return "the guard has paused the bot, and did not ask for this retrain"
+        return ""
 
     def _record_failure(self, started: JobState, error: Exception, *, dry_run: bool) -> None:
         parts, state = self._parts, started
@@ -293,6 +323,14 @@ class _Run:
         yield
         self._stage_seconds[name] = time.monotonic() - begun
         self._parts.progress(name, 1.0)
+
+
+def _guard_status(parts: JobParts) -> str | None:
+    """Return how the bot's guard stands by the status file; `None` where that is not known."""
+    trading = parts.status_file.read().get("trading")
+    if not isinstance(trading, dict) or parts.clock() > trading.get("stale_after", 0.0):
+        return None
+    return trading.get("guard")
 
 
 def _times(state: JobState) -> dict[str, str | None]:

@@ -34,6 +34,7 @@ class Report:
     failed: bool = False
     champion: str | None = None
     promoted_at: float | None = None
+    rolled_back_at: float | None = None
 
 
 def push(report: Report, *, gateway: str, bot: str) -> bool:
@@ -66,6 +67,7 @@ class _ReportCollector(Collector):
         yield family("promotion_consecutive_rejections", state.consecutive_rejections)
         yield info("promotion_champion", None if report.champion is None else (report.champion,))
         yield family("promotion_last_promoted_timestamp_seconds", report.promoted_at)
+        yield family("promotion_last_rollback_timestamp_seconds", report.rolled_back_at)
         if report.trigger is not None:
             yield state_set("retrain_trigger", report.trigger)
         if report.failed:

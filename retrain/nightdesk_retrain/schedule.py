@@ -9,11 +9,12 @@ from loguru import logger
 from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.registry import ModelRegistry, RegistryError
 from nightdesk_core.requests import RetrainRequests
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.publish import Report, push
+from nightdesk_retrain.state import JobState
 
 _ACTOR = "schedule"
 
@@ -39,8 +40,7 @@ class Schedule:
         """
         now = self.clock()
         state = states.update(self.state_dir, last_check=now)
-        if self.gateway:
-            push(Report(state, self.interval_seconds), gateway=self.gateway, bot=self.bot)
+        self._push(state)
         try:
             self._ask_where_the_champion_is_old(now)
             requested = bool(self.requests.pending())
@@ -48,6 +48,30 @@ class Schedule:
             logger.error("requests for a retrain are not looked at: {}", error)
             requested = False
         return state.is_due(now=now, interval_seconds=self.interval_seconds, requested=requested)
+
+    def push(self) -> None:
+        """Push where pointer and job stand: somebody has moved the one by hand."""
+        self._push(states.load(self.state_dir))
+
+    def _push(self, state: JobState) -> None:
+        if self.gateway:
+            push(self._report(state), gateway=self.gateway, bot=self.bot)
+
+    def _report(self, state: JobState) -> Report:
+        """Return what is pushed; the pointer with it, which the bot may have moved since the last run of the job."""
+        try:
+            champion = self.registry.champion()
+        except RegistryError as error:
+            logger.error("the champion is not known: {}", error)
+            champion = None
+        if champion is None:
+            return Report(state, self.interval_seconds)
+        return Report(
+            state,
+            self.interval_seconds,
+            champion=champion.version,
+            rolled_back_at=None if champion.rollback is None else champion.rollback.at,
+        )
 
     def _ask_where_the_champion_is_old(self, now: float) -> None:
         """Ask once for each time that the age limit passes: what the gate kept need not be tried anew at every look."""

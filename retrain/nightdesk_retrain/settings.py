@@ -11,6 +11,9 @@ class ModelRotationSettings(SettingsModel):
 
     enabled: bool = Field(True, description="Where false, the job retrains and reports but never rotates.")
     retrain_frequency_days: float = Field(30, gt=0, description="A retrain is due this many days after the last one.")
+    max_model_age_days: float = Field(
+        365, gt=0, description="An earlier champion that was trained more days ago than this never comes back."
+    )
     min_sharpe_ratio: float = Field(1.0, description="Annualised from daily returns, 365 days.")
     min_profit_factor: float = Field(1.2, ge=0, description="What won trades brought over what lost trades cost.")
     max_drawdown_threshold: float = Field(
@@ -39,6 +42,10 @@ class RetrainSettings(SettingsModel):
     outperformance_lower_bound: float = Field(
         -0.5, description="The one-sided 5% lower bound of the difference in Sharpe ratio must lie above this."
     )
+    keep_models: int = Field(
+        20, ge=2, description="At least so many of the newest model bundles are kept, whatever their age."
+    )
+    keep_models_days: float = Field(365, ge=0, description="Bundles younger than this, in days, are all kept.")
     check_interval_hours: float = Field(
         0.25, gt=0, description="How often the schedule looks whether a retrain is due or asked for, in hours."
     )

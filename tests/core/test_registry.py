@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,7 +86,11 @@ def test_the_pointer_names_the_version_before_it(registry: ModelRegistry) -> Non
         first, "provisional", 1_571_302_800.0, None
     )
     promoted = registry.promote(second, standing="champion", instead_of=first)
-    assert promoted == registry.champion() == Champion(second, "champion", 1_571_302_800.0, first)
+    assert (
+        promoted
+        == registry.champion()
+        == Champion(second, "champion", 1_571_302_800.0, first, ((first, "provisional"),))
+    )
 
 
 def test_a_promotion_is_refused_where_the_pointer_moved_meanwhile(registry: ModelRegistry) -> None:
@@ -140,6 +146,8 @@ def test_the_pointer_is_one_small_file_that_a_person_can_read(registry: ModelReg
         "standing": "probation",
         "promoted_at": 1_571_302_800.0,
         "previous": None,
+        "earlier": [],
+        "rollback": None,
     }
 
 
@@ -166,3 +174,112 @@ def test_a_kill_at_any_point_of_a_rotation_leaves_a_champion_that_can_be_loaded(
         registry.sweep()
         assert not list(folder.glob(".staging-*"))
     assert promoted >= 4
+
+
+def three_champions(registry: ModelRegistry) -> list[str]:
+    """Have three models be champions in turn, the last of them on probation; return their versions, oldest first."""
+    versions = [publish(registry, content) for content in ("first", "second", "third")]
+    before = None
+    for version, standing in zip(versions, ("provisional", "champion", "probation"), strict=True):
+        registry.promote(version, standing=standing, instead_of=before)  # type: ignore[arg-type]
+        before = version
+    return versions
+
+
+def test_a_champion_that_stood_its_probation_is_one_for_good(registry: ModelRegistry) -> None:
+    *_, third = three_champions(registry)
+    before = registry.champion()
+    assert before is not None
+    assert registry.settle(third) == registry.champion() == replace(before, standing="champion")
+    with pytest.raises(RegistryError, match=f"{third} is not on probation"):
+        registry.settle(third)
+
+
+def test_a_champion_that_is_taken_back_leaves_the_one_before_it_as_it_stood(registry: ModelRegistry) -> None:
+    first, second, third = three_champions(registry)
+    assert registry.predecessor() == (second, "champion")
+    back = registry.roll_back(third, "it lost")
+    assert back == registry.champion()
+    assert (back.version, back.standing, back.previous) == (second, "champion", first)
+    assert back.earlier == ((first, "provisional"),)
+    assert back.rollback is not None
+    assert (back.rollback.version, back.rollback.reason) == (third, "it lost")
+    with pytest.raises(RegistryError, match=f"{third} is not the champion: there is nothing to roll back"):
+        registry.roll_back(third, "again")
+    again = registry.roll_back(second, "it lost as well")
+    assert (again.version, again.standing, again.previous, again.earlier) == (first, "provisional", None, ())
+    with pytest.raises(RegistryError, match=f"there is no intact champion before {first} that is not too old"):
+        registry.roll_back(first, "all of them")
+
+
+def test_what_was_taken_back_comes_back_by_no_later_rollback_and_is_remembered(registry: ModelRegistry) -> None:
+    _, second, third = three_champions(registry)
+    registry.roll_back(third, "it lost")
+    fourth = publish(registry, "fourth")
+    champion = registry.promote(fourth, standing="probation", instead_of=second)
+    assert third not in [version for version, _ in champion.earlier]
+    assert champion.rollback is not None
+    assert champion.rollback.version == third
+
+
+def test_a_rollback_passes_over_what_is_damaged_or_too_old(registry: ModelRegistry) -> None:
+    first, second, third = three_champions(registry)
+    (registry.folder / second / "model.txt").write_text("changed")
+    assert registry.predecessor() == (first, "provisional")
+    assert registry.predecessor(trained_after=1_571_302_800.0) is None
+    with pytest.raises(RegistryError, match="not too old"):
+        registry.roll_back(third, "it lost", trained_after=1_571_302_800.0)
+    assert registry.roll_back(third, "it lost").version == first
+
+
+def test_a_person_may_name_the_one_to_go_back_to(registry: ModelRegistry) -> None:
+    first, second, third = three_champions(registry)
+    never = publish(registry, "never promoted")
+    with pytest.raises(BundleError):
+        registry.roll_back(third, "a typo", to="v9")
+    back = registry.roll_back(third, "I like that one", to=never)
+    assert (back.version, back.standing) == (never, "provisional")
+    assert [version for version, _ in back.earlier] == [second, first]
+    assert registry.roll_back(never, "back to the roots", to=first).earlier == ()
+
+
+@pytest.mark.parametrize("damage", ['"earlier": [["v1"]]', '"earlier": [["v1", "boss"]]', '"rollback": {"at": 1}'])
+def test_a_pointer_whose_history_is_damaged_is_damaged(damage: str, registry: ModelRegistry) -> None:
+    three_champions(registry)
+    pointer = registry.folder / "champion.json"
+    pointer.write_text('{"version": "v1", "standing": "champion", "promoted_at": 1, "previous": null, ' + damage + "}")
+    with pytest.raises(RegistryError, match="names no champion"):
+        registry.champion()
+
+
+def test_old_bundles_go_and_neither_champion_nor_the_one_before_it_ever(tmp_path: Path) -> None:
+    now = 1_571_302_800.0
+    registry = ModelRegistry(tmp_path, clock=lambda: now)
+    versions = []
+    for number in range(6):
+        versions.append(publish(registry, f"model {number}"))
+        now += 86_400
+    assert registry.versions() == versions
+    registry.promote(versions[0], standing="champion", instead_of=None)
+    registry.promote(versions[2], standing="champion", instead_of=versions[0])
+    assert registry.superfluous(keep=2, younger_than_seconds=0) == [versions[1], versions[3]]
+    assert registry.superfluous(keep=1, younger_than_seconds=4 * 86_400) == [versions[1]]
+    assert registry.superfluous(keep=6, younger_than_seconds=0) == []
+    with pytest.raises(RegistryError, match=f"{versions[0]} is the champion or the one before it, and stays"):
+        registry.remove([versions[1], versions[0]])
+    assert registry.versions() == versions, "none of them was removed"
+    registry.remove([versions[1], versions[3]])
+    assert registry.versions() == [versions[0], versions[2], versions[4], versions[5]]
+    assert registry.sweep() == 0
+
+
+def test_a_bundle_whose_removal_was_interrupted_is_not_listed_and_swept_later(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = publish(registry, "a model")
+    monkeypatch.setattr(shutil, "rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        registry.remove([version])
+    monkeypatch.undo()
+    assert registry.versions() == []
+    assert registry.sweep() == 1

@@ -241,7 +241,7 @@ async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
         await stop_market_after(days=30)
         await caught_up()
         swapped_after = last_close(settings)
-        second_version = install(settings, markets, seed=11, standing="champion")
+        second_version = install(settings, markets, seed=11, standing="probation")
         await control("resume")
         await until(lambda: reached(time[-1]), "the replay's end", seconds=60)
 
@@ -251,7 +251,7 @@ async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
         markets,
         [
             (0, deployed(settings, first_version, size_share=provisional_share)),
-            (swapped_after + 1, deployed(settings, second_version, size_share=1.0)),
+            (swapped_after + 1, replace(deployed(settings, second_version, size_share=1.0), on_probation=True)),
         ],
     )
     # The comparison means nothing unless all that it compares has happened.

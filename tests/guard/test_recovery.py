@@ -193,6 +193,26 @@ def test_another_model_brings_its_own_evidence(paused: Bot) -> None:
     assert (paused.state.model_version, paused.state.shadow.wins_in_a_row) == ("v2", 1)
 
 
+def test_another_model_takes_a_paused_bot_up_to_reduced_at_once_and_no_further(paused: Bot) -> None:
+    paused.model_version = "v1"
+    assert paused.step(hours=1) is None, "the first model that is heard of is no other one"
+    paused.model_version = "v2"
+    moved = paused.step(hours=1)
+    assert moved == GuardTransition(paused.time, "paused", "reduced", "another model, v2, instead of v1")
+    assert paused.state.peak_equity == paused.equity
+    paused.model_version = "v3"
+    assert paused.step(hours=1) is None
+
+
+def test_a_bot_can_be_held_for_a_reason_that_is_not_the_guard_s_own(guard: PerformanceGuard) -> None:
+    bot = Bot(guard)
+    bot.step()
+    held, moved = guard.hold(bot.state, time=bot.time, reason="its model broke its promise")
+    assert moved == GuardTransition(bot.time, "normal", "paused", "its model broke its promise")
+    assert (held.status, held.since) == (PAUSED, bot.time)
+    assert guard.hold(held, time=bot.time + 1, reason="again") == (held, None)
+
+
 @given(events=EVENTS)
 def test_every_move_is_worse_at_once_or_one_step_better_after_the_cool_down_with_numbers_in_its_reason(
     nervous: PerformanceGuard, events: Events

@@ -149,10 +149,11 @@ def first(parts: JobParts) -> str:
 
 
 def promoted_beside(parts: JobParts, pipeline: FakePipeline) -> str:
-    """Let a clearly better model be promoted to champion, half a year later, and return its version."""
+    """Let a clearly better model be promoted half a year later, and stand its probation; return its version."""
     pipeline.daily_edge, pipeline.market_end = 0.004, pipeline.market_end + 200 * DAY
     outcome = job.run(parts, trigger="schedule")
-    assert outcome.standing == "champion"
+    assert outcome.standing == "probation"
+    parts.registry.settle(outcome.version)
     return outcome.version
 
 

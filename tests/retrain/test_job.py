@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 
 import pytest
@@ -39,7 +40,7 @@ def test_pointer_audit_log_status_file_and_memory_agree(parts: JobParts) -> None
     assert champion_of(parts) == outcome.version
     assert events(parts) == ["verdict", "rotated"]
     verdict, rotated = parts.audit.entries()
-    assert rotated["details"] == asdict(parts.registry.champion())  # type: ignore[arg-type]
+    assert rotated["details"] == json.loads(json.dumps(asdict(parts.registry.champion())))  # type: ignore[arg-type]
     section = status(parts)
     for key in ("decision", "reason", "version", "standing", "verdict", "criteria", "candidate", "trigger"):
         assert section[key] == verdict["details"][key] == outcome.to_json()[key]
@@ -63,10 +64,10 @@ def test_a_better_candidate_is_promoted_and_the_pointer_names_the_one_before(
 ) -> None:
     pipeline.daily_edge = 0.004
     outcome = job.run(parts, trigger="schedule")
-    assert (outcome.decision, outcome.standing, outcome.reason) == ("promoted", "champion", "every criterion is met")
+    assert (outcome.decision, outcome.standing, outcome.reason) == ("promoted", "probation", "every criterion is met")
     champion = parts.registry.champion()
     assert champion is not None
-    assert (champion.version, champion.standing, champion.previous) == (outcome.version, "champion", first)
+    assert (champion.version, champion.standing, champion.previous) == (outcome.version, "probation", first)
 
 
 def test_a_worse_candidate_is_kept_as_a_bundle_and_not_used(

@@ -67,7 +67,9 @@ def test_everything_pushed_is_catalogued_and_promtool_finds_nothing_wrong(
     job.run(pushing, trigger="manual", bootstrap=True)
     pipeline.daily_edge = 0.004
     schedule_of(pushing).look()
-    job.run(pushing, trigger="schedule")
+    better = job.run(pushing, trigger="schedule")
+    pushing.registry.roll_back(better.version, "a test")
+    schedule_of(pushing).look()
     names = {series.split("{")[0] for series in pushed(pushing.gateway, pushing.bot)}
     assert {f"tradebot_{name}" for name in names} == {metric.full_name for metric in RETRAIN}
     lines = requests.get(f"http://{pushing.gateway}/metrics", timeout=5).text.splitlines(keepends=True)

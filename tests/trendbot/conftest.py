@@ -25,6 +25,7 @@ from nightdesk_trendbot.feed import Feed
 from nightdesk_trendbot.live import LiveBot, LiveParts
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.outbox import Outbox
+from nightdesk_trendbot.probation import Probation
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.signals import Outcome
 
@@ -151,7 +152,10 @@ def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings)
             kill_switch=KillSwitch(tmp_path),
             kill_limits=KillLimits(floor_drawdown=0.5, daily_loss=0.5, leverage=10.0, stale_seconds=3 * HOUR),
             resumes=ResumeFile(tmp_path),
-            outbox=Outbox(journal, audit, RetrainRequests(tmp_path, audit)),
+            probation=Probation(registry, oldest_seconds=1e12, between_rollbacks_seconds=30 * DAY),
+            outbox=Outbox(
+                journal, audit, RetrainRequests(tmp_path, audit), registry, rolled_back=lambda _champion: None
+            ),
             guard=PerformanceGuard(nervous, break_even_win_rate=0.38),
             exporter=BotExporter(
                 "btc", symbols=[(symbol, "1h") for symbol in settings.symbols], outcomes=list(Outcome), port=0

@@ -64,10 +64,11 @@ class Held:
         self.state = self.result.state
         return self.result
 
-    def _permission(self, seen: GuardState, _signal: Signal) -> Permission:
-        increase = self.guard.threshold_increase(seen.status)
-        multiplier = self.guard.size_multiplier(seen.status)
-        return Permission(guard=seen.status, killed=self.killed, size_share=multiplier, threshold=0.8 + increase)
+    def _permission(self, seen: EngineState, _signal: Signal) -> Permission:
+        status = seen.guard.status
+        increase = self.guard.threshold_increase(status)
+        multiplier = self.guard.size_multiplier(status)
+        return Permission(guard=status, killed=self.killed, size_share=multiplier, threshold=0.8 + increase)
 
     def win_in_the_shadow(self, hour: int) -> None:
         """Have the shadow decide at an hour's close, enter at the next open, and reach its target there."""
@@ -87,9 +88,9 @@ def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(
     state = replace(entered(plain).state, guard=GuardState(peak_equity=1000, equity=1000))
     asked = []
 
-    def permission(seen: GuardState, _signal: Signal) -> Permission:
-        asked.append(seen.status.value)
-        return Permission(guard=seen.status)
+    def permission(seen: EngineState, _signal: Signal) -> Permission:
+        asked.append(seen.guard.status.value)
+        return Permission(guard=seen.guard.status)
 
     state = engine.at_open(state, SYMBOL, time=START + 2 * HOUR, price=100.0)
     result = engine.at_close(
@@ -213,7 +214,7 @@ class Deployed:
                 self.state,
                 {SYMBOL: candle},
                 signals={SYMBOL: signal},
-                permission=lambda seen, _: Permission(guard=seen.status),
+                permission=lambda seen, _: Permission(guard=seen.guard.status),
                 correlation=uncorrelated,
                 model_version=version,
                 profile=profile,

@@ -9,10 +9,11 @@ from nightdesk_core import audit
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.files import locked
 from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_guard import Evidence
 from nightdesk_trendbot.engine import StepResult
-from nightdesk_trendbot.outbox import Outbox
+from nightdesk_trendbot.outbox import ROLLBACK, SETTLEMENT, Outbox
 from nightdesk_trendbot.record import record
 from nightdesk_trendbot.state import new_state
 
@@ -22,7 +23,9 @@ class Desk:
         self.journal = Journal(folder / "btc.sqlite")
         self.audit = AuditLog(folder / "audit.jsonl")
         self.requests = RetrainRequests(folder, self.audit)
-        self.outbox = Outbox(self.journal, self.audit, self.requests)
+        self.registry = ModelRegistry(folder / "models")
+        self.told: list[Champion] = []
+        self.outbox = Outbox(self.journal, self.audit, self.requests, self.registry, rolled_back=self.told.append)
 
     def events(self) -> list[str]:
         return [entry["event"] for entry in self.audit.entries()]
@@ -116,4 +119,59 @@ async def test_a_transaction_that_fails_posts_nothing(desk: Desk) -> None:
 
     with pytest.raises(ZeroDivisionError):
         post_and_fail()
+    assert desk.journal.outbox() == []
+
+
+def promoted(desk: Desk) -> tuple[str, str]:
+    """Have a champion, and another on probation after it; return both versions."""
+    versions = []
+    for content in (b"first", b"second"):
+        staged = desk.registry.stage({"model.txt": content})
+        manifest = desk.registry.publish(
+            staged, strategy="s", train_start=0, train_end=1, last_label_end=1, data_end=1, data_fingerprint=""
+        )
+        versions.append(manifest.version)
+    desk.registry.promote(versions[0], standing="champion", instead_of=None)
+    desk.registry.promote(versions[1], standing="probation", instead_of=versions[0])
+    return versions[0], versions[1]
+
+
+async def test_a_rollback_is_done_audited_and_told_once_though_the_bot_is_killed_in_between(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = promoted(desk)
+    with desk.journal.transaction():
+        desk.journal.post(ROLLBACK, {"version": second, "reason": "it lost", "trained_after": 0.0})
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(desk.audit, "append", die)
+    with pytest.raises(KeyboardInterrupt):
+        await desk.outbox.deliver()
+    assert desk.registry.champion() is not None
+    monkeypatch.undo()
+    await desk.outbox.deliver()
+    champion = desk.registry.champion()
+    assert champion is not None
+    assert (champion.version, champion.standing) == (first, "champion")
+    assert desk.events() == ["rolled_back"]
+    assert desk.told == [champion]
+    with desk.journal.transaction():
+        desk.journal.post(ROLLBACK, {"version": first, "reason": "it lost, too", "trained_after": 0.0})
+    await desk.outbox.deliver()
+    assert desk.registry.champion() == champion, "there is no other one"
+    assert desk.events() == ["rolled_back"]
+
+
+async def test_a_model_that_stood_its_probation_is_settled_and_one_that_is_gone_is_not(desk: Desk) -> None:
+    first, second = promoted(desk)
+    with desk.journal.transaction():
+        desk.journal.post(SETTLEMENT, {"version": second})
+        desk.journal.post(SETTLEMENT, {"version": first})
+    await desk.outbox.deliver()
+    champion = desk.registry.champion()
+    assert champion is not None
+    assert (champion.version, champion.standing) == (second, "champion")
+    assert desk.events() == ["probation_stood"]
     assert desk.journal.outbox() == []

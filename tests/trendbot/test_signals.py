@@ -30,6 +30,7 @@ from nightdesk_trendbot.signals import (
     leverage_for,
     regime_side,
 )
+from nightdesk_trendbot.state import new_state
 from nightdesk_trendbot.strategy import Deployment, Strategy
 from pydantic import ValidationError
 
@@ -154,6 +155,7 @@ def test_the_size_moves_equity_by_the_target_up_to_the_cap_and_half_of_it_in_a_s
     assert daily_volatility(row(volatility=np.nan), bars_a_day=24) == 0.0
 
 
+DAY = 86_400
 WISH = Signal(Regime.TRENDING_UP, 1, 1, 0.6, 0.8, 0.035)
 EVERYTHING_AGAINST = Permission(model_loaded=False, killed=True, guard=GuardStatus.PAUSED, threshold=0.9)
 
@@ -204,7 +206,7 @@ def test_an_entry_has_its_side_and_the_size_that_is_left_of_it() -> None:
 
 
 def test_known_failure_16_without_a_model_nothing_is_entered(settings: TrendbotSettings) -> None:
-    permission = Strategy(settings).permission(None, None, GuardState(), WISH)
+    permission = Strategy(settings).permission(None, None, new_state((), 1000.0), WISH)
     assert permission.model_loaded is False
     assert decide(WISH, permission, in_position=False).outcome is Outcome.BLOCKED_NO_MODEL
     unasked = replace(WISH, probability=None)
@@ -219,11 +221,26 @@ def test_the_guard_and_the_standing_shrink_the_size_and_the_guard_raises_the_thr
     status: GuardStatus, share: float, quantile: float, settings: TrendbotSettings, model: MetaModel
 ) -> None:
     guard = PerformanceGuard(GuardSettings(), break_even_win_rate=0.38)
-    state = GuardState(status=status)
+    state = replace(new_state((), 1000.0), guard=GuardState(status=status))
     found = Strategy(settings).permission(Deployment(model, 0.25), guard, state, WISH, killed=True)
     assert found == Permission(True, True, status, share, model.threshold(quantile))
     without = Strategy(settings).permission(Deployment(model), None, state, WISH)
     assert without == Permission(True, False, GuardStatus.NORMAL, 1.0, model.threshold(0.6))
+
+
+@pytest.mark.parametrize(
+    ("trades", "days", "share"),
+    [(0, 0, 0.25), (9, 29, 0.25), (10, 0, 0.5), (0, 30, 0.5), (24, 59, 0.5), (25, 1, 1.0), (1, 60, 1.0)],
+)
+def test_a_model_on_probation_earns_its_size_by_trades_or_days(
+    trades: int, days: int, share: float, settings: TrendbotSettings, model: MetaModel
+) -> None:
+    guard = PerformanceGuard(GuardSettings(), break_even_win_rate=0.38)
+    state = replace(new_state((), 1000.0), model_since=DAY, last_close=(1 + days) * DAY, model_trades=trades)
+    strategy, deployment = Strategy(settings), Deployment(model, on_probation=True)
+    assert strategy.permission(deployment, guard, state, WISH).size_share == share
+    assert strategy.permission(deployment, None, state, WISH).size_share == 1.0, "the gate's backtest is at full size"
+    assert strategy.permission(Deployment(model), guard, state, WISH).size_share == 1.0
 
 
 def with_entry(settings: TrendbotSettings, **entry: Any) -> Strategy:

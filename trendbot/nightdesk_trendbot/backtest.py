@@ -9,7 +9,7 @@ import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard import GuardState, PerformanceGuard
+from nightdesk_guard import PerformanceGuard
 
 from nightdesk_trendbot.candles import Candles, Floats, Ints
 from nightdesk_trendbot.engine import Engine
@@ -92,12 +92,12 @@ def run(
             state = engine.at_open(state, symbol, time=bar.time, price=bar.open)
 
         def permission(
-            guard_state: GuardState,
+            state: EngineState,
             signal: Signal,
             used: Deployment = deployment,
             late: Outcome | None = late,
         ) -> Permission:
-            return strategy.permission(used, guard, guard_state, signal, blocked=late)
+            return strategy.permission(used, guard, state, signal, blocked=late)
 
         def correlated(first: str, second: str, last: int = int(step)) -> float:
             return float(correlation(time, closes[first], closes[second], last, caps.correlation_seconds))
@@ -165,13 +165,13 @@ def evaluate(
 def wishes(candles: Candles, settings: TrendbotSettings, deployment: Deployment, *, start: float, end: float) -> Wishes:
     """Return what a model at full size, and without a guard, would do at each candle that opens in [start, end)."""
     strategy = Strategy(settings)
-    full = Deployment(deployment.model)
+    full, nothing = Deployment(deployment.model), new_state((), settings.initial_equity)
     signals = strategy.signals(candles.before(end), deployment.model, first=int(np.searchsorted(candles.time, start)))
     sides = np.zeros(len(signals), dtype=np.int64)
     leverages = np.zeros(len(signals))
     for index, signal in enumerate(signals):
         if signal.probability is not None:
-            decision = decide(signal, strategy.permission(full, None, GuardState(), signal), in_position=False)
+            decision = decide(signal, strategy.permission(full, None, nothing, signal), in_position=False)
             sides[index], leverages[index] = decision.side, decision.leverage
     return Wishes(sides, leverages, np.array([signal.volatility for signal in signals]))
 

@@ -50,7 +50,7 @@ class ChampionWatch:
         share = size_share(champion, self._settings.sizing)
         self.champion = champion
         self._settled = True
-        self.deployment = Deployment(loaded, share, known)
+        self.deployment = Deployment(loaded, share, champion.standing == "probation", known)
         self._complained = ""
         return True
 

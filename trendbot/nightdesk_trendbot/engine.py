@@ -19,7 +19,6 @@ from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import (
     Evidence,
     GuardProfile,
-    GuardState,
     GuardStatus,
     Observation,
     PerformanceGuard,
@@ -91,7 +90,7 @@ class Engine:
         bars: Mapping[str, Bar],
         *,
         signals: Mapping[str, Signal],
-        permission: Callable[[GuardState, Signal], Permission],
+        permission: Callable[[EngineState, Signal], Permission],
         correlation: Callable[[str, str], float],
         model_version: str,
         profile: GuardProfile | None = None,
@@ -99,9 +98,9 @@ class Engine:
     ) -> StepResult:
         """Return what confirmed candles of one time lead to: barriers, marking, guard, decisions, in this order.
 
-        `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked for each after the
-        guard has moved, with its new state, and for the shadow with that of a guard that is NORMAL; `correlation` is
-        asked for two symbols' only where both are concerned. `profile` is what the model's hold-out says of it,
+        `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked for each once the
+        trades are counted and the guard has moved, and for the shadow as if that were NORMAL; `correlation` is asked
+        for two symbols' only where both are concerned. `profile` is what the model's hold-out says of it,
         `resume` the last one that an operator gave.
         """
         close_time = next(iter(bars.values())).time + self._interval_seconds
@@ -126,9 +125,10 @@ class Engine:
             guard, transition = self._guard.advance(state.guard, seen)
             state = self._weighed(replace(state, guard=guard), trades, shadow_trades, model_version, profile)
             state = shadowed(state)
-        state, decisions = self._decide(state, bars, signals, permission, correlation, model_version)
+        state, decisions = self._decide(state, state, bars, signals, permission, correlation, model_version)
         if state.shadow is not None:
-            shadow, _ = self._decide(state.shadow, bars, signals, permission, correlation, model_version)
+            normal = replace(state, guard=state.shadow.guard)
+            shadow, _ = self._decide(state.shadow, normal, bars, signals, permission, correlation, model_version)
             state = replace(state, shadow=shadow)
         found, before = state.evidence.get(model_version), known.get(model_version)
         breach = found if found is not None and found.breached and not (before and before.breached) else None
@@ -160,7 +160,9 @@ class Engine:
     ) -> EngineState:
         """Return the state with what the trades have shown of the model in use, against what its hold-out promised."""
         if model_version not in ("", state.model_version):
-            state = replace(state, model_version=model_version, model_since=state.last_close)
+            state = replace(state, model_version=model_version, model_since=state.last_close, model_trades=0)
+        own = sum(trade.model_version == state.model_version for trade in trades)
+        state = replace(state, model_trades=state.model_trades + own)
         if self._guard is None or not model_version or profile is None or profile.expected is None:
             return state
         multiplier = self._guard.settings.reduced_size_multiplier
@@ -184,16 +186,20 @@ class Engine:
     def _decide(
         self,
         state: EngineState,
+        asking: EngineState,
         bars: Mapping[str, Bar],
         signals: Mapping[str, Signal],
-        permission: Callable[[GuardState, Signal], Permission],
+        permission: Callable[[EngineState, Signal], Permission],
         correlation: Callable[[str, str], float],
         model_version: str,
     ) -> tuple[EngineState, Mapping[str, tuple[Permission, Decision]]]:
-        """Return the state with the orders that the signals lead to, and what was decided on each."""
+        """Return the state with the orders that the signals lead to, and what was decided on each.
+
+        Permission is asked for in the name of `asking`.
+        """
         decisions = {}
         for symbol in (symbol for symbol in state.books if symbol in bars):
-            allowed = permission(state.guard, signals[symbol])
+            allowed = permission(asking, signals[symbol])
             decision = decide(signals[symbol], allowed, in_position=state.books[symbol].account.side != 0)
             if decision.outcome is Outcome.ENTERED:
                 decision = self._fit(state, symbol, decision, correlation)

@@ -18,7 +18,6 @@ from nightdesk_core.registry import RegistryError
 from nightdesk_exporter import BotExporter, Limits
 from nightdesk_guard import (
     GuardProfile,
-    GuardState,
     KillLimits,
     KillSwitch,
     PerformanceGuard,
@@ -37,6 +36,7 @@ from nightdesk_trendbot.market import MARKET_KEY, STATE_KEY, market_of, restored
 from nightdesk_trendbot.market_clock import MarketClock
 from nightdesk_trendbot.outbox import Outbox
 from nightdesk_trendbot.prices import Prices
+from nightdesk_trendbot.probation import Owed, Probation
 from nightdesk_trendbot.record import log_decisions, record
 from nightdesk_trendbot.report import Report
 from nightdesk_trendbot.report_model import ModelReport
@@ -67,6 +67,7 @@ class LiveParts:
     kill_limits: KillLimits
     guard: PerformanceGuard
     resumes: ResumeFile
+    probation: Probation
     outbox: Outbox
     exporter: BotExporter
     scale: TimeScale
@@ -270,7 +271,12 @@ class LiveBot:
         )
         seconds = (time.perf_counter() - begun) / len(step.bars)
         log_decisions(self._parts.decisions, step, signals, result, model)
-        record(self._parts.journal, result)
+        owed: Owed = ()
+        if self._parts.watch.champion is not None:
+            result, owed = self._parts.probation.judge(
+                self._state, result, self._parts.watch.champion, self._parts.guard
+            )
+        record(self._parts.journal, result, owed)
         self._state = result.state
         closes = {symbol: bar.close for symbol, bar in step.bars.items()}
         self._prices.note(closes, age_seconds=self._clock.age(result.state.last_close))
@@ -280,11 +286,9 @@ class LiveBot:
         self._model_report.evidence(result.state, self._parts.watch, breach=result.breach)
         self._report.account(result.state)
 
-    def _permission(self, late: Outcome | None, guard_state: GuardState, signal: Signal) -> Permission:
+    def _permission(self, late: Outcome | None, state: EngineState, signal: Signal) -> Permission:
         deployment, guard = self._parts.watch.deployment, self._parts.guard
-        return self._strategy.permission(
-            deployment, guard, guard_state, signal, killed=self._safety.killed, blocked=late
-        )
+        return self._strategy.permission(deployment, guard, state, signal, killed=self._safety.killed, blocked=late)
 
     @property
     def _profile(self) -> GuardProfile | None:

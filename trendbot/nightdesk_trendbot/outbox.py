@@ -1,27 +1,44 @@
-"""What the bot tells the audit log and the retrain job: posted in the journal, told off the loop, at least once."""
+"""What the bot owes audit log, retrain job and registry: posted in the journal, told off the loop, at least once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from loguru import logger
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import Journal, Posted
+from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 from nightdesk_core.requests import RetrainRequests
 
 AUDIT = "audit"
 """Content: `event` and `details` of an audit entry."""
 REQUEST = "retrain request"
 """Content: `cause`, `reason` and `at`."""
+ROLLBACK = "rollback"
+"""Content: `version` that is taken back, `reason`, and `trained_after`, before which its successor must not lie."""
+SETTLEMENT = "settlement"
+"""Content: `version` that has stood its probation."""
 _ACTOR = "bot"
 
 
 class Outbox:
     """Delivers what the journal holds for others. A lock that they keep for long delays nothing but this."""
 
-    def __init__(self, journal: Journal, audit: AuditLog, requests: RetrainRequests) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        audit: AuditLog,
+        requests: RetrainRequests,
+        registry: ModelRegistry,
+        *,
+        rolled_back: Callable[[Champion], None],
+    ) -> None:
+        """`rolled_back` is told of each champion that was taken back: the pointer to the one that came back."""
         self._journal = journal
+        self._registry = registry
+        self._rolled_back = rolled_back
         self._audit = audit
         self._requests = requests
         self._complained = ""
@@ -44,7 +61,37 @@ class Outbox:
         content = posted.content
         if posted.kind == AUDIT:
             self._audit.append(content["event"], content["details"], actor=_ACTOR)
-            return
-        request = self._requests.add(content["cause"], content["reason"], _ACTOR, at=content["at"])
-        if request is not None:
-            logger.info("a retrain is asked for ({}): {}", request.cause, content["reason"])
+        elif posted.kind == REQUEST:
+            request = self._requests.add(content["cause"], content["reason"], _ACTOR, at=content["at"])
+            if request is not None:
+                logger.info("a retrain is asked for ({}): {}", request.cause, content["reason"])
+        elif posted.kind == ROLLBACK:
+            self._roll_back(content["version"], content["reason"], content["trained_after"])
+        elif posted.kind == SETTLEMENT:
+            self._settle(content["version"])
+
+    def _roll_back(self, version: str, reason: str, trained_after: float) -> None:
+        try:
+            champion = self._registry.roll_back(version, reason, trained_after=trained_after)
+        except RegistryError as error:
+            now = self._registry.champion()
+            if now is None or now.rollback is None or now.rollback.version != version:
+                logger.error("{} was not taken back: {}", version, error)
+                return
+            # It was done, and the bot was killed before it could say so.
+            champion = now
+        self._audit.append("rolled_back", champion.to_json(), actor=_ACTOR)
+        logger.warning("{} is taken back: {}; the champion is {} again", version, reason, champion.version)
+        self._rolled_back(champion)
+
+    def _settle(self, version: str) -> None:
+        try:
+            champion = self._registry.settle(version)
+        except RegistryError as error:
+            now = self._registry.champion()
+            if now is None or (now.version, now.standing) != (version, "champion"):
+                logger.info("its probation is of no account any more: {}", error)
+                return
+            champion = now
+        self._audit.append("probation_stood", champion.to_json(), actor=_ACTOR)
+        logger.info("{} has stood its probation, and trades at its full size", version)

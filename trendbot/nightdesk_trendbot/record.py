@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_guard import Evidence
@@ -18,8 +19,11 @@ from nightdesk_trendbot.outbox import AUDIT, REQUEST
 from nightdesk_trendbot.signals import Signal
 
 
-def record(journal: Journal, result: StepResult) -> None:
-    """Make a step's outcome durable: the guard's state in one transaction with the trades that moved it."""
+def record(journal: Journal, result: StepResult, owed: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> None:
+    """Make a step's outcome durable: the guard's state in one transaction with the trades that moved it.
+
+    `owed` is what else must be told, by kind of posting.
+    """
     with journal.transaction():
         for trade in result.trades:
             journal.record_trade(trade)
@@ -30,6 +34,8 @@ def record(journal: Journal, result: StepResult) -> None:
             _post_transition(journal, result.transition)
         if result.breach is not None:
             _post_breach(journal, result.breach, result.state.last_close)
+        for kind, content in owed:
+            journal.post(kind, content)
         journal.record_equity(result.state.last_close, result.state.equity)
         journal.save(STATE_KEY, result.state.to_json())
 

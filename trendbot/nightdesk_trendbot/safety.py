@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
 from nightdesk_core.journal import Journal
-from nightdesk_guard import AccountView, Anchors, GuardState, KillLimits, KillSwitch, KillSwitchState, Tripwire, drill
+from nightdesk_guard import AccountView, Anchors, KillLimits, KillSwitch, KillSwitchState, Tripwire, drill
 from nightdesk_guard.settings import GuardSettings
 
 from nightdesk_trendbot import broker
@@ -142,8 +142,8 @@ def disobedience(engine: Engine, strategy: Strategy, settings: TrendbotSettings)
     """Return what of the bot would not obey an active kill switch, empty where all of it would. Touches no state."""
     symbol, time = settings.symbols[0], 86_400
     wish = Signal(Regime.TRENDING_UP, 1, 1, 1.0, 1.0, 0.0)
-    refused = decide(wish, strategy.permission(None, None, GuardState(), wish, killed=True), in_position=False)
     state = new_state(settings.symbols, settings.initial_equity)
+    refused = decide(wish, strategy.permission(None, None, state, wish, killed=True), in_position=False)
     order = broker.Order(1, 1.0, settings.initial_equity, broker.Barriers(0.1, 0.1, 3600))
     waiting = with_book(state, symbol, replace(state.books[symbol], account=broker.place(broker.flat(0.0), order)))
     cancelled = engine.cancel_orders(waiting)

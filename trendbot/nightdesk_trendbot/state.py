@@ -50,6 +50,8 @@ class EngineState:
     """The model that was in use at the last close; empty before the first."""
     model_since: int = 0
     """The first close that it was in use at."""
+    model_trades: int = 0
+    """Trades that it has closed with money."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """By model version: what live trading has shown of it. Of the last few models, the one in use last."""
     shadow: EngineState | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from nightdesk_guard import GuardProfile, GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard import GuardProfile, GuardStatus, PerformanceGuard
+from nightdesk_guard.probation import probation_share
 
 from nightdesk_trendbot import indicators
 from nightdesk_trendbot.candles import Candles
@@ -23,8 +24,10 @@ from nightdesk_trendbot.signals import (
     leverage_for,
     regime_side,
 )
+from nightdesk_trendbot.state import EngineState
 
 _HIGHEST_QUANTILE = 0.99
+_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Deployment:
 
     model: MetaModel
     size_share: float = 1.0
+    on_probation: bool = False
+    """Whether it also has to earn its size: see `nightdesk_guard.probation`."""
     profile: GuardProfile | None = None
     """What the model's hold-out says of it, for the guard."""
 
@@ -89,16 +94,16 @@ class Strategy:
         self,
         deployment: Deployment | None,
         guard: PerformanceGuard | None,
-        state: GuardState,
+        state: EngineState,
         signal: Signal,
         *,
         killed: bool = False,
         blocked: Outcome | None = None,
     ) -> Permission:
-        """Return what the bot is allowed on a signal, with a model in use and the guard in a state."""
+        """Return what the bot is allowed on a signal, with a model in use, its guard and its trades in a state."""
         if deployment is None:
             return Permission(model_loaded=False, killed=killed, blocked=blocked)
-        status = GuardStatus.NORMAL if guard is None else state.status
+        status = GuardStatus.NORMAL if guard is None else state.guard.status
         multiplier = 1.0 if guard is None else guard.size_multiplier(status)
         increase = 0.0 if guard is None else guard.threshold_increase(status)
         return Permission(
@@ -106,7 +111,7 @@ class Strategy:
             killed=killed,
             blocked=blocked,
             guard=status,
-            size_share=multiplier * deployment.size_share,
+            size_share=multiplier * deployment.size_share * _earned(deployment, guard, state),
             threshold=self.threshold(deployment.model, signal.volatility, increase=increase),
         )
 
@@ -124,3 +129,11 @@ class Strategy:
         if increase == 0.0:
             return base
         return max(base, model.threshold(min(model.rank(base) + increase, _HIGHEST_QUANTILE)))
+
+
+def _earned(deployment: Deployment, guard: PerformanceGuard | None, state: EngineState) -> float:
+    """Return the share of its size that a model has earned."""
+    if not deployment.on_probation or guard is None:
+        return 1.0
+    days = (state.last_close - state.model_since) / _DAY_SECONDS
+    return probation_share(guard.settings.probation, trades=state.model_trades, days=days)
