@@ -138,6 +138,11 @@ class Journal:
             raise
         self._connection.execute("COMMIT")
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a `transaction` is open."""
+        return self._connection.in_transaction
+
     def record_trade(self, trade: ClosedTrade, *, shadow: bool = False) -> None:
         """Append a closed trade; one that moved no money to a ledger of its own."""
         marks = ", ".join("?" * len(_TRADE_COLUMNS))

@@ -10,6 +10,7 @@ import typer
 from nightdesk_core.clock import iso
 from nightdesk_core.journal import journal_path, read_journal
 from nightdesk_guard import GuardState, GuardStatus, ResumeFile
+from nightdesk_guard.memory import Memory
 
 from nightdesk import wiring
 from nightdesk.cli_choice import actor, load_settings
@@ -63,13 +64,13 @@ def resume(context: typer.Context, reason: Reason) -> None:
     """
     settings = load_settings(context)
     switch, guard = wiring.kill_switch(settings), _guard(settings)
-    held_back = guard is not None and guard.status is not GuardStatus.NORMAL
-    if guard is not None and held_back and not switch.state().active:
+    held_back = guard.status is not GuardStatus.NORMAL
+    if held_back and not switch.state().active:
         _let_climb(settings, guard, reason)
         return
     state = switch.resume(reason, actor=actor())
     typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
-    if guard is not None and held_back:
+    if held_back:
         typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
     wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
 
@@ -84,13 +85,14 @@ def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
     wiring.audit_log(settings).append("guard_resume_given", asdict(word), actor=actor())
 
 
-def _guard(settings: Settings) -> GuardState | None:
-    """Return how the guard stands by the bot's journal; `None` where the bot never ran."""
+def _guard(settings: Settings) -> GuardState:
+    """Return how the guard stands: the reference bot's, or one of a bot of one's own."""
     from nightdesk_trendbot.market import STATE_KEY
 
-    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    folder = wiring.state_dir(settings)
+    path = journal_path(folder, settings.bot.name)
     if not path.exists():
-        return None
+        return Memory(folder, journal=None).known.guard
     with read_journal(path) as journal:
         state = journal.load(STATE_KEY)
-    return None if state is None else GuardState.from_json(state["guard"])
+        return Memory(folder, journal).known.guard if state is None else GuardState.from_json(state["guard"])

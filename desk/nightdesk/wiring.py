@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,11 +109,12 @@ def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
 
 def kill_limits(settings: Settings) -> KillLimits:
     """Return where the kill switch trips by itself; daily loss and leverage are the limits that also alert."""
-    return KillLimits(
-        floor_drawdown=settings.guard.kill_switch.floor_drawdown_ratio,
+    written = KillLimits.of(settings.guard.kill_switch)
+    return replace(
+        written,
         daily_loss=settings.operations.limits.daily_loss_ratio,
         leverage=settings.operations.limits.leverage_ratio,
-        stale_seconds=settings.scale.limit(settings.guard.kill_switch.stale_minutes * 60),
+        stale_seconds=settings.scale.limit(written.stale_seconds),
     )
 
 

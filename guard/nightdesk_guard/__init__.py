@@ -5,13 +5,15 @@ machine, `KillSwitch` a latch on disk, and `Tripwire` what trips that.
 """
 
 from nightdesk_guard.drill import drill
-from nightdesk_guard.expectation import Evidence, Expected
+from nightdesk_guard.evidence import Evidence
+from nightdesk_guard.expectation import Expected
 from nightdesk_guard.guard import Guard
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
 from nightdesk_guard.limits import GuardLimits, TradeResult
-from nightdesk_guard.memory import GuardError
+from nightdesk_guard.own_trade import GuardError
 from nightdesk_guard.performance import GuardMeasures, GuardState, GuardStatus, Observation, PerformanceGuard, Resume
 from nightdesk_guard.profile import GuardProfile
+from nightdesk_guard.reporting import Reporter
 from nightdesk_guard.resume import ResumeFile
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
@@ -32,6 +34,7 @@ __all__ = [
     "KillSwitchState",
     "Observation",
     "PerformanceGuard",
+    "Reporter",
     "Resume",
     "ResumeFile",
     "TradeResult",

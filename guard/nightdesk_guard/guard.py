@@ -1,71 +1,49 @@
-"""Performance guard and kill switch for any bot, in a few calls. It keeps what it must remember on disk.
+"""Performance guard and kill switch for any bot, in a few calls. What it must remember it keeps on disk.
 
-Guard fails closed: a call that makes no sense raises, and an account that it cannot see stops all entries.
+Guard fails closed: a call that makes no sense raises, and so does one whose outcome cannot be written. It then counts
+for nothing, and nothing may be entered until a call has succeeded.
 """
 
 from __future__ import annotations
 
-import math
+import sqlite3
 import time as walltime
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Literal, Self
 
 from loguru import logger
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallClock, system_clock
-from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_core.files import locked
+from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequests
 
-from nightdesk_guard.drill import drill
-from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
-from nightdesk_guard.limits import TradeResult
-from nightdesk_guard.memory import GuardError, Memory
-from nightdesk_guard.performance import GuardState, GuardStatus, Observation, PerformanceGuard, retrain_reason
+from nightdesk_guard import notices
+from nightdesk_guard.evidence import Evidence, weighed
+from nightdesk_guard.memory import Memory, Remembered
+from nightdesk_guard.own_trade import GuardError, OwnTrade, number
+from nightdesk_guard.performance import GuardStatus, Observation, PerformanceGuard
 from nightdesk_guard.profile import GuardProfile
+from nightdesk_guard.reporting import Reporter, report_delivered, report_guard, report_shadow
 from nightdesk_guard.resume import ResumeFile
 from nightdesk_guard.settings import GuardSettings
-from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
-
-_ACTOR = "bot"
-_POLL_SECONDS = 0.5
-_SAVE_SECONDS = 1.0
-"""So often at most is a mere change of the equity written to the disk."""
-_DAY_SECONDS = 86_400.0
+from nightdesk_guard.tripwire import KillLimits
+from nightdesk_guard.watch import Watch
 
 Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale"]
 """Why the bot may not enter, as the exporter's `signal` takes it for an outcome."""
 
 
-class Reporter(Protocol):
-    """Whoever is told how the guard stands; the exporter's `BotExporter` is one."""
-
-    def guard(
-        self,
-        state: str,
-        *,
-        reason: str = "",
-        size_multiplier: float | None = None,
-        values: Mapping[str, float | None] | None = None,
-        limits: Mapping[tuple[str, ...], float] | None = None,
-    ) -> None:
-        """How the guard stands."""
-
-    def kill_switch(self, *, active: bool, reason: str = "", activations: int | None = None) -> None:
-        """Whether the kill switch is active."""
-
-    def kill_switch_tested(self) -> None:
-        """The kill switch was tried and found to work."""
-
-    def shadow(self, *, trades_closed: int, win_ratio: float | None, drawdown_ratio: float | None) -> None:
-        """What the bot does in the shadow."""
-
-
 class Guard:
-    """The guard of one bot: a context manager that is shown trades and equity, and asked before every entry."""
+    """The guard of one bot: a context manager that is shown trades and equity, and asked before every entry.
+
+    All of it belongs to one thread, that of the journal where there is one, but for `wait`, which may run in another:
+    `await asyncio.to_thread(guard.wait, 60)`.
+    """
 
     def __init__(
         self,
@@ -74,78 +52,87 @@ class Guard:
         break_even_win_rate: float,
         settings: GuardSettings | None = None,
         kill_limits: KillLimits | None = None,
-        profile: GuardProfile | None = None,
         model_version: str = "",
+        profile: GuardProfile | None = None,
         journal: Journal | None = None,
         reporter: Reporter | None = None,
         clock: WallClock = system_clock,
     ) -> None:
         """`state_dir` is the bot's own; latch, audit log and retrain requests lie there, and the guard's memory.
 
-        `break_even_win_rate` is the share of trades that must win to pay their costs. `profile` is what the hold-out of
-        the model in use says of it (`guard.json` of its bundle): its limits are then calibrated. With a `journal` the
-        memory lies in there instead, and what is called within its transaction is committed with it.
+        `break_even_win_rate` is the share of trades that must win to pay their costs. `kill_limits` are those of the
+        settings, where they are left out; `model_version` and `profile` are as in `use_model`. With a `journal` the
+        memory lies in there instead, and a trade told in a transaction of it is committed with that, or not at all.
 
-        Raises `GuardError` where what it remembers cannot be read: the bot must then not trade.
+        Raises `GuardError` or `DamagedJournalError` where what it remembers cannot be read: the bot must not trade.
         """
         if not 0 < break_even_win_rate < 1:
             raise GuardError(f"break_even_win_rate is {break_even_win_rate}; it lies between 0 and 1")
-        self._settings = GuardSettings() if settings is None else settings
-        self._machine = PerformanceGuard(self._settings, break_even_win_rate=break_even_win_rate)
-        self._profile = profile
-        self._model_version = model_version
+        settings = GuardSettings() if settings is None else settings
+        self._machine = PerformanceGuard(settings, break_even_win_rate=break_even_win_rate)
         self._reporter = reporter
         self._clock = clock
+        self._journal = journal
         self._state_dir = state_dir
-        self._memory = Memory(state_dir, journal)
-        self._saved_at = -math.inf
-        self._resumes = ResumeFile(state_dir, clock=clock)
-        self._audit = AuditLog(state_dir / "audit.jsonl")
-        self._requests = RetrainRequests(state_dir, self._audit, clock=clock)
-        self._view: AccountView | None = None
-        self._seen_at = clock()
-        self._closed: list[TradeResult] = []
-        self._shadow_closed: list[TradeResult] = []
-        self._shadow_equity: float | None = None
-        self._owed: list[dict[str, Any]] = []
-        self._drilled_at = -math.inf
-        self.state = GuardState()
         state_dir.mkdir(parents=True, exist_ok=True)
-        last = self._restore()
-        self.switch = KillSwitch(state_dir, clock=clock)
-        self._tripwire = Tripwire(
-            self.switch,
-            KillLimits() if kill_limits is None else kill_limits,
-            positions=self._settings.kill_switch.positions,
-            anchors=self._anchors,
+        self._memory = Memory(state_dir, journal)
+        self._resumes = ResumeFile(state_dir, clock=clock)
+        audit = AuditLog(state_dir / "audit.jsonl", clock=clock)
+        self._teller = notices.Teller(audit, RetrainRequests(state_dir, audit, clock=clock), clock=clock)
+        self._watch = Watch(
+            state_dir,
+            KillLimits.of(settings.kill_switch) if kill_limits is None else kill_limits,
+            positions=settings.kill_switch.positions,
+            stale_seconds=settings.entries.stale_seconds,
+            reporter=reporter,
             clock=clock,
         )
-        self._tripwire.remember(last)
-        self._last_switch = last
+        self._entered = ExitStack()
+        self._succeeded = False
+        self.use_model(model_version, profile)
 
     def __enter__(self) -> Self:
-        self._look()
-        self._report_guard()
+        """Take up what is remembered. Raises `LockTimeoutError` where another bot guards itself in this folder."""
+        with ExitStack() as stack:
+            stack.enter_context(locked(self._state_dir / "guard.lock", timeout_seconds=0))
+            known = self._memory.load()
+            self._watch.recall(known.anchors, known.switch)
+            self._watch.look()
+            self._report(known)
+            self._entered = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._save()
+        self._entered.close()
+
+    def use_model(self, version: str, profile: GuardProfile | None = None) -> None:
+        """Trade by another model from now on; an empty version is none.
+
+        `profile` is what its hold-out says of it (`guard.json` of its bundle): the guard's limits are then calibrated,
+        and its trades are held against what was promised. Where they fall short of that, a retrain is asked for once.
+        """
+        self._model_version, self._profile = version, profile
 
     @property
     def status(self) -> GuardStatus:
         """How the bot may trade."""
-        return self.state.status
+        return self._memory.known.guard.status
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """What live trading has shown of the model in use, `None` before its first trade and without its profile."""
+        return self._memory.known.evidence.get(self._model_version)
 
     @property
     def blocked(self) -> Block | None:
         """Why the bot may not enter at this moment, `None` where it may."""
-        if self._look().active:
+        if self._watch.look().active:
             return "blocked_kill_switch"
-        if self._clock() - self._seen_at > self._settings.entries.stale_seconds or self._view is None:
+        if not self._watch.is_fresh:
             return "blocked_stale"
-        return "blocked_guard" if self.status is GuardStatus.PAUSED else None
+        return "blocked_guard" if not self._succeeded or self.status is GuardStatus.PAUSED else None
 
     @property
     def size_multiplier(self) -> float:
@@ -160,190 +147,151 @@ class Guard:
     @property
     def trades_in_the_shadow(self) -> bool:
         """Whether the bot should follow, without money, the trades that it would make were it not held back."""
-        return self.status is not GuardStatus.NORMAL and not self._look().active
+        return self.status is not GuardStatus.NORMAL and not self._watch.look().active
 
     @property
     def must_close(self) -> bool:
-        """Whether the kill switch wants open positions closed, at prices that the bot trusts."""
-        switch = self._look()
-        return switch.active and switch.positions == "close"
+        """Whether the kill switch wants open positions closed. Never at stale prices: show the equity first."""
+        return self._watch.must_close()
 
-    def trade(self, *, profit: float, risk: float) -> None:
-        """A trade was closed: its net profit, and what its stop would have cost (its notional, without a stop)."""
-        self._closed.append(_result(profit, risk))
-        self._save()
+    def trade(
+        self,
+        *,
+        profit: float,
+        risk: float,
+        fees: float = 0.0,
+        slippage: float = 0.0,
+        entered: GuardStatus | None = None,
+        model_version: str | None = None,
+    ) -> None:
+        """A trade was closed: its net profit, and what its stop would have cost (its notional, without a stop).
 
-    def shadow_trade(self, *, profit: float, risk: float) -> None:
-        """A trade that moved no money would have been closed; it counts while the guard holds the bot back."""
-        result = _result(profit, risk)
-        if self._shadow_equity is None:
-            return
-        self._shadow_closed.append(result)
-        self._shadow_equity += profit
-        self._save()
-
-    def equity(
-        self, equity: float, *, leverage: float = 0.0, time: float | None = None, in_position: bool = False
-    ) -> GuardStatus:
-        """Show the account, marked to market just now: at every candle, or oftener. Returns how the bot may trade.
-
-        `leverage` is the notional of the open positions over equity, `time` the market's (the wall's where it is left
-        out), `in_position` whether a position is open whose price can go stale. Here the guard moves.
+        `fees` and `slippage` are parts of what it cost, for live against expected. `entered` is how the guard stood
+        when it was entered, `model_version` the model that decided it: as it is now, where they are left out.
         """
-        if not math.isfinite(equity) or equity < 0:
-            self._tripwire.trip(f"equity is {equity}", positions="keep")
-            raise GuardError(f"equity is {equity}: pass the account's, marked to market")
-        now = self._clock()
-        market_time = now if time is None else time
-        self._seen_at = now
-        self._view = AccountView(equity, leverage, market_time, now if in_position else None)
-        self._advance(equity, market_time)
-        self._look()
-        self._settle_debts()
-        return self.status
+        with self._changing() as known:
+            status = known.guard.status if entered is None else GuardStatus(entered)
+            version = self._model_version if model_version is None else model_version
+            trade = OwnTrade.of(profit, risk, fees, slippage, model_version=version, guard=status)
+            self._memory.keep(replace(known, closed=(*known.closed, trade)))
+
+    def shadow_trade(
+        self,
+        *,
+        profit: float,
+        risk: float,
+        fees: float = 0.0,
+        slippage: float = 0.0,
+        model_version: str | None = None,
+    ) -> None:
+        """A trade that moved no money would have been closed; it counts only while the bot `trades_in_the_shadow`."""
+        with self._changing() as known:
+            version = self._model_version if model_version is None else model_version
+            trade = OwnTrade.of(profit, risk, fees, slippage, model_version=version, guard=GuardStatus.NORMAL)
+            if known.shadow_equity is not None and not self._watch.look().active:
+                equity, closed = known.shadow_equity + trade.profit, (*known.shadow_closed, trade)
+                self._memory.keep(replace(known, shadow_equity=equity, shadow_closed=closed))
+
+    def equity(self, equity: float, *, leverage: float, time: float | None = None) -> GuardStatus:
+        """Show the account, marked to market just now; here the guard moves. Return how the bot may trade.
+
+        `leverage` is the notional of all open positions over the equity, 0 where none is open; `time` is the market's,
+        the wall's where it is left out. Call it at every candle, and with a position open more often than the kill
+        switch lets its price age (30 minutes). Not within a transaction of the journal.
+        """
+        with self._changing() as known:
+            if self._journal is not None and self._journal.in_transaction:
+                raise GuardError("equity() has a transaction of its own: call it outside of the journal's")
+            try:
+                now, geared = number(equity, "equity", least=0.0), number(leverage, "leverage", least=0.0)
+            except GuardError as error:
+                self._watch.trip(f"the kill switch could not be evaluated ({error})")
+                raise
+            at = number(self._clock() if time is None else time, "time", least=0.0)
+            known, shadow_trades = self._advance(known, now, market_time=at, leverage=geared)
+        self._report(known, shadow_trades=shadow_trades)
+        self._tell(known)
+        return known.guard.status
 
     def wait(self, seconds: float, *, sleep: Callable[[float], None] = walltime.sleep) -> bool:
-        """Sleep until the next candle, but no longer than until the kill switch is active; return whether it is.
+        """Sleep until the next candle, in seconds; no longer than until the kill switch asks for something new.
 
-        An active switch whose positions are closed already needs no hurry: then this sleeps to the end.
+        Returns whether it is active. It is heard within a second; what `must_close` has said is nothing new.
         """
-        active = self._look().active
-        ends = self._clock() + seconds
-        while (left := ends - self._clock()) > 0:
-            sleep(min(left, _POLL_SECONDS))
-            if self._look().active and not active:
-                return True
-        return active
+        return self._watch.wait(seconds, sleep=sleep)
 
-    def _advance(self, equity: float, market_time: float) -> None:
+    @contextmanager
+    def _changing(self) -> Iterator[Remembered]:
+        """Yield what is remembered. Once the block has failed, nothing may be entered until one succeeds."""
+        self._succeeded = False
+        yield self._memory.known
+        self._succeeded = True
+
+    def _advance(
+        self, known: Remembered, equity: float, *, market_time: float, leverage: float
+    ) -> tuple[Remembered, int]:
+        """Move the guard, durably; return what it then remembers, and how many shadow trades moved it."""
+        switch = self._watch.show(equity, leverage=leverage, market_time=market_time)
         seen = Observation(
             time=int(market_time),
             equity=equity,
-            closed=tuple(self._closed),
-            shadow_equity=self._shadow_equity,
-            shadow_closed=tuple(self._shadow_closed),
+            closed=tuple(trade.result for trade in known.closed),
+            shadow_equity=known.shadow_equity,
+            shadow_closed=tuple(trade.result for trade in known.shadow_closed),
             model_version=self._model_version,
             calibrated=None if self._profile is None else self._profile.calibrated,
             resume=self._resumes.last(),
         )
-        self.state, moved = self._machine.advance(self.state, seen)
-        shadow_trades = len(self._shadow_closed)
-        self._closed, self._shadow_closed = [], []
-        if self.status is GuardStatus.NORMAL:
-            self._shadow_equity = None
-        elif self._shadow_equity is None:
-            self._shadow_equity = equity
-        if moved is not None:
-            self._owed += _debts(moved)
-        if moved is not None or seen.closed or seen.shadow_closed or self._clock() - self._saved_at >= _SAVE_SECONDS:
-            self._save()
-        self._report_guard(moved, shadow_trades)
-
-    def _look(self) -> KillSwitchState:
-        """Return the kill switch, tripped first where the account calls for it; told and drilled as is due."""
-        if self._view is None:
-            switch = self._tripwire.state()
-        else:
-            view = self._view
-            switch = self._tripwire.look(lambda: view)
-        if switch != self._last_switch:
-            if switch.active and switch.actor in ("guard", "file"):
-                self._owed.append({"event": "kill_switch_activated", "details": asdict(switch)})
-            self._last_switch = switch
-            self._save()
-        if self._reporter is not None:
-            self._reporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
-        if self._clock() - self._drilled_at >= _DAY_SECONDS:
-            self._drilled_at = self._clock()
-            switch = self._drill(switch)
-        return switch
-
-    def _drill(self, switch: KillSwitchState) -> KillSwitchState:
-        failed = drill(self._state_dir, self._tripwire.limits, clock=self._clock)
-        if failed:
-            return self._tripwire.trip(f"self-test: {failed}", positions="keep")
-        if self._reporter is not None:
-            self._reporter.kill_switch_tested()
-        return switch
-
-    def _report_guard(self, moved: GuardTransition | None = None, shadow_trades: int = 0) -> None:
+        guard, moved = self._machine.advance(known.guard, seen)
+        evidence, breach = self._weighed(known)
+        shadow_equity = equity if known.shadow_equity is None else known.shadow_equity
+        owed = [*known.owed, *notices.of_activation(switch, known.switch)]
         if moved is not None:
             logger.warning("guard: {} to {}: {}", moved.before, moved.after, moved.reason)
+            owed += notices.of_transition(moved)
+        if breach is not None:
+            owed += notices.of_breach(breach, int(market_time))
+        after = Remembered(
+            guard=guard,
+            moved=known.moved if moved is None else moved,
+            anchors=self._watch.anchors,
+            switch=switch,
+            shadow_equity=None if guard.status is GuardStatus.NORMAL else shadow_equity,
+            evidence=evidence,
+            owed=tuple(owed),
+        )
+        self._memory.keep(after, moved)
+        return after, len(known.shadow_closed)
+
+    def _weighed(self, known: Remembered) -> tuple[dict[str, Evidence], Evidence | None]:
+        if not self._model_version or self._profile is None or self._profile.expected is None:
+            return dict(known.evidence), None
+        return weighed(
+            known.evidence,
+            self._profile.expected,
+            self._model_version,
+            known.closed,
+            known.shadow_closed,
+            size_multiplier=self._machine.settings.reduced_size_multiplier,
+        )
+
+    def _report(self, known: Remembered, *, shadow_trades: int = 0) -> None:
         if self._reporter is None:
             return
         limits = self._machine.limits(None if self._profile is None else self._profile.calibrated)
-        self._reporter.guard(
-            self.status.value,
-            reason="" if moved is None else moved.reason,
-            size_multiplier=self.size_multiplier,
-            values=asdict(self._machine.measures(self.state)),
-            limits=limits.by_rule_and_tier(),
-        )
-        evidence, held = self.state.shadow, self._shadow_equity is not None
-        self._reporter.shadow(
-            trades_closed=shadow_trades,
-            win_ratio=sum(evidence.wins) / len(evidence.wins) if held and evidence.wins else None,
-            drawdown_ratio=evidence.drawdown if held else None,
-        )
+        reason = "" if known.moved is None else known.moved.reason
+        report_guard(self._reporter, self._machine, known.guard, limits, reason=reason)
+        held_back = known.shadow_equity is not None
+        report_shadow(self._reporter, known.guard, trades_closed=shadow_trades, held_back=held_back)
+        if self._model_version and self._profile is not None and self._profile.expected is not None:
+            found = known.evidence.get(self._model_version, Evidence(self._model_version))
+            report_delivered(self._reporter, self._profile.expected, found)
 
-    def _settle_debts(self) -> None:
-        """Tell audit log and retrain job what they are owed; what cannot be told now is told at the next call."""
-        while self._owed:
-            debt = self._owed[0]
+    def _tell(self, known: Remembered) -> None:
+        """Tell audit log and retrain job what they are owed. Told again where only the memory of that fails."""
+        left = self._teller.tell(known.owed)
+        if left != known.owed:
             try:
-                if "cause" in debt:
-                    self._requests.add(debt["cause"], debt["reason"], _ACTOR, at=debt["at"])
-                else:
-                    self._audit.append(debt["event"], debt["details"], actor=_ACTOR)
-            except (NightdeskError, OSError) as error:
-                logger.error("{} could not be recorded and will be tried again: {}", debt, error)
-                return
-            self._owed = self._owed[1:]
-            self._save()
-
-    def _save(self) -> None:
-        self._saved_at = self._clock()
-        self._memory.save(
-            {
-                "guard": self.state.to_json(),
-                "anchors": self._tripwire.anchors.to_json(),
-                "switch": asdict(self._last_switch),
-                "closed": [asdict(result) for result in self._closed],
-                "shadow_closed": [asdict(result) for result in self._shadow_closed],
-                "shadow_equity": self._shadow_equity,
-                "owed": self._owed,
-            }
-        )
-
-    def _restore(self) -> KillSwitchState:
-        """Take up what was remembered, and return the kill switch as it was last seen."""
-        self._anchors: Anchors | None = None
-        stored = self._memory.load()
-        if stored is None:
-            return KillSwitchState(active=False)
-        try:
-            self.state = GuardState.from_json(stored["guard"])
-            self._anchors = Anchors.from_json(stored["anchors"])
-            self._closed = [TradeResult(**result) for result in stored["closed"]]
-            self._shadow_closed = [TradeResult(**result) for result in stored["shadow_closed"]]
-            self._shadow_equity = stored["shadow_equity"]
-            self._owed = list(stored["owed"])
-            return KillSwitchState(**stored["switch"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._memory.damaged(repr(error)) from error
-
-
-def _result(profit: float, risk: float) -> TradeResult:
-    if not math.isfinite(profit):
-        raise GuardError(f"profit is {profit}: pass the trade's net profit")
-    if not (math.isfinite(risk) and risk > 0):
-        raise GuardError(f"risk is {risk}: pass what the stop would have cost, or the trade's notional")
-    return TradeResult(profit > 0, profit / risk)
-
-
-def _debts(moved: GuardTransition) -> list[dict[str, Any]]:
-    """Return what a move of the guard owes others: a line in the audit log, and where it got worse a retrain."""
-    told: list[dict[str, Any]] = [{"event": "guard_transition", "details": asdict(moved)}]
-    if reason := retrain_reason(moved):
-        told.append({"cause": "guard", "reason": reason, "at": float(moved.time)})
-    return told
+                self._memory.keep(replace(known, owed=left))
+            except (OSError, sqlite3.Error) as error:
+                logger.error("that {} notices were told could not be kept: {}", len(known.owed) - len(left), error)

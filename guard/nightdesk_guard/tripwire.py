@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from nightdesk_core.clock import WallClock, system_clock
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
+
+if TYPE_CHECKING:
+    from nightdesk_guard.settings import KillSwitchSettings
 
 _ACTOR = "guard"
 _DAY_SECONDS = 86_400
@@ -31,6 +34,11 @@ class KillLimits:
     """Notional of the open positions over equity."""
     stale_seconds: float = 1800.0
     """Wall time for which the equity may be unknown while a position is open."""
+
+    @classmethod
+    def of(cls, settings: KillSwitchSettings) -> KillLimits:
+        """Return the limits that the guard's settings call for; daily loss and leverage are none of theirs."""
+        return cls(floor_drawdown=settings.floor_drawdown_ratio, stale_seconds=settings.stale_minutes * 60)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard.expectation import ALARM, ALTERNATIVES
+from nightdesk_guard.evidence import ALARM, ALTERNATIVES
 from numpy.typing import NDArray
 
 DAY = 86_400

@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_core.pipeline import Backtest
-from nightdesk_guard.expectation import (
-    ALARM,
-    ALTERNATIVES,
-    Expected,
-    log_e_value,
-    lower_bound,
-    max_drawdown,
-    median_drawdown,
-    sharpe_ratio,
-)
+from nightdesk_guard.evidence import ALARM, ALTERNATIVES, log_e_value
+from nightdesk_guard.expectation import Expected, lower_bound, max_drawdown, median_drawdown, sharpe_ratio
 from scipy.stats import beta, binom
 
 from tests.guard.simulations import (

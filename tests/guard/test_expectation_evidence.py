@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard.expectation import ALARM, Evidence, Expected, log_e_value, ratios
+from nightdesk_guard.evidence import ALARM, Evidence, log_e_value
+from nightdesk_guard.expectation import Expected, ratios
 
 from tests.guard.simulations import hold_out, trade
 

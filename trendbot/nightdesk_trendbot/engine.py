@@ -25,6 +25,7 @@ from nightdesk_guard import (
     Resume,
     TradeResult,
 )
+from nightdesk_guard.evidence import weighed
 
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.broker import Order
@@ -34,9 +35,6 @@ from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import Decision, Outcome, Permission, Signal, decide
 from nightdesk_trendbot.state import Book, EngineState, equity, shadowed, with_book, without_shadow_positions
-
-_MODELS_KEPT = 7
-"""Models before the one in use whose evidence is kept, should one of them come back."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +102,12 @@ class Engine:
         `resume` the last one that an operator gave.
         """
         close_time = next(iter(bars.values())).time + self._interval_seconds
-        known = state.evidence
         state, trades = self._settle(state, bars, signals, close_time)
         shadow_trades: tuple[ClosedTrade, ...] = ()
         if state.shadow is not None:
             shadow, shadow_trades = self._settle(state.shadow, bars, signals, close_time)
             state = replace(state, shadow=shadow)
-        transition = None
+        transition = breach = None
         if self._guard is not None:
             seen = Observation(
                 time=close_time,
@@ -123,15 +120,13 @@ class Engine:
                 resume=resume,
             )
             guard, transition = self._guard.advance(state.guard, seen)
-            state = self._weighed(replace(state, guard=guard), trades, shadow_trades, model_version, profile)
+            state, breach = self._weighed(replace(state, guard=guard), trades, shadow_trades, model_version, profile)
             state = shadowed(state)
         state, decisions = self._decide(state, state, bars, signals, permission, correlation, model_version)
         if state.shadow is not None:
             normal = replace(state, guard=state.shadow.guard)
             shadow, _ = self._decide(state.shadow, normal, bars, signals, permission, correlation, model_version)
             state = replace(state, shadow=shadow)
-        found, before = state.evidence.get(model_version), known.get(model_version)
-        breach = found if found is not None and found.breached and not (before and before.breached) else None
         return StepResult(state, trades, transition, decisions, shadow_trades, breach)
 
     def close_positions(
@@ -157,20 +152,23 @@ class Engine:
         shadow_trades: tuple[ClosedTrade, ...],
         model_version: str,
         profile: GuardProfile | None,
-    ) -> EngineState:
-        """Return the state with what the trades have shown of the model in use, against what its hold-out promised."""
+    ) -> tuple[EngineState, Evidence | None]:
+        """Return the state with what the trades have shown of the model in use, and a breach that is new."""
         if model_version not in ("", state.model_version):
             state = replace(state, model_version=model_version, model_since=state.last_close, model_trades=0)
         own = sum(trade.model_version == state.model_version for trade in trades)
         state = replace(state, model_trades=state.model_trades + own)
         if self._guard is None or not model_version or profile is None or profile.expected is None:
-            return state
-        multiplier = self._guard.settings.reduced_size_multiplier
-        others = {version: found for version, found in state.evidence.items() if version != model_version}
-        found = state.evidence.get(model_version, Evidence(model_version))
-        for closed, shadow in ((trades, False), (shadow_trades, True)):
-            found = found.after(profile.expected, closed, shadow=shadow, size_multiplier=multiplier)
-        return replace(state, evidence={**dict(list(others.items())[-_MODELS_KEPT:]), model_version: found})
+            return state, None
+        evidence, breach = weighed(
+            state.evidence,
+            profile.expected,
+            model_version,
+            trades,
+            shadow_trades,
+            size_multiplier=self._guard.settings.reduced_size_multiplier,
+        )
+        return replace(state, evidence=evidence), breach
 
     def _settle(
         self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: int

@@ -11,11 +11,8 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import Journal, Posted
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 from nightdesk_core.requests import RetrainRequests
+from nightdesk_guard import notices
 
-AUDIT = "audit"
-"""Content: `event` and `details` of an audit entry."""
-REQUEST = "retrain request"
-"""Content: `cause`, `reason` and `at`."""
 ROLLBACK = "rollback"
 """Content: `version` that is taken back, `reason`, and `trained_after`, before which its successor must not lie."""
 SETTLEMENT = "settlement"
@@ -59,16 +56,12 @@ class Outbox:
 
     def _tell(self, posted: Posted) -> None:
         content = posted.content
-        if posted.kind == AUDIT:
-            self._audit.append(content["event"], content["details"], actor=_ACTOR)
-        elif posted.kind == REQUEST:
-            request = self._requests.add(content["cause"], content["reason"], _ACTOR, at=content["at"])
-            if request is not None:
-                logger.info("a retrain is asked for ({}): {}", request.cause, content["reason"])
-        elif posted.kind == ROLLBACK:
+        if posted.kind == ROLLBACK:
             self._roll_back(content["version"], content["reason"], content["trained_after"])
         elif posted.kind == SETTLEMENT:
             self._settle(content["version"])
+        else:
+            notices.tell(posted.kind, content, audit=self._audit, requests=self._requests)
 
     def _roll_back(self, version: str, reason: str, trained_after: float) -> None:
         try:

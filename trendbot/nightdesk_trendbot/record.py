@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
-from nightdesk_core.journal import GuardTransition, Journal
-from nightdesk_guard import Evidence
-from nightdesk_guard.performance import retrain_reason
+from nightdesk_core.journal import Journal
+from nightdesk_guard import notices
 
 from nightdesk_trendbot.decisions import DecisionLog, DecisionRecord
 from nightdesk_trendbot.engine import StepResult
 from nightdesk_trendbot.feed import Step
 from nightdesk_trendbot.market import STATE_KEY
 from nightdesk_trendbot.model import MetaModel
-from nightdesk_trendbot.outbox import AUDIT, REQUEST
 from nightdesk_trendbot.signals import Signal
 
 
@@ -31,11 +28,10 @@ def record(journal: Journal, result: StepResult, owed: Iterable[tuple[str, Mappi
             journal.record_trade(trade, shadow=True)
         if result.transition is not None:
             journal.record_transition(result.transition)
-            _post_transition(journal, result.transition)
+            _post(journal, notices.of_transition(result.transition))
         if result.breach is not None:
-            _post_breach(journal, result.breach, result.state.last_close)
-        for kind, content in owed:
-            journal.post(kind, content)
+            _post(journal, notices.of_breach(result.breach, result.state.last_close))
+        _post(journal, owed)
         journal.record_equity(result.state.last_close, result.state.equity)
         journal.save(STATE_KEY, result.state.to_json())
 
@@ -65,16 +61,6 @@ def log_decisions(
         )
 
 
-def _post_transition(journal: Journal, moved: GuardTransition) -> None:
-    journal.post(AUDIT, {"event": "guard_transition", "details": asdict(moved)})
-    if reason := retrain_reason(moved):
-        journal.post(REQUEST, {"cause": "guard", "reason": reason, "at": float(moved.time)})
-
-
-def _post_breach(journal: Journal, found: Evidence, time: int) -> None:
-    journal.post(AUDIT, {"event": "expectation_breached", "details": {"time": time, **found.to_json()}})
-    reason = (
-        f"{found.model_version} wins less than its hold-out promised: {found.wins} of {found.signals} signals,"
-        f" e-value {found.e_value:.1f}"
-    )
-    journal.post(REQUEST, {"cause": "expectation", "reason": reason, "at": float(time)})
+def _post(journal: Journal, owed: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    for kind, content in owed:
+        journal.post(kind, content)

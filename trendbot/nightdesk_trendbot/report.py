@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 
 from loguru import logger
 from nightdesk_core.clock import TimeScale
@@ -11,6 +10,7 @@ from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import GuardLimits, GuardState, PerformanceGuard
+from nightdesk_guard.reporting import report_guard, report_shadow
 
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.engine import StepResult
@@ -72,13 +72,8 @@ class Report:
             self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
 
     def _shadow(self, result: StepResult) -> None:
-        evidence = result.state.guard.shadow
-        held_back = result.state.shadow is not None
-        self._exporter.shadow(
-            trades_closed=len(result.shadow_trades),
-            win_ratio=sum(evidence.wins) / len(evidence.wins) if held_back and evidence.wins else None,
-            drawdown_ratio=evidence.drawdown if held_back else None,
-        )
+        state, closed = result.state, len(result.shadow_trades)
+        report_shadow(self._exporter, state.guard, trades_closed=closed, held_back=state.shadow is not None)
         for trade in result.shadow_trades:
             logger.info("shadow trade of {}: {:+.2f} R, {}", trade.symbol, trade.r, _detail(trade))
 
@@ -102,13 +97,7 @@ class Report:
         if limits != self._limits:
             logger.info("the guard goes by {} limits{}", limits.source, f": {note}" if note else "")
             self._limits = limits
-        self._exporter.guard(
-            state.status.value,
-            reason="" if moved is None else moved.reason,
-            size_multiplier=guard.size_multiplier(state.status),
-            values=asdict(guard.measures(state)),
-            limits=limits.by_rule_and_tier(),
-        )
+        report_guard(self._exporter, guard, state, limits, reason="" if moved is None else moved.reason)
 
     def account(self, state: EngineState) -> None:
         """Tell of account and positions, marked to the newest prices."""

@@ -7,9 +7,9 @@ from loguru import logger
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import Journal
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.catalogue import GAP_SOURCES
 from nightdesk_guard import Evidence, Expected
 from nightdesk_guard.expectation import MIN_RATIO_DAYS, Ratios, ratios, sharpe_ratio
+from nightdesk_guard.reporting import report_delivered
 
 from nightdesk_trendbot.backtest import daily_returns
 from nightdesk_trendbot.champion import ChampionWatch
@@ -56,17 +56,13 @@ class ModelReport:
         if breach is not None:
             logger.warning("{} wins less than its hold-out promised: e-value {:.1f}", version, found.e_value)
         self._compare(state, expected)
-        gap = found.gap(expected)
-        self._exporter.delivered(
-            trades=found.signals,
-            win_ratio=found.win_rate,
+        report_delivered(
+            self._exporter,
+            expected,
+            found,
             sharpe_ratio=self._sharpe_ratio,
-            evalue=found.e_value,
-            breached=found.breached,
-            gaps=None if gap is None else {source: getattr(gap, source) for source in GAP_SOURCES},
+            compared=self._ratios,
             probation_share=deployment.size_share,
-            sharpe_to_backtest=self._ratios.sharpe,
-            drawdown_to_backtest=self._ratios.drawdown,
         )
 
     def _compare(self, state: EngineState, expected: Expected) -> None:

@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass, replace
 
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
 from nightdesk_core.journal import Journal
-from nightdesk_guard import AccountView, Anchors, KillLimits, KillSwitch, KillSwitchState, Tripwire, drill
+from nightdesk_guard import AccountView, Anchors, KillLimits, KillSwitch, KillSwitchState, Tripwire, drill, notices
 from nightdesk_guard.settings import GuardSettings
 
 from nightdesk_trendbot import broker
 from nightdesk_trendbot.engine import Engine
 from nightdesk_trendbot.market import KILLS_KEY
 from nightdesk_trendbot.market_clock import MarketClock
-from nightdesk_trendbot.outbox import AUDIT
 from nightdesk_trendbot.prices import Prices
 from nightdesk_trendbot.regime import Regime
 from nightdesk_trendbot.settings import TrendbotSettings
@@ -25,8 +24,6 @@ from nightdesk_trendbot.strategy import Strategy
 _ANCHORS_KEY = "kill switch anchors"
 _PEAK_STEP = 0.001
 """A peak that rises by less is not worth a write to the disk."""
-_BY_ITSELF = ("guard", "file")
-"""Who activates the switch without the command line, which records what it does."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,8 @@ class Safety:
                 journal.save(_ANCHORS_KEY, self._saved.to_json())
                 if moved:
                     journal.save(KILLS_KEY, asdict(switch))
-                if switch.active and switch.changed_at != self._seen.changed_at and switch.actor in _BY_ITSELF:
-                    journal.post(AUDIT, {"event": "kill_switch_activated", "details": asdict(switch)})
+                for notice in notices.of_activation(switch, self._seen):
+                    journal.post(*notice)
             self._seen = switch
         return switch, moved
 

@@ -1,0 +1,100 @@
+"""What is told to whoever watches the bot: how guard and kill switch stand, the shadow, and live against expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Protocol
+
+from nightdesk_guard.evidence import Evidence
+from nightdesk_guard.expectation import Expected, Ratios
+from nightdesk_guard.limits import GuardLimits
+from nightdesk_guard.performance import GuardState, PerformanceGuard
+
+_NO_RATIOS = Ratios(None, None)
+
+
+class Reporter(Protocol):
+    """Whoever is told; the exporter's `BotExporter` is one. A method must neither raise nor wait."""
+
+    def guard(
+        self,
+        state: str,
+        *,
+        reason: str = "",
+        size_multiplier: float | None = None,
+        values: Mapping[str, float | None] | None = None,
+        limits: Mapping[tuple[str, ...], float] | None = None,
+    ) -> None:
+        """How the guard stands, and why. `values` by rule, `limits` by rule and tier."""
+
+    def kill_switch(self, *, active: bool, reason: str = "", activations: int | None = None) -> None:
+        """Whether the kill switch is active, and how often it was activated so far."""
+
+    def kill_switch_tested(self) -> None:
+        """The kill switch was tried and found to work."""
+
+    def shadow(self, *, trades_closed: int, win_ratio: float | None, drawdown_ratio: float | None) -> None:
+        """What the bot does in the shadow: trades closed since the last call, and where it stands."""
+
+    def delivered(
+        self,
+        *,
+        trades: int,
+        win_ratio: float | None = None,
+        sharpe_ratio: float | None = None,
+        evalue: float | None = None,
+        breached: bool = False,
+        gaps: Mapping[str, float] | None = None,
+        probation_share: float | None = None,
+        sharpe_to_backtest: float | None = None,
+        drawdown_to_backtest: float | None = None,
+    ) -> None:
+        """What the model in use has shown live."""
+
+
+def report_guard(
+    reporter: Reporter, machine: PerformanceGuard, state: GuardState, limits: GuardLimits, *, reason: str
+) -> None:
+    """Tell how the guard stands against the limits in force, and why it moved where it did."""
+    reporter.guard(
+        state.status.value,
+        reason=reason,
+        size_multiplier=machine.size_multiplier(state.status),
+        values=asdict(machine.measures(state)),
+        limits=limits.by_rule_and_tier(),
+    )
+
+
+def report_shadow(reporter: Reporter, state: GuardState, *, trades_closed: int, held_back: bool) -> None:
+    """Tell how the shadow fares; where the guard does not hold the bot back there is none, and nothing to show."""
+    wins = state.shadow.wins
+    reporter.shadow(
+        trades_closed=trades_closed,
+        win_ratio=sum(wins) / len(wins) if held_back and wins else None,
+        drawdown_ratio=state.shadow.drawdown if held_back else None,
+    )
+
+
+def report_delivered(
+    reporter: Reporter,
+    expected: Expected,
+    found: Evidence,
+    *,
+    sharpe_ratio: float | None = None,
+    compared: Ratios = _NO_RATIOS,
+    probation_share: float | None = None,
+) -> None:
+    """Tell what a model has delivered against what its hold-out promised; `None` is not known."""
+    gap = found.gap(expected)
+    reporter.delivered(
+        trades=found.signals,
+        win_ratio=found.win_rate,
+        sharpe_ratio=sharpe_ratio,
+        evalue=found.e_value,
+        breached=found.breached,
+        gaps=None if gap is None else gap.parts,
+        probation_share=probation_share,
+        sharpe_to_backtest=compared.sharpe,
+        drawdown_to_backtest=compared.drawdown,
+    )
