@@ -12,6 +12,14 @@ from nightdesk_guard.settings import GuardSettings, GuardTier, RecoverySettings
 DAY = 86_400
 BREAK_EVEN = 0.38
 NORMAL, REDUCED, PAUSED = GuardStatus.NORMAL, GuardStatus.REDUCED, GuardStatus.PAUSED
+NERVOUS = GuardSettings(
+    window_trades=5,
+    cool_down_days=2,
+    reduced=GuardTier(win_rate_standard_errors=0.5, losing_streak=3, drawdown_ratio=0.05),
+    paused=GuardTier(win_rate_standard_errors=1.0, losing_streak=5, drawdown_ratio=0.10),
+    recovery=RecoverySettings(trades=3, wins_in_a_row=2),
+)
+"""Short window and cool-down, low limits: every state is a few trades away."""
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +29,7 @@ def guard() -> PerformanceGuard:
 
 @pytest.fixture(scope="session")
 def nervous() -> PerformanceGuard:
-    """Short window and cool-down, low limits: every state is a few trades away."""
-    settings = GuardSettings(
-        window_trades=5,
-        cool_down_days=2,
-        reduced=GuardTier(win_rate_standard_errors=0.5, losing_streak=3, drawdown_ratio=0.05),
-        paused=GuardTier(win_rate_standard_errors=1.0, losing_streak=5, drawdown_ratio=0.10),
-        recovery=RecoverySettings(trades=3, wins_in_a_row=2),
-    )
-    return PerformanceGuard(settings, break_even_win_rate=BREAK_EVEN)
+    return PerformanceGuard(NERVOUS, break_even_win_rate=BREAK_EVEN)
 
 
 def results(outcomes: Sequence[bool]) -> tuple[TradeResult, ...]:
