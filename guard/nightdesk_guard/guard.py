@@ -87,7 +87,7 @@ class Guard:
             reporter=reporter,
             clock=clock,
         )
-        self._entered = ExitStack()
+        self._entered: ExitStack | None = None
         self._succeeded = False
         self.use_model(model_version, profile)
 
@@ -105,7 +105,9 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered.close()
+        if self._entered is not None:
+            self._entered.close()
+        self._entered, self._succeeded = None, False
 
     def use_model(self, version: str, profile: GuardProfile | None = None) -> None:
         """Trade by another model from now on; an empty version is none.
@@ -113,7 +115,9 @@ class Guard:
         `profile` is what its hold-out says of it (`guard.json` of its bundle): the guard's limits are then calibrated,
         and its trades are held against what was promised. Where they fall short of that, a retrain is asked for once.
         """
-        self._model_version, self._profile = version, profile
+        self._model_version = version
+        self._calibrated = None if profile is None else profile.calibrated
+        self._expected = None if profile is None or not version else profile.expected
 
     @property
     def status(self) -> GuardStatus:
@@ -224,6 +228,8 @@ class Guard:
     def _changing(self) -> Iterator[Remembered]:
         """Yield what is remembered. Once the block has failed, nothing may be entered until one succeeds."""
         self._succeeded = False
+        if self._entered is None:
+            raise GuardError("the guard works inside its with block only")
         yield self._memory.known
         self._succeeded = True
 
@@ -239,7 +245,7 @@ class Guard:
             shadow_equity=known.shadow_equity,
             shadow_closed=tuple(trade.result for trade in known.shadow_closed),
             model_version=self._model_version,
-            calibrated=None if self._profile is None else self._profile.calibrated,
+            calibrated=self._calibrated,
             resume=self._resumes.last(),
         )
         guard, moved = self._machine.advance(known.guard, seen)
@@ -247,7 +253,8 @@ class Guard:
         shadow_equity = equity if known.shadow_equity is None else known.shadow_equity
         owed = [*known.owed, *notices.of_activation(switch, known.switch)]
         if moved is not None:
-            logger.warning("guard: {} to {}: {}", moved.before, moved.after, moved.reason)
+            if self._reporter is None:
+                logger.warning("guard: {} to {}: {}", moved.before, moved.after, moved.reason)
             owed += notices.of_transition(moved)
         if breach is not None:
             owed += notices.of_breach(breach, int(market_time))
@@ -264,11 +271,11 @@ class Guard:
         return after, len(known.shadow_closed)
 
     def _weighed(self, known: Remembered) -> tuple[dict[str, Evidence], Evidence | None]:
-        if not self._model_version or self._profile is None or self._profile.expected is None:
+        if self._expected is None:
             return dict(known.evidence), None
         return weighed(
             known.evidence,
-            self._profile.expected,
+            self._expected,
             self._model_version,
             known.closed,
             known.shadow_closed,
@@ -278,14 +285,14 @@ class Guard:
     def _report(self, known: Remembered, *, shadow_trades: int = 0) -> None:
         if self._reporter is None:
             return
-        limits = self._machine.limits(None if self._profile is None else self._profile.calibrated)
+        limits = self._machine.limits(self._calibrated)
         reason = "" if known.moved is None else known.moved.reason
         report_guard(self._reporter, self._machine, known.guard, limits, reason=reason)
         held_back = known.shadow_equity is not None
         report_shadow(self._reporter, known.guard, trades_closed=shadow_trades, held_back=held_back)
-        if self._model_version and self._profile is not None and self._profile.expected is not None:
+        if self._expected is not None:
             found = known.evidence.get(self._model_version, Evidence(self._model_version))
-            report_delivered(self._reporter, self._profile.expected, found)
+            report_delivered(self._reporter, self._expected, found)
 
     def _tell(self, known: Remembered) -> None:
         """Tell audit log and retrain job what they are owed. Told again where only the memory of that fails."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from loguru import logger
 from nightdesk_core.clock import WallClock
 
 from nightdesk_guard.drill import drill
@@ -77,11 +78,12 @@ class Watch:
             switch = self._tripwire.state() if view is None else self._tripwire.look(lambda: view)
             if abs(self._clock() - self._drilled_at) >= _DRILL_SECONDS:
                 switch = self._drill(switch)
-            self._last = switch
-            if not switch.active:
-                self._heeded = None
             if self._reporter is not None:
                 self._reporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
+            elif switch.active and not self._last.active:
+                logger.critical("the kill switch is active: {}", switch.reason)
+            self._last = switch
+            self._heeded = self._heeded if switch.active else None
             return switch
 
     def trip(self, reason: str) -> None:

@@ -11,7 +11,7 @@ from nightdesk.cli import app
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import Journal
-from nightdesk_guard import GuardState, GuardStatus, KillSwitch, ResumeFile
+from nightdesk_guard import Guard, GuardState, GuardStatus, KillSwitch, ResumeFile
 from nightdesk_trendbot.market import STATE_KEY
 from nightdesk_trendbot.state import new_state
 from typer.testing import CliRunner
@@ -112,3 +112,20 @@ def test_the_switch_comes_before_the_guard(desk: Desk) -> None:
     ]
     assert ResumeFile(desk.state_dir).last() is None
     assert not desk.switch.state().active
+
+
+@pytest.mark.parametrize("journalled", [False, True])
+def test_resume_lets_the_guard_of_a_bot_of_one_s_own_climb(journalled: bool, desk: Desk) -> None:
+    journal = Journal(desk.state_dir / "btc.sqlite") if journalled else None
+    with Guard(desk.state_dir, break_even_win_rate=0.4, journal=journal) as guard:
+        for _ in range(14):
+            guard.trade(profit=-10.0, risk=10.0)
+        guard.equity(1000.0, leverage=0.0, time=1_500_000_000)
+        said = desk.said("resume", "--reason", "the feed was wrong")
+        assert said == [
+            "the guard of btc climbs from paused to reduced at its first candle from 2017-07-21T02:40:00Z on"
+            " (market time)"
+        ]
+        assert guard.equity(1000.0, leverage=0.0, time=1_500_000_000 + 7 * 86_400) is GuardStatus.REDUCED
+    if journal is not None:
+        journal.close()

@@ -183,7 +183,7 @@ def test_a_break_even_that_is_no_share_is_refused(share: float, tmp_path: Path) 
 
 def test_numbers_of_any_kind_will_do(bot: OwnBot) -> None:
     bot.guard.trade(profit=np.float32(-2.5), risk=Decimal(5))  # type: ignore[arg-type]
-    bot.guard.equity(np.float64(1000.0), leverage=0, time=np.int64(DAY))
+    bot.guard.equity(np.float64(1000.0), leverage=0, time=np.int64(DAY))  # type: ignore[arg-type]
     bot.restart()
     assert bot.remembered.guard.losing_streak == 1
 
@@ -197,6 +197,18 @@ def test_kill_limits_follow_the_settings_unless_others_are_given(tmp_path: Path)
         assert not bot.switch.state().active
         bot.see(leverage=2.51)
         assert bot.switch.state().active
+
+
+def test_outside_its_with_block_it_lets_nothing_be_entered_and_takes_nothing(bot: OwnBot) -> None:
+    bot.see()
+    bot.close()
+    assert bot.guard.blocked == "blocked_guard"
+    with pytest.raises(GuardError, match="the guard works inside its with block only"):
+        bot.see()
+    unused = Guard(bot.state_dir, break_even_win_rate=0.4)
+    assert unused.blocked == "blocked_stale"
+    with pytest.raises(GuardError, match="the guard works inside its with block only"):
+        unused.trade(profit=1.0, risk=1.0)
 
 
 def test_two_bots_cannot_share_a_folder(bot: OwnBot) -> None:
