@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 from loguru import logger
@@ -102,9 +101,7 @@ class Guard:
             self._entered = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         if self._entered is not None:
             self._entered.close()
         self._entered, self._succeeded = None, False
@@ -285,11 +282,10 @@ class Guard:
     def _report(self, known: Remembered, *, shadow_trades: int = 0) -> None:
         if self._reporter is None:
             return
-        limits = self._machine.limits(self._calibrated)
-        reason = "" if known.moved is None else known.moved.reason
+        limits, reason = self._machine.limits(self._calibrated), "" if known.moved is None else known.moved.reason
         report_guard(self._reporter, self._machine, known.guard, limits, reason=reason)
-        held_back = known.shadow_equity is not None
-        report_shadow(self._reporter, known.guard, trades_closed=shadow_trades, held_back=held_back)
+        held = known.shadow_equity is not None
+        report_shadow(self._reporter, known.guard, trades_closed=shadow_trades, held_back=held)
         if self._expected is not None:
             found = known.evidence.get(self._model_version, Evidence(self._model_version))
             report_delivered(self._reporter, self._expected, found)

@@ -70,13 +70,13 @@ class Memory:
         """Raises `GuardError` or `DamagedJournalError` where it is damaged."""
         self._path = state_dir / FILE_NAME
         self._journal = journal
-        self._known = self.load()
+        self.load()
 
     @property
     def known(self) -> Remembered:
         """What is remembered. A journal is asked every time: a transaction may have been rolled back since."""
         if self._journal is not None:
-            self._known = self.load()
+            self.load()
         return self._known
 
     def keep(self, after: Remembered, moved: GuardTransition | None = None) -> None:
@@ -100,12 +100,13 @@ class Memory:
         path = self._path if self._journal is None else self._journal.path
         try:
             stored = self._stored()
-            return Remembered() if stored is None else Remembered.from_json(stored)
+            self._known = Remembered() if stored is None else Remembered.from_json(stored)
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
             # To trade on without it would forget a pause.
             raise GuardError(
                 f"{path} holds no guard's memory ({error!r}): find out why and set it aside; the guard then begins anew"
             ) from error
+        return self._known
 
     def _stored(self) -> dict[str, Any] | None:
         if self._journal is not None:

@@ -44,7 +44,7 @@ class Watch:
         self._shown_at = -math.inf
         self._last = KillSwitchState(active=False)
         self._heeded: KillSwitchState | None = None
-        """The active switch that the bot knows of."""
+        """The switch as the bot knows it."""
         self._drilled_at = -math.inf
 
     @property
@@ -83,7 +83,6 @@ class Watch:
             elif switch.active and not self._last.active:
                 logger.critical("the kill switch is active: {}", switch.reason)
             self._last = switch
-            self._heeded = self._heeded if switch.active else None
             return switch
 
     def trip(self, reason: str) -> None:
@@ -99,7 +98,7 @@ class Watch:
             wanted = switch.active and switch.positions == "close"
             if wanted and not self.is_fresh:
                 return False
-            self._heeded = switch if switch.active else None
+            self._heeded = switch
             return wanted
 
     def wait(self, seconds: float, *, sleep: Callable[[float], None]) -> bool:

@@ -65,6 +65,14 @@ def test_a_guard_that_is_restarted_at_any_point_is_the_one_that_was_not(
         assert restarted.events == steady.events
 
 
+def test_on_entry_it_takes_up_what_another_has_left_since_it_was_made(tmp_path: Path) -> None:
+    early = Guard(tmp_path / "state", break_even_win_rate=BREAK_EVEN)
+    with own_bot(tmp_path) as bot:
+        bot.pause()
+    with early:
+        assert early.status is PAUSED
+
+
 def test_known_failure_4_a_restart_forgets_neither_pause_nor_streak_nor_peak(tmp_path: Path) -> None:
     with own_bot(tmp_path) as bot:
         bot.see(money=1100.0)

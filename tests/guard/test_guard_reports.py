@@ -90,6 +90,7 @@ def test_a_move_is_reported_with_its_reason_and_again_after_a_restart(bot: OwnBo
     assert given["state"] == "reduced"
     assert given["reason"] == "losing streak of 3 reaches 3"
     assert given["values"]["losing_streak"] == 3
+    bot.see()
     told.calls.clear()
     bot.restart()
     assert told.last("guard") == given
