@@ -70,7 +70,7 @@ class Memory:
         """Raises `GuardError` or `DamagedJournalError` where it is damaged."""
         self._path = state_dir / FILE_NAME
         self._journal = journal
-        self.load()
+        self._known: Remembered = self.load()
 
     @property
     def known(self) -> Remembered:

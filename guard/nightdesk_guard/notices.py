@@ -83,7 +83,8 @@ def of_breach(found: Evidence, time: int) -> list[Notice]:
 
 def of_activation(switch: KillSwitchState, before: KillSwitchState) -> list[Notice]:
     """Return what a kill switch owes that was activated since `before`, and by nobody who has recorded it."""
-    if not switch.active or switch.changed_at == before.changed_at or switch.actor not in _BY_ITSELF:
+    known = (switch.activations, switch.changed_at) == (before.activations, before.changed_at)
+    if known or not switch.active or switch.actor not in _BY_ITSELF:
         return []
     return [Notice(AUDIT, {"event": "kill_switch_activated", "details": asdict(switch)})]
 
