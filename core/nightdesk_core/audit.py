@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,14 @@ class AuditLog:
             raise self._no_entry(length) from None
         return AuditHead(sequence, hashlib.sha256(last).hexdigest())
 
-    def verify(self) -> AuditHead:
-        """Return the head of an intact chain. Raises `AuditError` naming the first line that does not follow."""
+    def verify(self, anchors: Iterable[AuditHead] = ()) -> AuditHead:
+        """Return the head of an intact chain that holds every anchor, a head that was noted earlier elsewhere.
+
+        Raises `AuditError` naming the first line that does not follow, or that is not what an anchor says.
+        """
         previous = GENESIS
         length = 0
+        noted = {anchor.length: anchor.digest for anchor in anchors if anchor.length > 0}
         for length, line in enumerate(self._complete_lines(), start=1):
             try:
                 entry = json.loads(line)
@@ -104,6 +108,12 @@ class AuditLog:
             if entry.get("previous") != previous:
                 raise AuditError(self.path, length, "does not carry the hash of the line before it: one was edited")
             previous = hashlib.sha256(line).hexdigest()
+            if noted.pop(length, previous) != previous:
+                raise AuditError(self.path, length, "is not the line that was anchored: the log was rewritten")
+        if noted:
+            raise AuditError(
+                self.path, length + 1, f"is missing: an anchor has seen {max(noted)} lines, and a tail was cut off"
+            )
         return AuditHead(length, previous)
 
     def _no_entry(self, line: int) -> AuditError:

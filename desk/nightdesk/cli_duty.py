@@ -1,4 +1,4 @@
-"""Commands of whoever is on duty: the status, the records, the audit log."""
+"""Commands of whoever is on duty: the status, the records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from nightdesk import wiring
 from nightdesk.cli_choice import choice, load_settings
 
 app = typer.Typer()
-audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 
 Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
 Since = Annotated[str | None, typer.Option("--since", help="Market time, UTC: 2019-05-01 or 2019-05-01T12:00.")]
@@ -143,11 +142,3 @@ def metrics() -> None:
     from nightdesk_exporter.reference import reference
 
     typer.echo(reference(), nl=False)
-
-
-@audit_app.command("verify")
-def audit_verify(context: typer.Context) -> None:
-    """Check the audit log's chain of hashes."""
-    head = wiring.audit_log(load_settings(context)).verify()
-    typer.echo(f"{head.length} entries, intact; head {head.digest}")
-    typer.echo("a tail that was cut off shows only against an earlier head and length")

@@ -24,6 +24,7 @@ def sections(
         "bot": {
             **_bot(snapshot, health, bot=bot, running=running),
             "health_since": _time(health_since),
+            "audit": _audit(snapshot),
             "candles": _candles(snapshot),
         },
         "trading": _trading(snapshot),
@@ -50,6 +51,14 @@ def _bot(snapshot: Snapshot, health: Health, *, bot: str, running: bool) -> dict
         "exchange_contact_at": {channel: _time(at) for channel, at in dict(snapshot.contact_at).items()},
         "events": [{"at": iso(event.at), "level": event.level, "text": event.text} for event in tuple(snapshot.events)],
     }
+
+
+def _audit(snapshot: Snapshot) -> dict[str, Any] | None:
+    """Return where the audit log stood: a tail that is cut off later shows against it."""
+    length = snapshot.gauges.get(("audit_entries",))
+    if length is None or snapshot.audit_head is None:
+        return None
+    return {"length": int(length), "digest": snapshot.audit_head}
 
 
 def _candles(snapshot: Snapshot) -> list[dict[str, Any]]:

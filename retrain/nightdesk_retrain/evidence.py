@@ -16,13 +16,18 @@ from nightdesk_core.trades import ClosedTrade
 
 from nightdesk_retrain.outcome import Outcome
 
-_RETURNS, _TRADES = "returns.csv", "trades.csv"
+_RETURNS, _TRADES, _COMMON = "returns.csv", "trades.csv", "common_returns.csv"
 _TEXT = ("symbol", "side", "exit_reason", "model_version", "guard")
 _WHOLE = ("entry_time", "exit_time")
 
 
-def evidence(backtest: Backtest, outcome: Outcome, settings: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files by which the verdict can be recomputed without fitting anything."""
+def evidence(
+    backtest: Backtest, common: tuple[Backtest, Backtest] | None, outcome: Outcome, settings: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Return the files by which the verdict can be recomputed without fitting anything.
+
+    `common` are candidate and champion on the days that neither has seen.
+    """
     days = zip(backtest.days, backtest.daily_returns, strict=True)
     trades = [list(asdict(trade).values()) for trade in backtest.trades]
     return {
@@ -31,7 +36,32 @@ def evidence(backtest: Backtest, outcome: Outcome, settings: Mapping[str, Any]) 
         "settings.json": _json(settings),
         _RETURNS: _csv(["day_end", "daily_return"], [[day, repr(value)] for day, value in days]),
         _TRADES: _csv(list(ClosedTrade.__dataclass_fields__), trades),
+        **({} if common is None else {_COMMON: _common_csv(*common)}),
     }
+
+
+def _common_csv(candidate: Backtest, champion: Backtest) -> bytes:
+    rows = zip(candidate.days, candidate.daily_returns, champion.daily_returns, strict=True)
+    return _csv(["day_end", "candidate", "champion"], [[day, repr(ours), repr(theirs)] for day, ours, theirs in rows])
+
+
+def read_common(folder: Path) -> tuple[list[float], list[float]] | None:
+    """Return the daily returns of candidate and champion on their common days; `None` where there were none.
+
+    Raises `BundleError` naming file, row and column where they cannot be read.
+    """
+    if not (folder / _COMMON).exists():
+        return None
+    rows = _rows(folder, _COMMON, {"candidate": float, "champion": float})
+    return [row["candidate"] for row in rows], [row["champion"] for row in rows]
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Return one of the bundle's records. Raises `BundleError` where it cannot be read."""
+    try:
+        return dict(json.loads((folder / name).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise BundleError(folder, f"{name} cannot be read ({error})") from error
 
 
 def read_holdout(folder: Path) -> Backtest:

@@ -46,6 +46,8 @@ class Evaluation:
     candidate: Performance
     champion: Performance | None
     comparison: Comparison | None
+    common: tuple[Backtest, Backtest] | None = None
+    """Candidate and champion on those days."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class _Run:
         theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
         difference = sharpe_difference(np.array(ours.daily_returns), np.array(theirs.daily_returns))
         comparison = Comparison(champion.version, champion.standing, days, difference)
-        return Evaluation(backtest, performance, measure(theirs), comparison)
+        return Evaluation(backtest, performance, measure(theirs), comparison, (ours, theirs))
 
     def _rotate(self, trial: Trial, ruling: Ruling, *, dry_run: bool, bootstrap: bool) -> Outcome:
         parts, fitted, info = self._parts, trial.fitted, trial.window.info
@@ -213,8 +215,8 @@ class _Run:
             self._head = parts.audit.append("dry_run", outcome.to_json(), actor=_ACTOR)
             return outcome
         outcome = self._settle(replace(outcome, requests=self._requests), trial, bootstrap=bootstrap)
-        holdout = trial.evaluation.backtest
-        parts.registry.add_to_stage(trial.staged, evidence(holdout, outcome, parts.settings_record))
+        holdout, common = trial.evaluation.backtest, trial.evaluation.common
+        parts.registry.add_to_stage(trial.staged, evidence(holdout, common, outcome, parts.settings_record))
         parts.registry.add_to_stage(trial.staged, parts.annotate(holdout))
         parts.registry.publish(
             trial.staged,

@@ -175,3 +175,15 @@ def test_a_changed_byte_anywhere_but_in_the_last_line_is_always_found(log: Audit
         log.verify()
     log.path.write_bytes(intact)
     assert json.loads(log.path.read_bytes().splitlines()[0])["seq"] == 1
+
+
+def test_a_tail_that_was_cut_and_one_that_was_rewritten_show_against_an_anchor(log: AuditLog) -> None:
+    whole = log.verify()
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    assert log.verify([whole, AuditHead(1, hashlib.sha256(lines[0][:-1]).hexdigest()), AuditHead(0, GENESIS)]) == whole
+    log.path.write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(AuditError, match=f"line {len(lines)}: is missing: an anchor has seen {len(lines)} lines"):
+        log.verify([whole])
+    log.append("something else", {}, actor="mallory")
+    with pytest.raises(AuditError, match=f"line {len(lines)}: is not the line that was anchored"):
+        log.verify([whole])

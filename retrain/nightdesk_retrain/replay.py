@@ -1,0 +1,69 @@
+"""A verdict once more, from what was recorded: nothing is fitted, and no market data is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nightdesk_core.settings import validate
+
+from nightdesk_retrain.evidence import read_common, read_holdout, read_json
+from nightdesk_retrain.gate import Comparison, Criterion, Ruling, judge
+from nightdesk_retrain.metrics import measure, sharpe_difference
+from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The ruling as it comes out now, and in what it differs from the one that was recorded."""
+
+    ruling: Ruling
+    differences: tuple[str, ...]
+
+
+def replay(folder: Path, recorded: Mapping[str, Any]) -> Replay:
+    """Judge the candidate of a verified bundle again, by its recorded returns, trades and settings.
+
+    `recorded` is the verdict as the audit log has it. Raises `BundleError` where the bundle lacks something, and
+    `SettingsError` where this release does not know its settings.
+    """
+    settings = read_json(folder, "settings.json")
+    ruling = judge(
+        measure(read_holdout(folder)),
+        _comparison(folder, recorded.get("comparison")),
+        rotation=validate(ModelRotationSettings, settings.get("model_rotation", {}), source="model_rotation"),
+        retrain=validate(RetrainSettings, settings.get("retrain", {}), source="retrain"),
+    )
+    return Replay(ruling, tuple(_differences(ruling, recorded)))
+
+
+def _comparison(folder: Path, recorded: Mapping[str, Any] | None) -> Comparison | None:
+    if recorded is None:
+        return None
+    common = read_common(folder)
+    sharpe = None if common is None else sharpe_difference(np.array(common[0]), np.array(common[1]))
+    return Comparison(recorded["version"], recorded["standing"], recorded["common_days"], sharpe)
+
+
+def _differences(ruling: Ruling, recorded: Mapping[str, Any]) -> list[str]:
+    found = []
+    if ruling.verdict.value != recorded["verdict"]:
+        found.append(f"the verdict is {ruling.verdict}, recorded is {recorded['verdict']}")
+    before = {criterion["name"]: criterion for criterion in recorded["criteria"]}
+    now = {criterion.name: criterion for criterion in ruling.criteria}
+    for name in [*before, *(name for name in now if name not in before)]:
+        ours, theirs = _told(now.get(name)), before.get(name)
+        if ours != (None if theirs is None else (theirs["value"], theirs["threshold"], theirs["passed"])):
+            found.append(f"{name} is {ours}, recorded is {theirs}")
+    return found
+
+
+def _told(criterion: Criterion | None) -> tuple[float | None, float, bool] | None:
+    if criterion is None:
+        return None
+    # What JSON cannot hold, an infinite bound, is recorded as null.
+    value = criterion.value if criterion.value is None or np.isfinite(criterion.value) else None
+    return value, criterion.threshold, criterion.passed

@@ -1,0 +1,72 @@
+"""A verdict is the same again from what was recorded of it, and shows where anything was touched."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace as changed
+from typing import Any
+
+import pytest
+from nightdesk_core.bundle import BundleError
+from nightdesk_retrain import job
+from nightdesk_retrain.parts import JobParts
+from nightdesk_retrain.replay import Replay, replay
+
+from tests.retrain.conftest import FakePipeline, promoted_beside, rotating
+
+
+def verdict(parts: JobParts, version: str) -> dict[str, Any]:
+    """Return what the audit log holds of a model's verdict."""
+    return next(
+        entry["details"]
+        for entry in parts.audit.entries()
+        if entry["event"] == "verdict" and entry["details"]["version"] == version
+    )
+
+
+def again(parts: JobParts, version: str, **changes: Any) -> Replay:
+    return replay(parts.registry.bundle(version), {**copy.deepcopy(verdict(parts, version)), **changes})
+
+
+def test_every_verdict_comes_out_the_same_to_the_last_digit(
+    parts: JobParts, pipeline: FakePipeline, first: str
+) -> None:
+    versions = [first, promoted_beside(parts, pipeline)]
+    pipeline.market_end += 10 * 86_400
+    versions.append(job.run(parts, trigger="schedule").version)
+    pipeline.daily_edge = 0.0001
+    versions.append(job.run(parts, trigger="schedule").version)
+    verdicts = {again(parts, version).ruling.verdict.value for version in versions}
+    assert len(verdicts) >= 2
+    for version in versions:
+        found = again(parts, version)
+        assert found.differences == ()
+        assert found.ruling.verdict.value == verdict(parts, version)["verdict"]
+
+
+def test_what_was_recorded_otherwise_is_named(parts: JobParts, pipeline: FakePipeline, first: str) -> None:
+    version = promoted_beside(parts, pipeline)
+    criteria = copy.deepcopy(verdict(parts, version)["criteria"])
+    criteria[0]["value"] += 1e-9
+    found = again(parts, version, verdict="kept", criteria=criteria)
+    assert found.differences[0] == "the verdict is promoted, recorded is kept"
+    assert found.differences[1].startswith("sharpe_ratio is (")
+    assert len(found.differences) == 2
+
+
+def test_it_goes_by_the_settings_of_its_time(parts: JobParts, pipeline: FakePipeline) -> None:
+    strict = rotating(parts, min_trades=1000)
+
+    strict = changed(strict, settings_record={"model_rotation": {"min_trades": 1000}})
+    version = job.run(strict, trigger="manual", bootstrap=True).version
+    found = again(parts, version)
+    assert found.differences == ()
+    assert found.ruling.verdict.value == "kept"
+
+
+def test_a_bundle_that_lacks_its_records_cannot_be_judged(parts: JobParts, first: str) -> None:
+    recorded = verdict(parts, first)
+    folder = parts.registry.bundle(first)
+    (folder / "settings.json").unlink()
+    with pytest.raises(BundleError, match=r"settings\.json cannot be read"):
+        replay(folder, recorded)
