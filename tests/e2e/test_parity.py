@@ -85,7 +85,7 @@ def settings(settings_file: Path) -> Settings:
             "paused": harder,
             "recovery": easily,
             "kill_switch": patient,
-            "entries": {"stale_seconds": 1e9},
+            "entries": {"stale_seconds": 1e9, "clock_offset_seconds": 1e9},
         },
     )
     change(settings_file, "operations", {"limits": {"daily_loss_ratio": 0.99, "leverage_ratio": 1e9}})

@@ -91,8 +91,10 @@ class ReplayClock:
 
     def __init__(self) -> None:
         self.replay: Replay | None = None
+        self.late_seconds: Callable[[int], float] = lambda _hour: 0.0
+        """How long after an hour's beginning the bot hears of it, beside the usual eleven seconds."""
 
     def __call__(self) -> float:
         if self.replay is None:
             return 0.0
-        return float(self.replay.times[self.replay.hour]) + 11.0
+        return float(self.replay.times[self.replay.hour]) + 11.0 + self.late_seconds(self.replay.hour)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +22,17 @@ from nightdesk_trendbot.state import equity
 from nightdesk_trendbot.strategy import Deployment
 
 from tests.trendbot.conftest import COUNT, FIRST, HOUR, STOP, make_candles, publish
-from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay
+from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay, ReplayClock
 
 
-def assert_same_as_backtest(parts: LiveParts, markets: Markets, model: MetaModel, *, stop: int) -> backtest.Run:
+def assert_same_as_backtest(
+    parts: LiveParts,
+    markets: Markets,
+    model: MetaModel,
+    *,
+    stop: int,
+    blocked: Mapping[int, Outcome] | None = None,
+) -> backtest.Run:
     """Hold the journal against the engine over the same candles, to the last bit."""
     time = next(iter(markets.values())).time
     settled = {int(moment): FUNDING for moment in time if moment % (8 * HOUR) == 0}
@@ -37,6 +44,7 @@ def assert_same_as_backtest(parts: LiveParts, markets: Markets, model: MetaModel
         deployments=[(0, Deployment(model))],
         guard=parts.guard,
         flat_at_end=False,
+        blocked=blocked,
     )
     assert parts.journal.trades() == list(expected.trades)
     assert parts.journal.equity() == list(zip(expected.close_time, expected.equity, strict=True))
@@ -70,6 +78,31 @@ async def test_live_trades_the_backtest_through_a_restart_with_the_guard_on(
     assert snapshot.equity_peak == expected.state.peak_equity
     assert snapshot.guard == expected.state.guard.status.value
     assert not [key for key in snapshot.counters if key[0] == "instrumentation_errors"]
+
+
+async def test_what_comes_too_late_is_not_entered_and_the_rest_is_the_backtest_s(
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    registry: ModelRegistry,
+    model: MetaModel,
+) -> None:
+    version = publish(registry, model)
+    registry.promote(version, standing="champion", instead_of=None)
+    parts = make_parts()
+    assert isinstance(parts.clock, ReplayClock)
+    parts.clock.late_seconds = lambda hour: 500.0 * (hour % 3 == 0) if hour > FIRST + 5 else 0.0
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
+
+    blocked = {record.time: Outcome(record.late) for record in parts.decisions.read() if record.late}
+    assert set(blocked.values()) == {Outcome.BLOCKED_STALE}
+    assert 70 < len(blocked) < 90
+    assert parts.exporter.snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_STALE] > 0
+    in_use = replace(model, version=version)
+    stop = int(candles.time[STOP - 1])
+    expected = assert_same_as_backtest(parts, {SYMBOL: candles}, in_use, stop=stop, blocked=blocked)
+    assert len(expected.trades) >= 5
+    assert not {trade.entry_time for trade in expected.trades} & set(blocked)
 
 
 async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through_a_restart(

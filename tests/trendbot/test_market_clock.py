@@ -107,3 +107,25 @@ def test_candles_that_are_seen_a_little_late_do_not_shift_our_clock(late: list[f
         earlier, later = clock.observe(now + off * HOUR)
         assert earlier == pytest.approx(now + min(off, 0) * HOUR)
         assert later == pytest.approx(now + max(off, 0) * HOUR)
+
+
+def test_in_a_replay_that_stood_still_ours_was_off_and_the_exchange_s_is_not_held_against_it() -> None:
+    wall = Wall(50.0)
+    clock = MarketClock(TimeScale(SPEED), wall)
+    clock.observe(FIRST_HOUR)
+    wall.now += 30
+    clock.observe(FIRST_HOUR + HOUR)  # it stood still for 29 of them
+    assert clock.offset_seconds == pytest.approx(-29.0)
+    clock.begun(FIRST_HOUR + HOUR, HOUR)
+    assert clock.offset_seconds is None
+    clock.observe(FIRST_HOUR + HOUR)
+    assert clock.offset_seconds == 0.0
+
+
+def test_how_long_ago_a_market_time_was_is_told_in_the_wall_s_seconds() -> None:
+    wall = Wall(50.0)
+    clock = MarketClock(TimeScale(SPEED), wall)
+    assert clock.age(FIRST_HOUR) == 0.0, "nothing is known yet"
+    clock.observe(FIRST_HOUR + 10 * HOUR)
+    assert clock.age(FIRST_HOUR) == pytest.approx(10.0)
+    assert clock.age(FIRST_HOUR + 11 * HOUR) == 0.0

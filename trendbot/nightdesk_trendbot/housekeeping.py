@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,9 @@ from nightdesk_trendbot.safety import Safety
 _SECONDS = 0.5
 _CLOCK_SECONDS = 60.0
 """How often the exchange's clock is held against ours."""
+_AGAIN_SECONDS = 1.0
+_PROMPT_SECONDS = 1.0
+"""An answer that takes longer is not taken for the time."""
 _DRILL_SECONDS = 86_400.0
 
 
@@ -54,10 +58,15 @@ class Housekeeping:
         while True:
             # Where the exchange does not answer, the feed says so.
             with suppress(ccxt.BaseError):
-                self._market_clock.observe(await exchange.now())
+                asked = time.monotonic()
+                now = await exchange.now()
+                # An answer that took long says little of what time it is: better none than a false alarm.
+                if time.monotonic() - asked < _PROMPT_SECONDS:
+                    self._market_clock.observe(now)
             if self._market_clock.offset_seconds is not None:
                 self._exporter.clock_offset(self._market_clock.offset_seconds)
-            await asyncio.sleep(self._scale.limit(_CLOCK_SECONDS))
+            # Entries are blocked while it is off: whether it still is must not take another minute to learn.
+            await asyncio.sleep(_AGAIN_SECONDS if self._safety.clock_is_off else self._scale.limit(_CLOCK_SECONDS))
 
     async def _keep_house(self) -> None:
         """Beat the heart and mind the kill switch."""

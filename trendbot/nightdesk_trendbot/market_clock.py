@@ -18,7 +18,7 @@ class MarketClock:
         self._anchor: tuple[float, float] | None = None
         """Market time and the wall time at which it was."""
         self.offset_seconds: float | None = None
-        """The exchange's time less ours when it was last asked, in seconds of the wall; `None` before."""
+        """The exchange's time less ours when it was last asked, in seconds of the wall; `None` where not known."""
 
     def observe(self, exchange_now: float) -> tuple[float, float]:
         """Take the exchange's time, asked for just now; return the earlier and the later of the two clocks' times."""
@@ -33,9 +33,9 @@ class MarketClock:
         """Take note that the candle that opens at a market time is the newest: it cannot be earlier, nor much later."""
         own = self._own()
         if own is None or not time <= own <= time + 2 * interval_seconds:
-            if own is not None and self.offset_seconds is not None and self._scale.speed != 1.0:
-                # It was ours that was off.
-                self.offset_seconds += (own - time) / self._scale.speed
+            if self._scale.speed != 1.0:
+                # It was ours that was off: how far the exchange's is will be known when it is next asked.
+                self.offset_seconds = None
             self._anchor = (float(time), self._clock())
 
     def now(self) -> float | None:

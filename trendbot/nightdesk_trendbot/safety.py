@@ -98,11 +98,16 @@ class Safety:
         limit = self._parts.scale.limit(self._parts.guard.entries.stale_seconds)
         return self._prices.fresh(_held(state), within_seconds=limit)
 
+    @property
+    def clock_is_off(self) -> bool:
+        """Whether the exchange's clock and ours are known to differ by too much."""
+        offset = self._market_clock.offset_seconds
+        return offset is not None and abs(offset) > self._parts.guard.entries.clock_offset_seconds
+
     def late(self, close_time: int, interval_seconds: int) -> Outcome | None:
         """Return why nothing may be entered on a candle that closed at a market time; `None` where it is in time."""
         entries, scale = self._parts.guard.entries, self._parts.scale
-        offset = self._market_clock.offset_seconds
-        if offset is not None and abs(offset) > entries.clock_offset_seconds:
+        if self.clock_is_off:
             return Outcome.BLOCKED_CLOCK
         age = self._market_clock.age(close_time)
         if age <= scale.limit(entries.stale_seconds):
