@@ -27,7 +27,7 @@ REQUEST = "retrain request"
 """Content: `cause`, `reason` and `at`."""
 _AGAIN_SECONDS = 60.0
 _ACTOR = "bot"
-_BY_ITSELF = ("guard", "file")
+_BY_ITSELF = ("guard", "file", "bot")
 """Who activates the switch without the command line, which records what it does."""
 
 
@@ -83,7 +83,8 @@ def of_breach(found: Evidence, time: int) -> list[Notice]:
 
 def of_activation(switch: KillSwitchState, before: KillSwitchState) -> list[Notice]:
     """Return what a kill switch owes that was activated since `before`, and by nobody who has recorded it."""
-    known = (switch.activations, switch.changed_at) == (before.activations, before.changed_at)
+    # A latch that is damaged says neither how often nor when.
+    known = before.active and (switch.activations, switch.changed_at) == (before.activations, before.changed_at)
     if known or not switch.active or switch.actor not in _BY_ITSELF:
         return []
     return [Notice(AUDIT, {"event": "kill_switch_activated", "details": asdict(switch)})]

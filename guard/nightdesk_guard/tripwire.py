@@ -61,14 +61,16 @@ class Anchors:
     day: int = 0
     """Days since the epoch."""
     day_start: float = 0.0
-    lifted: int = 0
-    """Activations that were lifted when they were last set."""
+    lifted: float | None = None
+    """When (wall time) the switch had last been moved, as they were set."""
 
     def after(self, view: AccountView, switch: KillSwitchState) -> Anchors:
         """Return the anchors with what is seen now."""
         day = int(view.market_time // _DAY_SECONDS)
-        if self.peak == 0.0 or (not switch.active and switch.activations != self.lifted):
-            return Anchors(view.equity, day, view.equity, switch.activations)
+        # A latch that is gone says nothing of when it was lifted: nobody resumed by deleting it.
+        resumed = not switch.active and switch.changed_at is not None and switch.changed_at != self.lifted
+        if self.peak == 0.0 or resumed:
+            return Anchors(view.equity, day, view.equity, switch.changed_at)
         if day > self.day:
             return replace(self, peak=max(self.peak, view.equity), day=day, day_start=view.equity)
         return replace(self, peak=max(self.peak, view.equity))
@@ -145,7 +147,8 @@ class Tripwire:
     def remember(self, last: KillSwitchState) -> None:
         """Latch anew what was active when the bot last looked, and has vanished since without anybody lifting it."""
         now = self.state()
-        if last.active and not now.active and now.activations < last.activations:
+        lifted = now.changed_at is not None and now.activations >= last.activations
+        if last.active and not now.active and not lifted:
             self.trip(f"its latch was lost or restored from before: {last.reason}", positions=last.positions)
 
     def state(self) -> KillSwitchState:

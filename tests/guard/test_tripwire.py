@@ -91,6 +91,17 @@ def test_a_lift_measures_anew_or_it_would_trip_again_at_once(desk: Desk) -> None
     assert desk.see(equity=520.0).active
 
 
+def test_a_latch_that_is_deleted_is_no_word_to_measure_anew(desk: Desk) -> None:
+    desk.see()
+    desk.switch.activate("a test", actor="ann")
+    desk.switch.resume("it is over", actor="ann")
+    desk.see()
+    desk.see(equity=955.0, market_time=NOW + DAY)
+    desk.switch.path.unlink()
+    desk.see(equity=920.0, market_time=NOW + 2 * DAY)
+    assert desk.see(equity=800.0, market_time=NOW + 3 * DAY).reason.startswith("drawdown 20.00%")
+
+
 def test_falls_go_on_being_measured_from_before_a_restart(desk: Desk) -> None:
     desk.see()
     desk.see(equity=850.0, market_time=NOW + DAY)

@@ -174,6 +174,34 @@ def test_what_it_saw_survives_a_restart_and_what_it_did_is_posted_once(bot: Bot,
     assert again.reason.startswith("its latch was lost or restored from before: ")
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_latch_that_is_deleted_while_the_bot_runs_holds_on(damaged: bool, bot: Bot, flat: EngineState) -> None:
+    bot.switch.activate("by hand", actor="ann")
+    bot.safety.look(flat)
+    if damaged:
+        bot.switch.path.write_text("{")
+        assert bot.safety.look(flat)[0].reason.startswith("kill_switch.json cannot be read")
+    bot.switch.path.unlink()
+    switch, moved = bot.safety.look(flat)
+    assert (switch.active, moved) == (True, True)
+    assert bot.switch.state() == switch, "it lies on the disk again"
+    bot.switch.resume("enough", actor="ann")
+    assert not bot.safety.look(flat)[0].active
+
+
+@pytest.mark.parametrize(("content", "actor"), [("{", "guard"), (None, "bot")])
+def test_an_activation_that_no_command_recorded_is_posted_whoever_it_was(
+    content: str | None, actor: str, bot: Bot, flat: EngineState
+) -> None:
+    if content is None:
+        bot.switch.activate("the journal was damaged", actor="bot")
+    else:
+        bot.switch.path.write_text(content)
+    for _ in range(2):
+        assert bot.safety.look(flat)[0].active
+    assert [posted.content["details"]["actor"] for posted in bot.journal.outbox()] == [actor]
+
+
 def test_the_bot_obeys_an_active_switch_in_every_way_and_the_drill_says_so(
     bot: Bot, settings: TrendbotSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ class Safety:
         Also a switch that was activated and lifted between two looks has moved. What was seen is in the journal before
         this returns.
         """
+        self.tripwire.remember(self._seen)
         switch = self.tripwire.look(lambda: self._view(state))
         moved = switch != self._seen
         if moved or self._anchors_moved():
