@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
 _PREFIX = ".drill-"
+_ABANDONED_SECONDS = 3600.0
+"""A drill takes a moment: what it left so long ago is of one that was killed."""
 
 
 def drill(
@@ -24,12 +29,21 @@ def drill(
     would not obey an active switch, empty where all of it would.
     """
     try:
+        _sweep(state_dir)
         with tempfile.TemporaryDirectory(dir=state_dir, prefix=_PREFIX) as folder:
             failed = [what for what, worked in _attempts(Path(folder), limits, clock) if not worked]
         disobeys = acts()
     except Exception as error:  # noqa: BLE001 - a test that fails in a way nobody thought of has failed
         return f"the self-test failed: {error!r}"
     return "; ".join([*failed, disobeys] if disobeys else failed)
+
+
+def _sweep(state_dir: Path) -> None:
+    """Remove what a drill that was killed has left behind. What cannot be removed is no reason to stop the bot."""
+    for folder in state_dir.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(folder)
 
 
 def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tuple[str, bool]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,15 @@ def test_where_all_is_well_it_says_nothing_and_leaves_nothing(limits: KillLimits
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert drill(tmp_path, limits) == ""
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_drill_that_was_killed_left_is_removed_and_one_that_goes_on_is_let_be(tmp_path: Path) -> None:
+    for name, age_seconds in ((".drill-killed", 7200), (".drill-running", 60)):
+        (tmp_path / name / "floor").mkdir(parents=True)
+        at = time.time() - age_seconds
+        os.utime(tmp_path / name, (at, at))
+    assert drill(tmp_path, LIMITS) == ""
+    assert [path.name for path in tmp_path.iterdir()] == [".drill-running"]
 
 
 def test_a_bot_that_does_not_obey_fails_it(tmp_path: Path) -> None:
