@@ -69,10 +69,14 @@ def resume(context: typer.Context, reason: Reason) -> None:
         _let_climb(settings, guard, reason)
         return
     state = switch.resume(reason, actor=actor())
+    # The switch needs no journal to be lifted: that may be the very thing that is broken.
     typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
     if held_back:
         typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
     wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
+    guard = _guard(settings)
+    if guard is not None and guard.status is not GuardStatus.NORMAL:
+        typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
 
 
 def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:

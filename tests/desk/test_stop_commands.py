@@ -103,6 +103,16 @@ def test_with_the_guard_holding_the_bot_back_it_lets_that_climb_one_step(
     assert desk.events() == ["guard_resume_given"]
 
 
+def test_a_journal_that_cannot_be_read_keeps_nobody_from_lifting_the_switch(desk: Desk) -> None:
+    desk.switch.activate("the journal was damaged", actor="bot")
+    (desk.state_dir / "btc.sqlite").write_bytes(b"no database at all, but long enough to be taken for one" * 20)
+    done = desk.run("resume", "--reason", "I look after it")
+    assert not desk.switch.state().active
+    assert desk.events() == ["kill_switch_lifted"]
+    assert isinstance(done.exception, NightdeskError), "what the guard does is not known, and it says so"
+    assert "btc.sqlite" in str(done.exception)
+
+
 def test_the_switch_comes_before_the_guard(desk: Desk) -> None:
     desk.guard(GuardStatus.PAUSED)
     desk.switch.activate("a test", actor="ann")
