@@ -187,7 +187,8 @@ class PerformanceGuard:
             return _move(state, GuardStatus.REDUCED, seen, f"another model, {state.model_version}, instead of {before}")
         wanted, reason = self._wanted(state, limits)
         if wanted.severity > state.status.severity:
-            return _move(state, wanted, seen, reason)
+            # What an operator said of a bot that stood better is no word on this one.
+            return _move(_taken(state, seen.resume), wanted, seen, reason)
         if state.status is GuardStatus.NORMAL:
             # A resume that finds nothing to resume must not lift a pause to come.
             return _taken(state, seen.resume), None

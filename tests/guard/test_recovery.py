@@ -171,6 +171,19 @@ def test_an_operator_resumes_one_step_after_the_cool_down(paused: Bot) -> None:
     assert moved.after == "normal"
 
 
+def test_a_word_that_was_given_before_it_got_worse_lifts_nothing(guard: PerformanceGuard) -> None:
+    bot = Bot(guard)
+    bot.step(change=-110.0)
+    assert bot.state.status is REDUCED
+    bot.resume = Resume(1, "go on as ever", "ann")
+    bot.step(hours=24)
+    bot.step(change=-100.0)
+    assert bot.state.status is PAUSED
+    assert bot.step(hours=30 * 24) is None
+    bot.resume = Resume(2, "I looked at that, too", "ann")
+    assert bot.step() is not None
+
+
 def test_a_resume_that_found_nothing_to_resume_lifts_no_pause_to_come(guard: PerformanceGuard) -> None:
     bot = Bot(guard)
     bot.resume = Resume(1, "just in case", "ann")
