@@ -63,19 +63,15 @@ def resume(context: typer.Context, reason: Reason) -> None:
     Example: [bold]nightdesk resume --reason "the feed was wrong: what it lost by that is no verdict"[/bold]
     """
     settings = load_settings(context)
-    switch, guard = wiring.kill_switch(settings), _guard(settings)
-    held_back = guard.status is not GuardStatus.NORMAL
-    if held_back and not switch.state().active:
+    switch = wiring.kill_switch(settings)
+    if not switch.state().active and (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         _let_climb(settings, guard, reason)
         return
     state = switch.resume(reason, actor=actor())
     # The switch needs no journal to be lifted: that may be the very thing that is broken.
     typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
-    if held_back:
-        typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
     wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
-    guard = _guard(settings)
-    if guard is not None and guard.status is not GuardStatus.NORMAL:
+    if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
 
 

@@ -122,6 +122,8 @@ class Snapshot:
     guard_values: dict[str, float] = field(default_factory=dict)
     guard_limits: dict[tuple[str, ...], float] = field(default_factory=dict)
     """By rule and tier."""
+    guard_limits_from: str = ""
+    """Where they come from, in a word."""
     regimes: dict[str, str] = field(default_factory=dict)
     """By symbol."""
     kill_switch: bool | None = None
@@ -143,6 +145,8 @@ class Snapshot:
     """Why the last model could not be loaded; empty once one was."""
     expectation_breached: bool | None = None
     """Whether live is known to be worse than was promised."""
+    expectation_signals: int | None = None
+    """Of how many signals that is known."""
     live_to_backtest: dict[str, float | None] = field(default_factory=dict)
     """Ratios of sharpe and drawdown."""
     equity: float | None = None

@@ -77,6 +77,7 @@ def _trading(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "guard": snapshot.guard,
         "guard_reason": snapshot.guard_reason,
+        "guard_limits": snapshot.guard_limits_from or None,
         "kill_switch": snapshot.kill_switch,
         "kill_switch_reason": snapshot.kill_switch_reason,
         "shadow": {
@@ -106,6 +107,7 @@ def _model(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "performance": {name: gauges.get((f"model_{name}",)) for name in shown},
         "expectation": {
             "breached": snapshot.expectation_breached,
+            "signals": snapshot.expectation_signals,
             "evalue": gauges.get(("model_expectation_evalue",)),
             "gap": {source: gauges.get(("model_gap_ratio", source)) for source in GAP_SOURCES},
             "live_to_backtest": dict(snapshot.live_to_backtest),

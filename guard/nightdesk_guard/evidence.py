@@ -98,6 +98,9 @@ class Evidence:
     slippage_r: float = 0.0
     largest_log_e: float = 0.0
     """Natural logarithm of the largest e-value so far."""
+    trades: int = 0
+    """Real ones, however the guard stood: what the bot earned is no matter of the shadow's."""
+    trades_won: int = 0
 
     def after(
         self, expected: Expected, trades: Iterable[SignalTrade], *, shadow: bool, size_multiplier: float
@@ -114,11 +117,14 @@ class Evidence:
         return evidence
 
     def _with(self, expected: Expected, trade: SignalTrade, *, shadow: bool, size_multiplier: float) -> Evidence:
+        evidence = self
+        if not shadow:
+            evidence = replace(self, trades=self.trades + 1, trades_won=self.trades_won + trade.won)
         if not shadow and trade.guard == "reduced":
-            return replace(self, reduced_r=self.reduced_r + size_multiplier * trade.r)
+            return replace(evidence, reduced_r=self.reduced_r + size_multiplier * trade.r)
         signals, wins = self.signals + 1, self.wins + trade.won
         return replace(
-            self,
+            evidence,
             signals=signals,
             wins=wins,
             normal_r=self.normal_r + (0.0 if shadow else trade.r),
@@ -132,6 +138,11 @@ class Evidence:
     def win_rate(self) -> float | None:
         """The share of signals that was won, `None` before the first."""
         return self.wins / self.signals if self.signals else None
+
+    @property
+    def trade_win_rate(self) -> float | None:
+        """The share of real trades that was won, `None` before the first."""
+        return self.trades_won / self.trades if self.trades else None
 
     @property
     def e_value(self) -> float:

@@ -25,8 +25,9 @@ class Reporter(Protocol):
         size_multiplier: float | None = None,
         values: Mapping[str, float | None] | None = None,
         limits: Mapping[tuple[str, ...], float] | None = None,
+        limits_from: str = "",
     ) -> None:
-        """How the guard stands, and why. `values` by rule, `limits` by rule and tier."""
+        """How the guard stands, and why. `values` by rule, `limits` by rule and tier, with where they come from."""
 
     def kill_switch(self, *, active: bool, reason: str = "", activations: int | None = None) -> None:
         """Whether the kill switch is active, and how often it was activated so far."""
@@ -44,6 +45,7 @@ class Reporter(Protocol):
         win_ratio: float | None = None,
         sharpe_ratio: float | None = None,
         evalue: float | None = None,
+        signals: int | None = None,
         breached: bool = False,
         gaps: Mapping[str, float] | None = None,
         probation_share: float | None = None,
@@ -63,6 +65,7 @@ def report_guard(
         size_multiplier=machine.size_multiplier(state.status),
         values=asdict(machine.measures(state)),
         limits=limits.by_rule_and_tier(),
+        limits_from=limits.source,
     )
 
 
@@ -88,10 +91,11 @@ def report_delivered(
     """Tell what a model has delivered against what its hold-out promised; `None` is not known."""
     gap = found.gap(expected)
     reporter.delivered(
-        trades=found.signals,
-        win_ratio=found.win_rate,
+        trades=found.trades,
+        win_ratio=found.trade_win_rate,
         sharpe_ratio=sharpe_ratio,
         evalue=found.e_value,
+        signals=found.signals,
         breached=found.breached,
         gaps=None if gap is None else gap.parts,
         probation_share=probation_share,

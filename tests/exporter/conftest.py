@@ -102,6 +102,7 @@ def tell_everything(exporter: BotExporter) -> None:
         size_multiplier=1.0,
         values={"win_rate": None, "losing_streak": 2, "drawdown": 0.01},
         limits={("win_rate", "paused"): 0.127, ("drawdown", "paused"): 0.15},
+        limits_from="calibrated",
     )
     exporter.kill_switch(active=False)
     exporter.kill_switch_tested()
@@ -112,6 +113,7 @@ def tell_everything(exporter: BotExporter) -> None:
         win_ratio=0.4,
         sharpe_ratio=0.9,
         evalue=1.5,
+        signals=24,
         gaps={"fees": 0.1},
         probation_share=0.25,
         sharpe_to_backtest=0.75,

@@ -6,7 +6,9 @@ import sys
 import threading
 from typing import Any, cast
 
+import pytest
 from nightdesk_exporter import BotExporter
+from nightdesk_exporter.catalogue import METRICS
 
 from tests.exporter.conftest import BTC, MODEL, NOW, Clock, Failing, make, samples, scrape
 
@@ -169,3 +171,21 @@ def test_a_closed_market_moves_since_when_trading_is_expected(exporter: BotExpor
 def test_a_model_swap_leaves_no_sample_of_the_old_model(full: BotExporter) -> None:
     full.model("v2", trained_at=NOW)
     assert samples(full, "model_info") == ['tradebot_model_info{standing="champion",version="v2"} 1.0']
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_a_model_promised_and_delivered_goes_with_it(lost: bool, full: BotExporter) -> None:
+    of_the_model = ("model_live_", "model_backtest_", "model_expectation_", "model_gap_", "model_probation_")
+
+    def shown() -> list[str]:
+        return [name for name in METRICS if name.startswith(of_the_model) and samples(full, name)]
+
+    assert len(shown()) == 10
+    full.model(**{**MODEL, "standing": "champion"})
+    assert len(shown()) == 10, "another standing is no other model"
+    if lost:
+        full.no_model()
+    else:
+        full.model("v2", trained_at=NOW)
+    assert shown() == []
+    assert full.status()["model"]["expectation"]["live_to_backtest"] == {}

@@ -33,6 +33,7 @@ def test_known_failure_14_the_model_s_age_is_in_the_status(full: BotExporter, cl
         },
         "expectation": {
             "breached": False,
+            "signals": 24,
             "evalue": 1.5,
             "gap": {"fees": 0.1, "slippage": None, "missed": None, "signal": None},
             "live_to_backtest": {"sharpe": 0.75, "drawdown": None},
@@ -75,6 +76,7 @@ def test_what_is_not_known_is_null(exporter: BotExporter) -> None:
         "performance": dict.fromkeys(status["model"]["performance"]),
         "expectation": {
             "breached": None,
+            "signals": None,
             "evalue": None,
             "gap": dict.fromkeys(("fees", "slippage", "missed", "signal")),
             "live_to_backtest": {},

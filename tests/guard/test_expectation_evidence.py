@@ -37,6 +37,7 @@ def test_a_signal_counts_once_whether_it_was_traded_or_shadowed(expected: Expect
     assert (evidence.signals, evidence.wins) == (4, 2)
     assert evidence.win_rate == 0.5
     assert (evidence.normal_r, evidence.shadow_r, evidence.reduced_r) == (1.0, 1.0, 1.0)
+    assert (evidence.trades, evidence.trade_win_rate) == (3, 2 / 3), "the shadow's are none"
 
 
 def test_trades_of_another_model_say_nothing_of_this_one(expected: Expected) -> None:

@@ -185,7 +185,8 @@ def test_a_model_that_falls_short_of_its_promise_is_audited_and_asks_for_a_retra
     given = told.last("delivered")
     assert given["breached"]
     assert given["evalue"] >= 20
-    assert given["trades"] == 33, "the two of five that were entered in REDUCED are no signals once more"
+    assert given["signals"] == 33, "the two of five that were entered in REDUCED are no signals once more"
+    assert given["trades"] == 5, "the shadow's are none"
     assert set(given["gaps"]) == {"fees", "slippage", "missed", "signal"}
 
 

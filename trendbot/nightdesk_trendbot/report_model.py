@@ -25,7 +25,8 @@ class ModelReport:
         self._exporter = exporter
         self._scale = scale
         self._journal = journal
-        self._day = 0
+        self._compared = (0, 0)
+        """The day that the ratios are of, and the close since which their model was in use then."""
         self._ratios = Ratios(None, None)
         self._sharpe_ratio: float | None = None
 
@@ -67,10 +68,10 @@ class ModelReport:
 
     def _compare(self, state: EngineState, expected: Expected) -> None:
         """Reckon live against expected Sharpe and drawdown, once a day: they are of daily returns."""
-        day = state.last_close // _DAY_SECONDS
-        if day == self._day:
+        compared = (state.last_close // _DAY_SECONDS, state.model_since)
+        if compared == self._compared:
             return
-        self._day = day
+        self._compared, self._ratios, self._sharpe_ratio = compared, Ratios(None, None), None
         points = self._journal.equity(after=state.model_since - 1)
         if not points:
             return

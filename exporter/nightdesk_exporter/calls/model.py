@@ -22,6 +22,16 @@ from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.catalogue import GAP_SOURCES, STANDINGS
 from nightdesk_exporter.snapshot import Limits, ModelInUse
 
+_PROMISED = ("model_backtest_win_ratio", "model_backtest_sharpe_ratio", "model_backtest_max_drawdown_ratio")
+_DELIVERED = (
+    "model_live_trades",
+    "model_live_win_ratio",
+    "model_live_sharpe_ratio",
+    "model_expectation_evalue",
+    "model_gap_ratio",
+    "model_probation_share",
+)
+
 
 class ModelCalls(Calls):
     """Model, expectations, settings and audit log."""
@@ -35,7 +45,10 @@ class ModelCalls(Calls):
         standing: str = "champion",
         data_end: float | datetime | None = None,
     ) -> None:
-        """The model that was loaded just now: when it was trained (wall time), and where its data end (market time)."""
+        """The model that was loaded just now: when it was trained (wall time), and where its data end (market time).
+
+        What was promised and delivered by another one is forgotten.
+        """
         snapshot = self.snapshot
         before = snapshot.model
         found = ModelInUse(
@@ -48,6 +61,8 @@ class ModelCalls(Calls):
         if before is not None and not snapshot.model_failure and replace(found, loaded_at=before.loaded_at) == before:
             return
         snapshot.model, snapshot.model_known, snapshot.model_failure = found, True, ""
+        if before is not None and before.version != found.version:
+            self._forget_performance()
         if before is None or (before.version, before.standing) != (found.version, found.standing):
             instead = "" if before is None else f", instead of {before.version}"
             self._tell("INFO", f"model {found.version} is in use, {found.standing}{instead}")
@@ -58,9 +73,18 @@ class ModelCalls(Calls):
         """No valid model is loaded: the bot does not trade."""
         before, known = self.snapshot.model, self.snapshot.model_known
         self.snapshot.model, self.snapshot.model_known = None, True
+        if before is not None:
+            self._forget_performance()
         if before is not None or not known:
             self._tell("ERROR", "there is no model: the bot does not trade")
             self.changed()
+
+    def _forget_performance(self) -> None:
+        snapshot = self.snapshot
+        for key in [key for key in snapshot.gauges if key[0] in (*_PROMISED, *_DELIVERED)]:
+            del snapshot.gauges[key]
+        snapshot.expectation_breached, snapshot.expectation_signals, snapshot.live_to_backtest = None, None, {}
+        snapshot.trade_interval_seconds = None
 
     @never_raises
     def model_load_failed(self, reason: str) -> None:
@@ -105,6 +129,7 @@ class ModelCalls(Calls):
         win_ratio: float | None = None,
         sharpe_ratio: float | None = None,
         evalue: float | None = None,
+        signals: int | None = None,
         breached: bool = False,
         gaps: Mapping[str, float] | None = None,
         probation_share: float | None = None,
@@ -113,7 +138,8 @@ class ModelCalls(Calls):
     ) -> None:
         """What the model in use has shown live; `None` is not known yet.
 
-        `evalue` is the evidence that it is worse than promised, `breached` that it is strong enough to act on; `gaps`
+        `evalue` is the evidence that it is worse than promised, of so many `signals`: trades, and those that were only
+        followed while the bot was held back. `breached` says that it is strong enough to act on. `gaps`
         says where what is missing went: fees, slippage, missed or signal. The last two, live over backtest on equally
         long stretches, are shown in the status file alone: healthy bots have bad ones all the time.
         """
@@ -133,6 +159,7 @@ class ModelCalls(Calls):
             "drawdown": optional(drawdown_to_backtest, "drawdown_to_backtest"),
         }
         self.snapshot.live_to_backtest = compared
+        self.snapshot.expectation_signals = None if signals is None else whole(signals, "signals")
         for name, value in found.items():
             self._show(name, value=value)
         for source in GAP_SOURCES:

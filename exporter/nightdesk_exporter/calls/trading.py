@@ -25,10 +25,11 @@ class TradingCalls(Calls):
         size_multiplier: float | None = None,
         values: Mapping[str, float | None] | None = None,
         limits: Mapping[tuple[str, ...], float] | None = None,
+        limits_from: str = "",
     ) -> None:
         """How the guard stands, and why; changes are counted and logged. `values` by rule, `limits` by rule and tier.
 
-        What is left out stays as it was.
+        `limits_from` says in a word where the limits come from, such as `calibrated`. What is left out stays as it was.
         """
         one_of(state, GUARD_STATES, "state")
         reason = self._without_secrets(text(reason, "reason"))
@@ -36,6 +37,7 @@ class TradingCalls(Calls):
         by_rule = None if values is None else {text(rule, "values"): n for rule, n in numbers(values, "values").items()}
         by_tier = None if limits is None else {_pair(key): value for key, value in numbers(limits, "limits").items()}
         snapshot = self.snapshot
+        snapshot.guard_limits_from = text(limits_from, "limits_from") or snapshot.guard_limits_from
         if size is not None:
             snapshot.gauges["guard_size_multiplier",] = size
         if by_rule is not None:

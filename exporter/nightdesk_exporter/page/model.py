@@ -21,10 +21,20 @@ def model_card(view: View) -> str:
         ("Standing", term(model["standing"])),
         ("Trained", age(model["trained_at"], now=now) + limit),
         ("Its data end", date(model["data_end"])),
+        *_expectation(model["expectation"]),
     ]
     if model["load_failure"]:
         rows.append(("Loading failed", f'<strong class="bad">{said(model["load_failure"])}</strong>'))
     return card("model", "Model", facts(rows) + _performance(model["performance"]))
+
+
+def _expectation(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how strong the evidence is that the model is worse than was promised, where anything is known of it."""
+    if values["evalue"] is None:
+        return []
+    signals = note(f"of {values['signals']} signals") if values["signals"] is not None else ""
+    verdict = '<strong class="bad">worse than promised</strong>' + note("a breach") if values["breached"] else ""
+    return [("E-value", number(values["evalue"], ".3g") + signals + verdict)]
 
 
 def _performance(values: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ def trading_card(view: View) -> str:
     trading, risk, now = view.status["trading"], view.status["risk"], view.now
     rows = [
         ("Performance guard", _guard(trading)),
+        *_shadow(trading),
         ("Kill switch", _kill_switch(trading)),
         ("Trading expected", _expected(trading, now)),
         ("Open positions", number(trading["open_positions"], "d")),
@@ -29,10 +30,21 @@ def trading_card(view: View) -> str:
 
 
 def _guard(trading: Mapping[str, Any]) -> str:
-    state = trading["guard"]
+    state, limits = trading["guard"], trading["guard_limits"]
+    source = note(f"{said(limits)} limits") if limits else ""
     if state not in _HELD_BACK:
-        return term(state)
-    return f'<strong class="bad">{term(state)}</strong>{note(said(trading["guard_reason"] or "no reason given"))}'
+        return term(state) + source
+    reason = note(said(trading["guard_reason"] or "no reason given"))
+    return f'<strong class="bad">{term(state)}</strong>{reason}{source}'
+
+
+def _shadow(trading: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how the bot would fare without the guard, while that holds it back."""
+    shadow = trading["shadow"]
+    if trading["guard"] not in _HELD_BACK or shadow["drawdown_ratio"] is None:
+        return []
+    won = f"{share(shadow['win_ratio'], places=1)} won" if shadow["win_ratio"] is not None else "no trade yet"
+    return [("In the shadow", won + note(f"since the guard moved; {share(shadow['drawdown_ratio'])} below its peak"))]
 
 
 def _kill_switch(trading: Mapping[str, Any]) -> str:

@@ -141,7 +141,8 @@ def test_everything_known_is_shown_in_people_s_words() -> None:
         "Candle stream connected just now",
         "Market time 2019-10-17 08:59 UTC",
         "BTC/USDT:USDT 1h just now just now",
-        "Performance guard normal",
+        "Performance guard normal calibrated limits",
+        "E-value 1.5 of 24 signals",
         "Kill switch off",
         "Trades in 24 h 2",
         "Regime trending up BTC/USDT:USDT",
@@ -158,7 +159,8 @@ def test_everything_known_is_shown_in_people_s_words() -> None:
 
 def test_what_holds_the_bot_back_is_said_with_its_reason() -> None:
     text = words("unhealthy")
-    assert "Performance guard reduced 5 losses in a row, the limit is 4" in text
+    assert "Performance guard reduced 5 losses in a row, the limit is 4 calibrated limits" in text
+    assert "In the shadow 50.0 % won since the guard moved; 2.00 % below its peak" in text
     assert "Kill switch active by hand" in text
     assert "Loading failed the manifest's hash of model.txt is another" in text
     assert "Drawdown 18.69 % limits 5 % and 10 %, passed" in text
