@@ -98,6 +98,8 @@ class Evidence:
     slippage_r: float = 0.0
     largest_log_e: float = 0.0
     """Natural logarithm of the largest e-value so far."""
+    log_e: float = 0.0
+    """Natural logarithm of the e-value as it stands."""
     trades: int = 0
     """Real ones, however the guard stood: what the bot earned is no matter of the shadow's."""
     trades_won: int = 0
@@ -123,6 +125,7 @@ class Evidence:
         if not shadow and trade.guard == "reduced":
             return replace(evidence, reduced_r=self.reduced_r + size_multiplier * trade.r)
         signals, wins = self.signals + 1, self.wins + trade.won
+        log_e = log_e_value(wins, signals, bound=expected.win_rate_bound)
         return replace(
             evidence,
             signals=signals,
@@ -131,7 +134,8 @@ class Evidence:
             shadow_r=self.shadow_r + (trade.r if shadow else 0.0),
             fees_r=self.fees_r + trade.fees / trade.unit,
             slippage_r=self.slippage_r + trade.slippage / trade.unit,
-            largest_log_e=max(self.largest_log_e, log_e_value(wins, signals, bound=expected.win_rate_bound)),
+            log_e=log_e,
+            largest_log_e=max(self.largest_log_e, log_e),
         )
 
     @property
@@ -146,8 +150,8 @@ class Evidence:
 
     @property
     def e_value(self) -> float:
-        """The largest e-value so far: 1 says nothing, `ALARM` is a breach."""
-        return math.exp(min(self.largest_log_e, 700.0))
+        """The e-value as it stands: 1 says nothing, `ALARM` is a breach; below 1 speaks for the model."""
+        return math.exp(min(self.log_e, 700.0))
 
     @property
     def breached(self) -> bool:

@@ -106,12 +106,12 @@ def test_a_breach_is_latched(expected: Expected) -> None:
     recovered = after(evidence, expected, *[trade(r=2.0)] * 400)
     assert log_e_value(400, 440, bound=expected.win_rate_bound) < 0
     assert recovered.breached
-    assert recovered.e_value == evidence.e_value
+    assert recovered.e_value < 1, "what is shown is how the evidence stands"
     assert not after(Evidence("v1"), expected, *lost[:5]).breached
 
 
 def test_an_e_value_that_no_float_holds_is_still_a_number(expected: Expected) -> None:
-    assert replace(Evidence("v1"), largest_log_e=1e6).e_value > 1e300
+    assert replace(Evidence("v1"), log_e=1e6).e_value > 1e300
 
 
 def test_before_the_first_signal_nothing_is_known(expected: Expected) -> None:

@@ -67,7 +67,7 @@ async def test_one_that_gets_better_is_audited_and_asks_for_nothing(desk: Desk) 
 
 
 async def test_a_breach_is_audited_and_asks_for_a_retrain_with_its_numbers(desk: Desk) -> None:
-    found = Evidence("v7", signals=40, wins=5, largest_log_e=3.1)
+    found = Evidence("v7", signals=40, wins=5, log_e=3.1, largest_log_e=3.1)
     record(desk.journal, step(before="reduced", after="normal", breach=found))
     await desk.outbox.deliver()
     assert desk.events() == ["guard_transition", "expectation_breached", "retrain_requested"]
