@@ -95,8 +95,13 @@ class KillSwitch:
     def _moving(self, reason: str) -> Iterator[None]:
         if not reason.strip():
             raise KillSwitchError("a reason is needed: say why with --reason")
-        with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
-            yield
+        try:
+            with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
+                yield
+        except OSError as error:
+            raise KillSwitchError(
+                f"the kill switch stays as it is: {error}; where the bot must stop now, end its process"
+            ) from error
 
     def _asked_by_file(self) -> str:
         try:
