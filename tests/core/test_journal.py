@@ -90,6 +90,26 @@ def test_a_transaction_that_fails_leaves_nothing_of_itself(journal: Journal) -> 
     assert len(journal.trades()) == 1
 
 
+def test_a_full_disk_is_said_to_be_one_and_the_next_transaction_works(journal: Journal) -> None:
+    journal._connection.execute("PRAGMA max_page_count=1")
+    with pytest.raises(sqlite3.OperationalError, match="full"), journal.transaction():
+        journal.save("engine", {"much": "x" * 100_000})
+    journal._connection.execute("PRAGMA max_page_count=100000")
+    with journal.transaction():
+        journal.save("engine", {"bars": 1})
+    assert journal.load("engine") == {"bars": 1}
+
+
+def test_a_commit_that_fails_leaves_nothing_open(journal: Journal) -> None:
+    journal._connection.execute("PRAGMA foreign_keys=ON")
+    journal._connection.execute("CREATE TABLE odd (id REFERENCES trades (id) DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), journal.transaction():
+        journal._connection.execute("INSERT INTO odd VALUES (7)")
+    with journal.transaction():
+        journal.save("engine", {"bars": 1})
+    assert journal.load("engine") == {"bars": 1}
+
+
 def test_a_bot_killed_amid_its_transactions_has_the_trade_and_the_guard_s_state_or_neither(
     tmp_path: Path, start: Start
 ) -> None:

@@ -115,6 +115,6 @@ def test_a_lock_that_somebody_holds_is_an_error_and_changes_nothing(
 def test_what_the_disk_refuses_is_said_and_lifts_nothing(switch: KillSwitch) -> None:
     switch.activate("a test", actor="ann")
     switch.kill_file.mkdir()
-    with pytest.raises(KillSwitchError, match="the kill switch stays as it is: .*KILL"):
+    with pytest.raises(KillSwitchError, match=r"the kill switch stays as it is: .*KILL"):
         switch.resume("it is over", actor="ann")
     assert switch.state().active
