@@ -65,7 +65,15 @@ def _brief(value: Any) -> str:
 
 
 @app.command()
-def trades(context: typer.Context, symbol: Symbol = None, since: Since = None, as_csv: AsCsv = False) -> None:
+def trades(
+    context: typer.Context,
+    symbol: Symbol = None,
+    since: Since = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Those that moved no money, while the guard held the bot back, instead.")
+    ] = False,
+    as_csv: AsCsv = False,
+) -> None:
     """Print the bot's closed trades, oldest first.
 
     Example: [bold]nightdesk trades --since 2019-05-01 --csv > trades.csv[/bold]
@@ -80,7 +88,7 @@ def trades(context: typer.Context, symbol: Symbol = None, since: Since = None, a
     if not path.exists():
         raise NightdeskError(f"there is no journal at {path}: has the bot run?")
     with read_journal(path) as journal:
-        found = [trade for trade in journal.trades(closed_after=after) if symbol in (None, trade.symbol)]
+        found = [trade for trade in journal.trades(closed_after=after, shadow=shadow) if symbol in (None, trade.symbol)]
     show([trade_row(trade) for trade in found], as_csv=as_csv)
 
 
