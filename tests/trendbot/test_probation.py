@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 DAY = 86_400
 NOW = 1_600_000_000.0
-BREACH = Evidence("v2", signals=40, wins=4, largest_log_e=3.2)
+BREACH = Evidence("v2", signals=40, wins=4, log_e=3.2, largest_log_e=3.2)
 
 
 class Desk:
