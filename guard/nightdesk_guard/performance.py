@@ -187,8 +187,7 @@ class PerformanceGuard:
             return _move(state, GuardStatus.REDUCED, seen, f"another model, {state.model_version}, instead of {before}")
         wanted, reason = self._wanted(state, limits)
         if wanted.severity > state.status.severity:
-            # What an operator said of a bot that stood better is no word on this one.
-            return _move(_taken(state, seen.resume), wanted, seen, reason)
+            return _move(state, wanted, seen, reason)
         if state.status is GuardStatus.NORMAL:
             # A resume that finds nothing to resume must not lift a pause to come.
             return _taken(state, seen.resume), None
@@ -197,7 +196,7 @@ class PerformanceGuard:
         days = f"after {self.settings.cool_down_days:g} days in {state.status}"
         if seen.resume is not None and seen.resume.number > state.resumes_taken:
             said = f"{seen.resume.actor} resumes {days}: {seen.resume.reason}"
-            return _move(_taken(state, seen.resume), state.status.better, seen, said)
+            return _move(state, state.status.better, seen, said)
         if evidence := self._evidence(state, limits):
             return _move(state, state.status.better, seen, f"{days}: {evidence}")
         return state, None
@@ -278,7 +277,11 @@ def _taken(state: GuardState, resume: Resume | None) -> GuardState:
 
 
 def _move(state: GuardState, status: GuardStatus, seen: Observation, reason: str) -> tuple[GuardState, GuardTransition]:
-    """Return the state after a move. The shadow's trades count from here on; upwards all measures begin afresh."""
+    """Return the state after a move. The shadow's trades count from here on; upwards all measures begin afresh.
+
+    What an operator said before it was said of a bot that stood elsewhere: it moves this one no further.
+    """
+    state = _taken(state, seen.resume)
     transition = GuardTransition(seen.time, state.status.value, status.value, reason)
     if status.severity < state.status.severity:
         state = replace(state, peak_equity=state.equity, wins=(), losing_streak=0, win_cusum=0.0, return_cusum=0.0)

@@ -14,7 +14,9 @@ class GuardTier(SettingsModel):
 
     win_rate_standard_errors: float = Field(gt=0, description="How far below break-even the rolling win rate may lie.")
     losing_streak: int = Field(ge=2, description="Losing trades in a row, a number of trades.")
-    drawdown_ratio: float = Field(gt=0, lt=1, description="Fall of equity from its peak, as a share of the peak.")
+    drawdown_ratio: float = Field(
+        gt=0, lt=1, description="Fall of equity from the guard's own peak, which a step up sets anew, as a share of it."
+    )
 
 
 class RecoverySettings(SettingsModel):

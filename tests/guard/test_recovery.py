@@ -184,6 +184,16 @@ def test_a_word_that_was_given_before_it_got_worse_lifts_nothing(guard: Performa
     assert bot.step() is not None
 
 
+def test_a_word_does_not_lift_a_step_more_where_another_model_has_done_so(paused: Bot) -> None:
+    paused.model_version = "v1"
+    paused.step(hours=1)
+    paused.resume = Resume(1, "go on", "ann")
+    paused.model_version = "v2"
+    paused.step(hours=1)
+    assert paused.state.status is REDUCED
+    assert paused.step(hours=30 * 24) is None
+
+
 def test_a_resume_that_found_nothing_to_resume_lifts_no_pause_to_come(guard: PerformanceGuard) -> None:
     bot = Bot(guard)
     bot.resume = Resume(1, "just in case", "ann")
