@@ -88,6 +88,8 @@ def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run:
         typer.echo(
             f"  {'met   ' if criterion.passed else 'missed'}  {criterion.name:30} {value:>12}  {criterion.wording}"
         )
+    if outcome.outperformance_probability is not None:
+        typer.echo(f"  the probability that it is better than the champion is {outcome.outperformance_probability:.1%}")
 
 
 @app.command()

@@ -186,6 +186,7 @@ RETRAIN: tuple[Metric, ...] = (
     _gauge(
         "promotion_sharpe_difference", "Candidate's less champion's Sharpe ratio on the bars that neither has seen."
     ),
+    _gauge("promotion_outperformance_probability", "That this difference is truly above 0, by the bootstrap."),
     _info("promotion_champion", "The version that the pointer names.", "version"),
     _gauge("promotion_consecutive_rejections", "Candidates that were not promoted since the last that was."),
     _gauge("promotion_last_promoted_timestamp_seconds", "When a model was last promoted."),

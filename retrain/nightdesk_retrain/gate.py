@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from nightdesk_core.registry import Standing
 
-from nightdesk_retrain.metrics import Performance, SharpeDifference
+from nightdesk_retrain.metrics import Performance
+from nightdesk_retrain.outperformance import SharpeDifference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 
@@ -39,6 +41,13 @@ class Comparison:
     standing: Standing
     common_days: float
     sharpe: SharpeDifference | None
+    past_age: bool = False
+    """Whether the champion is past its full age limit: then less confidence is asked for."""
+
+    @property
+    def is_too_thin(self) -> bool:
+        """Whether the days bear no lower bound at all, so that no candidate could pass."""
+        return self.sharpe is not None and self.sharpe.lower_bound == -math.inf
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,15 @@ def judge(
     reason = "; ".join(
         f"{criterion.name} {_number(criterion.value)} is not {criterion.wording}" for criterion in failed
     )
-    if any(criterion.name == "common_days" for criterion in failed):
+    if any(_is_about_evidence(criterion, champion) for criterion in failed):
         return Ruling(Verdict.INSUFFICIENT_EVIDENCE, criteria, reason)
     return Ruling(Verdict.KEPT, criteria, reason)
+
+
+def _is_about_evidence(failed: Criterion, champion: Comparison | None) -> bool:
+    """Return whether what failed says nothing about the candidate, because there is too little to compare by."""
+    unbounded = failed.name == "sharpe_difference_lower_bound" and champion is not None and champion.is_too_thin
+    return failed.name == "common_days" or unbounded
 
 
 def _absolute(candidate: Performance, rotation: ModelRotationSettings) -> tuple[Criterion, ...]:
@@ -108,7 +123,6 @@ def _absolute(candidate: Performance, rotation: ModelRotationSettings) -> tuple[
 def _relative(champion: Comparison, retrain: RetrainSettings) -> tuple[Criterion, ...]:
     """A provisional champion was never judged, so being better on the point estimate is enough against it."""
     difference = None if champion.sharpe is None else champion.sharpe.difference
-    bound = None if champion.sharpe is None else champion.sharpe.lower_bound
     days = Criterion(
         "common_days",
         champion.common_days,
@@ -119,7 +133,20 @@ def _relative(champion: Comparison, retrain: RetrainSettings) -> tuple[Criterion
     better = _above("sharpe_difference", difference, 0.0)
     if champion.standing == "provisional":
         return (days, better)
-    return (days, better, _above("sharpe_difference_lower_bound", bound, retrain.outperformance_lower_bound))
+    return (days, better, _bound(champion, retrain))
+
+
+def _bound(champion: Comparison, retrain: RetrainSettings) -> Criterion:
+    threshold, confidence = retrain.outperformance_lower_bound, retrain.confidence(past_age=champion.past_age)
+    bound = None if champion.sharpe is None else champion.sharpe.lower_bound
+    found = _above("sharpe_difference_lower_bound", bound, threshold)
+    wording = f"{found.wording} with {confidence:.0%} confidence"
+    if champion.past_age:
+        wording += (
+            f" (less than the usual {retrain.confidence(past_age=False):.0%}, as the champion is past its age limit: "
+            f"of candidates with a true difference of {threshold:g}, {1 - confidence:.0%} pass)"
+        )
+    return replace(found, wording=wording)
 
 
 def _above(name: str, value: float | None, threshold: float) -> Criterion:

@@ -24,8 +24,9 @@ from nightdesk_retrain import state as states
 from nightdesk_retrain.announce import announce
 from nightdesk_retrain.evidence import evidence
 from nightdesk_retrain.gate import Comparison, Ruling, Verdict, judge
-from nightdesk_retrain.metrics import Performance, measure, sharpe_difference
+from nightdesk_retrain.metrics import Performance, measure
 from nightdesk_retrain.outcome import Outcome, Trigger
+from nightdesk_retrain.outperformance import sharpe_difference
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.publish import Report, push
 from nightdesk_retrain.state import JobState
@@ -182,14 +183,20 @@ class _Run:
         except BundleError as error:
             logger.error("the champion cannot be compared with: {}", error)
             return Evaluation(backtest, performance, None, None)
-        unseen_from = max(fitted.last_label_end, Manifest.read(folder).last_label_end)
+        manifest = Manifest.read(folder)
+        unseen_from = max(fitted.last_label_end, manifest.last_label_end)
         days = max(0.0, (end - unseen_from) / _DAY_SECONDS)
         if days < 2:
             return Evaluation(backtest, performance, None, Comparison(champion.version, champion.standing, days, None))
         ours = parts.pipeline.backtest(candidate, window, start=unseen_from, end=end)
         theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
-        difference = sharpe_difference(np.array(ours.daily_returns), np.array(theirs.daily_returns))
-        comparison = Comparison(champion.version, champion.standing, days, difference)
+        past_age = parts.clock() - manifest.trained_at > parts.oldest_seconds
+        difference = sharpe_difference(
+            np.array(ours.daily_returns),
+            np.array(theirs.daily_returns),
+            confidence=parts.retrain.confidence(past_age=past_age),
+        )
+        comparison = Comparison(champion.version, champion.standing, days, difference, past_age)
         return Evaluation(backtest, performance, measure(theirs), comparison, (ours, theirs))
 
     def _rotate(self, trial: Trial, ruling: Ruling, *, dry_run: bool, bootstrap: bool) -> Outcome:

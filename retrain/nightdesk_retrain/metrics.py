@@ -1,7 +1,6 @@
 """What a backtest is judged by. Daily returns are marked to market; a year has 365 days of trading.
 
-Sharpe (1994), The Sharpe Ratio; a standard error that allows for autocorrelation: Ledoit and Wolf (2008), Robust
-performance hypothesis testing with the Sharpe ratio, with the Bartlett kernel of Newey and West (1987).
+Sharpe (1994), The Sharpe Ratio.
 """
 
 from __future__ import annotations
@@ -30,16 +29,6 @@ class Performance:
     days: int
 
 
-@dataclass(frozen=True)
-class SharpeDifference:
-    """Candidate less champion over the same days, annualised; `lower_bound` is one-sided at 5%."""
-
-    difference: float
-    standard_error: float
-    lower_bound: float
-    days: int
-
-
 def measure(backtest: Backtest) -> Performance:
     """Return the measures of one backtest."""
     returns = np.array(backtest.daily_returns)
@@ -59,12 +48,12 @@ def sharpe_ratio(returns: Floats) -> float:
     """Return the annualised Sharpe ratio of daily returns, shape (D,), against a risk-free rate of 0; 0 where flat."""
     if len(returns) < 2:
         return 0.0
-    if _is_flat(returns):
+    if is_flat(returns):
         return 0.0
     return float(returns.mean() / returns.std(ddof=1)) * math.sqrt(DAYS_A_YEAR)
 
 
-def _is_flat(returns: Floats) -> bool:
+def is_flat(returns: Floats) -> bool:
     """Return whether the returns are all alike but for rounding, which would make any ratio to their spread huge."""
     return bool(returns.std() <= 1e-9 * abs(returns.mean()))
 
@@ -79,41 +68,3 @@ def max_drawdown_ratio(returns: Floats) -> float:
     """Return the deepest loss from a peak of the compounded equity, its start included, as a positive ratio."""
     equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
     return float((1 - equity / np.maximum.accumulate(equity)).max())
-
-
-def sharpe_difference(candidate: Floats, champion: Floats) -> SharpeDifference:
-    """Return the paired difference of annualised Sharpe ratios, both of shape (D,), with a HAC standard error.
-
-    By the delta method on the first two moments (Ledoit and Wolf 2008, section 3.1). The bandwidth is Newey and West's
-    4·(D/100)^(2/9).
-    """
-    days = len(candidate)
-    if days != len(champion):
-        raise ValueError(f"the series must cover the same days: {days} against {len(champion)}")
-    difference = sharpe_ratio(candidate) - sharpe_ratio(champion)
-    if days < 3 or _is_flat(candidate) or _is_flat(champion):
-        return SharpeDifference(difference, math.inf, -math.inf, days)
-    moments = np.stack([candidate, champion, candidate**2, champion**2])
-    means = moments.mean(axis=1)
-    first, second = means[:2], means[2:]
-    variance = second - first**2
-    gradient = np.concatenate(
-        [
-            [second[0] / variance[0] ** 1.5, -second[1] / variance[1] ** 1.5],
-            [-0.5 * first[0] / variance[0] ** 1.5, 0.5 * first[1] / variance[1] ** 1.5],
-        ]
-    )
-    spread = float(gradient @ _long_run_covariance(moments - means[:, None]) @ gradient)
-    error = math.sqrt(max(spread, 0.0) / days) * math.sqrt(DAYS_A_YEAR)
-    return SharpeDifference(difference, error, difference - 1.6448536269514722 * error, days)
-
-
-def _long_run_covariance(deviations: Floats) -> Floats:
-    """Return Newey and West's estimate for deviations of shape (K, D)."""
-    days = deviations.shape[1]
-    bandwidth = int(4 * (days / 100) ** (2 / 9))
-    total = deviations @ deviations.T / days
-    for lag in range(1, bandwidth + 1):
-        covariance = deviations[:, lag:] @ deviations[:, :-lag].T / days
-        total += (1 - lag / (bandwidth + 1)) * (covariance + covariance.T)
-    return np.asarray(total)

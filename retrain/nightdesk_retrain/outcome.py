@@ -39,6 +39,12 @@ class Outcome:
     requests: tuple[str, ...] = ()
     """Keys of what asked for a retrain before this run began: its verdict answers them."""
 
+    @property
+    def outperformance_probability(self) -> float | None:
+        """That the candidate's true Sharpe ratio is above the champion's; `None` where the days do not tell."""
+        sharpe = None if self.comparison is None else self.comparison.sharpe
+        return None if sharpe is None else sharpe.probability
+
     def to_json(self) -> dict[str, Any]:
         """Return what the audit log and the status file record."""
         record: dict[str, Any] = {
@@ -53,6 +59,7 @@ class Outcome:
             "candidate": asdict(self.candidate),
             "champion": None if self.champion is None else asdict(self.champion),
             "comparison": None if self.comparison is None else asdict(self.comparison),
+            "outperformance_probability": self.outperformance_probability,
             "data": asdict(self.window),
             "training": {
                 "rows": self.fitted.training_rows,

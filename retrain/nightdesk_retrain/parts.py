@@ -52,6 +52,11 @@ class JobParts:
         """Wall time between two scheduled retrains."""
         return self.scale.limit(self.rotation.retrain_frequency_days * _DAY_SECONDS)
 
+    @property
+    def oldest_seconds(self) -> float:
+        """Wall time since its training after which a model is past its full age limit."""
+        return self.scale.limit(self.rotation.max_model_age_days * _DAY_SECONDS)
+
 
 def load_pipeline(dotted: str, document: Mapping[str, Any]) -> Pipeline[Any, Any]:
     """Return the strategy that `module:Class` names. Raises `SettingsError` where there is none."""

@@ -95,6 +95,7 @@ def _verdict(outcome: Outcome) -> Iterator[Metric]:
     comparison = outcome.comparison
     sharpe = None if comparison is None else comparison.sharpe
     yield family("promotion_sharpe_difference", None if sharpe is None else sharpe.difference)
+    yield family("promotion_outperformance_probability", outcome.outperformance_probability)
 
 
 def _of_models(models: dict[str, Performance | None], attribute: str) -> dict[Labels, float | None]:

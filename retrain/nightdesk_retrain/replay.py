@@ -12,7 +12,8 @@ from nightdesk_core.settings import validate
 
 from nightdesk_retrain.evidence import read_common, read_holdout, read_json
 from nightdesk_retrain.gate import Comparison, Criterion, Ruling, judge
-from nightdesk_retrain.metrics import measure, sharpe_difference
+from nightdesk_retrain.metrics import measure
+from nightdesk_retrain.outperformance import sharpe_difference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 
@@ -31,21 +32,27 @@ def replay(folder: Path, recorded: Mapping[str, Any]) -> Replay:
     `SettingsError` where this release does not know its settings.
     """
     settings = read_json(folder, "settings.json")
+    retrain = validate(RetrainSettings, settings.get("retrain", {}), source="retrain")
     ruling = judge(
         measure(read_holdout(folder)),
-        _comparison(folder, recorded.get("comparison")),
+        _comparison(folder, recorded.get("comparison"), retrain),
         rotation=validate(ModelRotationSettings, settings.get("model_rotation", {}), source="model_rotation"),
-        retrain=validate(RetrainSettings, settings.get("retrain", {}), source="retrain"),
+        retrain=retrain,
     )
     return Replay(ruling, tuple(_differences(ruling, recorded)))
 
 
-def _comparison(folder: Path, recorded: Mapping[str, Any] | None) -> Comparison | None:
+def _comparison(folder: Path, recorded: Mapping[str, Any] | None, retrain: RetrainSettings) -> Comparison | None:
     if recorded is None:
         return None
     common = read_common(folder)
-    sharpe = None if common is None else sharpe_difference(np.array(common[0]), np.array(common[1]))
-    return Comparison(recorded["version"], recorded["standing"], recorded["common_days"], sharpe)
+    # Older verdicts do not say how old the champion was: it made no difference then.
+    past_age = bool(recorded.get("past_age", False))
+    confidence = retrain.confidence(past_age=past_age)
+    sharpe = None
+    if common is not None:
+        sharpe = sharpe_difference(np.array(common[0]), np.array(common[1]), confidence=confidence)
+    return Comparison(recorded["version"], recorded["standing"], recorded["common_days"], sharpe, past_age)
 
 
 def _differences(ruling: Ruling, recorded: Mapping[str, Any]) -> list[str]:

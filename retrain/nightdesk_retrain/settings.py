@@ -12,7 +12,10 @@ class ModelRotationSettings(SettingsModel):
     enabled: bool = Field(True, description="Where false, the job retrains and reports but never rotates.")
     retrain_frequency_days: float = Field(30, gt=0, description="A retrain is due this many days after the last one.")
     max_model_age_days: float = Field(
-        365, gt=0, description="An earlier champion that was trained more days ago than this never comes back."
+        365,
+        gt=0,
+        description="An earlier champion that was trained more days ago than this never comes back, and against a "
+        "champion that was, a candidate needs less confidence.",
     )
     min_sharpe_ratio: float = Field(1.0, description="Annualised from daily returns, 365 days.")
     min_profit_factor: float = Field(1.2, ge=0, description="What won trades brought over what lost trades cost.")
@@ -40,7 +43,13 @@ class RetrainSettings(SettingsModel):
     )
     min_common_days: float = Field(120, gt=0, description="With fewer days to compare: insufficient evidence.")
     outperformance_lower_bound: float = Field(
-        -0.5, description="The one-sided 5% lower bound of the difference in Sharpe ratio must lie above this."
+        -0.5, description="The one-sided lower bound of the difference in Sharpe ratio must lie above this."
+    )
+    outperformance_confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Of that bound: a candidate that lies at it passes in the rest of the cases."
+    )
+    outperformance_confidence_past_age: float = Field(
+        0.80, gt=0.5, lt=1, description="The same against a champion that is older than `max_model_age_days`."
     )
     keep_models: int = Field(
         20, ge=2, description="At least so many of the newest model bundles are kept, whatever their age."
@@ -49,3 +58,7 @@ class RetrainSettings(SettingsModel):
     check_interval_hours: float = Field(
         0.25, gt=0, description="How often the schedule looks whether a retrain is due or asked for, in hours."
     )
+
+    def confidence(self, *, past_age: bool) -> float:
+        """Return the confidence of the lower bound against a champion, past its full age limit or not."""
+        return self.outperformance_confidence_past_age if past_age else self.outperformance_confidence

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_retrain.gate import Comparison, Ruling, Verdict, judge
-from nightdesk_retrain.metrics import Performance, SharpeDifference
+from nightdesk_retrain.metrics import Performance
+from nightdesk_retrain.outperformance import SharpeDifference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 GOOD = Performance(
@@ -21,7 +22,7 @@ GOOD = Performance(
     total_return_ratio=0.2,
     days=180,
 )
-BETTER = Comparison("v1", "champion", 180.0, SharpeDifference(0.4, 0.5, -0.42, 180))
+BETTER = Comparison("v1", "champion", 180.0, SharpeDifference(0.4, 0.5, -0.42, 180, 0.79))
 
 
 def ruling(
@@ -32,7 +33,7 @@ def ruling(
 
 
 def with_difference(difference: float, bound: float) -> Comparison:
-    return replace(BETTER, sharpe=SharpeDifference(difference, 0.5, bound, 180))
+    return replace(BETTER, sharpe=SharpeDifference(difference, 0.5, bound, 180, 0.5))
 
 
 def test_a_candidate_that_meets_every_criterion_is_promoted() -> None:
@@ -58,7 +59,7 @@ def test_a_candidate_that_meets_every_criterion_is_promoted() -> None:
         (replace(GOOD, max_drawdown_ratio=0.2), BETTER, "max_drawdown 0.2 is not below 0.2"),
         (replace(GOOD, trades=49), BETTER, "trades 49 is not at least 50"),
         (GOOD, with_difference(0.0, -0.1), "sharpe_difference 0 is not above 0"),
-        (GOOD, with_difference(0.3, -0.5), "sharpe_difference_lower_bound -0.5 is not above -0.5"),
+        (GOOD, with_difference(0.3, -0.5), "sharpe_difference_lower_bound -0.5 is not above -0.5 with 95% confidence"),
     ],
 )
 def test_each_criterion_alone_keeps_and_is_named_with_its_number(
@@ -73,7 +74,7 @@ def test_all_that_fails_is_named() -> None:
     found = ruling(replace(GOOD, sharpe_ratio=0.25, trades=3), with_difference(-1.25, -2.0))
     assert found.reason == (
         "sharpe_ratio 0.25 is not above 1; trades 3 is not at least 50; sharpe_difference -1.25 is not above 0; "
-        "sharpe_difference_lower_bound -2 is not above -0.5"
+        "sharpe_difference_lower_bound -2 is not above -0.5 with 95% confidence"
     )
 
 
@@ -108,6 +109,23 @@ def test_without_a_single_common_day_nothing_is_measured_and_the_evidence_is_ins
     found = ruling(GOOD, Comparison("v1", "champion", 0.0, None))
     assert found.verdict is Verdict.INSUFFICIENT_EVIDENCE
     assert "sharpe_difference (not measured) is not above 0" in found.reason
+
+
+def test_where_the_days_bear_no_bound_no_candidate_could_pass_and_the_evidence_is_insufficient() -> None:
+    found = ruling(GOOD, with_difference(3.0, -math.inf))
+    assert found.verdict is Verdict.INSUFFICIENT_EVIDENCE
+    assert found.reason == "sharpe_difference_lower_bound -inf is not above -0.5 with 95% confidence"
+    provisional = replace(with_difference(3.0, -math.inf), standing="provisional")
+    assert ruling(GOOD, provisional).verdict is Verdict.PROMOTED
+
+
+def test_a_champion_past_its_age_limit_is_held_to_less_confidence_and_the_error_rate_is_told() -> None:
+    found = ruling(GOOD, replace(with_difference(0.1, -0.6), past_age=True))
+    assert found.verdict is Verdict.KEPT
+    assert found.reason == (
+        "sharpe_difference_lower_bound -0.6 is not above -0.5 with 80% confidence (less than the usual 95%, as the "
+        "champion is past its age limit: of candidates with a true difference of -0.5, 20% pass)"
+    )
 
 
 def test_the_first_champion_is_judged_by_itself() -> None:

@@ -44,6 +44,19 @@ def test_every_verdict_comes_out_the_same_to_the_last_digit(
         assert found.ruling.verdict.value == verdict(parts, version)["verdict"]
 
 
+def test_against_a_champion_past_its_age_the_bound_is_the_recorded_one(
+    parts: JobParts, pipeline: FakePipeline, first: str
+) -> None:
+    promoted_beside(parts, pipeline)
+    pipeline.daily_edge, pipeline.market_end = 0.0041, pipeline.market_end + 200 * 86_400
+    version = job.run(rotating(parts, max_model_age_days=1e-8), trigger="schedule").version
+    assert verdict(parts, version)["comparison"]["past_age"] is True
+    assert again(parts, version).differences == ()
+    forgotten = {**verdict(parts, version)["comparison"], "past_age": False}
+    found = again(parts, version, comparison=forgotten)
+    assert [difference.split()[0] for difference in found.differences] == ["sharpe_difference_lower_bound"]
+
+
 def test_what_was_recorded_otherwise_is_named(parts: JobParts, pipeline: FakePipeline, first: str) -> None:
     version = promoted_beside(parts, pipeline)
     criteria = copy.deepcopy(verdict(parts, version)["criteria"])
