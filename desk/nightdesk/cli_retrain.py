@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 from loguru import logger
 from nightdesk_core.clock import iso
+from nightdesk_core.errors import NightdeskError
 
 from nightdesk import wiring
 from nightdesk.cli_choice import actor, choice, load_settings
@@ -17,9 +18,11 @@ from nightdesk.logbook import set_up_logs
 from nightdesk.settings import Settings
 
 app = typer.Typer()
+retrain_app = typer.Typer()
+app.add_typer(retrain_app, name="retrain")
 
 
-@app.command()
+@retrain_app.callback(invoke_without_command=True)
 def retrain(
     context: typer.Context,
     if_due: Annotated[
@@ -46,6 +49,8 @@ def retrain(
     Examples: [bold]nightdesk retrain --dry-run[/bold]    [bold]nightdesk retrain --if-due[/bold]
     [bold]nightdesk retrain --request --reason "fees have doubled"[/bold]
     """
+    if context.invoked_subcommand is not None:
+        return
     if request != (reason is not None):
         raise typer.BadParameter("--request and --reason belong together")
     settings = load_settings(context)
@@ -58,6 +63,25 @@ def retrain(
         typer.echo("no retrain is due")
         return
     _run(settings, trigger="schedule" if if_due or scheduled else "manual", dry_run=dry_run, bootstrap=bootstrap)
+
+
+@retrain_app.command()
+def retire(
+    context: typer.Context, bot: Annotated[str, typer.Argument(help="The name of a bot that is no more.")]
+) -> None:
+    """Have the Pushgateway forget a bot: what a job pushed stays there, and alerts, until somebody says so.
+
+    Example: [bold]nightdesk retrain retire old-btc[/bold]
+    """
+    from nightdesk_retrain.publish import retire as forget
+
+    settings = load_settings(context)
+    gateway = settings.address("pushgateway")
+    try:
+        forget(gateway=gateway, bot=bot)
+    except OSError as error:
+        raise NightdeskError(f"the Pushgateway at {gateway} does not answer ({error}); is it running?") from error
+    typer.echo(f"the Pushgateway at {gateway} knows no {bot} any more")
 
 
 def _ask(settings: Settings, reason: str) -> str:

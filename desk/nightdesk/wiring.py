@@ -73,6 +73,7 @@ def schedule(settings: Settings) -> Schedule:
         registry=registry(settings),
         bot=settings.bot.name,
         gateway=settings.address("pushgateway"),
+        textfile_dir=settings.path(settings.retrain.textfile_dir),
         interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * _DAY_SECONDS),
         model_age_seconds=scale.limit(operations.limits.model_age_days * _DAY_SECONDS),
     )
@@ -291,6 +292,7 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
             status_file=status_file(settings),
             state_dir=state_dir(settings),
             gateway=settings.address("pushgateway"),
+            textfile_dir=settings.path(settings.retrain.textfile_dir),
             alerts=alerts,
             scale=settings.scale,
             progress=progress,

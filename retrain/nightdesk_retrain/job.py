@@ -28,7 +28,7 @@ from nightdesk_retrain.metrics import Performance, measure
 from nightdesk_retrain.outcome import Outcome, Trigger
 from nightdesk_retrain.outperformance import sharpe_difference
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.publish import Report, push
+from nightdesk_retrain.publish import Report, publish
 from nightdesk_retrain.state import JobState
 
 _DAY_SECONDS = 86_400
@@ -315,8 +315,8 @@ class _Run:
         self._write_status({**outcome.to_json(), **_times(state), "audit": asdict(self._head)})
 
     def _publish(self, report: Report) -> None:
-        if self._parts.gateway:
-            push(report, gateway=self._parts.gateway, bot=self._parts.bot)
+        parts = self._parts
+        publish(report, gateway=parts.gateway, bot=parts.bot, textfile_dir=parts.textfile_dir)
 
     def _write_status(self, section: Mapping[str, Any]) -> None:
         lifetime = 2 * self._parts.interval_seconds

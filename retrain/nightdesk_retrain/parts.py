@@ -36,6 +36,8 @@ class JobParts:
     status_file: StatusFile
     state_dir: Path
     gateway: str
+    textfile_dir: Path
+    """Where the metrics go as a file while the gateway is away."""
     alerts: AlertSender
     scale: TimeScale = field(default_factory=TimeScale)
     clock: WallClock = system_clock

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
+from nightdesk_core.files import write_atomic
 from nightdesk_exporter.families import Labels, family, info, state_set
-from prometheus_client import CollectorRegistry, pushadd_to_gateway
+from prometheus_client import CollectorRegistry, delete_from_gateway, generate_latest, pushadd_to_gateway
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -37,6 +39,33 @@ class Report:
     rolled_back_at: float | None = None
 
 
+def publish(report: Report, *, gateway: str, bot: str, textfile_dir: Path) -> None:
+    """Push `report` to the gateway (its host:port, empty for none); where it does not take it, write it to a file.
+
+    The file, `nightdesk_retrain_<bot>.prom`, is one for the textfile collector of Prometheus' node exporter. It goes
+    once the gateway takes the metrics again. Nothing of this fails the retrain.
+    """
+    path = textfile_dir / f"nightdesk_retrain_{bot}.prom"
+    try:
+        if gateway and push(report, gateway=gateway, bot=bot):
+            path.unlink(missing_ok=True)
+        else:
+            write_atomic(path, _as_text(report, bot))
+    except OSError as error:
+        logger.error("the metrics could not be written to {}: {}", path, error)
+
+
+def _as_text(report: Report, bot: str) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(_ReportCollector(report, {"bot": bot}))
+    return generate_latest(registry)
+
+
+def retire(*, gateway: str, bot: str) -> None:
+    """Have the gateway forget a bot that is no more. Raises `OSError` where it does not answer."""
+    delete_from_gateway(gateway, job=JOB, grouping_key={"bot": bot}, timeout=_TIMEOUT_SECONDS)
+
+
 def push(report: Report, *, gateway: str, bot: str) -> bool:
     """Push `report` under the grouping key `bot` and return whether the gateway took it. A failure is only logged."""
     registry = CollectorRegistry()
@@ -50,11 +79,16 @@ def push(report: Report, *, gateway: str, bot: str) -> bool:
 
 
 class _ReportCollector(Collector):
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, labels: Mapping[str, str] | None = None) -> None:
+        """`labels` are added to every sample: a gateway adds its grouping key by itself, a file does not."""
         self._report = report
+        self._labels = {} if labels is None else labels
 
     def collect(self) -> Iterator[Metric]:
-        yield from (found for found in self._families() if found.samples)
+        for found in self._families():
+            found.samples = [sample._replace(labels={**sample.labels, **self._labels}) for sample in found.samples]
+            if found.samples:
+                yield found
 
     def _families(self) -> Iterator[Metric]:
         report, state = self._report, self._report.state

@@ -13,7 +13,7 @@ from nightdesk_core.registry import ModelRegistry, RegistryError
 from nightdesk_core.requests import RetrainRequests
 
 from nightdesk_retrain import state as states
-from nightdesk_retrain.publish import Report, push
+from nightdesk_retrain.publish import Report, publish
 from nightdesk_retrain.state import JobState
 
 _ACTOR = "schedule"
@@ -28,6 +28,7 @@ class Schedule:
     registry: ModelRegistry
     bot: str
     gateway: str
+    textfile_dir: Path
     interval_seconds: float
     model_age_seconds: float
     clock: WallClock = system_clock
@@ -54,8 +55,7 @@ class Schedule:
         self._push(states.load(self.state_dir))
 
     def _push(self, state: JobState) -> None:
-        if self.gateway:
-            push(self._report(state), gateway=self.gateway, bot=self.bot)
+        publish(self._report(state), gateway=self.gateway, bot=self.bot, textfile_dir=self.textfile_dir)
 
     def _report(self, state: JobState) -> Report:
         """Return what is pushed; the pointer with it, which the bot may have moved since the last run of the job."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nightdesk_core.settings import SettingsModel
 from pydantic import Field
 
@@ -55,6 +57,11 @@ class RetrainSettings(SettingsModel):
         20, ge=2, description="At least so many of the newest model bundles are kept, whatever their age."
     )
     keep_models_days: float = Field(365, ge=0, description="Bundles younger than this, in days, are all kept.")
+    textfile_dir: Path = Field(
+        Path("metrics"),
+        description="Where the job's metrics lie as a file while the Pushgateway is away: for the textfile collector of"
+        " Prometheus' node exporter.",
+    )
     check_interval_hours: float = Field(
         0.25, gt=0, description="How often the schedule looks whether a retrain is due or asked for, in hours."
     )

@@ -14,7 +14,7 @@ from nightdesk_core.pipeline import TrainingError
 from nightdesk_exporter.catalogue import RETRAIN
 from nightdesk_retrain import job, state
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.publish import Report, push
+from nightdesk_retrain.publish import Report, push, retire
 from nightdesk_retrain.state import JobState
 
 from tests.retrain.conftest import FakePipeline, pushed, schedule_of
@@ -122,3 +122,36 @@ def test_something_else_that_listens_at_the_gateway_s_port_stops_nothing() -> No
         address = f"127.0.0.1:{listening.getsockname()[1]}"
         assert push(Report(JobState(), 60.0), gateway=address, bot="btc") is False
         thread.join(timeout=5)
+
+
+def test_while_the_gateway_is_away_the_metrics_lie_in_a_file_that_promtool_reads_and_go_once_it_is_back(
+    parts: JobParts, pushgateway: str, tools: Tools
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        away = replace(parts, gateway=f"127.0.0.1:{closed.getsockname()[1]}", bot="textfile")
+        job.run(away, trigger="manual", bootstrap=True)
+    (path,) = parts.textfile_dir.iterdir()
+    assert path.name == "nightdesk_retrain_textfile.prom"
+    text = path.read_text()
+    assert 'tradebot_promotion_decision{bot="textfile",tradebot_promotion_decision="promoted"} 1.0' in text
+    assert 'tradebot_retrain_last_success_timestamp_seconds{bot="textfile"}' in text
+    done = subprocess.run(
+        [tools.promtool, "check", "metrics"], input=text.encode(), capture_output=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+    schedule_of(replace(away, gateway=pushgateway)).look()
+    assert list(parts.textfile_dir.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_stops_nothing(parts: JobParts) -> None:
+    parts.textfile_dir.write_text("a file where the folder should be")
+    assert job.run(parts, trigger="manual", bootstrap=True).decision == "promoted"
+
+
+def test_a_bot_that_is_no_more_is_forgotten_and_only_that(pushgateway: str) -> None:
+    for bot in ("gone", "here"):
+        assert push(Report(JobState(consecutive_failures=1), 60.0), gateway=pushgateway, bot=bot)
+    retire(gateway=pushgateway, bot="gone")
+    assert pushed(pushgateway, "gone") == {}
+    assert pushed(pushgateway, "here")["retrain_consecutive_failures"] == 1

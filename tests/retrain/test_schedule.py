@@ -26,6 +26,7 @@ def due(folder: Path, *, now: float = NOW, gateway: str = "") -> bool:
         registry=ModelRegistry(folder / "models"),
         bot="schedule",
         gateway=gateway,
+        textfile_dir=folder / "metrics",
         interval_seconds=30 * DAY,
         model_age_seconds=90 * DAY,
         clock=lambda: now,
