@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.settings import (
@@ -82,6 +82,9 @@ class Settings(SettingsModel):
     )
     bot: BotSettings = BotSettings()
     trendbot: TrendbotSettings = TrendbotSettings()
+    strategy: dict[str, Any] = Field(
+        default_factory=dict, description="What a strategy of your own needs, as it likes; `retrain.pipeline` gets it."
+    )
     guard: GuardSettings = GuardSettings()
     operations: OperationsSettings = OperationsSettings()
     retrain: RetrainSettings = RetrainSettings()
