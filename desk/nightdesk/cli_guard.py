@@ -61,6 +61,7 @@ def calibrate(
     from nightdesk_guard import profile
     from nightdesk_retrain.evidence import read_holdout
 
+    from nightdesk.probation import chance_of_catching
     from nightdesk.progress import show_progress
 
     settings = load_settings(context)
@@ -75,6 +76,8 @@ def calibrate(
         return
     typer.echo(f"{folder.name}: {_promise(found)}\n")
     _show(_table(settings, found))
+    if found.expected is not None:
+        typer.echo(f"\n{chance_of_catching(settings.guard.probation, found.expected)}")
     typer.echo(f"\n{in_force}")
 
 

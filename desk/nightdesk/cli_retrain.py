@@ -114,6 +114,18 @@ def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run:
         )
     if outcome.outperformance_probability is not None:
         typer.echo(f"  the probability that it is better than the champion is {outcome.outperformance_probability:.1%}")
+    if outcome.standing == "probation":
+        _say_probation(settings, outcome.version)
+
+
+def _say_probation(settings: Settings, version: str) -> None:
+    from nightdesk_guard import profile
+
+    from nightdesk.probation import chance_of_catching
+
+    known = profile.read(wiring.registry(settings).folder / version)
+    if known is not None and known.expected is not None:
+        typer.echo(chance_of_catching(settings.guard.probation, known.expected))
 
 
 @app.command()

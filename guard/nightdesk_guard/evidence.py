@@ -200,6 +200,24 @@ def weighed(
     return {**dict(others[-MODELS_KEPT:]), model_version: found}, breach
 
 
+def breach_probability(win_rate: float, signals: int, *, bound: float) -> float:
+    """Return how likely a model with a true win rate is shown to break its promise within so many signals.
+
+    Exact: the distribution of wins among the runs that have not been a breach yet, signal by signal.
+    """
+    going: dict[int, float] = {0: 1.0}
+    breached = 0.0
+    for number in range(1, signals + 1):
+        after: dict[int, float] = {}
+        for wins, mass in going.items():
+            for more, chance in ((1, win_rate), (0, 1 - win_rate)):
+                after[wins + more] = after.get(wins + more, 0.0) + mass * chance
+        caught = [wins for wins in after if log_e_value(wins, number, bound=bound) >= math.log(ALARM)]
+        breached += math.fsum(after.pop(wins) for wins in caught)
+        going = after
+    return breached
+
+
 def log_e_value(wins: int, signals: int, *, bound: float) -> float:
     """Return ln of the e-value against "each signal wins with a probability of `bound` or more".
 

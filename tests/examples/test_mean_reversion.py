@@ -92,6 +92,7 @@ def test_it_lives_through_a_model_s_whole_life(home: Path, run: Run) -> None:
     assert now is not None
     if verdict == "promoted":
         assert now.standing == "probation"
+        assert "a breach takes back a model that wins a third less in " in said
         assert run("models", "rollback", "--reason", "a test").startswith(f"{first.version} is the champion again")
     assert run("audit", "champion").startswith(first.version)
 
