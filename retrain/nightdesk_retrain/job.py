@@ -10,23 +10,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from loguru import logger
 from nightdesk_core.audit import GENESIS, AuditHead
-from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.pipeline import Backtest, DataError, Fitted, Window
+from nightdesk_core.pipeline import DataError, Fitted, Window
 from nightdesk_core.registry import Champion, RegistryError, staged_version
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.announce import announce
+from nightdesk_retrain.evaluate import Evaluation, evaluate
 from nightdesk_retrain.evidence import evidence
-from nightdesk_retrain.gate import Comparison, Ruling, Verdict, judge
-from nightdesk_retrain.metrics import Performance, measure
+from nightdesk_retrain.gate import Ruling, Verdict, judge
 from nightdesk_retrain.outcome import Outcome, Trigger
-from nightdesk_retrain.outperformance import sharpe_difference
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.publish import Report, publish
 from nightdesk_retrain.state import JobState
@@ -37,18 +34,6 @@ _ACTOR = "retrain"
 
 class RetrainBusyError(NightdeskError):
     """Another run of the job holds the lock."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The candidate on its hold-out, and beside the champion on the days that neither has seen."""
-
-    backtest: Backtest
-    candidate: Performance
-    champion: Performance | None
-    comparison: Comparison | None
-    common: tuple[Backtest, Backtest] | None = None
-    """Candidate and champion on those days."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +136,7 @@ class _Run:
             staged = parts.registry.stage(fitted.files)
         with self._stage("evaluate"):
             # What is judged is what was written: the candidate is read back from the disk.
-            evaluation = self._evaluate(staged, fitted, window, champion)
+            evaluation = evaluate(parts, staged, fitted, window, champion)
             trial = Trial(staged, fitted, window, champion, evaluation)
         with self._stage("gate"):
             ruling = judge(evaluation.candidate, evaluation.comparison, rotation=parts.rotation, retrain=parts.retrain)
@@ -168,36 +153,6 @@ class _Run:
             raise DataError(
                 f"only {days:.0f} days of history, at least {needed:g} are needed (retrain.min_history_days)"
             )
-
-    def _evaluate(self, staged: Path, fitted: Fitted, window: Window, champion: Champion | None) -> Evaluation:
-        parts, end = self._parts, window.info.end
-        candidate = parts.pipeline.load(staged)
-        backtest = parts.pipeline.backtest(candidate, window, start=fitted.train_end, end=end)
-        performance = measure(backtest)
-        parts.progress("evaluate", 0.5)
-        if champion is None:
-            return Evaluation(backtest, performance, None, None)
-        try:
-            folder = parts.registry.bundle(champion.version)
-            rival = parts.pipeline.load(folder)
-        except BundleError as error:
-            logger.error("the champion cannot be compared with: {}", error)
-            return Evaluation(backtest, performance, None, None)
-        manifest = Manifest.read(folder)
-        unseen_from = max(fitted.last_label_end, manifest.last_label_end)
-        days = max(0.0, (end - unseen_from) / _DAY_SECONDS)
-        if days < 2:
-            return Evaluation(backtest, performance, None, Comparison(champion.version, champion.standing, days, None))
-        ours = parts.pipeline.backtest(candidate, window, start=unseen_from, end=end)
-        theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
-        past_age = parts.clock() - manifest.trained_at > parts.oldest_seconds
-        difference = sharpe_difference(
-            np.array(ours.daily_returns),
-            np.array(theirs.daily_returns),
-            confidence=parts.retrain.confidence(past_age=past_age),
-        )
-        comparison = Comparison(champion.version, champion.standing, days, difference, past_age)
-        return Evaluation(backtest, performance, measure(theirs), comparison, (ours, theirs))
 
     def _rotate(self, trial: Trial, ruling: Ruling, *, dry_run: bool, bootstrap: bool) -> Outcome:
         parts, fitted, info = self._parts, trial.fitted, trial.window.info

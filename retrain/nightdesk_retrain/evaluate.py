@@ -1,0 +1,66 @@
+"""A candidate on its hold-out, and beside the champion on the days that neither has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from loguru import logger
+from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.pipeline import Backtest, Fitted, Window
+from nightdesk_core.registry import Champion
+
+from nightdesk_retrain.gate import Comparison
+from nightdesk_retrain.metrics import Performance, measure
+from nightdesk_retrain.outperformance import sharpe_difference
+from nightdesk_retrain.parts import JobParts
+
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The candidate on its hold-out, and beside the champion on the days that neither has seen."""
+
+    backtest: Backtest
+    candidate: Performance
+    champion: Performance | None
+    comparison: Comparison | None
+    common: tuple[Backtest, Backtest] | None = None
+    """Candidate and champion on those days."""
+
+
+def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, champion: Champion | None) -> Evaluation:
+    """Return what the candidate in `staged`, as it was written, does on its hold-out, and beside the champion.
+
+    Both are frozen, and compared only on the bars after the latest label that either has seen.
+    """
+    end = window.info.end
+    candidate = parts.pipeline.load(staged)
+    backtest = parts.pipeline.backtest(candidate, window, start=fitted.train_end, end=end)
+    performance = measure(backtest)
+    parts.progress("evaluate", 0.5)
+    if champion is None:
+        return Evaluation(backtest, performance, None, None)
+    try:
+        folder = parts.registry.bundle(champion.version)
+        rival = parts.pipeline.load(folder)
+    except BundleError as error:
+        logger.error("the champion cannot be compared with: {}", error)
+        return Evaluation(backtest, performance, None, None)
+    manifest = Manifest.read(folder)
+    unseen_from = max(fitted.last_label_end, manifest.last_label_end)
+    days = max(0.0, (end - unseen_from) / _DAY_SECONDS)
+    if days < 2:
+        return Evaluation(backtest, performance, None, Comparison(champion.version, champion.standing, days, None))
+    ours = parts.pipeline.backtest(candidate, window, start=unseen_from, end=end)
+    theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
+    past_age = parts.clock() - manifest.trained_at > parts.oldest_seconds
+    difference = sharpe_difference(
+        np.array(ours.daily_returns),
+        np.array(theirs.daily_returns),
+        confidence=parts.retrain.confidence(past_age=past_age),
+    )
+    comparison = Comparison(champion.version, champion.standing, days, difference, past_age)
+    return Evaluation(backtest, performance, measure(theirs), comparison, (ours, theirs))
