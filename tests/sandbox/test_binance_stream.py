@@ -195,14 +195,15 @@ def _candle() -> Any:
 
 @pytest.mark.parametrize("kind", SYMBOLS)
 async def test_ccxt_watches_candles_form_and_close(kind: str, serve: ServeExchange, candles: Candles) -> None:
-    async with serve(candles_per_second=20) as handle, following(handle, kind) as client:
+    # A client that is held up sees fewer of a candle's updates, but always what it closed with. So this watches until
+    # three candles have been seen forming, however many that takes.
+    async with serve(candles_per_second=5) as handle, following(handle, kind) as client, asyncio.timeout(60):
         seen: dict[int, list[float]] = {}
-        while len(seen) < 4:
+        while sum(len(closes) > 2 for closes in list(seen.values())[:-1]) < 3:
             for candle in await client.watch_ohlcv(SYMBOLS[kind], "1h"):
                 seen.setdefault(candle[0] // 1000, []).append(candle[4])
-    for index, (time, closes) in enumerate(list(seen.items())[:3], start=72):
+    for index, (time, closes) in enumerate(list(seen.items())[:-1], start=72):
         assert (time, closes[-1]) == (candles.time[index], candles.close[index])
-        assert len(closes) > 2
 
 
 async def test_a_drop_is_a_network_error_to_ccxt_which_connects_again_after_it(
