@@ -69,11 +69,11 @@ def judge(
     """Return whether the candidate may replace the champion (`None`: there is none yet)."""
     absolute = _absolute(candidate, rotation)
     failed = [criterion for criterion in absolute if not criterion.passed]
-    relative: tuple[Criterion, ...] = ()
+    compared: tuple[Criterion, ...] = ()
     if champion is not None and rotation.require_outperformance:
-        relative = _relative(champion, retrain)
-        failed += [criterion for criterion in relative if not criterion.passed]
-    criteria = (*absolute, *relative)
+        compared = relative(champion, retrain)
+        failed += [criterion for criterion in compared if not criterion.passed]
+    criteria = (*absolute, *compared)
     if not failed:
         return Ruling(Verdict.PROMOTED, criteria, "every criterion is met")
     reason = "; ".join(
@@ -120,8 +120,11 @@ def _absolute(candidate: Performance, rotation: ModelRotationSettings) -> tuple[
     )
 
 
-def _relative(champion: Comparison, retrain: RetrainSettings) -> tuple[Criterion, ...]:
-    """A provisional champion was never judged, so being better on the point estimate is enough against it."""
+def relative(champion: Comparison, retrain: RetrainSettings) -> tuple[Criterion, ...]:
+    """Return what the comparison with the champion demands.
+
+    A provisional champion was never judged, so being better on the point estimate is enough against it.
+    """
     difference = None if champion.sharpe is None else champion.sharpe.difference
     days = Criterion(
         "common_days",

@@ -19,6 +19,8 @@ from nightdesk_retrain.metrics import DAYS_A_YEAR, Floats, is_flat, sharpe_ratio
 DRAWS = 2_000
 _FEWEST_BLOCKS = 10
 """Of fewer there are too few arrangements: the normal distribution takes the bootstrap's place."""
+_MOMENTS = 4
+"""Means and second moments of both series: being estimated, they take as many degrees of freedom (section 3.1)."""
 _SMALL = 1e-9
 """Below this, in standard deviations, a spread is rounding."""
 
@@ -48,10 +50,10 @@ def sharpe_difference(
     if days != len(champion):
         raise ValueError(f"the series must cover the same days: {days} against {len(champion)}")
     difference = sharpe_ratio(candidate) - sharpe_ratio(champion)
-    if days < 3 or is_flat(candidate) or is_flat(champion):
+    if days <= _MOMENTS or is_flat(candidate) or is_flat(champion):
         return SharpeDifference(difference, math.inf, -math.inf, days, None)
     pair = (_Moments.of(candidate), _Moments.of(champion))
-    spread = math.sqrt(_long_run_variance(pair[0].influence - pair[1].influence) / days)
+    spread = math.sqrt(_long_run_variance(pair[0].influence - pair[1].influence) / (days - _MOMENTS))
     error = spread * math.sqrt(DAYS_A_YEAR)
     if spread <= _SMALL:
         return SharpeDifference(difference, error, difference, days, float(difference > 0))

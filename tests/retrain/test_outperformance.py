@@ -74,7 +74,7 @@ def test_the_standard_error_agrees_with_the_delta_method_by_gradient(days: int) 
     moments = stacked(ours, theirs)
     means = moments.mean(axis=1)
     covariance = newey_west(moments - means[:, None], int(4 * (days / 100) ** (2 / 9)))
-    expected = math.sqrt(gradient_of(means) @ covariance @ gradient_of(means) / days) * ROOT
+    expected = math.sqrt(gradient_of(means) @ covariance @ gradient_of(means) / (days - 4)) * ROOT
     assert compared(ours, theirs).standard_error == pytest.approx(expected, rel=1e-9)
 
 
