@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk import cli_audit, cli_duty, cli_guard, cli_models, cli_retrain, cli_run, cli_stop
+from nightdesk import cli_audit, cli_duty, cli_gate, cli_guard, cli_models, cli_retrain, cli_run, cli_stop
 from nightdesk.cli_choice import Choice
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(cli_duty.app)
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_guard.app, name="guard")
+app.add_typer(cli_gate.app, name="gate")
 app.add_typer(cli_run.stack_app, name="stack")
 app.add_typer(cli_run.sandbox_app, name="sandbox")
 

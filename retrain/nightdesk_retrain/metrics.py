@@ -68,3 +68,10 @@ def max_drawdown_ratio(returns: Floats) -> float:
     """Return the deepest loss from a peak of the compounded equity, its start included, as a positive ratio."""
     equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
     return float((1 - equity / np.maximum.accumulate(equity)).max())
+
+
+def correlation(first: Floats, second: Floats) -> float | None:
+    """Return Pearson's correlation of two series of returns, shape (D,); `None` where one of them does not move."""
+    if len(first) < 3 or is_flat(first) or is_flat(second):
+        return None
+    return float(np.clip(np.corrcoef(first, second)[0, 1], -1.0, 1.0))
