@@ -13,6 +13,8 @@ from nightdesk_core.errors import NightdeskError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+STAGING = ".staging-"
+"""Begins the name of a folder that is not listed: one that is still being written, or being removed."""
 
 
 class BundleError(NightdeskError):
@@ -21,7 +23,7 @@ class BundleError(NightdeskError):
     def __init__(self, folder: Path, reason: str) -> None:
         self.folder = folder
         self.reason = reason
-        super().__init__(f"model {folder.name} is refused: {reason}")
+        super().__init__(f"model {version_of(folder)} is refused: {reason}")
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,18 @@ class Manifest:
         return (json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
+def version_of(folder: Path) -> str:
+    """Return the version that a bundle's folder is, or will be once it is listed."""
+    return folder.name.removeprefix(STAGING)
+
+
 def verify(folder: Path) -> Manifest:
     """Return the manifest of an intact bundle.
 
     Raises `BundleError` with the reason: a file is missing, changed or not in the manifest, or the version is another.
     """
     manifest = Manifest.read(folder)
-    if manifest.version != folder.name:
+    if manifest.version != version_of(folder):
         raise BundleError(folder, f"its manifest is that of version {manifest.version}")
     try:
         present = {path.name for path in folder.iterdir()} - {MANIFEST}

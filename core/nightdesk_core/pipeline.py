@@ -68,7 +68,10 @@ class Backtest:
 
 
 class Window(Protocol):
-    """Market data that a pipeline collected; only the pipeline looks inside."""
+    """Market data that a pipeline collected; only the pipeline looks inside.
+
+    It can be pickled: the job has the bundle judged again in a fresh process, which is handed the same window.
+    """
 
     @property
     def info(self) -> WindowInfo:

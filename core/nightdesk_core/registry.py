@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from nightdesk_core.bundle import FORMAT, MANIFEST, BundleError, Manifest, verify
+from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manifest, verify, version_of
 from nightdesk_core.clock import WallClock, system_clock, utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, sync_folder, write_json_atomic
 
 Standing = Literal["provisional", "probation", "champion"]
 _POINTER = "champion.json"
-_STAGING = ".staging-"
 _LOCK_SECONDS = 10.0
 _EARLIER_KEPT = 20
 
@@ -89,7 +88,7 @@ class ModelRegistry:
         version = f"v{utc(self._clock()):%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
         if (self.folder / version).exists():
             raise RegistryError(f"{version} exists already: the same model was published in this very second")
-        folder = self.folder / f"{_STAGING}{version}"
+        folder = self.folder / f"{STAGING}{version}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for name, content in files.items():
@@ -101,7 +100,7 @@ class ModelRegistry:
         for name, content in files.items():
             _write_durably(staged / name, content)
 
-    def publish(
+    def seal(
         self,
         staged: Path,
         *,
@@ -111,11 +110,10 @@ class ModelRegistry:
         last_label_end: float,
         data_end: float,
         data_fingerprint: str,
-    ) -> Manifest:
-        """Turn a staged folder into a bundle and return its manifest; from here on it is immutable and listed."""
-        version = staged_version(staged)
+    ) -> Path:
+        """Write the manifest of a staged folder, and return the folder: it holds a whole bundle, still unlisted."""
         manifest = Manifest(
-            version=version,
+            version=version_of(staged),
             format=FORMAT,
             strategy=strategy,
             trained_at=self._clock(),
@@ -128,14 +126,22 @@ class ModelRegistry:
         )
         _write_durably(staged / MANIFEST, manifest.to_json())
         sync_folder(staged)
+        return staged
+
+    def publish(self, sealed: Path) -> Manifest:
+        """List a sealed folder as a bundle and return its manifest; from here on it is immutable.
+
+        Raises `BundleError`, and lists nothing, where the folder is not what was sealed.
+        """
+        manifest = verify(sealed)
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
-            staged.rename(self.folder / version)
+            sealed.rename(self.folder / manifest.version)
             sync_folder(self.folder)
         return manifest
 
     def sweep(self) -> int:
         """Remove staging folders that a killed job left behind and return how many. Only the job calls this."""
-        leftovers = list(self.folder.glob(f"{_STAGING}*"))
+        leftovers = list(self.folder.glob(f"{STAGING}*"))
         for folder in leftovers:
             shutil.rmtree(folder)
         return len(leftovers)
@@ -189,7 +195,7 @@ class ModelRegistry:
                 if champion is not None and version in (champion.version, champion.previous):
                     raise RegistryError(f"{version} is the champion or the one before it, and stays")
             for version in versions:
-                gone = self.folder / f"{_STAGING}{version}"
+                gone = self.folder / f"{STAGING}{version}"
                 (self.folder / version).rename(gone)
                 sync_folder(self.folder)
                 shutil.rmtree(gone)
@@ -293,11 +299,6 @@ class ModelRegistry:
 def _with_predecessor(current: Champion) -> tuple[tuple[str, Standing], ...]:
     """Return a champion and those before it. One that has not stood its probation comes back as it was: on it."""
     return ((current.version, current.standing), *current.earlier)
-
-
-def staged_version(staged: Path) -> str:
-    """Return the version that a staged folder will have as a bundle."""
-    return staged.name.removeprefix(_STAGING)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -15,7 +15,7 @@ def check_champion(settings: Settings) -> str:
 
     Raises `SetupError` where another strategy made it, `BundleError` or `RegistryError` where the bot would refuse it.
     """
-    from nightdesk_retrain.parts import load_pipeline
+    from nightdesk_retrain.strategy import load_pipeline
     from nightdesk_trendbot.model import MetaModel
 
     registry = wiring.registry(settings)

@@ -271,7 +271,8 @@ def guard_profile(settings: Settings, holdout: Backtest, progress: Progress) -> 
 def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
     """Yield what a retrain is made of; at the end its alerts have a moment to go out."""
     from nightdesk_guard.profile import FILE_NAME
-    from nightdesk_retrain.parts import JobParts, load_pipeline
+    from nightdesk_retrain.parts import JobParts
+    from nightdesk_retrain.strategy import load_pipeline
 
     document = settings.model_dump(mode="json")
     alerting = channels(settings).alerting
@@ -286,6 +287,7 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
             rotation=settings.operations.model_rotation,
             retrain=settings.retrain,
             pipeline=load_pipeline(settings.retrain.pipeline, document),
+            document=document,
             registry=registry(settings),
             requests=retrain_requests(settings),
             audit=audit_log(settings),

@@ -12,24 +12,26 @@ from typing import Any
 
 from loguru import logger
 from nightdesk_core.audit import GENESIS, AuditHead
+from nightdesk_core.bundle import version_of
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_core.pipeline import DataError, Fitted, Window
-from nightdesk_core.registry import Champion, RegistryError, staged_version
+from nightdesk_core.registry import Champion, RegistryError
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.announce import announce
 from nightdesk_retrain.evaluate import Evaluation, evaluate
 from nightdesk_retrain.evidence import evidence
-from nightdesk_retrain.gate import Ruling, Verdict, judge
+from nightdesk_retrain.gate import Ruling, judge
 from nightdesk_retrain.outcome import Outcome, Trigger
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.publish import Report, publish
+from nightdesk_retrain.reproduce import backtests, compare
+from nightdesk_retrain.rotation import ACTOR, finish_rotation, rotate, settle
 from nightdesk_retrain.state import JobState
 
 _DAY_SECONDS = 86_400
-_ACTOR = "retrain"
 
 
 class RetrainBusyError(NightdeskError):
@@ -87,6 +89,8 @@ class _Run:
             if not dry_run:
                 self._publish(Report(started, parts.interval_seconds, self._trigger))
             parts.registry.sweep()
+            if not dry_run and not bootstrap:
+                finish_rotation(parts)
             outcome = self._decide(dry_run=dry_run, bootstrap=bootstrap)
         except Exception as error:
             # The top of the job: a strategy may raise anything, and every failure is counted before it goes on.
@@ -106,7 +110,7 @@ class _Run:
             )
             if old:
                 parts.registry.remove(old)
-                parts.audit.append("pruned", {"versions": old}, actor=_ACTOR)
+                parts.audit.append("pruned", {"versions": old}, actor=ACTOR)
         except (NightdeskError, OSError) as error:
             logger.error("old models were not removed: {}", error)
 
@@ -160,7 +164,7 @@ class _Run:
             decision="kept",
             reason=ruling.reason,
             trigger=self._trigger,
-            version=staged_version(trial.staged),
+            version=version_of(trial.staged),
             standing=None,
             ruling=ruling,
             candidate=trial.evaluation.candidate,
@@ -169,18 +173,19 @@ class _Run:
             window=info,
             fitted=fitted,
             stage_seconds=self._stage_seconds,
+            instead_of=None if trial.champion is None else trial.champion.version,
         )
         if dry_run:
             shutil.rmtree(trial.staged)
             reason = f"dry run, nothing was rotated; the verdict is {ruling.verdict}: {ruling.reason}"
             outcome = replace(outcome, decision="dry_run", reason=reason)
-            self._head = parts.audit.append("dry_run", outcome.to_json(), actor=_ACTOR)
+            self._head = parts.audit.append("dry_run", outcome.to_json(), actor=ACTOR)
             return outcome
-        outcome = self._settle(replace(outcome, requests=self._requests), trial, bootstrap=bootstrap)
+        outcome = settle(replace(outcome, requests=self._requests), parts, trial.champion, bootstrap=bootstrap)
         holdout, common = trial.evaluation.backtest, trial.evaluation.common
         parts.registry.add_to_stage(trial.staged, evidence(holdout, common, outcome, parts.settings_record))
         parts.registry.add_to_stage(trial.staged, parts.annotate(holdout))
-        parts.registry.publish(
+        sealed = parts.registry.seal(
             trial.staged,
             strategy=parts.retrain.pipeline,
             train_start=fitted.train_start,
@@ -189,44 +194,26 @@ class _Run:
             data_end=info.end,
             data_fingerprint=info.fingerprint,
         )
-        self._head = parts.audit.append("verdict", outcome.to_json(), actor=_ACTOR)
+        self._reproduce(sealed, trial)
+        parts.registry.publish(sealed)
+        self._head = parts.audit.append("verdict", outcome.to_json(), actor=ACTOR)
         if outcome.standing is not None:
-            before = None if trial.champion is None else trial.champion.version
-            pointer = parts.registry.promote(outcome.version, standing=outcome.standing, instead_of=before)
-            self._head = parts.audit.append("rotated", asdict(pointer), actor=_ACTOR)
+            self._head = rotate(parts, outcome.version, outcome.standing, instead_of=outcome.instead_of)
         return outcome
 
-    def _settle(self, outcome: Outcome, trial: Trial, *, bootstrap: bool) -> Outcome:
-        """Return the outcome with what will be done about the ruling."""
-        ruling = outcome.ruling
-        if bootstrap:
-            reason = f"first champion, provisional whatever the gate says ({ruling.verdict}: {ruling.reason})"
-            return replace(outcome, decision="promoted", standing="provisional", reason=reason)
-        if ruling.verdict is Verdict.INSUFFICIENT_EVIDENCE:
-            return replace(outcome, decision="insufficient_evidence")
-        if ruling.verdict is Verdict.KEPT:
-            return outcome
-        if not self._parts.rotation.enabled:
-            return replace(outcome, reason="the gate would promote, but model_rotation.enabled is false")
-        if trial.champion is not None and trial.evaluation.comparison is None:
-            reason = f"{ruling.reason}, but the champion cannot be loaded to compare with: provisional"
-            return replace(outcome, decision="promoted", standing="provisional", reason=reason)
-        if reason := self._held_back(trial.champion):
-            return replace(outcome, reason=f"{ruling.reason}, but {reason}: the candidate is recorded")
-        return replace(outcome, decision="promoted", standing="probation")
-
-    def _held_back(self, champion: Champion | None) -> str:
-        """Return why nobody may be promoted just now, whatever the gate says; empty where somebody may.
-
-        What the guard asked for is the way out of both: a model that broke its promise, and a bot that it paused.
-        """
-        if self._trigger in ("guard", "expectation"):
-            return ""
-        if champion is not None and champion.standing == "probation":
-            return f"{champion.version} is on probation"
-        if _guard_status(self._parts) == "paused":
-            return "the guard has paused the bot, and did not ask for this retrain"
-        return ""
+    def _reproduce(self, sealed: Path, trial: Trial) -> None:
+        """Raise `ReproductionError` where the bundle, loaded in a fresh process, does not do what was judged."""
+        parts, evaluation = self._parts, trial.evaluation
+        judged = [evaluation.backtest, *(() if evaluation.common is None else evaluation.common[:1])]
+        again = parts.elsewhere(
+            backtests,
+            parts.retrain.pipeline,
+            parts.document,
+            sealed,
+            trial.window,
+            [(backtest.start, backtest.end) for backtest in judged],
+        )
+        compare(judged, again)
 
     def _record_failure(self, started: JobState, error: Exception, *, dry_run: bool) -> None:
         parts, state = self._parts, started
@@ -238,7 +225,7 @@ class _Run:
         self._write_status({"decision": "error", "reason": said, **_times(state)})
         # Last, because the audit log may be what failed.
         details = {"trigger": self._trigger, "error": said, "kind": type(error).__name__}
-        parts.audit.append("failed", details, actor=_ACTOR)
+        parts.audit.append("failed", details, actor=ACTOR)
 
     def _record_success(self, started: JobState, outcome: Outcome) -> None:
         parts = self._parts
@@ -287,14 +274,6 @@ class _Run:
         yield
         self._stage_seconds[name] = time.monotonic() - begun
         self._parts.progress(name, 1.0)
-
-
-def _guard_status(parts: JobParts) -> str | None:
-    """Return how the bot's guard stands by the status file; `None` where that is not known."""
-    trading = parts.status_file.read().get("trading")
-    if not isinstance(trading, dict) or parts.clock() > trading.get("stale_after", 0.0):
-        return None
-    return trading.get("guard")
 
 
 def _times(state: JobState) -> dict[str, str | None]:

@@ -36,6 +36,8 @@ class Outcome:
     window: WindowInfo
     fitted: Fitted
     stage_seconds: Mapping[str, float]
+    instead_of: str | None
+    """The champion that the candidate was to replace; `None` for none."""
     requests: tuple[str, ...] = ()
     """Keys of what asked for a retrain before this run began: its verdict answers them."""
 
@@ -54,6 +56,7 @@ class Outcome:
             "requests": list(self.requests),
             "version": self.version,
             "standing": self.standing,
+            "instead_of": self.instead_of,
             "verdict": self.ruling.verdict.value,
             "criteria": [asdict(criterion) for criterion in self.ruling.criteria],
             "candidate": asdict(self.candidate),

@@ -1,8 +1,7 @@
-"""What a run of the job is made of, and the strategy that the settings name."""
+"""What a run of the job is made of."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +12,10 @@ from nightdesk_core.clock import TimeScale, WallClock, system_clock
 from nightdesk_core.pipeline import Backtest, Pipeline, Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
-from nightdesk_core.settings import SettingsError
 from nightdesk_exporter import StatusFile
 from nightdesk_exporter.alerts import AlertSender
 
+from nightdesk_retrain.reproduce import in_fresh_process
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 _DAY_SECONDS = 86_400
@@ -30,6 +29,8 @@ class JobParts:
     rotation: ModelRotationSettings
     retrain: RetrainSettings
     pipeline: Pipeline[Any, Any]
+    document: Mapping[str, Any]
+    """The settings that the pipeline was made from: a fresh process makes one of its own."""
     registry: ModelRegistry
     requests: RetrainRequests
     audit: AuditLog
@@ -46,6 +47,8 @@ class JobParts:
     """Hides secrets in what is recorded of a failure."""
     settings_record: Mapping[str, Any] = field(default_factory=dict)
     """What of the settings goes into the bundle; no secret."""
+    elsewhere: Callable[..., Any] = in_fresh_process
+    """Calls a function with arguments where this process' memory is not."""
     annotate: Callable[[Backtest], Mapping[str, bytes]] = field(default=lambda _holdout: {})
     """Returns further files for the bundle, made from the candidate's hold-out."""
 
@@ -58,14 +61,3 @@ class JobParts:
     def oldest_seconds(self) -> float:
         """Wall time since its training after which a model is past its full age limit."""
         return self.scale.limit(self.rotation.max_model_age_days * _DAY_SECONDS)
-
-
-def load_pipeline(dotted: str, document: Mapping[str, Any]) -> Pipeline[Any, Any]:
-    """Return the strategy that `module:Class` names. Raises `SettingsError` where there is none."""
-    module_name, _, class_name = dotted.partition(":")
-    try:
-        kind = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError("retrain.pipeline", [f"{dotted} cannot be loaded: {error}"]) from error
-    pipeline: Pipeline[Any, Any] = kind.from_settings(document)
-    return pipeline

@@ -83,12 +83,14 @@ def publish(registry: ModelRegistry, content: str) -> str:
     """Publish a bundle with one file and return its version."""
     staged = registry.stage({"model.txt": content.encode()})
     manifest = registry.publish(
-        staged,
-        strategy="tests:None",
-        train_start=0.0,
-        train_end=10.0,
-        last_label_end=9.0,
-        data_end=20.0,
-        data_fingerprint="f" * 64,
+        registry.seal(
+            staged,
+            strategy="tests:None",
+            train_start=0.0,
+            train_end=10.0,
+            last_label_end=9.0,
+            data_end=20.0,
+            data_fingerprint="f" * 64,
+        )
     )
     return manifest.version

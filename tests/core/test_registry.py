@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk_core.bundle import BundleError, verify
-from nightdesk_core.registry import Champion, ModelRegistry, RegistryError, staged_version
+from nightdesk_core.bundle import BundleError, verify, version_of
+from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 
 from tests.core.conftest import Start, line_of, publish, wait_for_exit
 
@@ -25,9 +25,9 @@ print("ready", flush=True)
 for number in itertools.count():
     before = registry.champion()
     staged = registry.stage({"model.txt": f"{sys.argv[2]} {number}".encode() * 500, "linear.json": b"{}"})
-    manifest = registry.publish(
+    manifest = registry.publish(registry.seal(
         staged, strategy="t:T", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint=""
-    )
+    ))
     registry.promote(manifest.version, standing="champion", instead_of=before and before.version)
 """
 
@@ -48,7 +48,7 @@ def test_a_version_says_when_it_was_made_and_of_what(registry: ModelRegistry) ->
 def test_what_is_staged_is_not_listed_and_cannot_be_promoted(registry: ModelRegistry) -> None:
     staged = registry.stage({"model.txt": b"a model"})
     assert registry.manifests() == []
-    version = staged_version(staged)
+    version = version_of(staged)
     with pytest.raises(BundleError) as raised:
         registry.promote(version, standing="champion", instead_of=None)
     assert str(raised.value) == f"model {version} is refused: there is no such bundle"
@@ -59,7 +59,9 @@ def test_the_manifest_covers_what_was_added_to_the_stage(registry: ModelRegistry
     staged = registry.stage({"model.txt": b"a model"})
     registry.add_to_stage(staged, {"evaluation.json": b"{}"})
     manifest = registry.publish(
-        staged, strategy="t:T", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint=""
+        registry.seal(
+            staged, strategy="t:T", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint=""
+        )
     )
     assert set(manifest.files) == {"model.txt", "evaluation.json"}
     assert verify(registry.folder / manifest.version) == manifest

@@ -25,13 +25,15 @@ def champion(settings: Settings, files: dict[str, bytes], *, strategy: str) -> s
     registry = wiring.registry(settings)
     staged = registry.stage(files)
     manifest = registry.publish(
-        staged,
-        strategy=strategy,
-        train_start=0.0,
-        train_end=10.0,
-        last_label_end=9.0,
-        data_end=20.0,
-        data_fingerprint="f" * 64,
+        registry.seal(
+            staged,
+            strategy=strategy,
+            train_start=0.0,
+            train_end=10.0,
+            last_label_end=9.0,
+            data_end=20.0,
+            data_fingerprint="f" * 64,
+        )
     )
     registry.promote(manifest.version, standing="provisional", instead_of=None)
     return manifest.version

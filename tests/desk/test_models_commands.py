@@ -42,7 +42,9 @@ class Desk:
         }
         staged = self.registry.stage(files)
         return self.registry.publish(
-            staged, strategy="m:S", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint="f"
+            self.registry.seal(
+                staged, strategy="m:S", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint="f"
+            )
         ).version
 
 

@@ -118,13 +118,15 @@ def install(settings: Settings, markets: Markets, *, seed: int, standing: Standi
     fitted = train(events, chosen, progress=lambda _stage, _share: None)
     staged = registry.stage(fitted.files())
     manifest = registry.publish(
-        staged,
-        strategy="test",
-        train_start=0,
-        train_end=ends,
-        last_label_end=ends,
-        data_end=ends,
-        data_fingerprint="",
+        registry.seal(
+            staged,
+            strategy="test",
+            train_start=0,
+            train_end=ends,
+            last_label_end=ends,
+            data_end=ends,
+            data_fingerprint="",
+        )
     )
     before = registry.champion()
     registry.promote(manifest.version, standing=standing, instead_of=None if before is None else before.version)

@@ -9,7 +9,7 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +47,7 @@ class FakeModel:
     """What it earns on average in a day; its noise is the market's, the same for every model."""
 
     daily_edge: float
+    trades: int
 
 
 @dataclass
@@ -79,7 +80,7 @@ class FakePipeline:
             raise self.error
         self.fitted_until.append(until)
         return Fitted(
-            files={"model.json": json.dumps({"daily_edge": self.daily_edge}).encode()},
+            files={"model.json": json.dumps({"daily_edge": self.daily_edge, "trades": self.trades}).encode()},
             train_start=window.info.start,
             train_end=until,
             last_label_end=until - 2 * DAY,
@@ -92,13 +93,13 @@ class FakePipeline:
         if folder.name in self.unreadable:
             raise BundleError(folder, "was trained on other features than this release computes; retrain")
         self.loaded[folder.name] = hashes(folder)
-        return FakeModel(content["daily_edge"])
+        return FakeModel(**content)
 
     def backtest(self, model: FakeModel, window: FakeWindow, *, start: float, end: float) -> Backtest:
         self.backtests.append((model.daily_edge, start, end))
         days = tuple(range(int(start) + DAY, int(end) + 1, DAY))
         returns = tuple(model.daily_edge + random.Random(day).gauss(0, 0.01) for day in days)
-        trades = tuple(trade(number, won=number % 3 != 0) for number in range(self.trades))
+        trades = tuple(trade(number, won=number % 3 != 0) for number in range(model.trades))
         return Backtest(start, end, days, returns, trades)
 
 
@@ -182,6 +183,7 @@ def parts(tmp_path: Path, pipeline: FakePipeline) -> JobParts:
         rotation=ModelRotationSettings(),
         retrain=RetrainSettings(pipeline="tests.retrain.conftest:FakePipeline"),
         pipeline=fake,
+        document={},
         registry=ModelRegistry(tmp_path / "models", clock=clock),
         requests=RetrainRequests(tmp_path / "state", audit, clock=clock),
         audit=audit,
@@ -191,8 +193,26 @@ def parts(tmp_path: Path, pipeline: FakePipeline) -> JobParts:
         textfile_dir=tmp_path / "metrics",
         alerts=AlertSender("btc", alerting=Alerting(enabled=False)),
         clock=clock,
+        elsewhere=_here,
         settings_record={"model_rotation": {"min_trades": 50}},
     )
+
+
+def _here(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Take a fresh process' place, which costs a second."""
+    return function(*arguments)
+
+
+def following(parts: JobParts, pipeline: FakePipeline) -> JobParts:
+    """Return the job of another strategy, which a fresh process would find, too."""
+
+    def elsewhere(
+        _backtests: object, _dotted: str, _document: object, folder: Path, window: Any, stretches: Any
+    ) -> Any:
+        model = pipeline.load(folder)
+        return [pipeline.backtest(model, window, start=start, end=end) for start, end in stretches]
+
+    return replace(parts, pipeline=pipeline, elsewhere=elsewhere)
 
 
 def rotating(parts: JobParts, **changes: Any) -> JobParts:

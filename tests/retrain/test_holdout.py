@@ -14,7 +14,7 @@ from nightdesk_retrain.evidence import read_holdout
 from nightdesk_retrain.parts import JobParts
 
 from tests.guard.simulations import hold_out, trade
-from tests.retrain.conftest import FakeModel, FakePipeline, FakeWindow
+from tests.retrain.conftest import FakeModel, FakePipeline, FakeWindow, following
 
 
 class Trading(FakePipeline):
@@ -27,14 +27,14 @@ class Trading(FakePipeline):
 
 @pytest.fixture
 def bundle(parts: JobParts) -> Path:
-    parts = replace(parts, pipeline=Trading())
+    parts = following(parts, Trading())
     return parts.registry.bundle(job.run(parts, trigger="manual", bootstrap=True).version)
 
 
 def test_the_hold_out_is_read_back_as_it_was_judged(bundle: Path) -> None:
     manifest = Manifest.read(bundle)
     window = FakePipeline().collect(days=730, progress=lambda stage, share: None)
-    judged = Trading().backtest(FakeModel(0), window, start=manifest.train_end, end=manifest.data_end)
+    judged = Trading().backtest(FakeModel(0, 60), window, start=manifest.train_end, end=manifest.data_end)
     assert read_holdout(bundle) == judged
     assert judged.trades[-1].risk is None
 
@@ -46,7 +46,7 @@ def test_what_the_desk_makes_of_the_hold_out_is_in_the_bundle_and_its_manifest(p
         shown.append(holdout)
         return {"guard.json": b"{}\n"}
 
-    parts = replace(parts, pipeline=Trading(), annotate=annotate)
+    parts = replace(following(parts, Trading()), annotate=annotate)
     version = job.run(parts, trigger="manual", bootstrap=True).version
     folder = parts.registry.bundle(version)
     assert (folder / "guard.json").read_bytes() == b"{}\n"

@@ -11,7 +11,8 @@ from nightdesk_core.registry import RegistryError
 from nightdesk_core.settings import SettingsError
 from nightdesk_retrain import job, state
 from nightdesk_retrain.gate import Verdict
-from nightdesk_retrain.parts import JobParts, load_pipeline
+from nightdesk_retrain.parts import JobParts
+from nightdesk_retrain.strategy import load_pipeline
 
 from tests.retrain.conftest import (
     DAY,

@@ -19,6 +19,7 @@ from tests.retrain.conftest import (
     DAY,
     MARKET_END,
     FakePipeline,
+    following,
     hashes,
     status,
 )
@@ -94,7 +95,7 @@ def test_an_outcome_with_numbers_that_json_cannot_hold_is_recorded_as_null(
             done = super().backtest(model, window, start=start, end=end)
             return replace(done, daily_returns=(0.0,) * len(done.days), trades=())
 
-    outcome = job.run(replace(parts, pipeline=Flat(market_end=MARKET_END)), trigger="schedule")
+    outcome = job.run(following(parts, Flat(market_end=MARKET_END)), trigger="schedule")
     assert outcome.comparison is not None
     assert outcome.comparison.sharpe is not None
     assert outcome.comparison.sharpe.lower_bound == float("-inf")

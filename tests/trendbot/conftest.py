@@ -113,13 +113,15 @@ def publish(registry: ModelRegistry, model: MetaModel, **more: bytes) -> str:
     """Publish a model's bundle and return its version; `more` are further files, to make another version of it."""
     staged = registry.stage({**model.files(), **more})
     manifest = registry.publish(
-        staged,
-        strategy="nightdesk_trendbot.pipeline:TrendPipeline",
-        train_start=0.0,
-        train_end=10.0,
-        last_label_end=9.0,
-        data_end=20.0,
-        data_fingerprint="f" * 64,
+        registry.seal(
+            staged,
+            strategy="nightdesk_trendbot.pipeline:TrendPipeline",
+            train_start=0.0,
+            train_end=10.0,
+            last_label_end=9.0,
+            data_end=20.0,
+            data_fingerprint="f" * 64,
+        )
     )
     return manifest.version
 

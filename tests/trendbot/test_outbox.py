@@ -128,7 +128,9 @@ def promoted(desk: Desk) -> tuple[str, str]:
     for content in (b"first", b"second"):
         staged = desk.registry.stage({"model.txt": content})
         manifest = desk.registry.publish(
-            staged, strategy="s", train_start=0, train_end=1, last_label_end=1, data_end=1, data_fingerprint=""
+            desk.registry.seal(
+                staged, strategy="s", train_start=0, train_end=1, last_label_end=1, data_end=1, data_fingerprint=""
+            )
         )
         versions.append(manifest.version)
     desk.registry.promote(versions[0], standing="champion", instead_of=None)

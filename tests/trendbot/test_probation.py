@@ -42,7 +42,9 @@ class Desk:
         self.now += 1
         staged = self.registry.stage({"model.txt": str(self.now).encode()})
         manifest = self.registry.publish(
-            staged, strategy="s", train_start=0, train_end=1, last_label_end=1, data_end=1, data_fingerprint=""
+            self.registry.seal(
+                staged, strategy="s", train_start=0, train_end=1, last_label_end=1, data_end=1, data_fingerprint=""
+            )
         )
         before = None if current is None else current.version
         self.champion = self.registry.promote(manifest.version, standing=standing, instead_of=before)

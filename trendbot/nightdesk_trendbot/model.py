@@ -11,7 +11,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.bundle import BundleError, Manifest, version_of
 
 from nightdesk_trendbot.candles import Floats
 from nightdesk_trendbot.settings import EntrySettings
@@ -132,7 +132,7 @@ def load(folder: Path, manifest: Manifest | None) -> MetaModel:
         weights = linear.pop("weights")
         summary = folder / "backtest.json"
         return MetaModel(
-            version=manifest.version if manifest else folder.name,
+            version=manifest.version if manifest else version_of(folder),
             trained_at=manifest.trained_at if manifest else 0.0,
             data_end=manifest.data_end if manifest else 0.0,
             trees=lightgbm.Booster(model_str=(folder / TREES).read_text(encoding="utf-8")),
