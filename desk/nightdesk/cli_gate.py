@@ -59,8 +59,10 @@ def power(
 
     [bold]nightdesk --set retrain.outperformance_confidence=0.9 gate power --correlation 0.8 --level 1 --json[/bold]
     """
+    from nightdesk_retrain.deflated import benchmark
     from nightdesk_retrain.power import REFERENCE_CORRELATION, REFERENCE_PACE, Setup
     from nightdesk_retrain.power import power as simulate
+    from nightdesk_retrain.trials import TrialLedger, cluster_sharpe_ratios
 
     from nightdesk.progress import show_progress
 
@@ -81,6 +83,7 @@ def power(
         pace=pace,
         rotation=settings.operations.model_rotation,
         retrain=settings.retrain,
+        luck=benchmark(cluster_sharpe_ratios(TrialLedger(wiring.state_dir(settings)).trials())),
     )
     levels = list(dict.fromkeys(level or (0.0, 1.0, 2.0)))
     with show_progress("gate") as progress:
@@ -153,6 +156,9 @@ def _report(setup: Setup, found: Sequence[Power]) -> Iterator[str]:
     yield "independent, and where their hold-outs overlap they pass or fail together."
     if setup.rotation.require_outperformance and setup.days < setup.retrain.min_common_days:
         yield f"Nothing is promoted: {setup.retrain.min_common_days:g} days are needed (retrain.min_common_days)."
+    if setup.retrain.min_deflated_sharpe is not None:
+        luck = setup.luck * math.sqrt(365)
+        yield f"The deflated Sharpe ratio counts (retrain.min_deflated_sharpe): the trials show {luck:.2f} by luck."
     if not setup.rotation.require_outperformance:
         yield "The relative rule is switched off (operations.model_rotation.require_outperformance)."
 

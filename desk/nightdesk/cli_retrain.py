@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from loguru import logger
@@ -16,6 +16,9 @@ from nightdesk import wiring
 from nightdesk.cli_choice import actor, choice, load_settings
 from nightdesk.logbook import set_up_logs
 from nightdesk.settings import Settings
+
+if TYPE_CHECKING:
+    from nightdesk_retrain.deflated import DeflatedSharpe
 
 app = typer.Typer()
 retrain_app = typer.Typer()
@@ -114,8 +117,21 @@ def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run:
         )
     if outcome.outperformance_probability is not None:
         typer.echo(f"  the probability that it is better than the champion is {outcome.outperformance_probability:.1%}")
+    typer.echo(f"  {_deflated(outcome.deflated)}")
     if outcome.standing == "probation":
         _say_probation(settings, outcome.version)
+
+
+def _deflated(found: DeflatedSharpe) -> str:
+    tried = "it is the first trial"
+    if found.trials > 1:
+        tried = (
+            f"{found.trials} trials, {found.effective_trials} different ones: "
+            f"their best shows {found.benchmark:.2f} by luck"
+        )
+    if found.probability is None:
+        return f"its deflated Sharpe ratio cannot be told: it did not trade ({tried})"
+    return f"its deflated Sharpe ratio, the probability that it is truly above 0, is {found.probability:.1%} ({tried})"
 
 
 def _say_probation(settings: Settings, version: str) -> None:

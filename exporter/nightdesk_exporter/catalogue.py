@@ -187,6 +187,11 @@ RETRAIN: tuple[Metric, ...] = (
         "promotion_sharpe_difference", "Candidate's less champion's Sharpe ratio on the bars that neither has seen."
     ),
     _gauge("promotion_outperformance_probability", "That this difference is truly above 0, by the bootstrap."),
+    _gauge(
+        "promotion_deflated_sharpe_probability",
+        "That the candidate's Sharpe ratio is truly above 0, though it may be the best of all trials.",
+    ),
+    _gauge("promotion_trials", "Candidates that were evaluated so far, those of dry runs included."),
     _info("promotion_champion", "The version that the pointer names.", "version"),
     _gauge("promotion_consecutive_rejections", "Candidates that were not promoted since the last that was."),
     _gauge("promotion_last_promoted_timestamp_seconds", "When a model was last promoted."),

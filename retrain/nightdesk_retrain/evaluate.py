@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 from loguru import logger
-from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.pipeline import Backtest, Fitted, Window
 from nightdesk_core.registry import Champion
 
+from nightdesk_retrain.deflated import DeflatedSharpe
 from nightdesk_retrain.gate import Comparison
 from nightdesk_retrain.metrics import Performance, measure
 from nightdesk_retrain.outperformance import sharpe_difference
 from nightdesk_retrain.parts import JobParts
+from nightdesk_retrain.trials import Trial, TrialLedger, cluster_sharpe_ratios
 
 _DAY_SECONDS = 86_400
 
@@ -25,6 +27,8 @@ class Evaluation:
 
     backtest: Backtest
     candidate: Performance
+    deflated: DeflatedSharpe
+    """What is left of the candidate's Sharpe ratio after all that was tried."""
     champion: Performance | None
     comparison: Comparison | None
     common: tuple[Backtest, Backtest] | None = None
@@ -34,26 +38,29 @@ class Evaluation:
 def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, champion: Champion | None) -> Evaluation:
     """Return what the candidate in `staged`, as it was written, does on its hold-out, and beside the champion.
 
-    Both are frozen, and compared only on the bars after the latest label that either has seen.
+    From then on it is in the ledger of trials, whatever becomes of it. Both are frozen, and compared only on the bars
+    after the latest label that either has seen.
     """
     end = window.info.end
     candidate = parts.pipeline.load(staged)
     backtest = parts.pipeline.backtest(candidate, window, start=fitted.train_end, end=end)
-    performance = measure(backtest)
+    performance, deflated = measure(backtest), _deflated(parts, staged, backtest)
     parts.progress("evaluate", 0.5)
     if champion is None:
-        return Evaluation(backtest, performance, None, None)
+        return Evaluation(backtest, performance, deflated, None, None)
     try:
         folder = parts.registry.bundle(champion.version)
         rival = parts.pipeline.load(folder)
     except BundleError as error:
         logger.error("the champion cannot be compared with: {}", error)
-        return Evaluation(backtest, performance, None, None)
+        return Evaluation(backtest, performance, deflated, None, None)
     manifest = Manifest.read(folder)
     unseen_from = max(fitted.last_label_end, manifest.last_label_end)
     days = max(0.0, (end - unseen_from) / _DAY_SECONDS)
     if days < 2:
-        return Evaluation(backtest, performance, None, Comparison(champion.version, champion.standing, days, None))
+        return Evaluation(
+            backtest, performance, deflated, None, Comparison(champion.version, champion.standing, days, None)
+        )
     ours = parts.pipeline.backtest(candidate, window, start=unseen_from, end=end)
     theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
     past_age = parts.clock() - manifest.trained_at > parts.oldest_seconds
@@ -63,4 +70,11 @@ def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, cham
         confidence=parts.retrain.confidence(past_age=past_age),
     )
     comparison = Comparison(champion.version, champion.standing, days, difference, past_age)
-    return Evaluation(backtest, performance, measure(theirs), comparison, (ours, theirs))
+    return Evaluation(backtest, performance, deflated, measure(theirs), comparison, (ours, theirs))
+
+
+def _deflated(parts: JobParts, staged: Path, backtest: Backtest) -> DeflatedSharpe:
+    trials = TrialLedger(parts.state_dir).add(Trial(version_of(staged), backtest.days, backtest.daily_returns))
+    return DeflatedSharpe.of(
+        np.array(backtest.daily_returns), trials=len(trials), cluster_sharpe_ratios=cluster_sharpe_ratios(trials)
+    )

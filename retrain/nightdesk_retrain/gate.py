@@ -65,9 +65,13 @@ def judge(
     *,
     rotation: ModelRotationSettings,
     retrain: RetrainSettings,
+    deflated: float | None = None,
 ) -> Ruling:
-    """Return whether the candidate may replace the champion (`None`: there is none yet)."""
-    absolute = _absolute(candidate, rotation)
+    """Return whether the candidate may replace the champion (`None`: there is none yet).
+
+    `deflated` is the candidate's deflated Sharpe ratio, a probability. It counts where a minimum is set.
+    """
+    absolute = (*_absolute(candidate, rotation), *_deflated(deflated, retrain))
     failed = [criterion for criterion in absolute if not criterion.passed]
     compared: tuple[Criterion, ...] = ()
     if champion is not None and rotation.require_outperformance:
@@ -118,6 +122,14 @@ def _absolute(candidate: Performance, rotation: ModelRotationSettings) -> tuple[
             f"at least {rotation.min_trades}",
         ),
     )
+
+
+def _deflated(probability: float | None, retrain: RetrainSettings) -> tuple[Criterion, ...]:
+    least = retrain.min_deflated_sharpe
+    if least is None:
+        return ()
+    passed = probability is not None and probability >= least
+    return (Criterion("deflated_sharpe", probability, least, passed, f"at least {least:g}"),)
 
 
 def relative(champion: Comparison, retrain: RetrainSettings) -> tuple[Criterion, ...]:

@@ -143,7 +143,13 @@ class _Run:
             evaluation = evaluate(parts, staged, fitted, window, champion)
             trial = Trial(staged, fitted, window, champion, evaluation)
         with self._stage("gate"):
-            ruling = judge(evaluation.candidate, evaluation.comparison, rotation=parts.rotation, retrain=parts.retrain)
+            ruling = judge(
+                evaluation.candidate,
+                evaluation.comparison,
+                rotation=parts.rotation,
+                retrain=parts.retrain,
+                deflated=evaluation.deflated.probability,
+            )
         with self._stage("rotate"):
             return self._rotate(trial, ruling, dry_run=dry_run, bootstrap=bootstrap)
 
@@ -168,6 +174,7 @@ class _Run:
             standing=None,
             ruling=ruling,
             candidate=trial.evaluation.candidate,
+            deflated=trial.evaluation.deflated,
             champion=trial.evaluation.champion,
             comparison=trial.evaluation.comparison,
             window=info,

@@ -11,6 +11,7 @@ from nightdesk_core.pipeline import Fitted, WindowInfo
 from nightdesk_core.registry import Standing
 from nightdesk_core.requests import Cause
 
+from nightdesk_retrain.deflated import DeflatedSharpe
 from nightdesk_retrain.gate import Comparison, Ruling
 from nightdesk_retrain.metrics import Performance
 
@@ -31,6 +32,7 @@ class Outcome:
     """Of the candidate, where it was promoted."""
     ruling: Ruling
     candidate: Performance
+    deflated: DeflatedSharpe
     champion: Performance | None
     comparison: Comparison | None
     window: WindowInfo
@@ -63,6 +65,7 @@ class Outcome:
             "champion": None if self.champion is None else asdict(self.champion),
             "comparison": None if self.comparison is None else asdict(self.comparison),
             "outperformance_probability": self.outperformance_probability,
+            "deflated_sharpe": {**asdict(self.deflated), "effective_trials": self.deflated.effective_trials},
             "data": asdict(self.window),
             "training": {
                 "rows": self.fitted.training_rows,

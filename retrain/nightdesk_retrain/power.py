@@ -16,6 +16,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.pipeline import Backtest, Progress
 from numpy.typing import NDArray
 
+from nightdesk_retrain.deflated import probabilistic_sharpe_ratio
 from nightdesk_retrain.gate import Comparison, Verdict, judge, relative
 from nightdesk_retrain.metrics import (
     DAYS_A_YEAR,
@@ -84,6 +85,8 @@ class Setup:
     pace: Pace = REFERENCE_PACE
     rotation: ModelRotationSettings = field(default_factory=ModelRotationSettings)
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
+    luck: float = 0.0
+    """The daily Sharpe ratio that the best of all trials so far owes to luck; it counts with `min_deflated_sharpe`."""
 
     @property
     def tries_a_year(self) -> float:
@@ -178,7 +181,13 @@ class _Pair:
         confidence = setup.retrain.confidence(past_age=False)
         sharpe = sharpe_difference(ours, theirs, confidence=confidence, draws=_BOOTSTRAP_DRAWS)
         rival = Comparison("champion", "champion", float(setup.days), sharpe)
-        ruling = judge(_performance(ours, trades), rival, rotation=setup.rotation, retrain=setup.retrain)
+        ruling = judge(
+            _performance(ours, trades),
+            rival,
+            rotation=setup.rotation,
+            retrain=setup.retrain,
+            deflated=probabilistic_sharpe_ratio(ours, above=setup.luck),
+        )
         compared = relative(rival, setup.retrain)
         return all(criterion.passed for criterion in compared), ruling.verdict is Verdict.PROMOTED
 

@@ -130,6 +130,8 @@ def _verdict(outcome: Outcome) -> Iterator[Metric]:
     sharpe = None if comparison is None else comparison.sharpe
     yield family("promotion_sharpe_difference", None if sharpe is None else sharpe.difference)
     yield family("promotion_outperformance_probability", outcome.outperformance_probability)
+    yield family("promotion_deflated_sharpe_probability", outcome.deflated.probability)
+    yield family("promotion_trials", outcome.deflated.trials)
 
 
 def _of_models(models: dict[str, Performance | None], attribute: str) -> dict[Labels, float | None]:

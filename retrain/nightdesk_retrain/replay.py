@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nightdesk_core.pipeline import Backtest
 from nightdesk_core.settings import validate
 
+from nightdesk_retrain.deflated import DeflatedSharpe
 from nightdesk_retrain.evidence import read_common, read_holdout, read_json
 from nightdesk_retrain.gate import Comparison, Criterion, Ruling, judge
 from nightdesk_retrain.metrics import measure
@@ -33,13 +35,27 @@ def replay(folder: Path, recorded: Mapping[str, Any]) -> Replay:
     """
     settings = read_json(folder, "settings.json")
     retrain = validate(RetrainSettings, settings.get("retrain", {}), source="retrain")
+    holdout = read_holdout(folder)
+    deflated = _deflated(holdout, recorded.get("deflated_sharpe"))
     ruling = judge(
-        measure(read_holdout(folder)),
+        measure(holdout),
         _comparison(folder, recorded.get("comparison"), retrain),
         rotation=validate(ModelRotationSettings, settings.get("model_rotation", {}), source="model_rotation"),
         retrain=retrain,
+        deflated=deflated,
     )
-    return Replay(ruling, tuple(_differences(ruling, recorded)))
+    return Replay(ruling, tuple(_differences(ruling, deflated, recorded)))
+
+
+def _deflated(holdout: Backtest, recorded: Mapping[str, Any] | None) -> float | None:
+    # Older verdicts have none.
+    if recorded is None:
+        return None
+    return DeflatedSharpe.of(
+        np.array(holdout.daily_returns),
+        trials=recorded["trials"],
+        cluster_sharpe_ratios=recorded["cluster_sharpe_ratios"],
+    ).probability
 
 
 def _comparison(folder: Path, recorded: Mapping[str, Any] | None, retrain: RetrainSettings) -> Comparison | None:
@@ -55,8 +71,11 @@ def _comparison(folder: Path, recorded: Mapping[str, Any] | None, retrain: Retra
     return Comparison(recorded["version"], recorded["standing"], recorded["common_days"], sharpe, past_age)
 
 
-def _differences(ruling: Ruling, recorded: Mapping[str, Any]) -> list[str]:
+def _differences(ruling: Ruling, deflated: float | None, recorded: Mapping[str, Any]) -> list[str]:
     found = []
+    before_deflated = (recorded.get("deflated_sharpe") or {}).get("probability")
+    if deflated != before_deflated:
+        found.append(f"deflated_sharpe is {deflated}, recorded is {before_deflated}")
     if ruling.verdict.value != recorded["verdict"]:
         found.append(f"the verdict is {ruling.verdict}, recorded is {recorded['verdict']}")
     before = {criterion["name"]: criterion for criterion in recorded["criteria"]}

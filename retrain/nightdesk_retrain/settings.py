@@ -53,6 +53,13 @@ class RetrainSettings(SettingsModel):
     outperformance_confidence_past_age: float = Field(
         0.80, gt=0.5, lt=1, description="The same against a champion that is older than `max_model_age_days`."
     )
+    min_deflated_sharpe: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The probability that the candidate's Sharpe ratio is truly above 0, though it may be the best of "
+        "all that were tried. Reported in any case, and a criterion where this is set.",
+    )
     keep_models: int = Field(
         20, ge=2, description="At least so many of the newest model bundles are kept, whatever their age."
     )

@@ -82,6 +82,9 @@ def test_settings_length_correlation_level_and_seed_are_those_at_hand(home: Home
     assert found["correlation"] == {"value": 0.5, "source": "as told"}
     assert [row["joint"]["1.5"]["a_year"] for row in found["power"]] == [0.0] * 5
     assert "Nothing is promoted: 200 days are needed (retrain.min_common_days)." in home.power(assignments=settings)
+    deflated = ("retrain.min_deflated_sharpe=0.5",)
+    counts = "The deflated Sharpe ratio counts (retrain.min_deflated_sharpe): the trials show 0.00 by luck."
+    assert counts in home.power(assignments=deflated)
     free = ("operations.model_rotation.require_outperformance=false",)
     assert "The relative rule is switched off" in home.power(assignments=free)
 

@@ -10,6 +10,7 @@ from nightdesk import wiring
 from nightdesk.cli import app
 from nightdesk.settings import Settings, load
 from nightdesk_exporter import StatusFile
+from nightdesk_retrain.trials import Trial, TrialLedger
 from typer.testing import CliRunner
 
 
@@ -64,3 +65,22 @@ def test_a_request_and_a_look_at_the_schedule_are_bound_by_the_market_s_speed(se
     assert settings.scale.speed == 18_000
     schedule = wiring.schedule(settings)
     assert (schedule.interval_seconds, schedule.model_age_seconds) == (144, 432)
+
+
+@pytest.mark.parametrize(
+    ("tried", "said"),
+    [(0, "it is the first trial"), (1, "2 trials, 2 different ones: their best shows 1.60 by luck")],
+)
+def test_a_run_prints_its_criteria_and_what_is_left_of_the_sharpe_ratio(
+    tried: int, said: str, settings: Settings
+) -> None:
+    if tried:
+        wiring.state_dir(settings).mkdir()
+        TrialLedger(wiring.state_dir(settings)).add(Trial("v0", (86_400, 172_800, 259_200), (0.01, -0.01, 0.02)))
+    command = ("--set", "retrain.pipeline=tests.retrain.conftest:FakePipeline", "retrain", "--dry-run")
+    code, printed = run(settings, *command)
+    assert code == 0
+    assert "  met     trades                                   60  at least 50\n" in printed
+    left = "  its deflated Sharpe ratio, the probability that it is truly above 0, is "
+    (line,) = [line for line in printed.splitlines() if line.startswith(left)]
+    assert line.endswith(f"% ({said})")

@@ -134,6 +134,20 @@ def test_the_first_champion_is_judged_by_itself() -> None:
     assert len(ruling(GOOD, None).criteria) == 4
 
 
+def test_the_deflated_sharpe_ratio_is_a_criterion_only_where_a_minimum_is_set() -> None:
+    def judged(deflated: float | None, minimum: float | None) -> Ruling:
+        retrain = RetrainSettings(min_deflated_sharpe=minimum)
+        return judge(GOOD, BETTER, rotation=ModelRotationSettings(), retrain=retrain, deflated=deflated)
+
+    for told in (None, 0.0, 0.5, 1.0):
+        assert judged(told, None) == ruling()
+    assert judged(0.95, 0.95).verdict is Verdict.PROMOTED
+    assert judged(0.949, 0.95).verdict is Verdict.KEPT
+    assert judged(0.949, 0.95).reason == "deflated_sharpe 0.949 is not at least 0.95"
+    assert judged(None, 0.1).reason == "deflated_sharpe (not measured) is not at least 0.1"
+    assert judged(math.nan, 0.1).verdict is Verdict.KEPT
+
+
 def test_known_failure_7_require_outperformance_is_read() -> None:
     worse = with_difference(-2.0, -3.0)
     assert ruling(GOOD, worse).verdict is Verdict.KEPT

@@ -6,10 +6,12 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from nightdesk_core.pipeline import Backtest
+from nightdesk_retrain.deflated import expected_maximum
 from nightdesk_retrain.metrics import correlation, sharpe_ratio
 from nightdesk_retrain.power import REFERENCE_PACE, Chance, Pace, Power, PowerError, Setup, _Pair, power
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
@@ -95,6 +97,28 @@ def test_the_settings_are_those_that_the_gate_would_judge_by() -> None:
     (strict,) = simulated(replace(short, rotation=ModelRotationSettings(min_trades=1000)), draws=60)
     assert lax.relative[1.0].a_retrain > usual.relative[1.0].a_retrain
     assert (strict.relative, strict.joint[1.0].a_retrain) == (usual.relative, 0.0)
+
+
+def test_where_a_minimum_is_set_the_deflated_sharpe_ratio_holds_back_by_what_was_tried_before() -> None:
+    def promoted(**changes: Any) -> float:
+        (row,) = simulated(replace(YEAR, days=180, **changes), draws=200)
+        return row.joint[1.0].a_retrain
+
+    some = {"retrain": RetrainSettings(min_deflated_sharpe=0.8)}
+    assert promoted() == promoted(luck=0.05)
+    assert promoted() > promoted(**some) > promoted(**some, luck=0.05) > 0
+
+
+def test_the_cost_of_such_a_minimum_in_the_documentation_comes_out_again() -> None:
+    told = re.findall(r"^\| (not set|0\.\d+) \| (\d+)% \| (\d+)% \|$", DOCUMENT.read_text(), re.MULTILINE)
+    assert [least for least, *_ in told] == ["not set", "0.5", "0.8", "0.95"]
+    luck = expected_maximum(5, deviation=1 / math.sqrt(180))
+    assert luck * math.sqrt(365) == pytest.approx(1.7, abs=0.05)
+    retrain = RetrainSettings(min_deflated_sharpe=0.8)
+    rows = simulated(replace(YEAR, days=180, luck=luck, retrain=retrain), draws=800, differences=(0.5, 1.0))
+    for row, percent in zip(rows, told[2][1:], strict=True):
+        chance = row.joint[1.0]
+        assert chance.a_retrain == pytest.approx(int(percent) / 100, abs=3 * chance.standard_error + 0.005)
 
 
 def test_a_year_is_as_many_independent_tries_as_there_are_retrains() -> None:

@@ -77,6 +77,35 @@ def test_it_goes_by_the_settings_of_its_time(parts: JobParts, pipeline: FakePipe
     assert found.ruling.verdict.value == "kept"
 
 
+def test_the_deflated_sharpe_ratio_is_held_to_the_trials_of_its_day(
+    parts: JobParts, pipeline: FakePipeline, first: str
+) -> None:
+    strict = changed(
+        parts,
+        retrain=parts.retrain.model_copy(update={"min_deflated_sharpe": 0.99}),
+        settings_record={"retrain": {"min_deflated_sharpe": 0.99}},
+    )
+    pipeline.market_end += 200 * 86_400
+    pipeline.daily_edge = 0.0008
+    version = job.run(strict, trigger="schedule").version
+    for _ in range(3):
+        pipeline.market_end += 200 * 86_400
+        job.run(parts, trigger="schedule", dry_run=True)
+    recorded = verdict(parts, version)
+    assert recorded["deflated_sharpe"]["trials"] == 2
+    assert "deflated_sharpe 0." in recorded["reason"]
+    assert again(parts, version).differences == ()
+    touched = {**recorded["deflated_sharpe"], "cluster_sharpe_ratios": [0.0, 0.5]}
+    found = again(parts, version, deflated_sharpe=touched)
+    assert [difference.split()[0] for difference in found.differences] == ["deflated_sharpe", "deflated_sharpe"]
+
+
+def test_a_verdict_from_before_there_was_a_ledger_comes_out_the_same(parts: JobParts, first: str) -> None:
+    recorded = verdict(parts, first)
+    del recorded["deflated_sharpe"]
+    assert replay(parts.registry.bundle(first), recorded).differences == ()
+
+
 def test_a_bundle_that_lacks_its_records_cannot_be_judged(parts: JobParts, first: str) -> None:
     recorded = verdict(parts, first)
     folder = parts.registry.bundle(first)
