@@ -54,7 +54,7 @@ def test_types_defaults_and_limits_read_as_words() -> None:
         "discord_webhook_url": "| text, kept secret | `''` |  |",
         "candles": "| path or null | `null` |  |",
         "network": "| `native` or `compose` | `native` |  |",
-        "ensemble_weights": "| list of 2 | `[0.7, 0.3]` |  |",
+        "ensemble_weights": "| list of 2 or `auto` | `[0.7, 0.3]` |  |",
         "funding_rate": "| number | `0.0` | -0.005 or more, 0.005 or less |",
         "name": "| text | `btc` | `^[a-z0-9][a-z0-9_-]{0,62}$` |",
         "options": "| keys and values | `{}` |  |",

@@ -30,12 +30,13 @@ from nightdesk_trendbot.candles import Candles, Ints
 from nightdesk_trendbot.decisions import DecisionLog, log_path
 from nightdesk_trendbot.engine import Engine
 from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange
+from nightdesk_trendbot.labels import label_events, pooled
 from nightdesk_trendbot.market import STATE_KEY
 from nightdesk_trendbot.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.signals import Outcome
 from nightdesk_trendbot.state import EngineState
 from nightdesk_trendbot.strategy import Deployment
-from nightdesk_trendbot.training import label_events, pooled, train
+from nightdesk_trendbot.training import train
 
 from tests.e2e.conftest import change, nightdesk, until
 from tests.e2e.test_faults import FAULTS

@@ -17,17 +17,19 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
 from nightdesk_guard.settings import GuardSettings
-from nightdesk_trendbot import live, training
+from nightdesk_trendbot import live
 from nightdesk_trendbot.candles import Bar, Candles
 from nightdesk_trendbot.champion import ChampionWatch
 from nightdesk_trendbot.decisions import DecisionLog, log_path
 from nightdesk_trendbot.feed import Feed
+from nightdesk_trendbot.labels import Events, label_events
 from nightdesk_trendbot.live import LiveBot, LiveParts
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.outbox import Outbox
 from nightdesk_trendbot.probation import Probation
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.signals import Outcome
+from nightdesk_trendbot.training import train
 
 from tests.trendbot.replay import Replay, ReplayClock, StreamOverError
 
@@ -91,14 +93,14 @@ def plain() -> TrendbotSettings:
 
 
 @pytest.fixture(scope="session")
-def events(candles: Candles, settings: TrendbotSettings) -> training.Events:
+def events(candles: Candles, settings: TrendbotSettings) -> Events:
     """What the shared model learnt from."""
-    return training.label_events(candles.slice(0, KNOWN), settings)
+    return label_events(candles.slice(0, KNOWN), settings)
 
 
 @pytest.fixture(scope="session")
-def model(events: training.Events, settings: TrendbotSettings) -> MetaModel:
-    return training.train(events, settings, progress=silent)
+def model(events: Events, settings: TrendbotSettings) -> MetaModel:
+    return train(events, settings, progress=silent)
 
 
 Publish = Callable[..., str]

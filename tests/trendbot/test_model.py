@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot import model as models
+from nightdesk_trendbot.labels import Events
 from nightdesk_trendbot.model import CALIBRATION, LINEAR, SCHEMA, THRESHOLDS, TREES, Calibration, MetaModel
 from nightdesk_trendbot.settings import EntrySettings
-from nightdesk_trendbot.training import Events
 
 from tests.trendbot.conftest import publish
 
@@ -73,7 +73,7 @@ def test_probabilities_are_probabilities(model: MetaModel, events: Events) -> No
 def test_a_staged_model_is_loaded_without_a_manifest(model: MetaModel, registry: ModelRegistry) -> None:
     staged = registry.stage(model.files())
     loaded = models.load(staged, None)
-    assert (loaded.version, loaded.trained_at, dict(loaded.backtest)) == (staged.name, 0.0, {})
+    assert (loaded.version, loaded.trained_at, dict(loaded.backtest)) == (version_of(staged), 0.0, {})
     registry.add_to_stage(staged, {"backtest.json": b'{"sharpe_ratio": 1.5}'})
     assert models.load(staged, None).backtest == {"sharpe_ratio": 1.5}
 

@@ -9,11 +9,11 @@ import pytest
 from nightdesk_trendbot import backtest
 from nightdesk_trendbot.candles import Candles, Floats
 from nightdesk_trendbot.indicators import WINDOW, IndicatorBars, compute
+from nightdesk_trendbot.labels import Events, label_events
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.regime import Regime, classify
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment, Strategy, bars_needed
-from nightdesk_trendbot.training import Events, label_events
 
 from tests.trendbot.conftest import HOUR, KNOWN
 
@@ -58,12 +58,12 @@ def test_changing_the_future_changes_no_indicator(stretch: Candles, lengths: Ind
     assert not same_bits(before[1000:], after[1000:])
 
 
-def rows_of(events: Events) -> list[tuple[bytes, int, int, int, bool]]:
+def rows_of(events: Events) -> list[tuple[bytes, int, int, int, bool, float]]:
     """Return events as rows that can be compared."""
-    columns = (events.won, events.decided_at, events.label_end, events.allowed)
+    columns = (events.won, events.decided_at, events.label_end, events.allowed, events.uniqueness)
     return [
-        (inputs.tobytes(), int(won), int(decided), int(ended), bool(allowed))
-        for inputs, won, decided, ended, allowed in zip(events.inputs, *columns, strict=True)
+        (inputs.tobytes(), int(won), int(decided), int(ended), bool(allowed), round(float(unique), 12))
+        for inputs, won, decided, ended, allowed, unique in zip(events.inputs, *columns, strict=True)
     ]
 
 
@@ -80,8 +80,9 @@ def test_labels_are_those_of_the_whole_whose_trades_had_ended(
 def test_labels_are_the_same_on_data_that_begins_later(
     start: int, stretch: Candles, settings: TrendbotSettings
 ) -> None:
-    # Before, the regime does not know its whole memory yet.
+    # Before, the regime does not know its whole memory yet; and labels may share their time with such as are not there.
     first_known = int(stretch.time[start + bars_needed(settings) - 1]) + stretch.interval_seconds
+    first_known += int(settings.barriers.holding_hours * 3600)
     whole, part = label_events(stretch, settings), label_events(stretch.slice(start, len(stretch)), settings)
     expected = rows_of(whole.select(whole.decided_at >= first_known))
     assert len(expected) > 50

@@ -12,9 +12,9 @@ from nightdesk_core.pipeline import DataError, Pipeline, TrainingError, WindowIn
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.settings import SettingsError
 from nightdesk_trendbot.candles import Candles
+from nightdesk_trendbot.labels import label_events
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline, check
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.training import label_events
 
 from tests.trendbot.conftest import COUNT, DAY, HOUR, KNOWN, make_candles, silent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_core.pipeline import TrainingError
 from nightdesk_trendbot import backtest, training
+from nightdesk_trendbot import model as models
 from nightdesk_trendbot.candles import Candles, Ints
+from nightdesk_trendbot.labels import Events, label_events, pooled, uniqueness
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import EntrySettings, ModelSettings, TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment
-from nightdesk_trendbot.training import Events, folds, label_events, pooled, train
+from nightdesk_trendbot.training import best_weights, folds, train
 from pydantic import ValidationError
 
 from tests.trendbot.conftest import HOUR, KNOWN, silent
@@ -24,7 +27,7 @@ def made_of(decided_at: Ints, label_end: Ints, won: Ints | None = None) -> Event
     """Return events of which only the times, and perhaps the labels, matter."""
     count = len(decided_at)
     labels = np.arange(count) % 2 if won is None else won
-    return Events(np.zeros((count, 15)), labels, decided_at, label_end, np.ones(count, dtype=bool))
+    return Events(np.zeros((count, 15)), labels, decided_at, label_end, np.ones(count, dtype=bool), np.ones(count))
 
 
 @settings(max_examples=60)
@@ -97,9 +100,9 @@ def test_the_threshold_lets_its_share_of_allowed_out_of_fold_events_pass(
 ) -> None:
     found = []
     for learn, judge in folds(events, settings.model):
-        fitted = training._fit(events.select(learn), settings.model)
+        trees, linear = training._fit(events.select(learn), settings.model)
         part = events.select(judge)
-        blended = training._blend(*fitted, settings.model, part.inputs)
+        blended = 0.7 * np.asarray(trees.predict(part.inputs)) + 0.3 * linear.predict(part.inputs)
         found.append(model.calibration.apply(blended)[part.allowed])
     probabilities = np.concatenate(found)
     assert np.mean(probabilities >= model.threshold(0.6)) == pytest.approx(0.4, abs=0.01)
@@ -205,3 +208,77 @@ def test_a_probability_that_too_few_reach_is_refused_with_their_number(
         trained(too_much)
     assert f"is reached by 49 of {len(model.out_of_fold)} hold-out trades, at least 50 are needed" in str(raised.value)
     assert raised.value.exit_code == 4
+
+
+def test_weights_that_are_found_have_the_least_log_loss_out_of_fold() -> None:
+    judged = made_of(np.arange(4), np.arange(4) + 1, np.array([1, 0, 1, 0]))
+    right, wrong = np.array([0.9, 0.1, 0.8, 0.2]), np.array([0.4, 0.6, 0.3, 0.7])
+    assert best_weights(right, wrong, judged) == (1.0, 0.0)
+    assert best_weights(wrong, right, judged) == (0.0, 1.0)
+    # Each is sure, and wrong once: the loss of the blend is least where neither is believed more than the other.
+    one, other = np.array([0.9, 0.1, 0.1, 0.1]), np.array([0.1, 0.1, 0.9, 0.1])
+    assert best_weights(one, other, judged) == (0.5, 0.5)
+    # What is unique counts for more.
+    assert best_weights(one, other, replace(judged, uniqueness=np.array([1.0, 1.0, 0.2, 1.0])))[0] > 0.5
+
+
+def test_weights_are_found_by_purged_out_of_fold_predictions_and_lie_in_the_bundle(
+    events: Events, settings: TrendbotSettings, tmp_path: Path
+) -> None:
+    automatic = settings.model_copy(update={"model": ModelSettings(ensemble_weights="auto")})
+    model = train(events, automatic, progress=silent)
+    judged, said = [], []
+    for learn, judge in folds(events, automatic.model):
+        judged.append(events.select(judge))
+        said.append(training._out_of_fold(events.select(learn), judged[-1].inputs, automatic.model))
+    trees, linear = np.concatenate(said, axis=1)
+    won = np.concatenate([part.won for part in judged])
+    unique = np.concatenate([part.uniqueness for part in judged])
+
+    def loss(first: float) -> float:
+        blend = first * trees + (1 - first) * linear
+        return float(np.average(-np.log(np.where(won == 1, blend, 1 - blend)), weights=unique))
+
+    assert loss(model.weights[0]) == min(loss(step / 20) for step in range(21))
+    assert sum(model.weights) == 1
+    for name, content in model.files().items():
+        (tmp_path / name).write_bytes(content)
+    assert models.load(tmp_path, None).weights == model.weights
+
+
+def test_a_label_that_shares_its_time_weighs_less(events: Events, settings: TrendbotSettings) -> None:
+    assert 0 < events.uniqueness.min() < 0.5 < events.uniqueness.max() <= 1
+    alike = replace(events, uniqueness=np.full(len(events), 0.3))
+    unweighted, weighted = (train(each, settings, progress=silent) for each in (alike, events))
+    assert weighted.linear != unweighted.linear
+    assert weighted.files()["lightgbm.txt"] != unweighted.files()["lightgbm.txt"]
+    # Only how they compare to each other counts.
+    again = train(replace(events, uniqueness=np.ones(len(events))), settings, progress=silent)
+    assert again.linear.coefficients == pytest.approx(unweighted.linear.coefficients, abs=1e-9)
+
+
+def test_uniqueness_is_the_share_of_the_time_that_a_label_has_for_itself() -> None:
+    # Three labels over bars 1 to 4, 3 to 6 and 9: two share bars 3 and 4.
+    found = uniqueness(np.array([0, 2, 8]), np.array([4, 6, 9]), 12)
+    assert found == pytest.approx([0.75, 0.75, 1.0])
+    # One that begins and ends with another halves both; what begins after the end changes nothing.
+    assert uniqueness(np.array([0, 0, 4]), np.array([4, 4, 8]), 12) == pytest.approx([0.5, 0.5, 1.0])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30)), min_size=1, max_size=40),
+    st.integers(1, 60),
+)
+def test_uniqueness_counts_bar_by_bar_and_knows_nothing_of_what_comes_later(
+    spans: list[tuple[int, int]], cut: int
+) -> None:
+    spans.sort()
+    at = np.array([begin for begin, _ in spans])
+    end = np.array([begin + length for begin, length in spans])
+    found = uniqueness(at, end, 100)
+    for i in range(len(spans)):
+        shares = [1 / ((at < bar) & (bar <= end)).sum() for bar in range(at[i] + 1, end[i] + 1)]
+        assert found[i] == pytest.approx(np.mean(shares))
+    known = at < cut
+    again = uniqueness(at[known], np.minimum(end[known], cut), cut + 1)
+    assert np.array_equal(again[end[known] <= cut], found[end <= cut])

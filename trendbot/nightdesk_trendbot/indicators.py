@@ -70,7 +70,7 @@ def compute(candles: Candles, bars: IndicatorBars) -> Floats:
     return _matrix(candles.high, candles.low, candles.close, candles.volume, bars)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _matrix(high: Floats, low: Floats, close: Floats, volume: Floats, bars: IndicatorBars) -> Floats:
     result = np.full((len(close), 15), np.nan)
     for last in range(WINDOW - 1, len(close)):

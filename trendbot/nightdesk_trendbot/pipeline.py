@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from joblib import Parallel, delayed
 from nightdesk_core.bundle import MANIFEST, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
@@ -20,10 +21,11 @@ from nightdesk_trendbot.backtest import Markets, evaluate
 from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Candles
 from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange, persistently
 from nightdesk_trendbot.funding import funding_rates
+from nightdesk_trendbot.labels import label_events, pooled
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment, Strategy
-from nightdesk_trendbot.training import label_events, pooled, train
+from nightdesk_trendbot.training import train
 
 _DAY_SECONDS = 86_400
 
@@ -107,11 +109,8 @@ class TrendPipeline:
     def fit(self, window: CandleWindow, *, until: float, progress: Progress) -> Fitted:
         """Train on the breakouts whose trades ended an embargo before `until`. Raises `TrainingError`."""
         embargo = self.settings.model.embargo_hours * 3600
-        parts = [
-            label_events(candles.before(until - self._interval + 1), self.settings)
-            for candles in window.markets.values()
-        ]
-        events = pooled(parts)
+        known = [candles.before(until - self._interval + 1) for candles in window.markets.values()]
+        events = pooled(Parallel()(delayed(label_events)(candles, self.settings) for candles in known))
         events = events.select(events.label_end <= until - embargo)
         if len(events) == 0:
             raise TrainingError(f"no breakout is labelled before {iso(until)}: collect more history")
@@ -125,6 +124,8 @@ class TrendPipeline:
             summary={
                 "events": len(events),
                 "share_won": float(events.won.mean()),
+                "uniqueness": float(events.uniqueness.mean()),
+                "ensemble_weights": list(model.weights),
                 "threshold": Strategy(self.settings).threshold(model, self.settings.typical_daily_volatility),
                 "calibration_slope": model.calibration.slope,
             },

@@ -66,7 +66,7 @@ def classify(rows: Floats, close: Floats, settings: RegimeSettings) -> list[Regi
     return [_REGIMES[code] for code in codes(atr, average, adx, ema, close, Bounds.of(settings))]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def codes(atr: Floats, average: Floats, adx: Floats, ema: Floats, close: Floats, bounds: Bounds) -> Ints:
     """Return each bar's regime as its position in `Regime`, shape (N,); every argument but the last has that shape."""
     found = np.zeros(len(close), dtype=np.int64)

@@ -151,14 +151,18 @@ class CostSettings(SettingsModel):
 class ModelSettings(SettingsModel):
     """How the meta-model is trained."""
 
-    ensemble_weights: tuple[float, float] = Field((0.7, 0.3), description="LightGBM, logistic regression.")
+    ensemble_weights: tuple[float, float] | Literal["auto"] = Field(
+        (0.7, 0.3),
+        description="LightGBM, logistic regression; auto: whatever has the least log loss, purged and out of fold.",
+    )
     folds: int = Field(5, ge=2, le=20, description="Walk-forward folds that calibration and quantiles come from.")
     embargo_hours: float = Field(24, ge=0, description="Time between what is learnt from and what is judged, in hours.")
     seed: int = Field(7, description="Seed of everything random in training.")
 
     @model_validator(mode="after")
     def _weights_sum_to_one(self) -> Self:
-        if min(self.ensemble_weights) < 0 or abs(sum(self.ensemble_weights) - 1) > 1e-9:
+        weights = self.ensemble_weights
+        if weights != "auto" and (min(weights) < 0 or abs(sum(weights) - 1) > 1e-9):
             raise ValueError("ensemble_weights must not be negative and must sum to 1")
         return self
 
