@@ -91,6 +91,14 @@ class Settings(SettingsModel):
     sandbox: SandboxSettings = SandboxSettings()
     stack: StackSettings = StackSettings()
 
+    @model_validator(mode="after")
+    def _the_sandbox_has_such_candles(self) -> Self:
+        if self.sandbox.enabled and self.trendbot.timeframe.endswith("m"):
+            raise ValueError(
+                f"trendbot.timeframe: the sandbox replays candles of an hour, and has none of {self.trendbot.timeframe}"
+            )
+        return self
+
     @property
     def scale(self) -> TimeScale:
         """How fast the market runs: as fast as the sandbox replays, or as fast as the wall."""

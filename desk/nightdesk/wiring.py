@@ -89,8 +89,8 @@ def kill_switch(settings: Settings) -> KillSwitch:
     return KillSwitch(state_dir(settings))
 
 
-def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
-    """Return the limits as they hold at the market's speed."""
+def limits(limits: LimitSettings, scale: TimeScale, *, interval_seconds: float) -> Limits:
+    """Return the limits as they hold at the market's speed; `interval_seconds` lie between two candles of it."""
     return Limits(
         heartbeat_seconds=scale.limit(limits.heartbeat_seconds),
         exchange_contact_seconds=scale.limit(limits.exchange_contact_seconds),
@@ -104,7 +104,7 @@ def limits(limits: LimitSettings, scale: TimeScale) -> Limits:
         trouble_seconds=scale.limit(600),
         first_model_seconds=scale.limit(120),
         first_report_seconds=scale.limit(600),
-        first_candle_seconds=scale.limit(7260),
+        first_candle_seconds=scale.limit(2 * interval_seconds + 60),
     )
 
 
@@ -188,6 +188,7 @@ def report_audit(log: AuditLog, exporter: BotExporter) -> None:
 def live_bot(settings: Settings) -> Iterator[LiveBot]:
     """Yield the bot with its exporter serving and its journal open."""
     # The numbers are loaded here, not above: most commands need none of them.
+    from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
     from nightdesk_trendbot.champion import ChampionWatch
     from nightdesk_trendbot.decisions import DecisionLog, log_path
     from nightdesk_trendbot.exchange import REQUEST_FAILURES
@@ -197,7 +198,8 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
     from nightdesk_trendbot.signals import Outcome
 
     bot, scale = settings.trendbot, settings.scale
-    in_force = limits(settings.operations.limits, scale)
+    interval = TIMEFRAME_SECONDS[bot.timeframe]
+    in_force = limits(settings.operations.limits, scale, interval_seconds=interval)
     journal = open_journal(settings)
     exporter = BotExporter(
         settings.bot.name,
@@ -247,10 +249,13 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
 
 def adopt(live: LiveBot, settings: Settings) -> None:
     """Have a running bot take over settings that differ only in what is safe to change."""
+    from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
     from nightdesk_trendbot.rules import Rules, break_even_win_rate
 
     guard = PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
-    live.adopt(settings.trendbot, guard, limits(settings.operations.limits, settings.scale), kill_limits(settings))
+    interval = TIMEFRAME_SECONDS[settings.trendbot.timeframe]
+    in_force = limits(settings.operations.limits, settings.scale, interval_seconds=interval)
+    live.adopt(settings.trendbot, guard, in_force, kill_limits(settings))
 
 
 def documented_limits(settings: Settings) -> GuardLimits:

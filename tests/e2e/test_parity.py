@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -22,11 +23,13 @@ from nightdesk.settings import Settings
 from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
+from nightdesk_sandbox.aggregate import Aggregate
+from nightdesk_sandbox.chart import Chart
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot import backtest, model
 from nightdesk_trendbot.backtest import Markets
-from nightdesk_trendbot.candles import Candles, Ints
+from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Bar, Candles, Ints
 from nightdesk_trendbot.decisions import DecisionLog, log_path
 from nightdesk_trendbot.engine import Engine
 from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange
@@ -99,9 +102,22 @@ def all_candles(settings: Settings) -> Markets:
     samples = load_markets(settings.sandbox, home=settings.home)
     for symbol, sample in zip(settings.trendbot.symbols, samples.values(), strict=True):
         columns = (sample.time, sample.open, sample.high, sample.low, sample.close, sample.volume)
-        rates = {int(time): settings.sandbox.funding_rate for time in sample.time if time % (8 * 3600) == 0}
-        found[symbol] = Candles(*columns, interval_seconds=3600).with_funding(rates)
+        candles = Candles(*columns, interval_seconds=3600)
+        if interval(settings) != 3600:
+            chart = Aggregate(Chart(sample, now=partial(float, sample.end)), interval(settings))
+            longer = [chart.candle(index) for index in range(chart.confirmed())]
+            # The replay may end within one: a bot sees it open.
+            longer += [candle for candle in (chart.forming(),) if candle is not None]
+            bars = [Bar(each.time, each.open, each.high, each.low, each.close, each.volume) for each in longer]
+            candles = Candles.from_bars(bars, interval_seconds=interval(settings))
+        rates = {int(time): settings.sandbox.funding_rate for time in candles.time if time % (8 * 3600) == 0}
+        found[symbol] = candles.with_funding(rates)
     return found
+
+
+def interval(settings: Settings) -> int:
+    """Return the seconds between two candles of the bot."""
+    return TIMEFRAME_SECONDS[settings.trendbot.timeframe]
 
 
 def times(markets: Markets) -> Ints:
@@ -112,7 +128,7 @@ def times(markets: Markets) -> Ints:
 def install(settings: Settings, markets: Markets, *, seed: int, standing: Standing) -> str:
     """Train on what lies before the replay, make the model the champion, and return its version."""
     registry = ModelRegistry(settings.path(settings.bot.models_dir))
-    ends = float(times(markets)[-REPLAY_DAYS * 24])
+    ends = float(times(markets)[-REPLAY_DAYS * 86_400 // interval(settings)])
     model_settings = settings.trendbot.model.model_copy(update={"seed": seed})
     chosen = settings.trendbot.model_copy(update={"model": model_settings})
     events = pooled([label_events(candles.before(ends), chosen) for candles in markets.values()])
@@ -167,7 +183,7 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     expected = backtest.run(
         markets,
         settings.trendbot,
-        start=equity[0][0] - INTERVAL,
+        start=equity[0][0] - interval(settings),
         end=stored["last_close"],
         deployments=deployments,
         guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot))),
@@ -179,7 +195,7 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     assert equity == list(zip(expected.close_time, expected.equity, strict=True))
     assert journal.transitions() == list(expected.transitions)
     state, reached = EngineState.from_json(stored), expected.state
-    engine = Engine(settings.trendbot, interval_seconds=INTERVAL, guard=None)
+    engine = Engine(settings.trendbot, interval_seconds=interval(settings), guard=None)
     for symbol, book in state.books.items():
         if book.last_open >= state.last_close:
             # The bot was stopped after the next candle had opened, so that its open is behind it as well.
@@ -264,6 +280,28 @@ async def test_live_equals_the_backtest_through_a_kill_and_a_model_swap(
     assert {trade.symbol for trade in trades} == set(SYMBOLS)
     assert any(trade.funding != 0 for trade in trades)
     assert {"reduced", "paused", "normal"} <= {transition.after for transition in journal.transitions()}
+    journal.close()
+
+
+async def test_live_equals_the_backtest_with_candles_of_four_hours(
+    settings_file: Path, settings: Settings, programs: Start
+) -> None:
+    change(settings_file, "trendbot", {"timeframe": "4h", "barriers": {"mode": "volatility", "holding_hours": 96}})
+    change(settings_file, "sandbox", {"candles_per_second": 4 * SPEED})
+    settings = settings_module.load(settings_file)
+    markets = all_candles(settings)
+    version = install(settings, markets, seed=7, standing="champion")
+    end = float(times(markets)[-1])
+
+    async def reached() -> bool:
+        return last_close(settings) >= end
+
+    async with served(settings):
+        programs(nightdesk(settings_file, "bot"))
+        await until(reached, "the replay's end", seconds=60)
+    journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
+    assert len(journal.trades()) >= 3
+    assert len(journal.equity()) > 300
     journal.close()
 
 

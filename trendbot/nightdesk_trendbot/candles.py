@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nightdesk_trendbot.settings import Timeframe
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-TIMEFRAME_SECONDS = {"1h": 3600}
+_UNITS = {"m": 60, "h": 3600, "d": 86_400}
+TIMEFRAME_SECONDS = {name: int(name[:-1]) * _UNITS[name[-1]] for name in get_args(Timeframe)}
 
 
 class Bar(NamedTuple):

@@ -7,6 +7,9 @@ from typing import Any, Literal, Self
 from nightdesk_core.settings import SettingsModel
 from pydantic import Field, field_validator, model_validator
 
+Timeframe = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d"]
+"""Lengths of a candle that divide a day, as exchanges write them."""
+
 
 class ExchangeSettings(SettingsModel):
     """Any ccxt exchange with a public candle stream. No key is needed: orders stay on paper."""
@@ -174,7 +177,7 @@ class TrendbotSettings(SettingsModel):
     symbols: tuple[str, ...] = Field(
         ("BTC/USDT:USDT",), min_length=1, description="What is traded, by ccxt's names; the first has the first choice."
     )
-    timeframe: Literal["1h"] = Field("1h", description="Length of a candle.")
+    timeframe: Timeframe = Field("1h", description="Length of a candle; every length that is set in bars goes by it.")
     initial_equity: float = Field(10_000, gt=0, description="Equity of the paper account at its beginning.")
     currency: str = Field("USDT", description="Currency of the account.")
     typical_daily_volatility: float = Field(
