@@ -1,18 +1,21 @@
 """What a backtest is judged by. Daily returns are marked to market; a year has 365 days of trading.
 
-Sharpe (1994), The Sharpe Ratio.
+Sharpe (1994), The Sharpe Ratio. López de Prado (2018), Advances in Financial Machine Learning, 14.3: turnover.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from nightdesk_core.pipeline import Backtest
+from nightdesk_core.trades import ClosedTrade
 from numpy.typing import NDArray
 
 DAYS_A_YEAR = 365
+_YEAR_SECONDS = DAYS_A_YEAR * 86_400.0
 Floats = NDArray[np.float64]
 
 
@@ -27,6 +30,10 @@ class Performance:
     win_ratio: float | None
     total_return_ratio: float
     days: int
+    turnover_a_year: float | None = None
+    """What is bought and sold in a year, in multiples of the equity; `None` where no trades are known one by one."""
+    exposure_ratio: float | None = None
+    """Share of the time in which a position is open; `None` likewise."""
 
 
 def measure(backtest: Backtest) -> Performance:
@@ -41,7 +48,31 @@ def measure(backtest: Backtest) -> Performance:
         win_ratio=float((profits > 0).mean()) if len(profits) else None,
         total_return_ratio=float(np.prod(1 + returns) - 1),
         days=len(returns),
+        turnover_a_year=turnover_a_year(backtest.trades, seconds=backtest.end - backtest.start),
+        exposure_ratio=exposure_ratio(backtest.trades, start=backtest.start, end=backtest.end),
     )
+
+
+def turnover_a_year(trades: Sequence[ClosedTrade], *, seconds: float) -> float:
+    """Return what trades closed within so many seconds bought and sold, in multiples of the equity, for a year.
+
+    Entry and exit both count, each trade against the equity that it was sized by.
+    """
+    traded = sum(trade.quantity * (trade.entry_price + trade.exit_price) / trade.equity_before for trade in trades)
+    return traded * _YEAR_SECONDS / seconds if seconds > 0 else 0.0
+
+
+def exposure_ratio(trades: Sequence[ClosedTrade], *, start: float, end: float) -> float:
+    """Return the share of [start, end), in seconds of the market, in which a position is open: the time in market.
+
+    Positions that are open at once count once.
+    """
+    covered, until = 0.0, start
+    for trade in sorted(trades, key=lambda trade: trade.entry_time):
+        closed = min(float(trade.exit_time), end)
+        covered += max(0.0, closed - max(float(trade.entry_time), until))
+        until = max(until, closed)
+    return covered / (end - start) if end > start else 0.0
 
 
 def sharpe_ratio(returns: Floats) -> float:

@@ -36,7 +36,7 @@ class Desk:
         self.now += 86_400
         files = {
             "model.txt": str(sharpe).encode(),
-            "backtest.json": f'{{"sharpe_ratio": {sharpe}, "trades": 60}}'.encode(),
+            "backtest.json": f'{{"sharpe_ratio": {sharpe}, "trades": 60, "exposure_ratio": 0.25}}'.encode(),
             "evaluation.json": b'{"verdict": "promoted", "reason": "every criterion is met"}',
             "settings.json": b'{"retrain": {"holdout_days": 180}}',
         }
@@ -75,6 +75,7 @@ def test_a_model_is_shown_with_its_hold_out_and_its_verdict(desk: Desk, versions
     shown = dict(line.split(maxsplit=1) for line in desk.said("show") if not line.startswith("hold-out"))
     assert (shown["version"], shown["standing"], shown["verdict"]) == (versions[2], "probation", "promoted")
     assert any(line.split() == ["hold-out.sharpe_ratio", "1.25"] for line in desk.said("show", versions[1]))
+    assert any(line.split() == ["hold-out.exposure_ratio", "0.25"] for line in desk.said("show", versions[1]))
     assert dict(line.split(maxsplit=1) for line in desk.said("show", versions[0])[:2])["standing"] == "not in use"
 
 

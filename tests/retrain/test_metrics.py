@@ -1,22 +1,28 @@
-"""The measures, against empyrical and against arithmetic by hand."""
+"""The measures, against empyrical and skfolio and against arithmetic by hand."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import empyrical
 import numpy as np
 import pytest
+import skfolio.measures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from nightdesk_core.pipeline import Backtest
+from nightdesk_core.trades import ClosedTrade
 from nightdesk_retrain.metrics import (
     Floats,
+    correlation,
+    exposure_ratio,
     max_drawdown_ratio,
     measure,
     profit_factor,
     sharpe_ratio,
+    turnover_a_year,
 )
 
 from tests.retrain.conftest import trade
@@ -41,9 +47,95 @@ def test_the_sharpe_ratio_is_empyrical_s_with_365_days(returns: Floats) -> None:
 
 
 @settings(deadline=None)
+@given(returns=RETURNS.filter(lambda values: values.std() > 1e-4))
+def test_the_sharpe_ratio_is_skfolio_s_with_365_days(returns: Floats) -> None:
+    daily = skfolio.measures.mean(returns) / skfolio.measures.standard_deviation(returns)
+    assert sharpe_ratio(returns) == pytest.approx(daily * ROOT, rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None)
 @given(returns=RETURNS)
-def test_the_drawdown_is_empyrical_s(returns: Floats) -> None:
+def test_the_drawdown_is_empyrical_s_and_skfolio_s(returns: Floats) -> None:
     assert max_drawdown_ratio(returns) == pytest.approx(-empyrical.max_drawdown(returns), abs=1e-9)
+    # skfolio's begins after the first day's return.
+    drawdowns = skfolio.measures.get_drawdowns(np.concatenate([[0.0], returns]), compounded=True)
+    assert max_drawdown_ratio(returns) == pytest.approx(skfolio.measures.max_drawdown(drawdowns), abs=1e-9)
+
+
+@settings(deadline=None)
+@given(profits=arrays(np.float64, st.integers(2, 60), elements=st.floats(-900, 900).map(lambda value: round(value, 2))))
+def test_profit_factor_and_win_rate_are_empyrical_s(profits: Floats) -> None:
+    """The profit factor of trades is the omega ratio of their profits around 0; the win rate, a batting average."""
+    found = profit_factor(profits)
+    assert (math.nan if found is None else found) == pytest.approx(
+        empyrical.omega_ratio(profits, annualization=1), nan_ok=True
+    )
+    trades = tuple(replace(trade(number, won=True), profit=profit) for number, profit in enumerate(profits.tolist()))
+    won = empyrical.batting_average(profits, np.zeros(len(profits)))["batting average"]
+    measured = measure(replace(backtest(np.zeros(3), []), trades=trades))
+    assert measured.win_ratio == pytest.approx(won)
+    assert measured.trades == len(profits)
+
+
+@settings(deadline=None)
+@given(returns=RETURNS)
+def test_the_total_return_is_empyrical_s(returns: Floats) -> None:
+    found = measure(backtest(returns, [])).total_return_ratio
+    assert found == pytest.approx(empyrical.cum_returns_final(returns), abs=1e-9)
+
+
+@settings(deadline=None)
+@given(first=RETURNS, second=RETURNS)
+def test_the_correlation_is_skfolio_s(first: Floats, second: Floats) -> None:
+    days = min(len(first), len(second))
+    pair = np.stack([first[:days], second[:days]])
+    found = correlation(*pair)
+    if found is None:
+        assert days < 3 or pair.std(axis=1).min() <= 1e-9 * abs(pair.mean(axis=1)).max()
+    elif pair.std(axis=1).min() > 1e-6:
+        assert found == pytest.approx(skfolio.measures.correlation(pair.T)[0, 1], abs=1e-9)
+
+
+def held(entry: int, exit_: int, *, quantity: float = 1.0, entry_price: float = 100.0) -> ClosedTrade:
+    """Return a trade that holds from one hour to another, and comes to 1% more."""
+    return replace(
+        trade(0, won=True),
+        entry_time=entry * 3600,
+        exit_time=exit_ * 3600,
+        quantity=quantity,
+        entry_price=entry_price,
+        exit_price=entry_price * 1.01,
+    )
+
+
+def test_turnover_is_what_was_bought_and_sold_over_the_equity_in_a_year() -> None:
+    once = held(0, 5, quantity=50.0)
+    # Bought for 5,000 and sold for 5,050 out of 10,000.
+    assert turnover_a_year([once], seconds=365 * 86_400) == pytest.approx(1.005)
+    assert turnover_a_year([once, once], seconds=73 * 86_400) == pytest.approx(2 * 5 * 1.005)
+    richer = replace(once, equity_before=20_000.0, side="short")
+    assert turnover_a_year([once, richer], seconds=365 * 86_400) == pytest.approx(1.5 * 1.005)
+    assert turnover_a_year([], seconds=86_400) == turnover_a_year([once], seconds=0) == 0.0
+
+
+def test_exposure_is_the_share_of_the_time_with_a_position() -> None:
+    day = 86_400.0
+    assert exposure_ratio([], start=0, end=day) == 0.0
+    assert exposure_ratio([held(0, 6), held(12, 18)], start=0, end=day) == 0.5
+    assert exposure_ratio([held(3, 9), held(0, 6)], start=0, end=day) == 9 / 24
+    assert exposure_ratio([held(0, 12), held(2, 4), held(11, 13)], start=0, end=day) == 13 / 24
+    assert exposure_ratio([held(0, 24)], start=0, end=day) == 1.0
+    assert exposure_ratio([held(0, 12)], start=6 * 3600, end=8 * 3600) == 1.0
+    assert exposure_ratio([held(0, 12)], start=5.0, end=5.0) == 0.0
+
+
+@given(spans=st.lists(st.tuples(st.integers(-5, 60), st.integers(0, 20)), max_size=8))
+def test_exposure_is_the_hours_that_some_trade_covers(spans: list[tuple[int, int]]) -> None:
+    hours = np.zeros(48, dtype=bool)
+    for entry, length in spans:
+        hours[max(entry, 0) : max(entry + length, 0)] = True
+    trades = [held(entry, entry + length) for entry, length in spans]
+    assert exposure_ratio(trades, start=0.0, end=48 * 3600.0) == pytest.approx(hours.mean())
 
 
 def test_a_loss_on_the_first_day_is_a_drawdown() -> None:
@@ -76,9 +168,13 @@ def test_known_failure_6_every_measure_comes_from_the_backtest() -> None:
     assert found.win_ratio == pytest.approx(2 / 3)
     assert found.total_return_ratio == pytest.approx(1.02 * 0.99 * 1.03 * 0.98 - 1)
     assert found.days == 4
+    # Three trades of half an hour each, of 201 in 10,000.
+    assert found.exposure_ratio == pytest.approx(3 * 0.5 / 96)
+    assert found.turnover_a_year == pytest.approx(3 * 0.0201 * 365 / 4)
 
 
 def test_without_a_trade_nothing_is_made_up() -> None:
     found = measure(backtest(np.zeros(180), []))
     assert (found.sharpe_ratio, found.profit_factor, found.max_drawdown_ratio) == (0.0, None, 0.0)
     assert (found.trades, found.win_ratio, found.total_return_ratio) == (0, None, 0.0)
+    assert (found.turnover_a_year, found.exposure_ratio) == (0.0, 0.0)
