@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -40,6 +40,11 @@ class WindowInfo:
     fingerprint: str
     """SHA-256 over the data: the same data, the same fingerprint."""
     warnings: tuple[str, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """What else is worth knowing of the data, as JSON has it: the bundle's `data.json`, where it is not empty.
+
+    What stands in its `summary`, texts or numbers by name, `nightdesk models show` prints.
+    """
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,7 @@ def _facts(registry: ModelRegistry, version: str) -> dict[str, str]:
         "data_end": iso(manifest.data_end),
         "data_fingerprint": manifest.data_fingerprint,
     }
+    facts |= _flat(_read(registry, version, "data.json").get("summary", {}), "data")
     facts |= _flat(_read(registry, version, "backtest.json"), "hold-out")
     verdict = _read(registry, version, "evaluation.json")
     facts |= {key: str(verdict[key]) for key in ("verdict", "decision", "reason", "trigger") if key in verdict}

@@ -34,6 +34,7 @@ def evidence(
         "backtest.json": _json(asdict(outcome.candidate)),
         "evaluation.json": _json(outcome.to_json()),
         "settings.json": _json(settings),
+        **({"data.json": _json(outcome.window.report)} if outcome.window.report else {}),
         _RETURNS: _csv(["day_end", "daily_return"], [[day, repr(value)] for day, value in days]),
         _TRADES: _csv(list(ClosedTrade.__dataclass_fields__), trades),
         **({} if common is None else {_COMMON: _common_csv(*common)}),

@@ -66,7 +66,8 @@ class Outcome:
             "comparison": None if self.comparison is None else asdict(self.comparison),
             "outperformance_probability": self.outperformance_probability,
             "deflated_sharpe": {**asdict(self.deflated), "effective_trials": self.deflated.effective_trials},
-            "data": asdict(self.window),
+            # The report is long: the bundle holds it.
+            "data": {name: value for name, value in asdict(self.window).items() if name != "report"},
             "training": {
                 "rows": self.fitted.training_rows,
                 "start": self.fitted.train_start,

@@ -39,6 +39,7 @@ class Desk:
             "backtest.json": f'{{"sharpe_ratio": {sharpe}, "trades": 60, "exposure_ratio": 0.25}}'.encode(),
             "evaluation.json": b'{"verdict": "promoted", "reason": "every criterion is met"}',
             "settings.json": b'{"retrain": {"holdout_days": 180}}',
+            "data.json": b'{"summary": {"BTC/USDT:USDT": "17520 candles", "sources": 2}, "symbols": {}}',
         }
         staged = self.registry.stage(files)
         return self.registry.publish(
@@ -74,6 +75,7 @@ def test_the_list_marks_the_champion_those_before_it_and_what_was_taken_back(des
 def test_a_model_is_shown_with_its_hold_out_and_its_verdict(desk: Desk, versions: list[str]) -> None:
     shown = dict(line.split(maxsplit=1) for line in desk.said("show") if not line.startswith("hold-out"))
     assert (shown["version"], shown["standing"], shown["verdict"]) == (versions[2], "probation", "promoted")
+    assert (shown["data.BTC/USDT:USDT"], shown["data.sources"]) == ("17520 candles", "2")
     assert any(line.split() == ["hold-out.sharpe_ratio", "1.25"] for line in desk.said("show", versions[1]))
     assert any(line.split() == ["hold-out.exposure_ratio", "0.25"] for line in desk.said("show", versions[1]))
     assert dict(line.split(maxsplit=1) for line in desk.said("show", versions[0])[:2])["standing"] == "not in use"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nightdesk_core.bundle import Manifest
+from nightdesk_core.pipeline import Progress
 from nightdesk_retrain import job
 from nightdesk_retrain.metrics import max_drawdown_ratio, profit_factor, sharpe_ratio
 from nightdesk_retrain.parts import JobParts
@@ -19,6 +20,7 @@ from tests.retrain.conftest import (
     DAY,
     MARKET_END,
     FakePipeline,
+    FakeWindow,
     following,
     hashes,
     status,
@@ -40,6 +42,22 @@ def test_known_failure_10_the_model_s_age_is_in_its_manifest(parts: JobParts, fi
     manifest = Manifest.read(parts.registry.bundle(first))
     assert 1_571_302_800 < manifest.trained_at < 1_571_302_900
     assert manifest.data_end == MARKET_END
+
+
+def test_what_a_strategy_reports_of_its_data_lies_in_the_bundle_and_not_in_the_log(
+    parts: JobParts, pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collect(*, days: float, progress: Progress) -> FakeWindow:
+        found = FakePipeline.collect(pipeline, days=days, progress=progress)
+        return FakeWindow(replace(found.info, report={"summary": {"rows": 7}, "long": [0.5] * 100}))
+
+    outcome = job.run(parts, trigger="manual", bootstrap=True)
+    assert not (parts.registry.bundle(outcome.version) / "data.json").exists()
+    monkeypatch.setattr(pipeline, "collect", collect)
+    outcome = job.run(parts, trigger="manual")
+    stored = json.loads((parts.registry.bundle(outcome.version) / "data.json").read_text())
+    assert stored == {"summary": {"rows": 7}, "long": [0.5] * 100}
+    assert set(outcome.to_json()["data"]) == {"start", "end", "rows", "fingerprint", "warnings"}
 
 
 def test_known_failure_12_a_bundle_holds_no_pickle(parts: JobParts, first: str) -> None:
