@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ class Client:
     """Answers as ccxt does, from candles at the hours in `held`."""
 
     id = "bybit"
+    has: Mapping[str, bool] = {"fetchTime": True}
 
     def __init__(self, held: range | list[int] = range(0)) -> None:
         self.held = list(held)
@@ -165,6 +166,28 @@ async def test_an_exchange_that_ccxt_does_not_know_is_a_data_error() -> None:
         async with open_exchange(ExchangeSettings(id="bybite"), SilentListener()):
             pass
     assert str(raised.value) == "trendbot.exchange.id: ccxt has no exchange 'bybite' with a stream"
+
+
+async def test_a_job_may_use_an_exchange_that_has_no_stream_and_a_bot_may_not() -> None:
+    history_only = ExchangeSettings(id="btcmarkets")
+    async with open_exchange(history_only, SilentListener(), streaming=False) as exchange:
+        exchange.offers("1h")
+    with pytest.raises(DataError, match="ccxt has no exchange 'btcmarkets' with a stream"):
+        async with open_exchange(history_only, SilentListener()):
+            pass
+    for unknown, message in (("bybite", "ccxt has no exchange 'bybite'"), ("zaif", "ccxt cannot fetch the candles")):
+        with pytest.raises(DataError, match=f"^trendbot.exchange.id: {message}"):
+            async with open_exchange(ExchangeSettings(id=unknown), SilentListener(), streaming=False):
+                pass
+
+
+@pytest.mark.parametrize("name", sorted(set(ccxt.exchanges) - {"zaif"}))
+async def test_ccxt_s_client_of_every_exchange_can_be_made_without_a_stream_or_is_refused_by_name(name: str) -> None:
+    try:
+        async with open_exchange(ExchangeSettings(id=name), SilentListener(), streaming=False) as exchange:
+            assert isinstance(exchange, Exchange)
+    except DataError as error:
+        assert str(error) == f"trendbot.exchange.id: ccxt cannot fetch the candles of {name!r}"  # noqa: PT017
 
 
 async def test_every_address_moves_to_where_the_settings_say_and_keeps_its_path() -> None:

@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import ccxt
-import ccxt.pro
+import numpy as np
 from loguru import logger
 from nightdesk_core.pipeline import DataError
+from numpy.typing import NDArray
 
 from nightdesk_trendbot.candles import Bar
+from nightdesk_trendbot.clients import make_client
 from nightdesk_trendbot.settings import ExchangeSettings
 
 _PAGE = 1000
@@ -83,38 +84,19 @@ class SilentListener:
 
 
 @asynccontextmanager
-async def open_exchange(settings: ExchangeSettings, listener: RequestListener) -> AsyncIterator[Exchange]:
+async def open_exchange(
+    settings: ExchangeSettings, listener: RequestListener, *, streaming: bool = True
+) -> AsyncIterator[Exchange]:
     """Yield the exchange that the settings name, and close its connections afterwards.
 
-    Raises `DataError` where ccxt knows no such exchange, cannot stream its candles or knows no test network of it.
+    `streaming` demands a stream of candles; otherwise their history is enough. Raises `DataError` where ccxt knows no
+    such exchange, cannot have its candles so or knows no test network of it.
     """
-    kind = getattr(ccxt.pro, settings.id, None)
-    if kind is None:
-        raise DataError(f"trendbot.exchange.id: ccxt has no exchange {settings.id!r} with a stream")
-    client = kind({"enableRateLimit": settings.rate_limited, "options": settings.options})
-    if not client.has.get("watchOHLCV"):
-        raise DataError(f"trendbot.exchange.id: ccxt cannot stream the candles of {settings.id!r}")
-    if settings.testnet:
-        # Asked for one that there is not, ccxt fails by a TypeError.
-        if not client.urls.get("test"):
-            raise DataError(f"trendbot.exchange.testnet: ccxt knows no test network of {settings.id!r}")
-        client.set_sandbox_mode(True)
-    if settings.rest_url:
-        client.urls["api"] = _moved(client.urls["api"], settings.rest_url, settings.stream_url)
+    client = make_client(settings, streaming=streaming)
     try:
         yield Exchange(client, listener)
     finally:
         await client.close()
-
-
-def _moved(urls: Any, rest_url: str, stream_url: str) -> Any:
-    """Return ccxt's addresses with their host replaced, path by path."""
-    if isinstance(urls, dict):
-        return {key: _moved(value, rest_url, stream_url) for key, value in urls.items()}
-    if not isinstance(urls, str):
-        return urls
-    there = urlsplit(stream_url if urls.startswith("ws") else rest_url)
-    return urlunsplit((there.scheme, there.netloc, urlsplit(urls).path, "", ""))
 
 
 class Exchange:
@@ -125,7 +107,9 @@ class Exchange:
         self._listener = listener
 
     async def now(self) -> float:
-        """Return the exchange's time. Raises `ccxt.NetworkError`."""
+        """Return the exchange's time, this machine's where it tells none. Raises `ccxt.NetworkError`."""
+        if not self._client.has.get("fetchTime"):
+            return float(self._client.milliseconds()) / 1000
         return float(await self._ask("the time", self._client.fetch_time)) / 1000
 
     async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
@@ -173,6 +157,39 @@ class Exchange:
                 break
         return [found[time] for time in sorted(found)]
 
+    def page_size(self, symbol: str) -> int:
+        """Return how many candles the exchange answers with at most, as far as ccxt knows."""
+        return min(_PAGE, int(self._client.feature_value(symbol, "fetchOHLCV", "limit", _PAGE) or _PAGE))
+
+    def offers(self, timeframe: str) -> None:
+        """Raise `DataError` where the exchange has no candles of a length."""
+        known = self._client.timeframes or {}
+        if timeframe not in known:
+            raise DataError(f"trendbot.timeframe: {self._client.id} has no candles of {timeframe}, of {[*known]} only")
+
+    async def page(self, symbol: str, timeframe: str, *, since: int, limit: int) -> NDArray[np.float64]:
+        """Return candles as they were answered, shape (N, 6): time, open, high, low, close, volume.
+
+        What could not be read is NaN. Raises `ccxt.NetworkError`, `ccxt.BadResponse` where a candle has no time.
+        """
+        fetch = partial(self._client.fetch_ohlcv, symbol, timeframe, since * 1000, limit)
+        answered = await self._ask(f"candles of {symbol}", fetch)
+        rows = np.array([row[:_FIELDS] for row in answered], dtype=np.float64).reshape(len(answered), _FIELDS)
+        rows[:, 0] //= 1000
+        if np.isnan(rows[:, 0]).any():
+            raise ccxt.BadResponse(f"a candle of {symbol} came without its time")
+        return rows
+
+    def has_funding(self, symbol: str) -> bool:
+        """Return whether funding is settled in a market. Raises `DataError` where it is, and ccxt cannot fetch it."""
+        if not self._client.markets[symbol].get("swap"):
+            return False
+        if not self._client.has.get("fetchFundingRateHistory"):
+            raise DataError(
+                f"trendbot.costs.funding: ccxt cannot fetch what {self._client.id} settles in {symbol}; set it to fixed"
+            )
+        return True
+
     async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
         """Return every candle that the stream changed, oldest first; waits for news.
 
@@ -204,6 +221,8 @@ class Exchange:
                 left += [(begin, middle), (middle, end)]
                 continue
             for entry in page:
+                if entry.get("fundingRate") is None:
+                    raise ccxt.BadResponse(f"the funding of {symbol} came without its rate")
                 # Some exchanges stamp a settlement a few milliseconds late.
                 time = round(entry["timestamp"] / 60_000) * 60
                 if start <= time < stop:
@@ -227,19 +246,25 @@ class Exchange:
             return await call()
 
 
-async def persistently(call: Callable[[], Awaitable[T]], what: str, *, tries: int = _TRIES) -> T:
-    """Return what `call` returns, tried again on network errors with backoff and jitter.
+async def persistently(
+    call: Callable[[], Awaitable[T]],
+    what: str,
+    *,
+    tries: int = _TRIES,
+    on: type[ccxt.BaseError] = ccxt.NetworkError,
+) -> T:
+    """Return what `call` returns, tried again with backoff and jitter on network errors, or what else `on` names.
 
     Raises `DataError` once `tries` have failed.
     """
     for attempt in range(tries):
         try:
             return await call()
-        except ccxt.NetworkError as error:
+        except on as error:
             if attempt == tries - 1:
-                raise DataError(f"{what}: the exchange did not answer {tries} times ({_brief(error)})") from error
+                raise DataError(f"{what}: the exchange did not answer {tries} times ({brief(error)})") from error
             wait = backoff_seconds(attempt)
-            logger.warning("{}: {}; trying again in {:.1f} s", what, _brief(error), wait)
+            logger.warning("{}: {}; trying again in {:.1f} s", what, brief(error), wait)
             await asyncio.sleep(wait)
     raise AssertionError("tries is at least 1")
 
@@ -250,5 +275,6 @@ def backoff_seconds(attempt: int, *, longest: float = _LONGEST_WAIT_SECONDS) -> 
     return float(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
 
-def _brief(error: Exception) -> str:
+def brief(error: Exception) -> str:
+    """Return what an exchange's error says, short enough for a line."""
     return f"{type(error).__name__}: {str(error)[:160]}"
