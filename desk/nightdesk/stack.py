@@ -120,6 +120,11 @@ def _set_aside(settings: Settings, say: Say) -> None:
     """Move what a replay left out of the way, all of it: a bot that is ahead of its exchange can do nothing."""
     own = (settings.bot.state_dir, settings.bot.models_dir, settings.sandbox.state_dir)
     folders = [settings.path(folder) for folder in own] + [settings.home / name for name in _SERVERS_STATE]
+    if settings.sandbox.enabled:
+        from nightdesk_trendbot.store import source_folder
+
+        # The next replay may be of another market; what was collected from a real exchange stays.
+        folders.append(source_folder(settings.path(settings.trendbot.data_dir), settings.trendbot.exchange.source))
     left = [folder for folder in folders if folder.exists()]
     if not left:
         return

@@ -40,7 +40,7 @@ def candles() -> Candles:
 
 @pytest.fixture
 def moved(tmp_path: Path, candles: Candles) -> Any:
-    """Serve the sandbox, and load an example with nothing changed but the hosts."""
+    """Serve the sandbox, and load an example with nothing changed but the hosts and its home."""
     settings = SandboxSettings(
         candles=write_csv(candles, tmp_path / "candles.csv"), replay_days=2, candles_per_second=20, funding_rate=0.0001
     )
@@ -49,7 +49,8 @@ def moved(tmp_path: Path, candles: Candles) -> Any:
     async def serve(file: Path) -> AsyncIterator[tuple[ExchangeHandle, Settings]]:
         async with serve_exchange(settings, home=tmp_path, host="127.0.0.1", port=0) as handle:
             sets = {"rest_url": handle.url, "stream_url": handle.websocket_url}
-            yield handle, load(file, [f"trendbot.exchange.{key}={url}" for key, url in sets.items()])
+            there = [f"trendbot.exchange.{key}={url}" for key, url in sets.items()]
+            yield handle, load(file, [f"home={tmp_path / 'home'}", *there])
 
     return serve
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,10 @@ from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.settings import SettingsError
 from nightdesk_trendbot.candles import Candles
 from nightdesk_trendbot.labels import label_events
-from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline, check
+from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline
 from nightdesk_trendbot.settings import TrendbotSettings
 
-from tests.trendbot.conftest import COUNT, DAY, HOUR, KNOWN, make_candles, silent
+from tests.trendbot.conftest import COUNT, DAY, HOUR, KNOWN, silent
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -77,59 +75,3 @@ def test_a_pipeline_is_made_from_its_section_of_the_settings() -> None:
         "timeframe: Input should be '1h'",
         "entry.breakouts: is not a key that exists here",
     )
-
-
-def spoilt(column: str, row: int, value: float) -> Callable[[Candles], Candles]:
-    """Return what puts a value into one cell."""
-
-    def spoil(candles: Candles) -> Candles:
-        changed = getattr(candles, column).copy()
-        changed[row] = value
-        return replace(candles, **{column: changed})
-
-    return spoil
-
-
-GOOD = make_candles(100, seed=3)
-WHEN = "2017-07-14T05:00:00Z"
-BAD: dict[str, tuple[Callable[[Candles], Candles], str]] = {
-    "a price that is NaN": (spoilt("close", 5, np.nan), f"candle 5 ({WHEN}) holds a price that is not positive"),
-    "a price that is infinite": (spoilt("high", 5, np.inf), f"candle 5 ({WHEN}) holds a price that is not positive"),
-    "a price of 0": (spoilt("low", 5, 0.0), f"candle 5 ({WHEN}) holds a price that is not positive"),
-    "a high below its close": (
-        spoilt("high", 5, float(GOOD.low[5])),
-        f"candle 5 ({WHEN}) has its open or close outside high and low",
-    ),
-    "a low above its open": (
-        spoilt("low", 5, float(GOOD.high[5])),
-        f"candle 5 ({WHEN}) has its open or close outside high and low",
-    ),
-    "a negative volume": (spoilt("volume", 5, -1.0), f"candle 5 ({WHEN}) has a negative volume"),
-    "a volume that is NaN": (spoilt("volume", 5, np.nan), f"candle 5 ({WHEN}) has a negative volume"),
-    "a row twice": (
-        spoilt("time", 5, int(GOOD.time[4])),
-        "candle 5 (2017-07-14T04:00:00Z) does not come after the row before it",
-    ),
-}
-
-
-@pytest.mark.parametrize("what", BAD)
-def test_a_row_that_cannot_be_true_is_named(what: str) -> None:
-    spoil, message = BAD[what]
-    with pytest.raises(DataError) as raised:
-        check(spoil(GOOD), days=4)
-    assert str(raised.value) == message
-    assert raised.value.exit_code == 3
-
-
-def test_of_several_bad_rows_the_first_is_named_and_the_others_counted() -> None:
-    twice = spoilt("close", 9, -1.0)(spoilt("close", 7, np.nan)(GOOD))
-    with pytest.raises(DataError, match=r"^candle 7 \(.*\) holds a price that is not positive, and 1 more$"):
-        check(twice, days=4)
-
-
-def test_good_candles_raise_nothing_and_missing_ones_are_a_warning() -> None:
-    assert check(GOOD, days=4) == ()
-    gaps = make_candles(100, seed=3, missing=(40, 41, 70))
-    assert check(gaps, days=4) == ("3 of 100 candles are missing at the exchange",)
-    assert check(GOOD, days=30) == ("the exchange has 4 of the 30 days asked for",)

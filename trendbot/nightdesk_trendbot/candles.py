@@ -93,7 +93,13 @@ class Candles:
 
     def with_funding(self, rates: Mapping[int, float]) -> Candles:
         """Return the same candles with the rates that were settled at their opens, by market time."""
-        return replace(self, funding=np.array([rates.get(int(time), 0.0) for time in self.time], dtype=np.float64))
+        settled = np.array(sorted(rates), dtype=np.int64)
+        paid = np.array([rates[int(time)] for time in settled], dtype=np.float64)
+        place = np.searchsorted(settled, self.time)
+        at = np.flatnonzero(np.append(settled, -1)[place] == self.time)
+        funding = np.zeros(len(self))
+        funding[at] = paid[place[at]]
+        return replace(self, funding=funding)
 
     def columns(self) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
         """Return time, open, high, low, close, volume."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,16 +18,14 @@ from nightdesk_core.settings import validate
 
 from nightdesk_trendbot import model as models
 from nightdesk_trendbot.backtest import Markets, evaluate
-from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Candles
-from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange, persistently
-from nightdesk_trendbot.funding import funding_rates
+from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
+from nightdesk_trendbot.data_report import examine, report
+from nightdesk_trendbot.gather import gather
 from nightdesk_trendbot.labels import label_events, pooled
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment, Strategy
 from nightdesk_trendbot.training import train
-
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -41,70 +39,48 @@ class CandleWindow:
 class TrendPipeline:
     """Collects candles through ccxt, fits the meta-model, backtests with the live engine."""
 
-    def __init__(self, settings: TrendbotSettings) -> None:
+    def __init__(self, settings: TrendbotSettings, *, home: Path = Path()) -> None:
         self.settings = settings
+        self._data_dir = home / settings.data_dir
         self._interval = TIMEFRAME_SECONDS[settings.timeframe]
 
     @classmethod
     def from_settings(cls, document: Mapping[str, Any]) -> Self:
-        """Return the pipeline for the section `trendbot`. Raises `SettingsError`."""
-        return cls(validate(TrendbotSettings, document.get("trendbot", {}), source="trendbot"))
+        """Return the pipeline for the section `trendbot`, its data in `home`. Raises `SettingsError`."""
+        settings = validate(TrendbotSettings, document.get("trendbot", {}), source="trendbot")
+        return cls(settings, home=Path(document.get("home", ".")))
 
     def collect(self, *, days: float, progress: Progress) -> CandleWindow:
-        """Return the last `days` of candles of every symbol up to the exchange's now. Raises `DataError`."""
-        markets = asyncio.run(self._collect(days, progress))
-        warnings = [
-            f"{symbol}: {warning}" for symbol, candles in markets.items() for warning in check(candles, days=days)
-        ]
+        """Return the last `days` of candles of every symbol up to the exchange's now.
+
+        Raises `DataError` where they cannot be had, or naming every row that nothing may be trained on.
+        """
+        settings = self.settings
+        market = asyncio.run(
+            gather(settings, self._data_dir, days=days, progress=lambda share: progress("collect", share))
+        )
+        examined = examine(market, interval_seconds=self._interval, days=days)
+        examined.refuse(settings.timeframe)
+        markets = examined.markets
         digest = hashlib.sha256()
         for symbol, candles in markets.items():
             digest.update(f"{symbol} {candles.fingerprint()}\n".encode())
+        fingerprint = digest.hexdigest()
         info = WindowInfo(
             start=float(min(candles.time[0] for candles in markets.values())),
             end=float(max(candles.time[-1] for candles in markets.values()) + self._interval),
             rows=sum(len(candles) for candles in markets.values()),
-            fingerprint=digest.hexdigest(),
-            warnings=tuple(warnings),
+            fingerprint=fingerprint,
+            warnings=examined.warnings(),
+            report=report(
+                market,
+                examined,
+                source=settings.exchange.source,
+                timeframe=settings.timeframe,
+                fingerprint=fingerprint,
+            ),
         )
         return CandleWindow(markets, info)
-
-    async def _collect(self, days: float, progress: Progress) -> Markets:
-        symbols = self.settings.symbols
-        async with open_exchange(self.settings.exchange, SilentListener()) as exchange:
-            await persistently(lambda: exchange.load(symbols), "loading the markets")
-            now = int(await persistently(exchange.now, "asking for the time"))
-            stop = now // self._interval * self._interval
-            start = stop - int(days * _DAY_SECONDS)
-            found = {}
-            for number, symbol in enumerate(symbols):
-
-                def part(share: float, before: int = number) -> None:
-                    progress("collect", (before + share) / len(symbols))
-
-                found[symbol] = await self._candles(exchange, symbol, start, stop, part)
-        return found
-
-    async def _candles(
-        self, exchange: Exchange, symbol: str, start: int, stop: int, progress: Callable[[float], None]
-    ) -> Candles:
-        bars = await persistently(
-            lambda: exchange.bars(
-                symbol,
-                self.settings.timeframe,
-                start=start,
-                stop=stop,
-                interval_seconds=self._interval,
-                progress=progress,
-            ),
-            f"collecting candles of {symbol}",
-        )
-        if not bars:
-            raise DataError(f"the exchange has no candles of {symbol} {self.settings.timeframe} from {iso(start)} on")
-        rates = await persistently(
-            lambda: funding_rates(exchange, self.settings.costs, symbol, start=start, stop=stop),
-            f"collecting the funding of {symbol}",
-        )
-        return Candles.from_bars(bars, interval_seconds=self._interval).with_funding(rates)
 
     def fit(self, window: CandleWindow, *, until: float, progress: Progress) -> Fitted:
         """Train on the breakouts whose trades ended an embargo before `until`. Raises `TrainingError`."""
@@ -138,34 +114,7 @@ class TrendPipeline:
 
     def backtest(self, model: MetaModel, window: CandleWindow, *, start: float, end: float) -> Backtest:
         """Return what `model` does on the candles that open in [start, end)."""
-        steps = {int(time) for candles in window.markets.values() for time in candles.between(start, end).time}
-        if len(steps) < 2:
+        steps = [candles.between(start, end).time for candles in window.markets.values()]
+        if len(np.unique(np.concatenate(steps))) < 2:
             raise DataError(f"there are no candles between {iso(start)} and {iso(end)}")
         return evaluate(window.markets, self.settings, Deployment(model), start=start, end=end)
-
-
-def check(candles: Candles, *, days: float) -> tuple[str, ...]:
-    """Return warnings about gaps and coverage. Raises `DataError` naming the first row that cannot be true."""
-    _refuse(candles, np.diff(candles.time, prepend=candles.time[0] - 1) <= 0, "does not come after the row before it")
-    prices = np.stack([candles.open, candles.high, candles.low, candles.close])
-    _refuse(candles, ~np.isfinite(prices).all(axis=0) | (prices <= 0).any(axis=0), "holds a price that is not positive")
-    high_enough = candles.high >= np.maximum(candles.open, candles.close)
-    low_enough = candles.low <= np.minimum(candles.open, candles.close)
-    _refuse(candles, ~(high_enough & low_enough), "has its open or close outside high and low")
-    _refuse(candles, ~(candles.volume >= 0), "has a negative volume")
-    span = int(candles.time[-1] - candles.time[0]) // candles.interval_seconds + 1
-    warnings = []
-    if span > len(candles):
-        warnings.append(f"{span - len(candles)} of {span} candles are missing at the exchange")
-    covered = span * candles.interval_seconds / _DAY_SECONDS
-    if covered < days - 1:
-        warnings.append(f"the exchange has {covered:.0f} of the {days:g} days asked for")
-    return tuple(warnings)
-
-
-def _refuse(candles: Candles, wrong: Any, what: str) -> None:
-    rows = np.flatnonzero(wrong)
-    if len(rows):
-        first = int(rows[0])
-        more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
-        raise DataError(f"candle {first} ({iso(float(candles.time[first]))}) {what}{more}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from nightdesk_core.settings import SettingsModel
 from pydantic import Field, field_validator, model_validator
@@ -12,7 +14,7 @@ Timeframe = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h
 
 
 class ExchangeSettings(SettingsModel):
-    """Any ccxt exchange with a public candle stream. No key is needed: orders stay on paper."""
+    """Any ccxt exchange; for trading, one with a public candle stream. No key is needed: orders stay on paper."""
 
     id: str = Field("bybit", description="The exchange's name in ccxt.")
     testnet: bool = Field(False, description="The exchange's test network in place of the real one.")
@@ -22,6 +24,12 @@ class ExchangeSettings(SettingsModel):
         True, description="Keep to the exchange's limit on requests. Off in the sandbox, whose time runs faster."
     )
     stream_url: str = Field("", description="Where its websocket is served, if not at the exchange itself.")
+
+    @property
+    def source(self) -> str:
+        """What history belongs to: the exchange, its test network, or whoever speaks for it elsewhere."""
+        host = urlsplit(self.rest_url).netloc.rpartition("@")[2]  # without a name and password that stand before it
+        return f"{self.id}{'-testnet' if self.testnet else ''}{f'@{host}' if host else ''}"
 
 
 class RegimeSettings(SettingsModel):
@@ -178,6 +186,9 @@ class TrendbotSettings(SettingsModel):
         ("BTC/USDT:USDT",), min_length=1, description="What is traded, by ccxt's names; the first has the first choice."
     )
     timeframe: Timeframe = Field("1h", description="Length of a candle; every length that is set in bars goes by it.")
+    data_dir: Path = Field(
+        Path("data"), description="Candles and funding that the retrain job has collected, by exchange; Parquet."
+    )
     initial_equity: float = Field(10_000, gt=0, description="Equity of the paper account at its beginning.")
     currency: str = Field("USDT", description="Currency of the account.")
     typical_daily_volatility: float = Field(
