@@ -70,8 +70,8 @@ def test_a_pipeline_is_made_from_its_section_of_the_settings() -> None:
     chosen = TrendPipeline.from_settings({"trendbot": {"symbols": ["ETH/USDT:USDT"]}}).settings
     assert chosen.symbols == ("ETH/USDT:USDT",)
     with pytest.raises(SettingsError) as raised:
-        TrendPipeline.from_settings({"trendbot": {"timeframe": "5m", "entry": {"breakouts": 3}}})
+        TrendPipeline.from_settings({"trendbot": {"timeframe": "7m", "entry": {"breakouts": 3}}})
     assert raised.value.problems == (
-        "timeframe: Input should be '1h'",
+        "timeframe: Input should be '1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '12h' or '1d'",
         "entry.breakouts: is not a key that exists here",
     )
