@@ -163,6 +163,10 @@ def _facts(registry: ModelRegistry, version: str) -> dict[str, str]:
     facts |= _flat(_read(registry, version, "backtest.json"), "hold-out")
     verdict = _read(registry, version, "evaluation.json")
     facts |= {key: str(verdict[key]) for key in ("verdict", "decision", "reason", "trigger") if key in verdict}
+    left = verdict.get("deflated_sharpe")
+    if left is not None:
+        names = ("probability", "benchmark", "trials", "effective_trials")
+        facts |= _flat({name: left[name] for name in names}, "deflated_sharpe")
     guard = _read(registry, version, "guard.json")
     if guard:
         facts["guard limits"] = str(guard["limits"]["source"])

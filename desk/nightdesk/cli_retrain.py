@@ -126,8 +126,8 @@ def _deflated(found: DeflatedSharpe) -> str:
     tried = "it is the first trial"
     if found.trials > 1:
         tried = (
-            f"{found.trials} trials, {found.effective_trials} different ones: "
-            f"their best shows {found.benchmark:.2f} by luck"
+            f"{found.trials} trials so far count as {found.effective_trials}; "
+            f"the best of so many shows {found.benchmark:.2f} by luck"
         )
     if found.probability is None:
         return f"its deflated Sharpe ratio cannot be told: it did not trade ({tried})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from nightdesk.cli import app
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.registry import ModelRegistry, RegistryError
+from nightdesk_retrain.deflated import DeflatedSharpe
 from typer.testing import CliRunner
 
 NOW = 1_571_302_800.0
+LEFT = DeflatedSharpe(probability=0.81, benchmark=1.2, trials=7, cluster_sharpe_ratios=(0.1, 0.05))
 
 
 class Desk:
@@ -37,7 +41,13 @@ class Desk:
         files = {
             "model.txt": str(sharpe).encode(),
             "backtest.json": f'{{"sharpe_ratio": {sharpe}, "trades": 60, "exposure_ratio": 0.25}}'.encode(),
-            "evaluation.json": b'{"verdict": "promoted", "reason": "every criterion is met"}',
+            "evaluation.json": json.dumps(
+                {
+                    "verdict": "promoted",
+                    "reason": "every criterion is met",
+                    "deflated_sharpe": asdict(LEFT) | {"effective_trials": LEFT.effective_trials},
+                }
+            ).encode(),
             "settings.json": b'{"retrain": {"holdout_days": 180}}',
             "data.json": b'{"summary": {"BTC/USDT:USDT": "17520 candles", "sources": 2}, "symbols": {}}',
         }
@@ -77,6 +87,9 @@ def test_a_model_is_shown_with_its_hold_out_and_its_verdict(desk: Desk, versions
     assert (shown["version"], shown["standing"], shown["verdict"]) == (versions[2], "probation", "promoted")
     assert (shown["data.BTC/USDT:USDT"], shown["data.sources"]) == ("17520 candles", "2")
     assert any(line.split() == ["hold-out.sharpe_ratio", "1.25"] for line in desk.said("show", versions[1]))
+    shown = dict(line.split(maxsplit=1) for line in desk.said("show"))
+    assert (shown["deflated_sharpe.probability"], shown["deflated_sharpe.trials"]) == ("0.81", "7")
+    assert shown["deflated_sharpe.effective_trials"] == "2"
     assert any(line.split() == ["hold-out.exposure_ratio", "0.25"] for line in desk.said("show", versions[1]))
     assert dict(line.split(maxsplit=1) for line in desk.said("show", versions[0])[:2])["standing"] == "not in use"
 

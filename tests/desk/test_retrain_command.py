@@ -69,7 +69,7 @@ def test_a_request_and_a_look_at_the_schedule_are_bound_by_the_market_s_speed(se
 
 @pytest.mark.parametrize(
     ("tried", "said"),
-    [(0, "it is the first trial"), (1, "2 trials, 2 different ones: their best shows 1.60 by luck")],
+    [(0, "it is the first trial"), (1, "2 trials so far count as 2; the best of so many shows 1.60 by luck")],
 )
 def test_a_run_prints_its_criteria_and_what_is_left_of_the_sharpe_ratio(
     tried: int, said: str, settings: Settings
