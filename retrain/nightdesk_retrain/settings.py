@@ -60,6 +60,14 @@ class RetrainSettings(SettingsModel):
         description="The probability that the candidate's Sharpe ratio is truly above 0, though it may be the best of "
         "all that were tried. Reported in any case, and a criterion where this is set.",
     )
+    workers: int = Field(
+        0, ge=0, description="How many threads of this machine train and label; 0 for as many as it has cores."
+    )
+    cluster: str = Field(
+        "",
+        pattern=r"^(|(tcp|tls|ucx|inproc|ws|wss)://.+)$",
+        description="Address of a Dask scheduler, such as tcp://10.0.0.5:8786, whose workers train in their place.",
+    )
     keep_models: int = Field(
         20, ge=2, description="At least so many of the newest model bundles are kept, whatever their age."
     )

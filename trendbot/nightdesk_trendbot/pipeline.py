@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from nightdesk_core.bundle import MANIFEST, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
@@ -23,6 +23,7 @@ from nightdesk_trendbot.data_report import examine, report
 from nightdesk_trendbot.gather import gather
 from nightdesk_trendbot.labels import label_events, pooled
 from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.parallel import done_in_parallel
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.strategy import Deployment, Strategy
 from nightdesk_trendbot.training import train
@@ -86,7 +87,7 @@ class TrendPipeline:
         """Train on the breakouts whose trades ended an embargo before `until`. Raises `TrainingError`."""
         embargo = self.settings.model.embargo_hours * 3600
         known = [candles.before(until - self._interval + 1) for candles in window.markets.values()]
-        events = pooled(Parallel()(delayed(label_events)(candles, self.settings) for candles in known))
+        events = pooled(done_in_parallel([delayed(label_events)(candles, self.settings) for candles in known]))
         events = events.select(events.label_end <= until - embargo)
         if len(events) == 0:
             raise TrainingError(f"no breakout is labelled before {iso(until)}: collect more history")

@@ -9,13 +9,14 @@ import itertools
 
 import lightgbm
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from nightdesk_core.pipeline import Progress, TrainingError
 from sklearn.linear_model import LogisticRegression
 
 from nightdesk_trendbot.candles import Floats
 from nightdesk_trendbot.labels import Events
 from nightdesk_trendbot.model import Calibration, LinearModel, MetaModel
+from nightdesk_trendbot.parallel import done_in_parallel
 from nightdesk_trendbot.settings import ModelSettings, TrendbotSettings
 
 _MIN_EVENTS = 200
@@ -45,12 +46,8 @@ def train(events: Events, bot: TrendbotSettings, *, progress: Progress) -> MetaM
         *(delayed(_out_of_fold)(events.select(learn), events.inputs[judge], settings) for learn, judge in masks),
         delayed(_whole)(events, settings),
     ]
-    results = []
     progress("fit", 0.0)
-    for number, result in enumerate(Parallel(return_as="generator")(tasks), start=1):
-        results.append(result)
-        progress("fit", number / (len(tasks) + 1))
-    *predictions, (text, linear) = results
+    *predictions, (text, linear) = done_in_parallel(tasks, progress=lambda share: progress("fit", share))
     judged = events.select(np.concatenate([np.flatnonzero(judge) for _, judge in masks]))
     trees_say, linear_says = np.concatenate(predictions, axis=1)
     weights = settings.ensemble_weights

@@ -1,0 +1,49 @@
+"""Where a strategy's parallel work is done. The strategy only calls joblib, and knows nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from joblib import parallel_config
+from loguru import logger
+from nightdesk_core.errors import NightdeskError
+
+_CONNECT_SECONDS = 15.0
+
+
+class ClusterError(NightdeskError):
+    """The cluster cannot be used; the message says what to do."""
+
+    exit_code = 2
+
+
+@contextmanager
+def workers(*, count: int = 0, cluster: str = "") -> Iterator[None]:
+    """Have joblib's calls within the block done by `count` threads (0: one a core), or by the workers of a cluster.
+
+    Threads, because what takes long is compiled and holds no lock. `cluster` is the address of a Dask scheduler. What a
+    worker had begun when it was lost, another does again. Raises `ClusterError` where the scheduler does not answer,
+    knows no worker, or Dask is not installed.
+    """
+    if not cluster:
+        with parallel_config(backend="threading", n_jobs=count or -1):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError("a cluster needs Dask: pip install 'nightdesk[cluster]'") from error
+    try:
+        client = Client(  # type: ignore[no-untyped-call]
+            cluster, timeout=_CONNECT_SECONDS, set_as_default=False
+        )
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"the Dask scheduler at {cluster} does not answer: {error or 'no connection'}") from error
+    with client:
+        known = client.scheduler_info(n_workers=-1)["workers"]
+        if not known:
+            raise ClusterError(f"the Dask scheduler at {cluster} knows no worker: start `dask worker {cluster}`")
+        logger.info("{} workers of {} train", len(known), cluster)
+        with parallel_config(backend="dask", client=client, wait_for_workers_timeout=_CONNECT_SECONDS):
+            yield
