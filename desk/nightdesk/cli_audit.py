@@ -64,6 +64,23 @@ def replay(
 
 
 @app.command()
+def explain(
+    context: typer.Context,
+    verdict: Annotated[str, typer.Argument(metavar="ID", help="A model's version, or the number of an entry.")],
+) -> None:
+    """Say what a verdict was judged on, what each of its criteria asks, and what followed.
+
+    Example: [bold]nightdesk audit explain v20261101T000000Z-1a2b3c4d[/bold]
+    """
+    from nightdesk_retrain.explain import explain as why
+
+    entry = _verdict(load_settings(context), verdict)
+    typer.echo(f"entry {entry['seq']}, {entry['time']}, {entry['details']['version']}")
+    for line in why(entry["details"]):
+        typer.echo(line)
+
+
+@app.command()
 def champion(
     context: typer.Context,
     at: Annotated[str | None, typer.Option("--at", help="Wall time, UTC: 2026-11-01T12:00; now by default.")] = None,

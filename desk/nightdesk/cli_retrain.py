@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from loguru import logger
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.settings import SettingsError, validate
+from nightdesk_retrain.settings import RetrainSettings
 
 from nightdesk import wiring
 from nightdesk.cli_choice import actor, choice, load_settings
@@ -19,6 +22,9 @@ from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
     from nightdesk_retrain.deflated import DeflatedSharpe
+    from nightdesk_retrain.outcome import Outcome
+
+_REFERENCE = "nightdesk_trendbot.pipeline:TrendPipeline"
 
 app = typer.Typer()
 retrain_app = typer.Typer()
@@ -41,6 +47,17 @@ def retrain(
         bool, typer.Option("--request", help="Only ask: the schedule takes it up at its next look. Needs --reason.")
     ] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why it is asked for; it is recorded.")] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", help="Try it on this symbol of `trendbot.symbols` alone; repeatable. A dry run."),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what the verdict was judged on, what each criterion asks, and why.")
+    ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", help="Train on the workers of a Dask scheduler: tcp://host:8786. Else on all cores."),
+    ] = None,
     scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
 ) -> None:
     """Collect, train, evaluate, and promote the new model only where it proves itself.
@@ -51,6 +68,8 @@ def retrain(
 
     Examples: [bold]nightdesk retrain --dry-run[/bold]    [bold]nightdesk retrain --if-due[/bold]
     [bold]nightdesk retrain --request --reason "fees have doubled"[/bold]
+    [bold]nightdesk retrain --symbol ETH/USDT:USDT --explain[/bold]
+    [bold]nightdesk retrain --cluster tcp://10.0.0.5:8786[/bold]
     """
     if context.invoked_subcommand is not None:
         return
@@ -58,14 +77,27 @@ def retrain(
         raise typer.BadParameter("--request and --reason belong together")
     settings = load_settings(context)
     if reason is not None:
-        if if_due or dry_run or bootstrap or scheduled:
+        if if_due or dry_run or bootstrap or scheduled or symbol or explain or cluster:
             raise typer.BadParameter("--request only asks for a retrain: use it without the other options")
         typer.echo(_ask(settings, reason))
         return
     if if_due and not wiring.schedule(settings).look():
         typer.echo("no retrain is due")
         return
-    _run(settings, trigger="schedule" if if_due or scheduled else "manual", dry_run=dry_run, bootstrap=bootstrap)
+    if symbol:
+        if bootstrap:
+            raise typer.BadParameter("--symbol only tries: a champion trades all symbols, and is judged on all")
+        settings, dry_run = _only(settings, symbol), True
+    if cluster is not None:
+        settings = settings.model_copy(update={"retrain": _on(cluster, settings.retrain)})
+    outcome = _run(
+        settings, trigger="schedule" if if_due or scheduled else "manual", dry_run=dry_run, bootstrap=bootstrap
+    )
+    if explain:
+        from nightdesk_retrain.explain import explain as why
+
+        for line in why(outcome.to_json()):
+            typer.echo(line)
 
 
 @retrain_app.command()
@@ -98,8 +130,27 @@ def _ask(settings: Settings, reason: str) -> str:
     return f"requested: {request.key}; the schedule takes it up at its next look, and the gate decides"
 
 
-def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run: bool, bootstrap: bool) -> None:
-    """Run the job and print its verdict."""
+def _only(settings: Settings, symbols: Sequence[str]) -> Settings:
+    """Return the settings with these symbols alone."""
+    if settings.retrain.pipeline != _REFERENCE:
+        raise typer.BadParameter(f"--symbol is for the reference strategy; the pipeline is {settings.retrain.pipeline}")
+    if unknown := [symbol for symbol in symbols if symbol not in settings.trendbot.symbols]:
+        known = ", ".join(settings.trendbot.symbols)
+        raise typer.BadParameter(f"--symbol {unknown[0]} is none of trendbot.symbols: {known}")
+    bot = settings.trendbot.model_copy(update={"symbols": tuple(dict.fromkeys(symbols))})
+    return settings.model_copy(update={"trendbot": bot})
+
+
+def _on(cluster: str, retrain: RetrainSettings) -> RetrainSettings:
+    """Return the settings with a cluster."""
+    try:
+        return validate(RetrainSettings, {**retrain.model_dump(), "cluster": cluster}, source="--cluster")
+    except SettingsError as error:
+        raise typer.BadParameter(f"--cluster {cluster} is no address: write it as tcp://host:port") from error
+
+
+def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run: bool, bootstrap: bool) -> Outcome:
+    """Run the job, print its verdict and return it."""
     set_up_logs("retrain", settings)
     from nightdesk_retrain.job import run as run_job
 
@@ -120,6 +171,7 @@ def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run:
     typer.echo(f"  {_deflated(outcome.deflated)}")
     if outcome.standing == "probation":
         _say_probation(settings, outcome.version)
+    return outcome
 
 
 def _deflated(found: DeflatedSharpe) -> str:

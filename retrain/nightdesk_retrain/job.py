@@ -30,6 +30,7 @@ from nightdesk_retrain.publish import Report, publish
 from nightdesk_retrain.reproduce import backtests, compare
 from nightdesk_retrain.rotation import ACTOR, finish_rotation, rotate, settle
 from nightdesk_retrain.state import JobState
+from nightdesk_retrain.workers import workers
 
 _DAY_SECONDS = 86_400
 
@@ -91,7 +92,8 @@ class _Run:
             parts.registry.sweep()
             if not dry_run and not bootstrap:
                 finish_rotation(parts)
-            outcome = self._decide(dry_run=dry_run, bootstrap=bootstrap)
+            with workers(count=parts.retrain.workers, cluster=parts.retrain.cluster):
+                outcome = self._decide(dry_run=dry_run, bootstrap=bootstrap)
         except Exception as error:
             # The top of the job: a strategy may raise anything, and every failure is counted before it goes on.
             self._record_failure(started, error, dry_run=dry_run)

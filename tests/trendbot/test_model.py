@@ -18,6 +18,7 @@ from nightdesk_trendbot import model as models
 from nightdesk_trendbot.labels import Events
 from nightdesk_trendbot.model import CALIBRATION, LINEAR, SCHEMA, THRESHOLDS, TREES, Calibration, MetaModel
 from nightdesk_trendbot.settings import EntrySettings
+from nightdesk_trendbot.signals import FEATURES
 
 from tests.trendbot.conftest import publish
 
@@ -135,3 +136,10 @@ def test_a_probability_that_fewer_than_50_hold_out_trades_reach_is_refused_with_
 def test_calibration_keeps_the_order(slope: float, intercept: float, first: float, second: float) -> None:
     low, high = Calibration(slope, intercept).apply(np.array(sorted((first, second))))
     assert 0 < low <= high < 1
+
+
+def test_importance_is_a_share_of_the_gain_of_every_input(model: MetaModel) -> None:
+    shares = model.importance()
+    assert set(shares) == set(FEATURES)
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)

@@ -98,6 +98,12 @@ class MetaModel:
         """Return how many of the out-of-fold probabilities reach one."""
         return len(self.out_of_fold) - bisect_left(self.out_of_fold, probability)
 
+    def importance(self) -> dict[str, float]:
+        """Return each input's share (0 to 1) of what the trees gained by their splits, the largest first."""
+        gains = self.trees.feature_importance(importance_type="gain")
+        shares = gains / max(float(gains.sum()), 1e-12)
+        return {FEATURES[index]: round(float(shares[index]), 4) for index in np.argsort(-shares, kind="stable")}
+
     def refusal(self, entry: EntrySettings) -> str:
         """Return why the model cannot be used with a threshold that is a probability; empty where it can."""
         if entry.threshold_mode != "probability" or self.reaching(entry.threshold) >= FEWEST_REACHING:

@@ -105,6 +105,7 @@ class TrendPipeline:
                 "ensemble_weights": list(model.weights),
                 "threshold": Strategy(self.settings).threshold(model, self.settings.typical_daily_volatility),
                 "calibration_slope": model.calibration.slope,
+                "importance": model.importance(),
             },
         )
 
