@@ -41,9 +41,12 @@ def workers(*, count: int = 0, cluster: str = "") -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise ClusterError(f"the Dask scheduler at {cluster} does not answer: {error or 'no connection'}") from error
     with client:
-        known = client.scheduler_info(n_workers=-1)["workers"]
-        if not known:
-            raise ClusterError(f"the Dask scheduler at {cluster} knows no worker: start `dask worker {cluster}`")
-        logger.info("{} workers of {} train", len(known), cluster)
+        try:
+            # One that was lost is on its way back.
+            client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+        except TimeoutError as error:
+            known = f"the Dask scheduler at {cluster} knows no worker"
+            raise ClusterError(f"{known}: start `dask worker {cluster}`") from error
+        logger.info("the workers of {} train", cluster)
         with parallel_config(backend="dask", client=client, wait_for_workers_timeout=_CONNECT_SECONDS):
             yield

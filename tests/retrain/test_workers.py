@@ -118,7 +118,8 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
         pass
 
 
-def test_a_scheduler_without_workers_says_what_to_start() -> None:
+def test_a_scheduler_without_workers_says_what_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CONNECT_SECONDS", 2.0)
     with LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as empty:
