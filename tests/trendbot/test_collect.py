@@ -154,11 +154,47 @@ def test_another_market_s_history_is_set_aside_and_all_is_fetched_anew(file: Sto
     assert content(done) == {hour: other.rows[hour] for hour in range(40)}
     (note,) = done.notes
     assert note == (
-        "4 of the 4 rows stored from 1970-01-02T02:00:00Z on are not the exchange's: S-1h.parquet is of another market,"
+        "4 of 4 rows stored from 1970-01-02T02:00:00Z on are not the exchange's: S-1h.parquet is of another market,"
         " set aside as S-1h.aside, and all is fetched anew"
     )
     assert (file.path.parent / "S-1h.aside").exists()
     assert refresh(file, other, 0, 40).notes == []
+
+
+def test_an_answer_that_was_no_answer_costs_nothing(file: StoreFile) -> None:
+    """ccxt makes of what it cannot read an answer without rows."""
+    told = Told(range(60))
+    told.hidden_once = {*range(10), *range(30, 40)}
+    done = refresh(file, told, 0, 50)
+    assert content(done) == {hour: told.rows[hour] for hour in range(50)}
+    assert hours(done.repaired) == [*range(10), *range(30, 40)]
+    told.hidden_once = set(range(46, 60))
+    done = refresh(file, told, 0, 60)
+    assert told.requests[:2] == [(46, 50), (46, 50)]
+    assert content(done) == told.rows
+    assert done.notes == []
+
+
+def test_an_exchange_that_says_nothing_of_what_it_said_before_is_not_believed(file: StoreFile) -> None:
+    told = Told(range(60))
+    refresh(file, told, 0, 50)
+    with pytest.raises(DataError) as raised:
+        refresh(file, Told([]), 0, 55)
+    assert str(raised.value) == (
+        "asked twice, the exchange tells nothing of the 4 rows from 1970-01-02T22:00:00Z on that it told before; "
+        f"if it is another market by now, move {file.path} away"
+    )
+    assert len(refresh(file, told, 0, 55).rows) == 55
+
+
+def test_rows_that_the_exchange_has_no_longer_stay_with_a_word(file: StoreFile) -> None:
+    told = Told(range(60))
+    refresh(file, told, 0, 50)
+    whole = dict(told.rows)
+    del told.rows[48]
+    done = refresh(file, told, 0, 50)
+    assert done.notes == ["1 of the rows stored from 1970-01-02T22:00:00Z on the exchange has no longer; they stay"]
+    assert content(done)[48] == whole[48]
 
 
 def test_what_lies_ahead_of_the_exchange_s_time_is_dropped_with_a_word(file: StoreFile) -> None:
@@ -231,7 +267,7 @@ def test_a_row_between_the_hours_is_rejected_every_time(file: StoreFile) -> None
 def test_an_exchange_that_said_it_has_nothing_is_asked_again(file: StoreFile) -> None:
     told = Told(range(30))
     told.hidden_once = set(range(15))
-    assert min(content(refresh(file, told, 0, 30))) == 15
+    assert min(content(refresh(file, told, 0, 30))) == 5  # a page before the first row was asked for once more
     assert content(refresh(file, told, 0, 30)) == told.rows
     nothing = Told([])
     other = store_in(file.path.parent.parent / "other")

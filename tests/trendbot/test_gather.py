@@ -85,10 +85,10 @@ def test_an_exchange_that_fails_for_a_while_is_insisted_on_and_one_that_goes_on_
     answers = iter(range(10))
     whole = market._answers
 
-    def ten_answers(what: str, since: int) -> None:
+    def ten_answers(what: str, since: int) -> bool:
         if next(answers, None) is None:
             market.failures = timeouts(1)
-        whole(what, since)
+        return whole(what, since)
 
     market._answers = ten_answers  # type: ignore[method-assign]
     with pytest.raises(DataError) as raised:
@@ -102,6 +102,26 @@ def test_an_exchange_that_fails_for_a_while_is_insisted_on_and_one_that_goes_on_
     window = collected(tmp_path)
     assert [since for what, since in market.requests if what == BTC][1] == FIRST_HOUR + 10 * 100 * HOUR
     assert window.info.report["symbols"][BTC]["from_store"] == 1000
+
+
+def test_answers_that_cannot_be_read_are_asked_for_again_candles_and_funding_alike(
+    market: Market, tmp_path: Path
+) -> None:
+    whole = collected(tmp_path / "whole").info
+    pages = len(market.requests)
+    for unread in range(pages):
+        market.requests.clear()
+        market.silent = {unread}
+        info = collected(tmp_path / str(unread)).info
+        assert (info.fingerprint, info.warnings) == (whole.fingerprint, ())
+        assert len(market.requests) == pages + 1
+
+
+def test_funding_that_is_known_only_from_later_on_is_a_warning(market: Market, tmp_path: Path) -> None:
+    market.funded_from = FIRST_HOUR + 40 * DAY
+    assert collected(tmp_path).info.warnings == (
+        f"{BTC}: no funding is known, and none counted, for 40 days, the most of them from 2017-07-14T00:00:00Z on",
+    )
 
 
 def test_what_an_exchange_refuses_for_good_is_said_and_not_insisted_on(market: Market, tmp_path: Path) -> None:

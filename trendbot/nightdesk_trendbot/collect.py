@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from loguru import logger
 from nightdesk_core.clock import iso
+from nightdesk_core.pipeline import DataError
 from numpy.typing import NDArray
 
 from nightdesk_trendbot import quality
 from nightdesk_trendbot.candles import Floats, Ints
-from nightdesk_trendbot.spans import Span, missing, together, within
+from nightdesk_trendbot.spans import missing, together, within
 from nightdesk_trendbot.store import DamagedStoreError, Rows, StoreFile
 
 _PAGES_A_COMMIT = 25
@@ -45,9 +46,9 @@ class Series:
     """So many of the columns, the first ones, are what shows that two worlds are one; the others get revised."""
     overlap_seconds: int
     """So much of what is stored last is asked for again each time."""
-    interval_seconds: int | None = None
-    """How far apart rows lie; `None` where a missing one cannot be told."""
-    page_seconds: int = 0
+    interval_seconds: int
+    """How far apart rows lie at most, where none is missing."""
+    page_seconds: int
     """So much is asked for at once in filling gaps."""
 
 
@@ -126,15 +127,19 @@ class Refresh:
             return
         begin, end = max(start, covered[-1] - self._series.overlap_seconds), covered[-1]
         stored = self._rows.between(begin, end)
-        told = self._nothing
-        async for page in self._pages(begin, end):
-            told = told.merged(self._sound(page))
+        # What cannot be read is to ccxt an answer without rows.
+        told = await self._ask(begin, end) or await self._ask(begin, end)
+        if len(stored) and not len(told) and not len(self._rejected):
+            raise DataError(
+                f"asked twice, the exchange tells nothing of the {len(stored)} rows from {iso(begin)} on that it told "
+                f"before; if it is another market by now, move {self._file.path} away"
+            )
         here, there = stored.shared(told)
         same = (stored.values[here] == told.values[there])[:, : self._series.identity].all(axis=1).sum()
-        if len(stored) and 2 * same < len(stored):
+        if 2 * same < len(here):
             aside = self._file.set_aside()
             self._note(
-                f"{len(stored) - same} of the {len(stored)} rows stored from {iso(begin)} on are not the exchange's: "
+                f"{len(here) - same} of {len(here)} rows stored from {iso(begin)} on are not the exchange's: "
                 f"{self._file.path.name} is of another market, set aside as {aside.name}, and all is fetched anew"
             )
             self._rows = self._nothing
@@ -143,6 +148,13 @@ class Refresh:
             self._note(f"{gone} of the rows stored from {iso(begin)} on the exchange has no longer; they stay")
         self._done.repaired += [int(time) for time in np.setdiff1d(told.time, stored.time)]
         self._take(told)
+
+    async def _ask(self, start: int, stop: int) -> Rows:
+        """Return the sound rows that the exchange tells of [start, stop)."""
+        told = self._nothing
+        async for page in self._pages(start, stop):
+            told = told.merged(self._sound(page))
+        return told
 
     def _advance(self, done: int, whole: int, seconds: int) -> None:
         self._progress((done + seconds) / whole)
@@ -176,19 +188,26 @@ class Refresh:
         changed = (self._rows.values[here] != told.values[there]).any(axis=1)
         self._done.revised += [int(time) for time in self._rows.time[here[changed]]]
         self._done.fetched += len(told)
+        news = len(here) < len(told) or bool(changed.any())
         before = self._rows
-        self._rows = before.merged(told).uncovered([(int(t), int(t) + 1) for t in self._rejected.time])
-        if len(self._rows) != len(before) or self._rows.covered != before.covered or changed.any():
+        merged = before.merged(told if news else Rows(told.time[:0], told.values[:0], told.covered))
+        self._rows = merged.uncovered([(int(t), int(t) + 1) for t in self._rejected.time])
+        if news or self._rows.covered != before.covered:
             self._file.save(self._rows)
 
     async def _fill_gaps(self, start: int, stop: int) -> None:
-        """Ask once more for what is missing between the rows; an answer may have been cut short."""
-        interval = self._series.interval_seconds
+        """Ask once more for what is missing between the rows, before the first and after the last of them.
+
+        An answer may have been cut short, or have been none. Before the first row that is a page at most: there it is
+        the rule that nothing comes.
+        """
+        interval, page = self._series.interval_seconds, self._series.page_seconds
         rows = self._rows.between(start, stop)
-        if interval is None or len(rows) == 0:
+        if len(rows) == 0:
             return
-        ends: list[Span] = [(int(rows.time[-1]) + interval, stop)]
-        for begin, end in together([*quality.gaps(rows.time, interval), *ends], longest=self._series.page_seconds):
+        first, last = int(rows.time[0]), int(rows.time[-1])
+        ends = [(max(start, first - page), first), (last + interval, stop)]
+        for begin, end in together([*quality.gaps(rows.time, interval), *ends], longest=page):
             known = self._rows.between(begin, end).time
             await self._fetch(begin, end)
             self._done.repaired += [int(t) for t in np.setdiff1d(self._rows.between(begin, end).time, known)]

@@ -159,14 +159,19 @@ def _history(part: Gathered) -> list[Finding]:
 
 
 def _funding_known(part: Gathered, candles: Candles) -> list[Finding]:
-    """Return a warning where the exchange's history of funding begins later than its candles."""
+    """Return warnings where the exchange's history of funding begins later than its candles, or pauses for a day."""
     if part.funding is None:
         return []
-    first = int(candles.time[0])
-    known = int(part.funding.rows.time[0]) if len(part.funding.rows) else int(candles.time[-1])
-    if known - first <= 2 * _DAY_SECONDS:
+    time = part.funding.rows.time
+    begin, end = int(candles.time[0]), int(candles.time[-1])
+    known = np.concatenate([[begin - _DAY_SECONDS], time, [end + _DAY_SECONDS]])
+    silent = [gap for gap in quality.gaps(known, _DAY_SECONDS) if gap[1] - gap[0] > _DAY_SECONDS]
+    if not silent:
         return []
-    return [Finding("funding", False, f"its funding is known from {iso(known)} on; before that none is counted")]
+    longest = max(silent, key=lambda gap: gap[1] - gap[0])
+    days = sum(stop - start for start, stop in silent) / _DAY_SECONDS
+    message = f"no funding is known, and none counted, for {days:.0f} days, the most of them from {iso(longest[0])} on"
+    return [Finding("funding", False, message, times=tuple(start for start, _ in silent))]
 
 
 def _prefix(symbol: str, timeframe: str) -> str:

@@ -134,6 +134,8 @@ class _Symbol:
             sound=lambda _time, values: np.isfinite(values[:, 0]),
             identity=1,
             overlap_seconds=_OVERLAP_SETTLEMENTS * self._every,
+            interval_seconds=self._every,
+            page_seconds=_SETTLEMENTS_AT_ONCE * self._every,
         )
 
     async def _candle_pages(self, start: int, stop: int) -> AsyncIterator[Page]:

@@ -66,14 +66,19 @@ class Rows:
 
     def merged(self, other: Rows) -> Rows:
         """Return all rows of both; where both have one, the other's counts."""
-        if len(self) == 0 or len(other) == 0 or self.time[-1] < other.time[0]:
-            time, values = np.concatenate([self.time, other.time]), np.concatenate([self.values, other.values])
-        else:
-            kept = ~np.isin(self.time, other.time)
-            time = np.concatenate([self.time[kept], other.time])
-            order = np.argsort(time, kind="stable")
-            time, values = time[order], np.concatenate([self.values[kept], other.values])[order]
-        return Rows(time, values, union([*self.covered, *other.covered]))
+        covered = union([*self.covered, *other.covered])
+        if len(other) == 0:
+            return replace(self, covered=covered)
+        first, last = self._bounds(other)
+        kept = np.flatnonzero(~np.isin(self.time[first:last], other.time)) + first
+        time = np.concatenate([self.time[kept], other.time])
+        order = np.argsort(time, kind="stable")
+        values = np.concatenate([self.values[kept], other.values])
+        return Rows(
+            np.concatenate([self.time[:first], time[order], self.time[last:]]),
+            np.concatenate([self.values[:first], values[order], self.values[last:]]),
+            covered,
+        )
 
     def uncovered(self, spans: Sequence[Span]) -> Rows:
         """Return the same rows, to be asked for again in `spans`."""
@@ -81,8 +86,16 @@ class Rows:
 
     def shared(self, other: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where both have a row: the places here and the places in the other, each of shape (M,)."""
-        _, here, there = np.intersect1d(self.time, other.time, assume_unique=True, return_indices=True)
-        return here, there
+        first, last = self._bounds(other)
+        found = np.intersect1d(self.time[first:last], other.time, assume_unique=True, return_indices=True)
+        return found[1] + first, found[2]
+
+    def _bounds(self, other: Rows) -> tuple[int, int]:
+        """Return from where and up to where the rows lie among the other's."""
+        if len(other) == 0:
+            return 0, 0
+        first, last = np.searchsorted(self.time, [other.time[0], other.time[-1] + 1])
+        return int(first), int(last)
 
 
 class StoreFile:
