@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nightdesk_sandbox.sample import BITCOIN, EURO, Sample, load_sample
 from nightdesk_trendbot.alignment import check_alignment
 from nightdesk_trendbot.candles import Candles
-from nightdesk_trendbot.quality import Finding, check_coverage, check_rates, check_rows, check_series
+from nightdesk_trendbot.quality import Finding, check_coverage, check_rates, check_rows, check_series, gaps
 
 from tests.trendbot.conftest import DAY, FIRST_HOUR, HOUR, make_candles
 from tests.trendbot.market import candles_at
@@ -88,6 +90,26 @@ def test_of_several_bad_rows_the_first_is_named_and_all_are_counted() -> None:
         "rows": [7, 9],
         "times": ["2017-07-14T07:00:00Z", "2017-07-14T09:00:00Z"],
     }
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 99),
+        st.tuples(st.sampled_from(["open", "high", "low", "close", "volume"]), st.sampled_from([np.nan, np.inf, -1.0])),
+    )
+)
+def test_exactly_the_rows_that_cannot_be_true_are_found(wrong: dict[int, tuple[str, float]]) -> None:
+    candles = GOOD.slice(0, 100)
+    for row, (column, value) in wrong.items():
+        candles = spoilt(column, row, value)(candles)
+    assert {row for finding in check_rows(candles) for row in finding.rows} == set(wrong)
+
+
+@given(st.sets(st.integers(1, 98)))
+def test_gaps_are_what_is_missing(missing: set[int]) -> None:
+    kept = np.setdiff1d(np.arange(100), sorted(missing))
+    found = gaps(GOOD.time[kept], HOUR)
+    assert {int(time) for span in found for time in range(*span, HOUR)} == {int(GOOD.time[row]) for row in missing}
 
 
 def test_good_candles_are_good() -> None:

@@ -145,7 +145,7 @@ def use(file: StoreFile) -> None:
         pass
 
 
-@pytest.mark.parametrize("act", [lambda file: file.save(rows([1])), lambda file: file.load(), use])
+@pytest.mark.parametrize("act", [lambda file: file.save(rows([1])), StoreFile.load, StoreFile.set_aside, use])
 def test_a_folder_that_cannot_be_used_is_named_with_what_to_do(
     tmp_path: Path, act: Callable[[StoreFile], object]
 ) -> None:

@@ -165,8 +165,11 @@ class StoreFile:
             raise _unusable(self.path, error) from error
 
     def set_aside(self) -> Path:
-        """Move the file out of the way, over one that was set aside before, and return where to."""
-        return self.path.replace(self.path.with_suffix(".aside"))
+        """Move the file out of the way, over one that was set aside before, and return where to. Raises `DataError`."""
+        try:
+            return self.path.replace(self.path.with_suffix(".aside"))
+        except OSError as error:
+            raise _unusable(self.path, error) from error
 
 
 def source_folder(folder: Path, source: str) -> Path:
