@@ -12,7 +12,7 @@ from nightdesk import wiring
 from nightdesk_core.bundle import verify
 from nightdesk_sandbox.server import serve_exchange
 
-from tests.e2e.conftest import nightdesk
+from tests.e2e.conftest import change, nightdesk
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -28,6 +28,7 @@ async def output(command: list[str]) -> str:
 
 
 async def test_a_bundle_tells_of_its_data_which_stays_in_the_store(settings_file: Path) -> None:
+    change(settings_file, "operations", {"alerts": {"enabled": False}})  # nobody is there to be told
     settings = settings_module.load(settings_file)
     async with serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")):
         await output(nightdesk(settings_file, "retrain", "--bootstrap"))

@@ -63,6 +63,17 @@ def test_only_what_is_missing_is_asked_for_and_a_short_overlap(file: StoreFile) 
     assert told.requests == [(43, 47)]
 
 
+def test_a_candle_that_formed_under_a_clock_days_ahead_is_asked_for_again(file: StoreFile) -> None:
+    told = Told(range(31))
+    final, told.rows[30] = told.rows[30], (30.1, 0.1)
+    refresh(file, told, 0, 80)
+    told = Told(range(100))
+    assert told.rows[30] == final
+    done = refresh(file, told, 0, 100)
+    assert hours(done.revised) == [30]
+    assert content(done) == told.rows
+
+
 def test_a_longer_history_than_before_is_fetched_in_front_of_what_there_is(file: StoreFile) -> None:
     told = Told(range(100))
     refresh(file, told, 40, 60)

@@ -122,11 +122,13 @@ class Refresh:
 
     async def _hold_overlap(self, start: int, stop: int) -> None:
         """Ask for the newest stored rows once more; where most of them differ, it is another market's history."""
-        covered = [end for _, end in self._rows.between(start, stop).covered]
-        if not covered:
+        known = self._rows.between(start, stop)
+        if len(known) == 0 or not known.covered:
             return
-        begin, end = max(start, covered[-1] - self._series.overlap_seconds), covered[-1]
-        stored = self._rows.between(begin, end)
+        # From the last row, not from the last time that was asked for: a clock that was ahead put that too late.
+        newest, end = int(known.time[-1]) + self._series.interval_seconds, known.covered[-1][1]
+        begin = max(start, min(newest, end) - self._series.overlap_seconds)
+        stored = known.between(begin, end)
         # What cannot be read is to ccxt an answer without rows.
         told = await self._ask(begin, end) or await self._ask(begin, end)
         if len(stored) and not len(told) and not len(self._rejected):
