@@ -71,6 +71,7 @@ def settings(settings_file: Path) -> Settings:
         {
             "symbols": list(SYMBOLS),
             "barriers": {"mode": "volatility"},
+            "entry": {"threshold": 0.45},
             "portfolio": {"correlation_threshold": 0.0, "correlated_daily_volatility": 0.011, "smallest_share": 0.1},
         },
     )

@@ -210,7 +210,7 @@ class Ledger:
         """Take what a spool kept, and return how many of its entries could not be read.
 
         What lasts waits for `settle_seconds` for the bot to send it again or to withdraw it. What is out of date is
-        dropped.
+        dropped, but for the end of what a person was told of: late news of it is still true.
         """
         bad = 0
         self.changes += 1
@@ -223,14 +223,14 @@ class Ledger:
             except (KeyError, TypeError, ValueError, AttributeError):
                 bad += 1
                 continue
-            if now.wall >= alert.ends_at:
+            if now.wall >= alert.ends_at and (holds or not told):
                 if not told:
                     logger.error("alerts: {} was not delivered before its end and is dropped", alert.name)
                     self._count("alerts_dropped", "expired")
                 continue
             wait = settle_seconds if alert.lasting else 0.0
             entry = self._entry(alert, now.tick, due_at=now.tick + wait)
-            entry.confirmed, entry.holds = not alert.lasting, holds
+            entry.confirmed, entry.holds = not alert.lasting or not holds, holds
             entry.ended_at = now.tick
             for name, at in told.items():
                 if name in entry.legs:
@@ -275,7 +275,12 @@ class Ledger:
         if len(self.entries) < self._capacity:
             self._full = False
             return True
-        over = [(entry.told, entry.since, key) for key, entry in self.entries.items() if self._is_over(entry)]
+        # Whoever was told of what lasts is still to hear of its end: what owes nobody anything goes first.
+        over = [
+            (entry.told and entry.alert.lasting, entry.since, key)
+            for key, entry in self.entries.items()
+            if self._is_over(entry)
+        ]
         if over:
             del self.entries[min(over)[-1]]
             return True

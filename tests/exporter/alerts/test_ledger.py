@@ -108,6 +108,18 @@ def test_what_has_been_delivered_makes_room_before_anything_is_lost() -> None:
     assert not desk.counts["alerts_dropped", "queue_full"]
 
 
+def test_what_has_no_end_to_be_told_makes_room_before_what_has() -> None:
+    desk = Desk(capacity=2)
+    desk.send("A")
+    desk.send("Event", lasting=False)
+    desk.work()
+    desk.send("B")
+    desk.work()
+    desk.withdraw("A")
+    desk.pass_time(120)
+    assert desk.heard() == ["A firing", "Event firing", "B firing", "A resolved"]
+
+
 def test_an_event_that_nobody_takes_in_its_hour_expires() -> None:
     desk = Desk()
     desk.answers[DIRECT] = Later("down")
@@ -187,6 +199,25 @@ def test_a_wait_grows_to_its_limit_and_a_service_s_own_is_kept_and_bounded() -> 
     assert pace.ready_at == 100 + LONGEST_RETRY_AFTER_SECONDS
     pace.succeeded()
     assert Pace(jitter=lambda: 0.0).failed(0) == 0.5
+
+
+@pytest.mark.parametrize("away", [0, 5_000])
+def test_an_end_that_was_refused_is_told_though_the_bot_was_started_again_meanwhile(away: float) -> None:
+    desk = Desk()
+    desk.send("A")
+    desk.work()
+    desk.withdraw("A")
+    desk.answers[DIRECT] = Refused("no")
+    desk.pass_time(away, step=30)
+    after = Desk()
+    after.tick = desk.tick
+    assert after.ledger.restore(desk.ledger.saved(desk.now), desk.now, settle_seconds=30) == 0
+    after.answers[DIRECT] = Refused("no")
+    after.pass_time(90)
+    after.answers.clear()
+    after.pass_time(7200, step=30)
+    assert after.heard() == ["A resolved"]
+    assert after.ledger.entries == {}
 
 
 OPERATIONS = st.one_of(
