@@ -16,7 +16,7 @@ from nightdesk_core.bundle import version_of
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.pipeline import DataError, Fitted, Window
+from nightdesk_core.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
 from nightdesk_core.registry import Champion, RegistryError
 
 from nightdesk_retrain import state as states
@@ -39,6 +39,16 @@ class RetrainBusyError(NightdeskError):
     """Another run of the job holds the lock."""
 
 
+class PublishingError(NightdeskError):
+    """The candidate was judged, but its bundle or the pointer could not be written; the champion is as it was."""
+
+    exit_code = 5
+
+
+_UNFORESEEN: Mapping[str, type[NightdeskError]] = {"collect": DataError, "rotate": PublishingError}
+"""What a stage fails with, where its error is none that a strategy should raise; training otherwise."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """A candidate on its way to the gate: written to `staged`, judged, not yet listed."""
@@ -55,7 +65,7 @@ def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: 
 
     A run that the schedule began for a request has that request's cause as its trigger.
     Raises `RetrainBusyError` where another run is under way, and what the stages raise: `DataError`, `TrainingError`,
-    `RegistryError`. The champion is then as it was.
+    `PublishingError`. The champion is then as it was.
     """
     parts.state_dir.mkdir(parents=True, exist_ok=True)
     lock = parts.state_dir / "retrain.lock"
@@ -280,7 +290,19 @@ class _Run:
     def _stage(self, name: str) -> Iterator[None]:
         begun = time.monotonic()
         self._parts.progress(name, 0.0)
-        yield
+        try:
+            yield
+        except PipelineError:
+            raise
+        except Exception as error:
+            # A strategy may raise anything: the exit code says where it did, and the log how it came to that.
+            foreseen = isinstance(error, NightdeskError)
+            if foreseen and name != "rotate":
+                raise
+            if not foreseen:
+                logger.exception("the stage {} fails", name)
+            said = str(error) if foreseen else f"{type(error).__name__}: {error}"
+            raise _UNFORESEEN.get(name, TrainingError)(said) from error
         self._stage_seconds[name] = time.monotonic() - begun
         self._parts.progress(name, 1.0)
 

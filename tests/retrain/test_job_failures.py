@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from nightdesk_core.bundle import BundleError
+from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_core.pipeline import DataError, TrainingError
-from nightdesk_core.registry import RegistryError
 from nightdesk_retrain import job, state
-from nightdesk_retrain.job import RetrainBusyError
+from nightdesk_retrain.job import PublishingError, RetrainBusyError
 from nightdesk_retrain.parts import JobParts
 
 from tests.retrain.conftest import (
@@ -53,15 +53,22 @@ def test_a_dry_run_does_not_put_off_the_retrain_that_is_due(parts: JobParts, pip
     assert status(parts)["decision"] == "error"
 
 
-@pytest.mark.parametrize("error", [TrainingError("only 3 labelled breakouts"), ZeroDivisionError("a bug of its own")])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TrainingError("only 3 labelled breakouts"), "only 3 labelled breakouts"),
+        (ZeroDivisionError("a bug of its own"), "ZeroDivisionError: a bug of its own"),
+    ],
+)
 def test_known_failure_9_a_failing_strategy_raises_leaves_the_champion_and_is_audited_and_counted(
-    error: Exception, parts: JobParts, pipeline: FakePipeline, first: str
+    error: Exception, said: str, parts: JobParts, pipeline: FakePipeline, first: str
 ) -> None:
     models, success = files_of(parts), state.load(parts.state_dir).last_success
     pipeline.error = error
     for failures in (1, 2):
-        with pytest.raises(type(error)):
+        with pytest.raises(TrainingError) as raised:
             job.run(parts, trigger="schedule")
+        assert raised.value.exit_code == 4
         memory = state.load(parts.state_dir)
         assert (memory.consecutive_failures, memory.last_success) == (failures, success)
     assert files_of(parts) == models
@@ -69,10 +76,10 @@ def test_known_failure_9_a_failing_strategy_raises_leaves_the_champion_and_is_au
     assert events(parts)[-2:] == ["failed", "failed"]
     assert list(parts.audit.entries())[-1]["details"] == {
         "trigger": "schedule",
-        "error": str(error),
-        "kind": type(error).__name__,
+        "error": said,
+        "kind": "TrainingError",
     }
-    assert (status(parts)["decision"], status(parts)["reason"]) == ("error", str(error))
+    assert (status(parts)["decision"], status(parts)["reason"]) == ("error", said)
     pipeline.error, pipeline.daily_edge = None, 0.004
     job.run(parts, trigger="schedule")
     assert state.load(parts.state_dir).consecutive_failures == 0
@@ -140,10 +147,39 @@ def test_a_pointer_that_somebody_moved_meanwhile_is_left_where_it_is(
             return super().fit(*args, **kwargs)
 
     meddling = Meddling(daily_edge=0.01, market_end=pipeline.market_end)
-    with pytest.raises(RegistryError, match=f"the champion is {first}, not {second}: decide again"):
+    with pytest.raises(PublishingError, match=f"the champion is {first}, not {second}: decide again"):
         job.run(replace(parts, pipeline=meddling), trigger="schedule")
     assert champion_of(parts) == first
     assert events(parts)[-1] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("stage", "failing", "code"),
+    [("collect", "collect", 3), ("train", "fit", 4), ("evaluate", "backtest", 4), ("rotate", "publish", 5)],
+)
+def test_the_exit_code_says_in_which_stage_something_unforeseen_went_wrong(
+    stage: str,
+    failing: str,
+    code: int,
+    parts: JobParts,
+    pipeline: FakePipeline,
+    first: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    owner = parts.registry if stage == "rotate" else pipeline
+    monkeypatch.setattr(owner, failing, fail)
+    with pytest.raises(NightdeskError, match="No space left on device") as raised:
+        job.run(parts, trigger="schedule")
+    assert raised.value.exit_code == code
+    assert isinstance(raised.value.__cause__, OSError)
+    assert champion_of(parts) == first
+    assert parts.registry.versions() == [first]
+    monkeypatch.undo()
+    job.run(parts, trigger="schedule")
+    assert len(parts.registry.versions()) == 2
 
 
 def test_a_broken_audit_log_fails_the_run_and_shows_in_the_status(parts: JobParts, first: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from nightdesk_core.registry import RegistryError
 from nightdesk_retrain import job
 from nightdesk_retrain.deflated import DeflatedSharpe
+from nightdesk_retrain.job import PublishingError
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.trials import TrialLedger, cluster_sharpe_ratios
 
@@ -40,7 +41,7 @@ def test_a_run_that_fails_after_its_evaluation_has_tried(
         raise RegistryError("no")
 
     monkeypatch.setattr(parts.registry, "publish", refuse)
-    with pytest.raises(RegistryError):
+    with pytest.raises(PublishingError):
         job.run(parts, trigger="manual", bootstrap=True)
     monkeypatch.undo()
     outcome = job.run(parts, trigger="manual", bootstrap=True)
