@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from joblib import parallel_config
 from loguru import logger
@@ -48,5 +49,24 @@ def workers(*, count: int = 0, cluster: str = "") -> Iterator[None]:
             known = f"the Dask scheduler at {cluster} knows no worker"
             raise ClusterError(f"{known}: start `dask worker {cluster}`") from error
         logger.info("the workers of {} train", cluster)
-        with parallel_config(backend="dask", client=client, wait_for_workers_timeout=_CONNECT_SECONDS):
+        with parallel_config(backend=_backend(client)):
             yield
+
+
+def _backend(client: Any) -> Any:
+    """Return joblib's backend for Dask, but that each task takes its arguments along.
+
+    joblib puts large ones on one worker beforehand: with that they are lost, and with them every task that needs them.
+    """
+    from joblib._dask import DaskDistributedBackend
+
+    class TakingAlong(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no types
+        def start_call(self) -> None:
+            super().start_call()
+            self.call_data_futures = None
+
+        def stop_call(self) -> None:
+            self.call_data_futures = {}
+            super().stop_call()
+
+    return TakingAlong(client=client, wait_for_workers_timeout=_CONNECT_SECONDS)

@@ -15,8 +15,9 @@ from nightdesk_trendbot import model as models
 from nightdesk_trendbot.candles import Candles, Ints
 from nightdesk_trendbot.labels import Events, label_events, pooled, uniqueness
 from nightdesk_trendbot.model import MetaModel
-from nightdesk_trendbot.settings import EntrySettings, ModelSettings, TrendbotSettings
-from nightdesk_trendbot.strategy import Deployment
+from nightdesk_trendbot.regime import Regime
+from nightdesk_trendbot.settings import EntrySettings, ModelSettings, RegimeSettings, TrendbotSettings
+from nightdesk_trendbot.strategy import Deployment, Strategy
 from nightdesk_trendbot.training import best_weights, folds, train
 from pydantic import ValidationError
 
@@ -281,3 +282,18 @@ def test_uniqueness_counts_bar_by_bar_and_knows_nothing_of_what_comes_later(
     known = at < cut
     again = uniqueness(at[known], np.minimum(end[known], cut), cut + 1)
     assert np.array_equal(again[end[known] <= cut], found[end <= cut])
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_regime_allows_a_label_what_it_allows_a_signal(
+    enabled: bool, candles: Candles, settings: TrendbotSettings
+) -> None:
+    chosen = settings.model_copy(
+        update={"regime": RegimeSettings(enabled=enabled, high_volatility_multiple=1.2, high_volatility_release=1.1)}
+    )
+    events = label_events(candles, chosen)
+    signals = Strategy(chosen).signals(candles, None, first=0)
+    by_close = {int(time) + HOUR: signal for time, signal in zip(candles.time, signals, strict=True)}
+    assert [by_close[int(at)].side != 0 for at in events.decided_at] == list(events.allowed)
+    assert {signal.regime for signal in signals} == set(Regime)
+    assert events.allowed.all() == (not enabled)

@@ -14,10 +14,10 @@ from numba import njit
 from nightdesk_trendbot import broker, indicators
 from nightdesk_trendbot.broker import Order
 from nightdesk_trendbot.candles import Candles, Floats, Ints
-from nightdesk_trendbot.regime import classify
+from nightdesk_trendbot.regime import allowed_sides
 from nightdesk_trendbot.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.signals import breakout_sides, features, regime_side
+from nightdesk_trendbot.signals import breakout_sides, features
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,8 @@ def label_events(candles: Candles, settings: TrendbotSettings) -> Events:
     at, end, profit = at[done], end[done], profit[done]
     close_time = candles.time + candles.interval_seconds
     inputs = features(rows[at], candles.close[at], close_time[at], sides[at])
-    regimes = classify(rows, candles.close, settings.regime)
-    allowed = [regime_side(rows[i], candles.close[i], regimes[i], settings) != 0 for i in at]
-    won = (profit > 0).astype(np.int64)
-    return Events(inputs, won, close_time[at], close_time[end], np.array(allowed, dtype=bool), unique)
+    allowed = allowed_sides(rows, candles.close, sides, settings.regime)[at]
+    return Events(inputs, (profit > 0).astype(np.int64), close_time[at], close_time[end], allowed, unique)
 
 
 def pooled(parts: Sequence[Events]) -> Events:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from nightdesk_trendbot.candles import Floats, Ints
 from nightdesk_trendbot.indicators import COLUMN
@@ -62,8 +63,22 @@ def classify(rows: Floats, close: Floats, settings: RegimeSettings) -> list[Regi
     The first `memory_bars` - 1 of them know less of the past than the others. High volatility comes first: a trend that
     is twice as wild as usual is traded smaller, whatever its ADX.
     """
+    return [_REGIMES[code] for code in _codes(rows, close, settings)]
+
+
+def allowed_sides(rows: Floats, close: Floats, sides: Ints, settings: RegimeSettings) -> NDArray[np.bool_]:
+    """Return whether each bar's regime lets its side (1 or -1) be entered, shape (N,): `allowed_side`, all at once."""
+    if not settings.enabled:
+        return np.ones(len(close), dtype=bool)
+    found = _codes(rows, close, settings)
+    trend = np.where(found == _UP, 1, np.where(found == _DOWN, -1, 0))
+    wild = np.where(close > rows[:, COLUMN["ema"]], 1, -1)
+    return np.asarray(sides == np.where(found == _WILD, wild, trend))
+
+
+def _codes(rows: Floats, close: Floats, settings: RegimeSettings) -> Ints:
     atr, average, adx, ema = (np.ascontiguousarray(rows[:, COLUMN[name]]) for name in _USED)
-    return [_REGIMES[code] for code in codes(atr, average, adx, ema, close, Bounds.of(settings))]
+    return np.asarray(codes(atr, average, adx, ema, close, Bounds.of(settings)))
 
 
 @njit(cache=True, nogil=True)

@@ -144,7 +144,7 @@ def _fit(events: Events, settings: ModelSettings) -> tuple[lightgbm.Booster, Lin
     mean = events.inputs.mean(axis=0)
     scale = np.maximum(events.inputs.std(axis=0), 1e-9)
     standardised = np.clip((events.inputs - mean) / scale, -_CLIP, _CLIP)
-    logistic = LogisticRegression(C=0.1, max_iter=1000, random_state=settings.seed)
+    logistic = LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=1000)
     logistic.fit(standardised, events.won, sample_weight=weight)
     linear = LinearModel(
         tuple(map(float, mean)),
@@ -161,7 +161,8 @@ def _calibrate(blended: Floats, judged: Events) -> Calibration:
     clipped = np.clip(blended, 1e-6, 1 - 1e-6)
     odds = np.log(clipped / (1 - clipped))
     weight = judged.uniqueness / judged.uniqueness.mean()
-    fitted = LogisticRegression(C=1e6).fit(odds.reshape(-1, 1), judged.won, sample_weight=weight)
+    fitted = LogisticRegression(C=1e6, solver="newton-cholesky")
+    fitted.fit(odds.reshape(-1, 1), judged.won, sample_weight=weight)
     slope = float(fitted.coef_[0][0])
     if slope > 0.05:
         return Calibration(slope, float(fitted.intercept_[0]))
