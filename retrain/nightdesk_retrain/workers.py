@@ -63,7 +63,7 @@ def _backend(client: Any) -> Any:
     class TakingAlong(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no types
         def start_call(self) -> None:
             super().start_call()
-            self.call_data_futures = None
+            self.call_data_futures: dict[Any, Any] | None = None
 
         def stop_call(self) -> None:
             self.call_data_futures = {}
