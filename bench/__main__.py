@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import exporter, trendbot
+from bench import exporter, retrain, trendbot
 from bench.comparison import HEADER, Row
 
 COMPARISONS: dict[str, Callable[[], Iterator[Row | str]]] = {
@@ -20,6 +20,8 @@ COMPARISONS: dict[str, Callable[[], Iterator[Row | str]]] = {
     "exporter updates": exporter.updates,
     "exporter pauses": exporter.pauses,
     "exporter imports": exporter.imports,
+    "retrain job": retrain.job,
+    "retrain fitting": retrain.fitting,
 }
 
 

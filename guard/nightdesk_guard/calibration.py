@@ -116,11 +116,14 @@ class _Calibration:
         settings, window = self._settings, self._settings.window_trades
         floor = settings.kill_switch.floor_drawdown_ratio
         above = round(REDUCED_SHARE_OF_FLOOR * floor, 4)
-        healthy = self._reached(self._healthy, settings.false_reductions_a_year)
-        reduced = fit(healthy, settings.false_reductions_a_year, lambda tier: _capped(tier, above))
+        reductions, pauses = settings.false_reductions_a_year, settings.false_pauses_a_year
+        reduced = fit(self._reached(self._healthy, reductions), reductions, lambda tier: _capped(tier, above))
         self._progress("calibrate", 0.2)
-        healthy = self._reached(self._healthy, settings.false_pauses_a_year)
-        paused = fit(healthy, settings.false_pauses_a_year, lambda tier: _capped(_beyond(tier, reduced, window), floor))
+        paused = fit(
+            self._reached(self._healthy, pauses),
+            pauses,
+            lambda tier: _capped(_beyond(tier, reduced, window), floor),
+        )
         self._progress("calibrate", 0.5)
         limits = GuardLimits("calibrated", reduced=reduced, paused=paused, promise=self._promise)
         first, second = self._measured(documented, limits)
@@ -140,6 +143,7 @@ class _Calibration:
         rate = self._settings.false_pauses_a_year
         healthy = self._reached(self._healthy, rate)
         alarms = [(healthy.alarms(limits.paused), healthy.alarms(limits.reduced)) for limits in several]
+        del healthy  # as large as what follows
         self._progress("calibrate", 0.65)
         fewer = World(lost_wins=1 - SMALLER_WIN_SHARE * self._promise.win_rate / self._win_rate)
         fewer_wins = _delays(self._reached(fewer, rate), several)

@@ -30,6 +30,7 @@ and 1.06 on average, 5 days 1.05, 1.20 and 1.06, single days 0.93, 1.07 and 1.02
 DAYS_A_YEAR = 365
 _CELLS = 2_200_000
 _FEWEST_PATHS, _MOST_PATHS = 200, 2_000
+_PATHS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,19 @@ class Paths:
 
     def reached(self, promise: Promise, *, window: int) -> Reached:
         """Return how far each of the guard's measures has ever been, from a fresh start on."""
+        by_rule = {
+            rule: np.empty(self.daily_returns.shape if rule == "drawdown" else self.r.shape, dtype=np.float64)
+            for rule in RULES
+        }
+        # A few paths at a time: what is needed on the way alone would be most of the memory.
+        for start in range(0, len(self.r), _PATHS_AT_ONCE):
+            rows = slice(start, start + _PATHS_AT_ONCE)
+            part = Paths(self.r[rows], self.day[rows], self.trades[rows], self.daily_returns[rows])
+            for rule, values in part._by_rule(promise, window).items():
+                by_rule[rule][rows] = values
+        return Reached(paths=self, window=window, by_rule=by_rule)
+
+    def _by_rule(self, promise: Promise, window: int) -> Mapping[str, Floats]:
         real = self.day < self.daily_returns.shape[1]
         lost = real & (self.r <= 0)
         number = np.arange(1, self.r.shape[1] + 1)
@@ -138,17 +152,13 @@ class Paths:
         lost_step = promise.win_step(TradeResult(won=False, r=0.0))
         equity = np.cumprod(1 + self.daily_returns, axis=1)
         peak = np.maximum(np.maximum.accumulate(equity, axis=1), 1.0)
-        return Reached(
-            paths=self,
-            window=window,
-            by_rule={
-                "win_rate": _largest(np.where(real, in_window, 0)),
-                "losing_streak": _largest(np.where(real, number - last_win, 0)),
-                "drawdown": _largest(1 - equity / peak),
-                "win_cusum": _largest(_cusum(np.where(lost, lost_step, won_step), real)),
-                "return_cusum": _largest(_cusum((promise.mean_r - self.r) / promise.deviation_r - RETURN_SLACK, real)),
-            },
-        )
+        return {
+            "win_rate": _largest(np.where(real, in_window, 0)),
+            "losing_streak": _largest(np.where(real, number - last_win, 0)),
+            "drawdown": _largest(1 - equity / peak),
+            "win_cusum": _largest(_cusum(np.where(lost, lost_step, won_step), real)),
+            "return_cusum": _largest(_cusum((promise.mean_r - self.r) / promise.deviation_r - RETURN_SLACK, real)),
+        }
 
 
 @dataclass(frozen=True)

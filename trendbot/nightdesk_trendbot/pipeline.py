@@ -19,8 +19,6 @@ from nightdesk_core.settings import validate
 from nightdesk_trendbot import model as models
 from nightdesk_trendbot.backtest import Markets, evaluate
 from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
-from nightdesk_trendbot.data_report import examine, report
-from nightdesk_trendbot.gather import gather
 from nightdesk_trendbot.labels import label_events, pooled
 from nightdesk_trendbot.model import MetaModel
 from nightdesk_trendbot.parallel import done_in_parallel
@@ -56,6 +54,10 @@ class TrendPipeline:
 
         Raises `DataError` where they cannot be had, or naming every row that nothing may be trained on.
         """
+        # Exchange and store are large, and the process that judges a bundle anew needs neither.
+        from nightdesk_trendbot.data_report import examine, report
+        from nightdesk_trendbot.gather import gather
+
         settings = self.settings
         market = asyncio.run(
             gather(settings, self._data_dir, days=days, progress=lambda share: progress("collect", share))
