@@ -104,5 +104,8 @@ def _told(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_told, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_told(inner)}" for key, inner in value.items())
+        # The record sorts by name; shares are read from the largest on.
+        by_size = all(isinstance(inner, float) for inner in value.values())
+        items = sorted(value.items(), key=lambda item: -item[1]) if by_size else value.items()
+        return ", ".join(f"{key} {_told(inner)}" for key, inner in items)
     return str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from nightdesk_retrain import job
 from nightdesk_retrain.explain import explain
@@ -43,3 +44,10 @@ def test_a_champion_is_told_with_every_criterion_what_it_asks_and_by_how_much_it
     assert said[missed + 1] == "            it asks that it did better than the champion on those days"
     assert said[missed + 2].startswith("            it misses by ")
     assert said[-1].startswith("then        the champion stays; the candidate's bundle is kept")
+
+
+def test_shares_are_told_from_the_largest_on(parts: JobParts, pipeline: FakePipeline) -> None:
+    outcome = job.run(parts, trigger="manual", bootstrap=True)
+    fitted = replace(outcome.fitted, summary={"importance": {"adx": 0.2, "hour": 0.7, "ema": 0.1}})
+    said = lines_of(replace(outcome, fitted=fitted))
+    assert "            importance hour 0.7, adx 0.2, ema 0.1" in said
