@@ -36,7 +36,8 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise ReproductionError(f"what `collect` returned cannot be sent to a fresh process: {error}") from error
     ours, theirs = fresh.Pipe()
-    process = fresh.Process(target=_work, args=(theirs,), daemon=True)
+    # No daemon: those may not start processes of their own, and a strategy's backtest may.
+    process = fresh.Process(target=_work, args=(theirs,))
     with ours:
         process.start()
         theirs.close()
@@ -48,6 +49,9 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
             raise ReproductionError(
                 f"the process that loads the bundle anew died, exit code {process.exitcode}: did memory run out?"
             ) from error
+        except BaseException:
+            process.terminate()
+            raise
         process.join()
     if failed:
         raise ReproductionError(f"in a fresh process the bundle fails: {answer}")
@@ -56,12 +60,12 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _work(connection: Connection) -> None:
     """Do what the other end asks for, once. An error goes back as text: not every exception survives the way."""
-    function, arguments = pickle.loads(connection.recv_bytes())  # noqa: S301 - from the process that started this one
     try:
-        answer = (False, function(*arguments))
+        function, arguments = pickle.loads(connection.recv_bytes())  # noqa: S301 - from the process that started this one
+        answer = pickle.dumps((False, function(*arguments)))
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-        answer = (True, f"{type(error).__name__}: {error}")
-    connection.send(answer)
+        answer = pickle.dumps((True, f"{type(error).__name__}: {error}"))
+    connection.send_bytes(answer)
 
 
 def backtests(

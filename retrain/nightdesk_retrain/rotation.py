@@ -69,14 +69,16 @@ def rotate(parts: JobParts, version: str, standing: Standing, *, instead_of: str
 def finish_rotation(parts: JobParts) -> None:
     """Do what the last verdict promised, where the run was killed before it was done and recorded.
 
-    Nothing is done where somebody has moved the pointer meanwhile, where rotation was switched off, or where the
-    bundle is no longer intact.
+    Nothing is done where somebody has moved the pointer meanwhile, were it back to where it was; where rotation was
+    switched off; or where the bundle is no longer intact.
     """
     promised = _promised(parts)
     if promised is None or not parts.rotation.enabled:
         return
     version, champion = promised["version"], parts.registry.champion()
     current = None if champion is None else champion.version
+    if champion is not None and champion.rollback is not None and champion.rollback.version == version:
+        return
     try:
         if current == version:
             parts.audit.append("rotated", asdict(champion), actor=ACTOR)  # type: ignore[arg-type]  # it is not None

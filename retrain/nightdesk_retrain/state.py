@@ -34,13 +34,15 @@ class JobState:
         """
         if self.last_completion is None:
             return True
-        if not requested:
-            wait = self._retry_seconds(interval_seconds) if self.consecutive_failures else interval_seconds
-            return now - self.last_completion >= wait
         last_start = self.last_start or self.last_completion
-        if last_start > self.last_completion or self.consecutive_failures:
-            return now - max(last_start, self.last_completion) >= self._retry_seconds(interval_seconds)
-        return True
+        cut_off = last_start > self.last_completion
+        again = now - max(last_start, self.last_completion) >= self._retry_seconds(interval_seconds)
+        if requested:
+            return again or not (cut_off or self.consecutive_failures)
+        if now - self.last_completion >= interval_seconds:
+            return True
+        # Also one that a request began, and whose verdict has answered it: what it promised is yet to be done.
+        return again and (cut_off or self.consecutive_failures > 0)
 
     def _retry_seconds(self, interval_seconds: float) -> float:
         """Return how long to wait after a run that failed or was killed."""

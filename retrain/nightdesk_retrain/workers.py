@@ -11,6 +11,8 @@ from loguru import logger
 from nightdesk_core.errors import NightdeskError
 
 _CONNECT_SECONDS = 15.0
+_WORKER_SECONDS = 15.0
+"""So long a cluster without a worker is waited for."""
 
 
 class ClusterError(NightdeskError):
@@ -44,7 +46,7 @@ def workers(*, count: int = 0, cluster: str = "") -> Iterator[None]:
     with client:
         try:
             # One that was lost is on its way back.
-            client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+            client.wait_for_workers(1, timeout=_WORKER_SECONDS)
         except TimeoutError as error:
             known = f"the Dask scheduler at {cluster} knows no worker"
             raise ClusterError(f"{known}: start `dask worker {cluster}`") from error
@@ -61,6 +63,10 @@ def _backend(client: Any) -> Any:
     from joblib._dask import DaskDistributedBackend
 
     class TakingAlong(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no types
+        def effective_n_jobs(self, n_jobs: int = 1) -> int:
+            # Of one, joblib would do the work here.
+            return max(2, int(super().effective_n_jobs(n_jobs)))
+
         def start_call(self) -> None:
             super().start_call()
             self.call_data_futures: dict[Any, Any] | None = None
@@ -69,4 +75,4 @@ def _backend(client: Any) -> Any:
             self.call_data_futures = {}
             super().stop_call()
 
-    return TakingAlong(client=client, wait_for_workers_timeout=_CONNECT_SECONDS)
+    return TakingAlong(client=client, wait_for_workers_timeout=_WORKER_SECONDS)

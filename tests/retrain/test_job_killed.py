@@ -6,15 +6,18 @@ import os
 import random
 import signal
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from nightdesk_core import audit, bundle, files, registry, requests
+from nightdesk_core.audit import AuditHead
 from nightdesk_core.bundle import STAGING
+from nightdesk_core.errors import NightdeskError
 from nightdesk_retrain import evaluate, evidence, job, publish, reproduce, rotation, state
 from nightdesk_retrain.parts import JobParts
 
 from tests.killing import killed_at
-from tests.retrain.conftest import DAY, FakePipeline, champion_of, events, promoted_beside
+from tests.retrain.conftest import DAY, FakePipeline, champion_of, events, promoted_beside, schedule_of
 
 MODULES = (audit, bundle, evaluate, evidence, files, job, publish, registry, reproduce, requests, rotation, state)
 KILLS = int(os.environ.get("NIGHTDESK_JOB_KILLS", "20"))
@@ -42,6 +45,9 @@ def check_after_kill(parts: JobParts, before: str) -> None:
     # The clock of a fork that was killed has gone on, this one has not.
     for _ in range(100):
         parts.clock()
+    # Whatever is left to do, the schedule does not wait a month for it.
+    waited = parts.interval_seconds / 29
+    assert _is_settled(parts) or schedule_of(parts, clock=lambda: parts.clock() + waited).look()
     outcome = job.run(parts, trigger="schedule")
     assert parts.requests.pending() == []
     assert not list(parts.registry.folder.glob(f"{STAGING}*"))
@@ -51,6 +57,12 @@ def check_after_kill(parts: JobParts, before: str) -> None:
     assert _moves(parts)[-1] == champion_of(parts) == (promised[0] if promised else outcome.version) != before
     assert len(_moves(parts)) == 3
     assert (parts.registry.folder / "champion.json").exists()
+
+
+def _is_settled(parts: JobParts) -> bool:
+    """Return whether the run that was killed had done all that counts, and noted that it ended."""
+    noted = state.load(parts.state_dir)
+    return (noted.last_completion or 0) > (noted.last_start or 0) and parts.requests.pending() == []
 
 
 def _check_whole(parts: JobParts) -> None:
@@ -110,3 +122,28 @@ def test_a_run_has_about_as_many_lines_as_kills_are_drawn_from(due: JobParts) ->
 
 def test_a_run_has_no_fewer_lines_than_kills_are_drawn_from(due: JobParts) -> None:
     assert killed_at(LINES * 4 // 5, MODULES, lambda: job.run(due, trigger="schedule"))
+
+
+def test_a_model_that_was_taken_back_is_not_promoted_by_the_word_of_a_run_that_was_cut_off(
+    due: JobParts, pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = champion_of(due)
+    assert before is not None
+
+    append = due.audit.append
+
+    def but_for_the_move(event: str, *rest: Any, **named: Any) -> AuditHead:
+        if event == "rotated":
+            raise OSError(28, "No space left on device")
+        return append(event, *rest, **named)
+
+    monkeypatch.setattr(due.audit, "append", but_for_the_move)
+    with pytest.raises(NightdeskError, match="No space left on device"):
+        job.run(due, trigger="schedule")
+    monkeypatch.undo()
+    taken = champion_of(due)
+    assert taken != before
+    due.registry.roll_back(str(taken), "a breach")
+    pipeline.daily_edge = 0.0
+    assert job.run(due, trigger="schedule").decision == "kept"
+    assert champion_of(due) == before

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,24 @@ def test_a_process_that_fails_or_dies_says_how(function: Callable[..., Any], arg
     with pytest.raises(ReproductionError) as raised:
         in_fresh_process(function, *arguments)
     assert str(raised.value).startswith(said)
+
+
+def by_helpers(numbers: list[int]) -> list[int]:
+    with ProcessPoolExecutor(1) as helpers:
+        return list(helpers.map(abs, numbers))
+
+
+def unreadable() -> object:
+    return lambda: None
+
+
+def test_a_strategy_may_have_processes_of_its_own() -> None:
+    assert in_fresh_process(by_helpers, [-1, 2]) == [1, 2]
+
+
+def test_a_result_that_cannot_come_back_is_named() -> None:
+    with pytest.raises(ReproductionError, match=r"in a fresh process the bundle fails: .*pickle"):
+        in_fresh_process(unreadable)
 
 
 DONE = Backtest(0.0, 172_800.0, (86_400, 172_800), (0.1, 0.2), (trade(1, won=True),))

@@ -70,14 +70,15 @@ def test_a_cluster_makes_the_same_model_though_a_worker_is_killed_midway(
 ) -> None:
     with workers(cluster=cluster.scheduler_address):
         assert trained(events, settings) == alone
-        results = joblib.Parallel()(joblib.delayed(slowly)(number, tmp_path) for number in range(4))
+        results = joblib.Parallel()(joblib.delayed(slowly)(number, tmp_path, os.getpid()) for number in range(4))
     assert [number for number, _ in results] == [0, 1, 2, 3]
     # The one that killed its worker was done again, by another.
     assert (tmp_path / "killed").read_text() not in {str(process) for _, process in results}
 
 
-def slowly(number: int, folder: Path) -> tuple[int, int]:
+def slowly(number: int, folder: Path, asked_by: int) -> tuple[int, int]:
     """Kill this worker, once."""
+    assert os.getpid() != asked_by, "the work is not done on the cluster"
     mark = folder / "killed"
     if number == 2 and not mark.exists():
         mark.write_text(str(os.getpid()))
@@ -92,13 +93,25 @@ def test_training_goes_on_where_a_worker_is_killed_in_the_middle_of_it(
 
     def kill_one(_stage: str, share: float) -> None:
         if 0 < share < 1 and not seen:
-            first = next(iter(cluster.workers.values()))
-            os.kill(first.pid, signal.SIGKILL)
+            # One that was lost before may be on its way back.
+            alive = next(worker.pid for worker in cluster.workers.values() if worker.pid)
+            os.kill(alive, signal.SIGKILL)
             seen.append(share)
 
     with workers(cluster=cluster.scheduler_address):
         assert train(events, settings, progress=kill_one).files() == alone
     assert seen
+
+
+def test_a_caller_who_cannot_be_told_of_progress_fails_and_does_not_hang(
+    events: Events, settings: TrendbotSettings
+) -> None:
+    def broken(_stage: str, share: float) -> None:
+        if share > 0:
+            raise BrokenPipeError("the terminal is gone")
+
+    with workers(count=2), pytest.raises(BrokenPipeError, match="the terminal is gone"):
+        train(events, settings, progress=broken)
 
 
 def test_what_fails_on_a_worker_fails_as_it_would_here(
@@ -119,7 +132,7 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_scheduler_without_workers_says_what_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(module, "_WORKER_SECONDS", 0.5)
     with LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as empty:

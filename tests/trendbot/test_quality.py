@@ -312,3 +312,25 @@ def test_a_rate_of_funding_that_nobody_settles_stops() -> None:
     assert finding == Finding(
         "funding", True, "the funding of 1970-01-01T08:00:00Z is 0.5, and 1 more", (0, 1), (28_800, 57_600)
     )
+
+
+def test_candles_longer_than_a_settlement_s_interval_are_charged_all_of_it() -> None:
+    rates = {hour * 3600: 0.001 * (hour + 1) for hour in range(0, 48, 8)}
+
+    def charged(count: int, interval: int) -> dict[int, float]:
+        one = np.ones(count)
+        candles = Candles(interval * np.arange(count), one, one, one, one, one, interval).with_funding(rates)
+        return {int(at): float(rate) for at, rate in zip(candles.time, candles.funding, strict=True) if rate}
+
+    assert charged(48, HOUR) == charged(12, 4 * HOUR) == rates
+    assert charged(2, DAY) == pytest.approx({0: 0.001 * (1 + 9 + 17), DAY: 0.001 * (25 + 33 + 41)})
+
+
+@pytest.mark.parametrize("hours", range(0, 7 * 24, 5))
+def test_a_week_that_has_only_begun_says_nothing(hours: int) -> None:
+    """The best of 29 lags over a handful of hours is chance, and stopped one healthy run in five."""
+    for seed in range(4):
+        markets = {
+            symbol: make_candles(3 * 168 + hours + 1, seed=10 * seed + number) for number, symbol in enumerate("AB")
+        }
+        assert check_alignment(markets) == []

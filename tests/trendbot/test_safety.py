@@ -81,6 +81,15 @@ def test_a_candle_is_too_late_after_five_minutes_and_history_once_the_next_has_c
     assert bot.safety.late(int(bot.now) - late_seconds, HOUR) is reason
 
 
+@pytest.mark.parametrize(
+    ("late_seconds", "reason"), [(60, None), (61, Outcome.BLOCKED_GAP), (299, Outcome.BLOCKED_GAP)]
+)
+def test_a_candle_of_a_minute_is_history_once_the_next_has_closed(
+    late_seconds: int, reason: Outcome | None, bot: Bot
+) -> None:
+    assert bot.safety.late(int(bot.now) - late_seconds, 60) is reason
+
+
 @pytest.mark.parametrize(("offset", "blocked"), [(2.0, False), (2.1, True), (-2.1, True)])
 def test_a_clock_that_is_off_blocks_entries_until_it_is_right_again(offset: float, blocked: bool, bot: Bot) -> None:
     bot.clock.observe(bot.now + offset)

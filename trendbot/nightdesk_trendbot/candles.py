@@ -29,7 +29,7 @@ class Bar(NamedTuple):
     close: float
     volume: float
     funding: float = 0.0
-    """The rate that longs pay to shorts at `time`; 0 where nothing is settled then."""
+    """The sum of the rates that longs pay to shorts from `time` until its close; 0 where nothing is settled."""
 
 
 def _none() -> Floats:
@@ -48,7 +48,7 @@ class Candles:
     volume: Floats
     interval_seconds: int
     funding: Floats = field(default_factory=_none)
-    """The rate that longs pay to shorts at each candle's open; all 0 where it is not given."""
+    """The sum of the rates that longs pay to shorts within each candle; all 0 where it is not given."""
 
     def __post_init__(self) -> None:
         if len(self.funding) == 0:
@@ -92,13 +92,13 @@ class Candles:
         return self.slice(int(np.searchsorted(self.time, start)), int(np.searchsorted(self.time, end)))
 
     def with_funding(self, rates: Mapping[int, float]) -> Candles:
-        """Return the same candles with the rates that were settled at their opens, by market time."""
-        settled = np.array(sorted(rates), dtype=np.int64)
-        paid = np.array([rates[int(time)] for time in settled], dtype=np.float64)
-        place = np.searchsorted(settled, self.time)
-        at = np.flatnonzero(np.append(settled, -1)[place] == self.time)
+        """Return the same candles with the rates that were settled within them, by market time."""
+        settled = by_candle(rates, interval_seconds=self.interval_seconds)
+        opened = np.array(list(settled), dtype=np.int64)
+        place = np.searchsorted(self.time, opened)
+        known = np.append(self.time, -1)[place] == opened
         funding = np.zeros(len(self))
-        funding[at] = paid[place[at]]
+        funding[place[known]] = np.array(list(settled.values()), dtype=np.float64)[known]
         return replace(self, funding=funding)
 
     def columns(self) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
@@ -119,3 +119,12 @@ class Candles:
         prices = np.array([bar[1:] for bar in bars], dtype=np.float64).reshape(len(bars), 6)
         open_, high, low, close, volume, funding = (prices[:, column].copy() for column in range(6))
         return cls(time, open_, high, low, close, volume, interval_seconds, funding)
+
+
+def by_candle(rates: Mapping[int, float], *, interval_seconds: int) -> dict[int, float]:
+    """Return the sum of the rates, by their market time, that are settled within each candle, by its open."""
+    found: dict[int, float] = {}
+    for time in sorted(rates):
+        opened = time // interval_seconds * interval_seconds
+        found[opened] = found.get(opened, 0.0) + rates[time]
+    return found

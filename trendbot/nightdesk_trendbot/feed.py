@@ -17,7 +17,7 @@ from loguru import logger
 from nightdesk_core.clock import iso
 from nightdesk_exporter import BotExporter
 
-from nightdesk_trendbot.candles import Bar
+from nightdesk_trendbot.candles import Bar, by_candle
 from nightdesk_trendbot.exchange import Exchange, backoff_seconds
 from nightdesk_trendbot.funding import funding_rates
 from nightdesk_trendbot.market_clock import MarketClock
@@ -188,7 +188,11 @@ class Feed:
         return symbol in self._open_markets and (symbol not in self._pausing or self._streams.told_of(symbol, time))
 
     async def _close_until(self, begun: int, found: Mapping[str, Mapping[int, Bar]]) -> AsyncIterator[Event]:
-        rates = {symbol: await self._funding(symbol, begun) for symbol in self._symbols if found[symbol]}
+        rates = {
+            symbol: by_candle(await self._funding(symbol, begun), interval_seconds=self._interval)
+            for symbol in self._symbols
+            if found[symbol]
+        }
         for symbol in self._symbols:
             self._note_gap(symbol, [time for time in found[symbol] if time < begun])
         for time in range(self._next, begun, self._interval):

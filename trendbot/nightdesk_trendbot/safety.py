@@ -111,7 +111,8 @@ class Safety:
         if self.clock_is_off:
             return Outcome.BLOCKED_CLOCK
         age = self._market_clock.age(close_time)
-        if age <= scale.limit(entries.stale_seconds):
+        # Where candles are shorter than that, one that is older than the next is late.
+        if age <= scale.limit(min(entries.stale_seconds, interval_seconds)):
             return None
         return Outcome.BLOCKED_GAP if age >= scale.interval(interval_seconds) else Outcome.BLOCKED_STALE
 
