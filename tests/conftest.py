@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from nightdesk.tools import Tools, ensure_tools
+from nightdesk.stack.tools import Tools, ensure_tools
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

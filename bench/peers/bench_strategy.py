@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 from nightdesk_core.pipeline import Progress, WindowInfo
-from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Candles
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline
+from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Candles
 
 END = 1_700_006_400
 """Market time at which every history ends, but for `days_ago`; a midnight."""
@@ -43,7 +43,7 @@ class BenchStrategy(TrendPipeline):
 
     def collect(self, *, days: float, progress: Progress) -> CandleWindow:
         # What a run holds of the exchange's client it holds here, too.
-        importlib.import_module("nightdesk_trendbot.gather")
+        importlib.import_module("nightdesk_trendbot.candle_store.gather")
         interval = TIMEFRAME_SECONDS[self.settings.timeframe]
         end = END - self.days_ago * _DAY_SECONDS
         markets = {

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 from measure import report
-from nightdesk_trendbot.broker import Barriers, Costs
-from nightdesk_trendbot.portfolio import Caps
-from nightdesk_trendbot.rules import Rules
-from nightdesk_trendbot.simulation import walk
+from nightdesk_trendbot.engine.broker import Barriers, Costs
+from nightdesk_trendbot.engine.portfolio import Caps
+from nightdesk_trendbot.engine.rules import Rules
+from nightdesk_trendbot.engine.simulation import walk
 
 data = np.load(sys.argv[1])
 names = ("open", "high", "low", "close", "sides")

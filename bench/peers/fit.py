@@ -12,10 +12,10 @@ import numpy as np
 from bench_strategy import END, random_walk
 from nightdesk_core.pipeline import WindowInfo
 from nightdesk_retrain.workers import workers
-from nightdesk_trendbot.labels import label_events
+from nightdesk_trendbot.model.labels import label_events
+from nightdesk_trendbot.model.training import train
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline
 from nightdesk_trendbot.settings import ModelSettings, TrendbotSettings
-from nightdesk_trendbot.training import train
 
 MINUTE, FOLDS = 60, 12
 

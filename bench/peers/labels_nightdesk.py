@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 from measure import report
-from nightdesk_trendbot.broker import Barriers, Costs
-from nightdesk_trendbot.labels import walk
-from nightdesk_trendbot.rules import Rules
+from nightdesk_trendbot.engine.broker import Barriers, Costs
+from nightdesk_trendbot.engine.rules import Rules
+from nightdesk_trendbot.model.labels import walk
 
 data = np.load(sys.argv[1])
 time, opened, high, low, close = (data[name] for name in ("time", "open", "high", "low", "close"))

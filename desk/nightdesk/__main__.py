@@ -1,5 +1,5 @@
 """`python -m nightdesk` is the command line."""
 
-from nightdesk.cli import main
+from nightdesk.cli.main import main
 
 main()

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from nightdesk_guard.profile import GuardProfile
     from nightdesk_retrain.parts import JobParts
     from nightdesk_retrain.schedule import Schedule
-    from nightdesk_trendbot.live import LiveBot
-    from nightdesk_trendbot.probation import Probation
+    from nightdesk_trendbot.live.bot import LiveBot
+    from nightdesk_trendbot.live.probation import Probation
 
 _DAY_SECONDS = 86_400
 
@@ -124,8 +124,8 @@ def open_journal(settings: Settings) -> Journal:
 
     Raises `JournalError` where it cannot be used for another reason.
     """
-    from nightdesk_trendbot.decisions import DecisionLog, log_path
-    from nightdesk_trendbot.market import restored
+    from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+    from nightdesk_trendbot.live.stored_market import restored
 
     path = journal_path(state_dir(settings), settings.bot.name)
     log = DecisionLog(log_path(state_dir(settings), settings.bot.name))
@@ -155,7 +155,7 @@ def open_journal(settings: Settings) -> Journal:
 
 def probation(settings: Settings) -> Probation:
     """Return what judges a champion on probation."""
-    from nightdesk_trendbot.probation import Probation
+    from nightdesk_trendbot.live.probation import Probation
 
     rotation, rules = settings.operations.model_rotation, settings.guard.probation
     return Probation(
@@ -188,14 +188,14 @@ def report_audit(log: AuditLog, exporter: BotExporter) -> None:
 def live_bot(settings: Settings) -> Iterator[LiveBot]:
     """Yield the bot with its exporter serving and its journal open."""
     # The numbers are loaded here, not above: most commands need none of them.
-    from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
-    from nightdesk_trendbot.champion import ChampionWatch
-    from nightdesk_trendbot.decisions import DecisionLog, log_path
-    from nightdesk_trendbot.exchange import REQUEST_FAILURES
-    from nightdesk_trendbot.live import LiveBot, LiveParts
-    from nightdesk_trendbot.outbox import Outbox
-    from nightdesk_trendbot.rules import Rules, break_even_win_rate
-    from nightdesk_trendbot.signals import Outcome
+    from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
+    from nightdesk_trendbot.live.bot import LiveBot, LiveParts
+    from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+    from nightdesk_trendbot.live.outbox import Outbox
+    from nightdesk_trendbot.market.exchange import REQUEST_FAILURES
+    from nightdesk_trendbot.model.champion import ChampionWatch
+    from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
+    from nightdesk_trendbot.signals.signal import Outcome
 
     bot, scale = settings.trendbot, settings.scale
     interval = TIMEFRAME_SECONDS[bot.timeframe]
@@ -249,8 +249,8 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
 
 def adopt(live: LiveBot, settings: Settings) -> None:
     """Have a running bot take over settings that differ only in what is safe to change."""
-    from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
-    from nightdesk_trendbot.rules import Rules, break_even_win_rate
+    from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
+    from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
 
     guard = PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
     interval = TIMEFRAME_SECONDS[settings.trendbot.timeframe]
@@ -260,7 +260,7 @@ def adopt(live: LiveBot, settings: Settings) -> None:
 
 def documented_limits(settings: Settings) -> GuardLimits:
     """Return the guard's limits as the settings write them down."""
-    from nightdesk_trendbot.rules import Rules, break_even_win_rate
+    from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
 
     return documented(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from nightdesk.channels import channels
-from nightdesk.render import render
+from nightdesk.render.configuration import render
 from nightdesk.settings import Settings, SettingsError
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_core.settings import override
 from nightdesk_exporter.alerts import Alerting
 from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS

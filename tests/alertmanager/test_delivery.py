@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import requests
-from nightdesk.render import render
-from nightdesk.servers import alertmanager_command
+from nightdesk.render.configuration import render
 from nightdesk.settings import Settings
-from nightdesk.tools import Tools
+from nightdesk.stack.servers import alertmanager_command
+from nightdesk.stack.tools import Tools
 from nightdesk_sandbox.server import InboxHandle, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 

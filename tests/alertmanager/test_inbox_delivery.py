@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_sandbox.inbox.certificate import CERTIFICATE_FILE
 from nightdesk_sandbox.inbox.faults import parse_fault
 from nightdesk_sandbox.inbox.message import Message

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 from nightdesk.settings import Settings
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 
 from tests.alertmanager.test_delivery import alert, free_port, post, running_alertmanager, until_ready
 from tests.alertmanager.test_routes import ALERTS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "alertmanager" / "alertmanager.yml"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "alertmanager" / "templates" / "*.tmpl"
 

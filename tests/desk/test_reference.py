@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightdesk.cli import app
+from nightdesk.cli.main import app
 from nightdesk.reference import inner_model, reference, sections
 from nightdesk.settings import Settings
 from typer.testing import CliRunner

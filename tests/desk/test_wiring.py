@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nightdesk.progress import show_progress
+from nightdesk.cli.progress import show_progress
 from nightdesk.settings import SettingsError
 from nightdesk.wiring import job_parts, limits
 

@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-import nightdesk_trendbot.live
+import nightdesk_trendbot.live.bot
 from nightdesk import settings
 from nightdesk.bot import trade
 
-assert nightdesk_trendbot.live is not None
+assert nightdesk_trendbot.live.bot is not None
 
 
 def start(settings_file: Path) -> int:

@@ -15,9 +15,9 @@ from nightdesk_core.clock import TimeScale, system_clock
 from nightdesk_exporter import BotExporter
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
-from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange
-from nightdesk_trendbot.feed import Feed, Step
-from nightdesk_trendbot.market_clock import MarketClock
+from nightdesk_trendbot.market.clock import MarketClock
+from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
+from nightdesk_trendbot.market.feed import Feed, Step
 from nightdesk_trendbot.settings import CostSettings, ExchangeSettings
 
 from tests.e2e.conftest import CHECKOUT

@@ -27,19 +27,19 @@ from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.chart import Chart
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
-from nightdesk_trendbot import backtest, model
-from nightdesk_trendbot.backtest import Markets
-from nightdesk_trendbot.candles import TIMEFRAME_SECONDS, Bar, Candles, Ints
-from nightdesk_trendbot.decisions import DecisionLog, log_path
-from nightdesk_trendbot.engine import Engine
-from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange
-from nightdesk_trendbot.labels import label_events, pooled
-from nightdesk_trendbot.market import STATE_KEY
-from nightdesk_trendbot.rules import Rules, break_even_win_rate
-from nightdesk_trendbot.signals import Outcome
-from nightdesk_trendbot.state import EngineState
-from nightdesk_trendbot.strategy import Deployment
-from nightdesk_trendbot.training import train
+from nightdesk_trendbot.engine.engine import Engine
+from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
+from nightdesk_trendbot.engine.state import EngineState
+from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+from nightdesk_trendbot.live.stored_market import STATE_KEY
+from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
+from nightdesk_trendbot.model import backtest, meta_model
+from nightdesk_trendbot.model.backtest import Markets
+from nightdesk_trendbot.model.labels import label_events, pooled
+from nightdesk_trendbot.model.strategy import Deployment
+from nightdesk_trendbot.model.training import train
+from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Bar, Candles, Ints
+from nightdesk_trendbot.signals.signal import Outcome
 
 from tests.e2e.conftest import change, nightdesk, until
 from tests.e2e.test_faults import FAULTS
@@ -212,7 +212,7 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
 
 def deployed(settings: Settings, version: str, *, size_share: float) -> Deployment:
     """Return a model of the registry as the bot deploys it."""
-    loaded = model.load(wiring.registry(settings).bundle(version), None)
+    loaded = meta_model.load(wiring.registry(settings).bundle(version), None)
     return Deployment(replace(loaded, version=version), size_share)
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from nightdesk import settings as settings_module
 from nightdesk import wiring
-from nightdesk.scenarios import find_scenario
 from nightdesk.settings import Settings
+from nightdesk.stack.scenarios import find_scenario
 from nightdesk_guard import PerformanceGuard
 from nightdesk_retrain.job import run as retrain
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.server import serve_exchange
-from nightdesk_trendbot import backtest
-from nightdesk_trendbot.backtest import Run
-from nightdesk_trendbot.champion import ChampionWatch
-from nightdesk_trendbot.rules import Rules, break_even_win_rate
-from nightdesk_trendbot.strategy import Deployment
+from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
+from nightdesk_trendbot.model import backtest
+from nightdesk_trendbot.model.backtest import Run
+from nightdesk_trendbot.model.champion import ChampionWatch
+from nightdesk_trendbot.model.strategy import Deployment
 
 from tests.e2e.conftest import CHECKOUT, free_ports
 from tests.e2e.test_parity import all_candles

@@ -16,7 +16,7 @@ import pytest
 import requests
 from nightdesk import settings as settings_module
 from nightdesk.settings import Settings
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
 
 from tests.e2e.conftest import nightdesk, until

@@ -18,17 +18,17 @@ from nightdesk_guard.settings import GuardSettings
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
-from nightdesk_trendbot import backtest
-from nightdesk_trendbot.backtest import Markets
-from nightdesk_trendbot.candles import Candles
-from nightdesk_trendbot.labels import label_events, pooled
-from nightdesk_trendbot.model import MetaModel
+from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
+from nightdesk_trendbot.engine.state import EngineState
+from nightdesk_trendbot.model import backtest
+from nightdesk_trendbot.model.backtest import Markets
+from nightdesk_trendbot.model.labels import label_events, pooled
+from nightdesk_trendbot.model.meta_model import MetaModel
+from nightdesk_trendbot.model.strategy import Deployment
+from nightdesk_trendbot.model.training import train
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline
-from nightdesk_trendbot.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.settings import ModelSettings, TrendbotSettings
-from nightdesk_trendbot.state import EngineState
-from nightdesk_trendbot.strategy import Deployment
-from nightdesk_trendbot.training import train
+from nightdesk_trendbot.signals.candles import Candles
 
 from tests.e2e.conftest import CHECKOUT
 

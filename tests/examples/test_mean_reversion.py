@@ -11,7 +11,7 @@ import pytest
 import yaml
 from nightdesk import settings as settings_module
 from nightdesk import wiring
-from nightdesk.cli import app
+from nightdesk.cli.main import app
 from nightdesk_core.pipeline import DataError
 from nightdesk_guard import profile
 from typer.testing import CliRunner

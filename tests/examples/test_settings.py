@@ -14,7 +14,7 @@ from nightdesk.settings import Settings, load
 from nightdesk_sandbox.candles import Candles
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
-from nightdesk_trendbot.exchange import Exchange, SilentListener, open_exchange
+from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
 from nightdesk_trendbot.pipeline import TrendPipeline
 
 from tests.sandbox.conftest import WAIT_SECONDS, make_candles, write_csv

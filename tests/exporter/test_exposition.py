@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.catalogue import BOT, METRICS, PREFIX, RETRAIN, Kind
 from nightdesk_exporter.families import family, info, state_set

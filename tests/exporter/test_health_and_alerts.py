@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_exporter import BotExporter, Limits
 from nightdesk_exporter.alert_names import ALERTS, WITHOUT_ALERT
 from nightdesk_exporter.health import Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightdesk.cli import app
+from nightdesk.cli.main import app
 from nightdesk_exporter.catalogue import METRICS, PREFIX
 from nightdesk_exporter.reference import reference
 from typer.testing import CliRunner

@@ -14,7 +14,7 @@ import bcrypt
 import pytest
 import requests
 import yaml
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.server import ExporterServer
 

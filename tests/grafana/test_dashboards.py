@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_exporter.catalogue import METRICS
 
 FOLDER = Path(__file__).resolve().parents[2] / "grafana"

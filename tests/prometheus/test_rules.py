@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from nightdesk.cli import app
-from nightdesk.tools import Tools
+from nightdesk.cli.main import app
+from nightdesk.stack.tools import Tools
 from nightdesk_exporter.catalogue import METRICS
 from typer.core import TyperGroup as Group
 from typer.main import get_command

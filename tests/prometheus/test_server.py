@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import requests
-from nightdesk.render import Rendered, render
-from nightdesk.servers import prometheus_command
+from nightdesk.render.configuration import Rendered, render
 from nightdesk.settings import Settings
-from nightdesk.tools import Tools
+from nightdesk.stack.servers import prometheus_command
+from nightdesk.stack.tools import Tools
 
 pytestmark = pytest.mark.servers
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 import requests
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import requests
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_core.pipeline import TrainingError
 from nightdesk_exporter.catalogue import RETRAIN
 from nightdesk_retrain import job, state

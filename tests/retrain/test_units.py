@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from nightdesk.cli import app
+from nightdesk.cli.main import app
 from typer.testing import CliRunner
 
 RETRAIN = Path(__file__).resolve().parents[2] / "retrain"

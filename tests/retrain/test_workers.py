@@ -15,10 +15,10 @@ from distributed import LocalCluster
 from nightdesk_core.pipeline import TrainingError
 from nightdesk_retrain import workers as module
 from nightdesk_retrain.workers import ClusterError, workers
-from nightdesk_trendbot.candles import Candles
-from nightdesk_trendbot.labels import Events, label_events
+from nightdesk_trendbot.model.labels import Events, label_events
+from nightdesk_trendbot.model.training import train
 from nightdesk_trendbot.settings import ModelSettings, TrendbotSettings
-from nightdesk_trendbot.training import train
+from nightdesk_trendbot.signals.candles import Candles
 
 from tests.sandbox.conftest import make_candles
 

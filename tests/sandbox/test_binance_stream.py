@@ -18,7 +18,7 @@ from nightdesk_sandbox.dialect import word
 from nightdesk_sandbox.garble import GARBLERS
 from nightdesk_sandbox.server import ExchangeHandle
 from nightdesk_sandbox.update import Garbage, Topic, Update
-from nightdesk_trendbot.exchange import SilentListener, open_exchange
+from nightdesk_trendbot.market.exchange import SilentListener, open_exchange
 from nightdesk_trendbot.settings import ExchangeSettings
 
 from tests.sandbox.conftest import FIRST_HOUR, WAIT_SECONDS, ServeExchange, make_candles

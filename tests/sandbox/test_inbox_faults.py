@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from nightdesk.cli import app
+from nightdesk.cli.main import app
 from nightdesk_sandbox.server import InboxHandle, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 from typer.testing import CliRunner

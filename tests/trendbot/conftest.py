@@ -17,19 +17,19 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
 from nightdesk_guard.settings import GuardSettings
-from nightdesk_trendbot import live
-from nightdesk_trendbot.candles import Bar, Candles
-from nightdesk_trendbot.champion import ChampionWatch
-from nightdesk_trendbot.decisions import DecisionLog, log_path
-from nightdesk_trendbot.feed import Feed
-from nightdesk_trendbot.labels import Events, label_events
-from nightdesk_trendbot.live import LiveBot, LiveParts
-from nightdesk_trendbot.model import MetaModel
-from nightdesk_trendbot.outbox import Outbox
-from nightdesk_trendbot.probation import Probation
+from nightdesk_trendbot.live import bot
+from nightdesk_trendbot.live.bot import LiveBot, LiveParts
+from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+from nightdesk_trendbot.live.outbox import Outbox
+from nightdesk_trendbot.live.probation import Probation
+from nightdesk_trendbot.market.feed import Feed
+from nightdesk_trendbot.model.champion import ChampionWatch
+from nightdesk_trendbot.model.labels import Events, label_events
+from nightdesk_trendbot.model.meta_model import MetaModel
+from nightdesk_trendbot.model.training import train
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
-from nightdesk_trendbot.signals import Outcome
-from nightdesk_trendbot.training import train
+from nightdesk_trendbot.signals.candles import Bar, Candles
+from nightdesk_trendbot.signals.signal import Outcome
 
 from tests.trendbot.replay import Replay, ReplayClock, StreamOverError
 
@@ -190,8 +190,8 @@ def trade(monkeypatch: pytest.MonkeyPatch) -> Callable[[LiveParts, Replay], Any]
                 # The next thing happens once the feed has dealt with the last one.
                 replay.idle = lambda: bool(self._streams._queue._getters)  # type: ignore[attr-defined]
 
-        monkeypatch.setattr(live, "open_exchange", open_exchange)
-        monkeypatch.setattr(live, "Feed", Watched)
+        monkeypatch.setattr(bot, "open_exchange", open_exchange)
+        monkeypatch.setattr(bot, "Feed", Watched)
         with pytest.raises(StreamOverError):
             await LiveBot(parts).run()
 

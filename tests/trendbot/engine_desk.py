@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import PerformanceGuard
-from nightdesk_trendbot.broker import Account
-from nightdesk_trendbot.candles import Bar
-from nightdesk_trendbot.engine import Engine
-from nightdesk_trendbot.regime import Regime
+from nightdesk_trendbot.engine.broker import Account
+from nightdesk_trendbot.engine.engine import Engine
+from nightdesk_trendbot.engine.state import Book, new_state
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.signals import Outcome, Permission, Signal
-from nightdesk_trendbot.state import Book, new_state
+from nightdesk_trendbot.signals.candles import Bar
+from nightdesk_trendbot.signals.regime import Regime
+from nightdesk_trendbot.signals.signal import Outcome, Permission, Signal
 
 from tests.trendbot.conftest import FIRST_HOUR, HOUR
 

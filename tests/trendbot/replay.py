@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from nightdesk_trendbot.backtest import Markets
-from nightdesk_trendbot.candles import Bar
+from nightdesk_trendbot.model.backtest import Markets
+from nightdesk_trendbot.signals.candles import Bar
 
 HOUR = 3600
 

@@ -10,11 +10,11 @@ from typing import Any
 import ccxt
 from nightdesk_core.clock import TimeScale
 from nightdesk_exporter import BotExporter
-from nightdesk_trendbot.candles import Bar
-from nightdesk_trendbot.exchange import Exchange
-from nightdesk_trendbot.feed import Event, Feed, Step
-from nightdesk_trendbot.market_clock import MarketClock
+from nightdesk_trendbot.market.clock import MarketClock
+from nightdesk_trendbot.market.exchange import Exchange
+from nightdesk_trendbot.market.feed import Event, Feed, Step
 from nightdesk_trendbot.settings import CostSettings
+from nightdesk_trendbot.signals.candles import Bar
 
 from tests.trendbot.conftest import FIRST_HOUR, HOUR
 

@@ -16,15 +16,15 @@ from nightdesk_core.clock import iso
 from nightdesk_core.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
 from nightdesk_core.settings import validate
 
-from nightdesk_trendbot import model as models
-from nightdesk_trendbot.backtest import Markets, evaluate
-from nightdesk_trendbot.candles import TIMEFRAME_SECONDS
-from nightdesk_trendbot.labels import label_events, pooled
-from nightdesk_trendbot.model import MetaModel
-from nightdesk_trendbot.parallel import done_in_parallel
+from nightdesk_trendbot.model import meta_model as models
+from nightdesk_trendbot.model.backtest import Markets, evaluate
+from nightdesk_trendbot.model.labels import label_events, pooled
+from nightdesk_trendbot.model.meta_model import MetaModel
+from nightdesk_trendbot.model.parallel import done_in_parallel
+from nightdesk_trendbot.model.strategy import Deployment, Strategy
+from nightdesk_trendbot.model.training import train
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.strategy import Deployment, Strategy
-from nightdesk_trendbot.training import train
+from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class TrendPipeline:
         Raises `DataError` where they cannot be had, or naming every row that nothing may be trained on.
         """
         # Exchange and store are large, and the process that judges a bundle anew needs neither.
-        from nightdesk_trendbot.data_report import examine, report
-        from nightdesk_trendbot.gather import gather
+        from nightdesk_trendbot.candle_store.gather import gather
+        from nightdesk_trendbot.candle_store.report import examine, report
 
         settings = self.settings
         market = asyncio.run(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_exporter.alerts import Alerting, AlertSender
 from nightdesk_exporter.alerts.entry import Entry
 from nightdesk_exporter.alerts.webhook import fingerprint

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk.tools import Tools
+from nightdesk.stack.tools import Tools
 from nightdesk_exporter.alerts import Alerting, Mail, discord, mail, slack, telegram
 from nightdesk_exporter.alerts.alert import Alert, Notice
 from nightdesk_exporter.alerts.answers import Answer

@@ -1,0 +1,1 @@
+"""What `nightdesk check` looks at, a module a subject."""

@@ -1,0 +1,53 @@
+"""What earlier runs left: the champion and the journal. Both are read and not touched."""
+
+from __future__ import annotations
+
+from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.journal import JournalError, journal_path, read_journal
+
+from nightdesk import wiring
+from nightdesk.check.finding import SetupError
+from nightdesk.settings import Settings
+
+
+def check_champion(settings: Settings) -> str:
+    """Return which model is in use.
+
+    Raises `SetupError` where another strategy made it, `BundleError` or `RegistryError` where the bot would refuse it.
+    """
+    from nightdesk_retrain.strategy import load_pipeline
+    from nightdesk_trendbot.model.meta_model import MetaModel
+
+    registry = wiring.registry(settings)
+    champion = registry.champion()
+    if champion is None:
+        return "none yet: `nightdesk retrain --bootstrap` installs a first one"
+    folder = registry.bundle(champion.version)
+    strategy = Manifest.read(folder).strategy
+    if strategy != settings.retrain.pipeline:
+        raise SetupError(
+            f"{champion.version} was made by {strategy}, and retrain.pipeline names {settings.retrain.pipeline}; name "
+            "that one, or give the bot another bot.models_dir"
+        )
+    model = load_pipeline(strategy, settings.model_dump(mode="json")).load(folder)
+    if isinstance(model, MetaModel) and (refusal := model.refusal(settings.trendbot.entry)):
+        raise BundleError(folder, refusal)
+    return f"{champion.version}, {champion.standing}"
+
+
+def check_journal(settings: Settings) -> str:
+    """Return how many trades the journal holds.
+
+    Raises `JournalError` where it is damaged, or the bot would refuse to go on from it with these settings.
+    """
+    from nightdesk_trendbot.live.stored_market import restored
+
+    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    if not path.exists():
+        return "none yet: the bot has not run"
+    with read_journal(path) as journal:
+        try:
+            restored(journal, settings.trendbot)
+        except JournalError as error:
+            raise JournalError(path, error.reason) from error
+        return f"{len(journal.trades())} trades"

@@ -1,0 +1,131 @@
+"""Commands for the audit log: is it whole, would the gate rule the same again, and which model traded when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+from nightdesk_core.audit import AuditHead
+from nightdesk_core.clock import from_iso, iso
+from nightdesk_core.errors import NightdeskError
+
+from nightdesk import wiring
+from nightdesk.cli.choice import load_settings
+from nightdesk.settings import Settings
+
+app = typer.Typer(help="The audit log.", no_args_is_help=True)
+
+_MOVES = ("rotated", "rolled_back", "probation_stood")
+
+
+@app.command()
+def verify(context: typer.Context) -> None:
+    """Check the chain of hashes, and that it holds every head that bot and job have noted in the status file.
+
+    An edited, removed or moved line shows. A tail that was cut off shows where it was noted before: it does not where
+    somebody changed the status file as well; then compare with `tradebot_audit_entries` in Prometheus.
+    """
+    settings = load_settings(context)
+    anchors = list(_anchors(settings))
+    head = wiring.audit_log(settings).verify(anchors)
+    typer.echo(f"{head.length} entries, intact; head {head.digest}")
+    noted = max((anchor.length for anchor in anchors), default=0)
+    typer.echo(f"the first {noted} are anchored in the status file; a cut of what came after them would not show")
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    verdict: Annotated[str, typer.Argument(metavar="ID", help="A model's version, or the number of an entry.")],
+) -> None:
+    """Recompute a verdict from the recorded returns, trades and settings, and compare it with what was recorded.
+
+    Exit code 1 where it differs. Nothing is fitted, and no exchange is asked.
+
+    Example: [bold]nightdesk audit replay v20261101T000000Z-1a2b3c4d[/bold]
+    """
+    from nightdesk_retrain.replay import replay as recompute
+
+    settings = load_settings(context)
+    entry = _verdict(settings, verdict)
+    recorded = entry["details"]
+    found = recompute(wiring.registry(settings).bundle(recorded["version"]), recorded)
+    typer.echo(f"entry {entry['seq']}, {entry['time']}, {recorded['version']}: {found.ruling.verdict}")
+    for criterion in found.ruling.criteria:
+        value = "not measured" if criterion.value is None else f"{criterion.value:.6g}"
+        met = "met   " if criterion.passed else "missed"
+        typer.echo(f"  {met}  {criterion.name:30} {value:>14}  {criterion.wording}")
+    for difference in found.differences:
+        typer.echo(f"DIFFERS  {difference}")
+    if not found.differences:
+        typer.echo("as it was recorded, to the last digit")
+    raise typer.Exit(1 if found.differences else 0)
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    verdict: Annotated[str, typer.Argument(metavar="ID", help="A model's version, or the number of an entry.")],
+) -> None:
+    """Say what a verdict was judged on, what each of its criteria asks, and what followed.
+
+    Example: [bold]nightdesk audit explain v20261101T000000Z-1a2b3c4d[/bold]
+    """
+    from nightdesk_retrain.explain import explain as why
+
+    entry = _verdict(load_settings(context), verdict)
+    typer.echo(f"entry {entry['seq']}, {entry['time']}, {entry['details']['version']}")
+    for line in why(entry["details"]):
+        typer.echo(line)
+
+
+@app.command()
+def champion(
+    context: typer.Context,
+    at: Annotated[str | None, typer.Option("--at", help="Wall time, UTC: 2026-11-01T12:00; now by default.")] = None,
+) -> None:
+    """Say which model traded at a time, in what standing, since when and why, and on what data it was trained."""
+    from nightdesk.cli.tables import market_time
+
+    settings = load_settings(context)
+    until = market_time(at) if at is not None else None
+    move, verdicts = None, {}
+    for entry in wiring.audit_log(settings).entries():
+        if entry["event"] == "verdict":
+            verdicts[entry["details"]["version"]] = entry["details"]
+        if entry["event"] in _MOVES and (until is None or from_iso(entry["time"]) <= until):
+            move = entry
+    if move is None:
+        raise NightdeskError("no model was champion then, as far as the audit log knows")
+    pointer = move["details"]
+    since = f"since {move['time']} (entry {move['seq']}, {move['event']})"
+    typer.echo(f"{pointer['version']}, {pointer['standing']}, {since}")
+    if move["event"] == "rolled_back":
+        taken = pointer["rollback"]
+        typer.echo(f"it came back for {taken['version']}: {taken['reason']}")
+    _say_verdict(verdicts.get(pointer["version"]))
+
+
+def _say_verdict(recorded: Mapping[str, Any] | None) -> None:
+    if recorded is None:
+        typer.echo("the audit log holds no verdict on it")
+        return
+    data, training = recorded["data"], recorded["training"]
+    typer.echo(f"verdict: {recorded['verdict']}, trigger {recorded['trigger']}: {recorded['reason']}")
+    typer.echo(f"trained on {iso(training['start'])} to {iso(training['end'])}, judged until {iso(data['end'])}")
+    typer.echo(f"data: {data['rows']} rows, fingerprint {data['fingerprint']}")
+
+
+def _verdict(settings: Settings, wanted: str) -> Mapping[str, Any]:
+    for entry in wiring.audit_log(settings).entries():
+        if entry["event"] == "verdict" and wanted in (str(entry["seq"]), entry["details"]["version"]):
+            return entry
+    raise NightdeskError(f"the audit log holds no verdict {wanted}; `nightdesk models list` prints the versions")
+
+
+def _anchors(settings: Settings) -> Iterator[AuditHead]:
+    for section in wiring.status_file(settings).read().values():
+        noted = section.get("audit") if isinstance(section, dict) else None
+        if isinstance(noted, dict) and type(noted.get("length")) is int and isinstance(noted.get("digest"), str):
+            yield AuditHead(noted["length"], noted["digest"])

@@ -1,0 +1,152 @@
+"""Commands of whoever is on duty: the status, the records."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+import yaml
+from nightdesk_core.clock import iso
+from nightdesk_core.errors import NightdeskError
+
+from nightdesk import wiring
+from nightdesk.cli.choice import choice, load_settings
+
+app = typer.Typer()
+
+Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
+Since = Annotated[str | None, typer.Option("--since", help="Market time, UTC: 2019-05-01 or 2019-05-01T12:00.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision.")]
+
+
+@app.command()
+def status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print the file as it is.")] = False
+) -> None:
+    """Print the status file, which of its sections have gone stale, and the requests for a retrain that are pending.
+
+    Exit code 1 where a section is stale.
+    """
+    settings = load_settings(context)
+    file = wiring.status_file(settings)
+    content = file.read()
+    sections = {name: section for name, section in content.items() if isinstance(section, dict)}
+    if not sections:
+        raise NightdeskError(f"{file.path} says nothing yet: is the bot running?")
+    stale = [name for name, section in sections.items() if time.time() > section["stale_after"]]
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        for name, section in sections.items():
+            typer.echo(f"{name}  ({'STALE since' if name in stale else 'as of'} {iso(section['updated_at'])})")
+            for key, value in section.items():
+                if key not in ("updated_at", "stale_after"):
+                    for number, line in enumerate(_lines(value)):
+                        typer.echo(f"  {'' if number else key:28} {line}")
+        for request in wiring.retrain_requests(settings).pending():
+            typer.echo(f"retrain requested by {request.cause}  ({request.key}, since {iso(request.requested_at)})")
+            typer.echo(f"  {request.newest_reason}")
+    raise typer.Exit(1 if stale else 0)
+
+
+def _lines(value: Any) -> list[str]:
+    """Return a value for people: of a list of records the last ten, a line each."""
+    if isinstance(value, list) and value and isinstance(value[-1], dict):
+        return ["  ".join(_brief(field) for field in record.values() if field is not None) for record in value[-10:]]
+    return [_brief(value)]
+
+
+def _brief(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+@app.command()
+def trades(
+    context: typer.Context,
+    symbol: Symbol = None,
+    since: Since = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Those that moved no money, while the guard held the bot back, instead.")
+    ] = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Print the bot's closed trades, oldest first.
+
+    Example: [bold]nightdesk trades --since 2019-05-01 --csv > trades.csv[/bold]
+    """
+    from nightdesk_core.journal import journal_path, read_journal
+
+    from nightdesk.cli.tables import market_time, show, trade_row
+
+    settings = load_settings(context)
+    after = market_time(since) - 1
+    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    if not path.exists():
+        raise NightdeskError(f"there is no journal at {path}: has the bot run?")
+    with read_journal(path) as journal:
+        found = [trade for trade in journal.trades(closed_after=after, shadow=shadow) if symbol in (None, trade.symbol)]
+    show([trade_row(trade) for trade in found], as_csv=as_csv)
+
+
+@app.command()
+def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None, as_csv: AsCsv = False) -> None:
+    """Print what the bot decided on each candle and why, oldest first.
+
+    Example: [bold]nightdesk decisions --symbol BTC/USDT:USDT --since 2019-05-01[/bold]
+    """
+    from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+
+    from nightdesk.cli.tables import decision_row, market_time, show
+
+    settings = load_settings(context)
+    log = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name))
+    show([decision_row(record) for record in log.read(symbol=symbol, since=market_time(since))], as_csv=as_csv)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave out what needs the network.")] = False,
+) -> None:
+    """Check a whole setup, from the settings to the exchange, and say of each part what to do. Changes nothing.
+
+    Exit code 2 where something is wrong.
+    """
+    from nightdesk.check.setup import check as check_setup
+
+    settings = load_settings(context)
+    typer.echo("ok     settings")
+    wrong = 0
+    for finding in check_setup(settings, settings_file=choice(context).file, offline=offline):
+        wrong += bool(finding.trouble)
+        said = finding.trouble or finding.remark
+        typer.echo(f"{'WRONG' if finding.trouble else 'ok':6} {finding.subject}{f': {said}' if said else ''}")
+    raise typer.Exit(2 if wrong else 0)
+
+
+@app.command("settings")
+def show_settings(
+    context: typer.Context,
+    as_reference: Annotated[
+        bool, typer.Option("--reference", help="Print what every key means instead, in Markdown.")
+    ] = False,
+) -> None:
+    """Print every setting as it holds, defaults included, secrets masked."""
+    if as_reference:
+        from nightdesk.reference import reference
+
+        typer.echo(reference(), nl=False)
+        return
+    typer.echo(yaml.safe_dump(load_settings(context).model_dump(mode="json"), sort_keys=False), nl=False)
+
+
+@app.command()
+def metrics() -> None:
+    """Print what every metric says, in Markdown."""
+    from nightdesk_exporter.reference import reference
+
+    typer.echo(reference(), nl=False)

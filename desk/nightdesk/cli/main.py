@@ -1,0 +1,54 @@
+"""The command line. Heavy libraries are loaded by the command that needs them, never before."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from nightdesk_core.errors import NightdeskError
+
+from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, stop
+from nightdesk.cli.choice import Choice
+
+app = typer.Typer(
+    name="nightdesk",
+    help="The night desk of a trading bot: it watches, throttles, retrains, and wakes a person only when it must.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(run.app)
+app.add_typer(retrain.app)
+app.add_typer(stop.app)
+app.add_typer(duty.app)
+app.add_typer(models.app, name="models")
+app.add_typer(audit.app, name="audit")
+app.add_typer(guard.app, name="guard")
+app.add_typer(gate.app, name="gate")
+app.add_typer(run.stack_app, name="stack")
+app.add_typer(run.sandbox_app, name="sandbox")
+
+
+@app.callback()
+def _choose(
+    context: typer.Context,
+    settings: Annotated[
+        Path, typer.Option("--settings", envvar="NIGHTDESK_SETTINGS", help="The settings file.")
+    ] = Path("nightdesk.yml"),
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: --set stack.ports.bot=9000. Repeatable.")
+    ] = None,
+) -> None:
+    context.obj = Choice(settings, assignments or [])
+
+
+def main() -> None:
+    """Run the command line; what a person can act on is one message and an exit code, never a traceback."""
+    try:
+        app(prog_name="nightdesk")
+    except NightdeskError as error:
+        typer.echo(f"nightdesk: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,98 @@
+"""Commands that stop the bot, and let it go on: the kill switch, and the guard's steps back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from nightdesk_core.clock import iso
+from nightdesk_core.journal import journal_path, read_journal
+from nightdesk_guard import GuardState, GuardStatus, ResumeFile
+from nightdesk_guard.memory import Memory
+
+from nightdesk import wiring
+from nightdesk.cli.choice import actor, load_settings
+from nightdesk.settings import Settings
+
+app = typer.Typer()
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
+
+
+class Positions(StrEnum):
+    """What becomes of open positions."""
+
+    CLOSE = "close"
+    KEEP = "keep"
+
+
+@app.command()
+def kill(
+    context: typer.Context,
+    reason: Reason,
+    positions: Annotated[
+        Positions | None,
+        typer.Option("--positions", help="What becomes of open positions; else as guard.kill_switch.positions says."),
+    ] = None,
+) -> None:
+    """Stop the bot from entering anything until `nightdesk resume`, and close its positions or leave them.
+
+    The bot obeys within a second, and after a restart. A file named KILL in its state folder does the same.
+
+    Examples: [bold]nightdesk kill --reason "the exchange quotes nonsense"[/bold]
+    [bold]nightdesk kill --reason holidays --positions keep[/bold]
+    """
+    settings = load_settings(context)
+    chosen = settings.guard.kill_switch.positions if positions is None else positions.value
+    state = wiring.kill_switch(settings).activate(reason, actor=actor(), positions=chosen)
+    # The latch holds from here on, whatever becomes of its record.
+    what = "closed at fresh prices" if state.positions == "close" else "left to their barriers"
+    typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
+    typer.echo(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
+    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=actor())
+
+
+@app.command()
+def resume(context: typer.Context, reason: Reason) -> None:
+    """Lift the kill switch; where it is not active, let the guard climb one step from PAUSED or REDUCED.
+
+    The guard climbs at the first candle after its cool-down, and gets worse again at once where a limit is reached.
+
+    Example: [bold]nightdesk resume --reason "the feed was wrong: what it lost by that is no verdict"[/bold]
+    """
+    settings = load_settings(context)
+    switch = wiring.kill_switch(settings)
+    if not switch.state().active and (guard := _guard(settings)).status is not GuardStatus.NORMAL:
+        _let_climb(settings, guard, reason)
+        return
+    state = switch.resume(reason, actor=actor())
+    # The switch needs no journal to be lifted: that may be the very thing that is broken.
+    typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
+    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
+    if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
+        typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
+
+
+def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
+    word = ResumeFile(wiring.state_dir(settings)).give(reason, actor=actor())
+    ends = guard.since + settings.guard.cool_down_days * 86_400
+    typer.echo(
+        f"the guard of {settings.bot.name} climbs from {guard.status} to {guard.status.better}"
+        f" at its first candle from {iso(ends)} on (market time)"
+    )
+    wiring.audit_log(settings).append("guard_resume_given", asdict(word), actor=actor())
+
+
+def _guard(settings: Settings) -> GuardState:
+    """Return how the guard stands: the reference bot's, or one of a bot of one's own."""
+    from nightdesk_trendbot.live.stored_market import STATE_KEY
+
+    folder = wiring.state_dir(settings)
+    path = journal_path(folder, settings.bot.name)
+    if not path.exists():
+        return Memory(folder, journal=None).known.guard
+    with read_journal(path) as journal:
+        state = journal.load(STATE_KEY)
+        return Memory(folder, journal).known.guard if state is None else GuardState.from_json(state["guard"])

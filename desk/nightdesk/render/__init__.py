@@ -1,0 +1,1 @@
+"""The running configuration, rendered from the static files and the settings."""

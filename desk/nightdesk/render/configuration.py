@@ -1,0 +1,76 @@
+"""The running configuration of Prometheus, Alertmanager and Grafana, from the static files and the settings.
+
+The same static files, rules, templates and dashboards serve the native stack and Compose; only this step differs, by
+`stack.network`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from nightdesk.assets import assets_folder
+from nightdesk.render.alertmanager import render_alertmanager
+from nightdesk.render.files import File, Files, RenderError, write_files, yaml_file
+from nightdesk.render.prometheus import REPLAY_INTERVAL, render_prometheus
+from nightdesk.settings import Settings
+
+__all__ = ["RenderError", "Rendered", "render"]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered configuration. `changed` holds the paths inside `out` that this run wrote or removed."""
+
+    out: Path
+    changed: tuple[str, ...]
+
+    @property
+    def prometheus_config(self) -> Path:
+        """What Prometheus is started with."""
+        return self.out / "prometheus" / "prometheus.yml"
+
+    @property
+    def alertmanager_config(self) -> Path:
+        """What Alertmanager is started with."""
+        return self.out / "alertmanager" / "alertmanager.yml"
+
+    @property
+    def grafana_provisioning(self) -> Path:
+        """The folder that Grafana reads its data source and dashboards from."""
+        return self.out / "grafana" / "provisioning"
+
+
+def render(settings: Settings, *, out: Path) -> Rendered:
+    """Write the running configuration to `out`, touching only what changed, and remove what is no longer wanted.
+
+    Everything is worked out before the first byte is written. Raises `SettingsError` where a channel cannot be used and
+    `RenderError` where `out` holds somebody else's files.
+    """
+    out = out.absolute()
+    assets = assets_folder()
+    files: Files = {
+        **render_prometheus(settings, assets),
+        **render_alertmanager(settings, assets, out=out),
+        **_render_grafana(settings, assets, out=out),
+    }
+    return Rendered(out, write_files(out, files))
+
+
+def _render_grafana(settings: Settings, assets: Path, *, out: Path) -> Files:
+    source = assets / "grafana"
+    files = {
+        f"grafana/dashboards/{dashboard.name}": File(dashboard.read_bytes())
+        for dashboard in sorted((source / "dashboards").glob("*.json"))
+    }
+    data_source = yaml.safe_load((source / "provisioning/datasources/prometheus.yml").read_text("utf-8"))
+    data_source["datasources"][0]["url"] = f"http://{settings.address('prometheus')}"
+    if settings.scale.speed != 1.0:
+        data_source["datasources"][0]["jsonData"]["timeInterval"] = REPLAY_INTERVAL
+    files["grafana/provisioning/datasources/prometheus.yml"] = yaml_file(data_source)
+    provider = yaml.safe_load((source / "provisioning/dashboards/nightdesk.yml").read_text("utf-8"))
+    provider["providers"][0]["options"]["path"] = str(out / "grafana" / "dashboards")
+    files["grafana/provisioning/dashboards/nightdesk.yml"] = yaml_file(provider)
+    return files

@@ -1,0 +1,66 @@
+"""Prometheus' running configuration: addresses, targets, the inventory of bots and the rules at the replay's speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nightdesk.render.files import File, Files, yaml_file
+from nightdesk.render.scale import scaled_rules
+from nightdesk.settings import Service, Settings
+
+REPLAY_INTERVAL = "1s"
+"""Scraping and evaluating every second in a replay: the shortest limit there is 5 s."""
+
+_STATIC_JOBS: tuple[Service, ...] = ("prometheus", "alertmanager", "pushgateway")
+
+
+def render_prometheus(settings: Settings, assets: Path) -> Files:
+    """Return the files of the folder `prometheus`."""
+    bots = {settings.bot.name: settings.address("bot")}
+    source = assets / "prometheus"
+    files = {
+        f"prometheus/rules/{rules.name}": File(scaled_rules(rules.read_text("utf-8"), settings.scale).encode())
+        for rules in sorted((source / "rules").glob("*.yml"))
+    }
+    files["prometheus/rules/inventory.yml"] = yaml_file(_inventory(list(bots)))
+    targets = [{"targets": [address], "labels": {"bot": bot}} for bot, address in bots.items()]
+    files["prometheus/targets/bots.json"] = File(json.dumps(targets, indent=2).encode() + b"\n")
+    static = yaml.safe_load((source / "prometheus.yml").read_text("utf-8"))
+    files["prometheus/prometheus.yml"] = yaml_file(_configuration(static, settings))
+    return files
+
+
+def _inventory(bots: list[str]) -> dict[str, Any]:
+    """One series for each bot that there should be: `absent()` knows no targets."""
+    rules = [{"record": "bot:tradebot_expected:info", "expr": "vector(1)", "labels": {"bot": bot}} for bot in bots]
+    return {"groups": [{"name": "tradebot.inventory", "rules": rules}]}
+
+
+def _configuration(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    if settings.scale.speed != 1.0:
+        for key in ("scrape_interval", "evaluation_interval", "scrape_timeout"):
+            document["global"][key] = REPLAY_INTERVAL
+    alertmanager = [{"targets": [settings.address("alertmanager")]}]
+    document["alerting"]["alertmanagers"][0]["static_configs"] = alertmanager
+    jobs = {job["job_name"]: job for job in document["scrape_configs"]}
+    for service in _STATIC_JOBS:
+        jobs[service]["static_configs"] = [{"targets": [settings.address(service)]}]
+    jobs["tradebot"].update(_access(settings))
+    return document
+
+
+def _access(settings: Settings) -> dict[str, Any]:
+    """Return how the bot's exporter is asked; Prometheus itself reads the files."""
+    scrape = settings.bot.scrape
+    access: dict[str, Any] = {}
+    if scrape.scheme == "https":
+        access["scheme"] = "https"
+        if scrape.ca_file is not None:
+            access["tls_config"] = {"ca_file": str(scrape.ca_file)}
+    if scrape.password_file is not None:
+        access["basic_auth"] = {"username": scrape.username, "password_file": str(scrape.password_file)}
+    return access

@@ -1,0 +1,104 @@
+"""`nightdesk check` finds what is wrong before it matters, and changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from nightdesk.check.setup import check
+from nightdesk.settings import load
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.journal import Journal, journal_path
+from nightdesk_guard import KillSwitch
+
+
+def run_check(settings_file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does."""
+    command = [sys.executable, "-m", "nightdesk", "--settings", str(settings_file), *arguments, "check"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
+    done = run_check(settings_file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    home, ports, *others = done.stdout.splitlines()[1:]
+    assert home.startswith(f"ok     the home folder: {settings_file.parent / 'home'}, ")
+    assert ports.startswith("ok     the ports: ")
+    assert others == [
+        "ok     the alert channels: Discord and e-mail of the sandbox's inbox",
+        "ok     the secrets: none",
+        "ok     Prometheus's configuration and rules",
+        "ok     Alertmanager's configuration",
+        "ok     the exporter's web configuration: none: no TLS, no password",
+        "ok     the strategy: nightdesk_trendbot.pipeline:TrendPipeline",
+        "ok     the champion: none yet: `nightdesk retrain --bootstrap` installs a first one",
+        "ok     the journal: none yet: the bot has not run",
+        "ok     the audit log: 0 entries",
+        "ok     the kill switch: not active",
+        "ok     the exchange: the sandbox's, which does not run now",
+    ]
+
+
+@pytest.mark.usefixtures("tools")
+def test_everything_that_is_wrong_is_named_at_once(settings_file: Path) -> None:
+    home = settings_file.parent / "home"
+    log = AuditLog(home / "state" / "audit.jsonl")
+    log.path.parent.mkdir()
+    for event in ("first", "second"):
+        log.append(event, {}, actor="test")
+    log.path.write_bytes(log.path.read_bytes().replace(b"first", b"forst"))
+    (home / "models").mkdir()
+    (home / "models" / "champion.json").write_text("{}")
+    (home / "state" / "btc.sqlite").write_bytes(b"this is no database, whatever its name says" * 100)
+    KillSwitch(home / "state").activate("a drill", actor="test")
+
+    done = run_check(settings_file, "--set", "retrain.pipeline=nowhere:Nothing", "--set", "sandbox.symbols=[EURUSDT]")
+    assert done.returncode == 2
+    wrong = [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith("WRONG")]
+    assert wrong == [
+        "WRONG  the strategy",
+        "WRONG  the champion",
+        "WRONG  the journal",
+        "WRONG  the audit log",
+        "WRONG  the exchange",
+    ]
+    assert "ok     the kill switch: active: a drill" in done.stdout
+
+
+@pytest.mark.usefixtures("tools")
+def test_nothing_is_changed(settings_file: Path) -> None:
+    home = settings_file.parent / "home"
+    journal = Journal(journal_path(home / "state", "btc"))
+    journal.save("position", {"side": 0})
+    journal.close()
+    AuditLog(home / "state" / "audit.jsonl").append("first", {}, actor="test")
+
+    def contents() -> dict[Path, str]:
+        files = [path for path in home.rglob("*") if path.is_file() and "tools" not in path.parts]
+        return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    before, folders = contents(), sorted(home.iterdir())
+    findings = list(check(load(settings_file), settings_file=settings_file, offline=False))
+    assert not [finding for finding in findings if finding.trouble]
+    assert (contents(), sorted(home.iterdir())) == (before, folders)
+
+
+def test_offline_asks_no_exchange_and_without_tools_nothing_is_fetched(settings_file: Path) -> None:
+    (settings_file.parent / "home" / "tools").unlink()
+    findings = check(load(settings_file, ["sandbox.enabled=false"]), settings_file=settings_file, offline=True)
+    remarks = {finding.subject: finding.remark for finding in findings}
+    assert remarks["the exchange"] == "not asked, as --offline wants it"
+    assert remarks["the servers' configuration"] == "not checked: `nightdesk tools` fetches what checks it"
+    assert not (settings_file.parent / "home" / "tools").exists()
+
+
+def test_where_a_channel_is_wrong_the_servers_configuration_is_not_blamed_too(settings_file: Path) -> None:
+    settings = load(settings_file, ["operations.alerts.discord_webhook_url_file=absent"])
+    findings = list(check(settings, settings_file=settings_file, offline=True))
+    [wrong] = [finding for finding in findings if finding.trouble]
+    assert wrong.subject == "the alert channels"
+    assert f"{settings.home / 'absent'} cannot be read (No such file or directory)" in wrong.trouble

@@ -1,0 +1,188 @@
+"""The Compose file, as Compose itself reads it; no container engine is needed for that."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nightdesk import settings as settings_module
+from nightdesk.settings import Service, Settings
+from nightdesk.stack.tools import Tools
+
+ROOT = Path(__file__).resolve().parents[3]
+OURS = {"render", "bot", "retrain-schedule", "sandbox-exchange", "sandbox-inbox"}
+SERVERS = {"pushgateway", "prometheus", "alertmanager", "grafana"}
+# The init service ends: nothing is left to ask for its health or to restart.
+LASTING = (OURS | SERVERS) - {"render"}
+
+
+def compose(tools: Tools, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(tools.docker_compose), "--project-directory", str(ROOT), "-f", str(ROOT / "docker-compose.yml")]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("NIGHTDESK_", "COMPOSE_"))}
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=False, env={**clean, **environment}
+    )
+
+
+@pytest.fixture(scope="module")
+def document(tools: Tools) -> dict[str, Any]:
+    done = compose(tools, "--profile", "sandbox", "config", "--format=json", NIGHTDESK_SANDBOX="true")
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, Any] = json.loads(done.stdout)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def services(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = document["services"]
+    return found
+
+
+def settings_of(service: dict[str, Any]) -> Settings:
+    """The settings that one of our services runs with."""
+    arguments = [*service["entrypoint"], *service["command"]]
+    return settings_module.load(
+        ROOT / "nightdesk.yml", [argument.removeprefix("--set=") for argument in arguments if "--set=" in argument]
+    )
+
+
+@pytest.mark.parametrize("profile", [(), ("--profile", "sandbox")], ids=["production", "sandbox"])
+def test_compose_accepts_the_file_without_a_word(tools: Tools, profile: tuple[str, ...]) -> None:
+    done = compose(tools, *profile, "config", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_sandbox_is_there_only_where_it_is_asked_for(tools: Tools, services: dict[str, Any]) -> None:
+    assert set(services) == OURS | SERVERS
+    production = compose(tools, "config", "--services").stdout.split()
+    assert set(production) == (OURS | SERVERS) - {"sandbox-exchange", "sandbox-inbox"}
+
+
+def test_every_lasting_service_is_watched_and_restarted(services: dict[str, Any]) -> None:
+    for name in LASTING:
+        assert services[name]["healthcheck"]["test"][0] == "CMD", name
+        assert services[name]["restart"] == "unless-stopped", name
+
+
+def test_every_service_may_as_little_as_possible(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "privileged" not in service, name
+
+
+def test_images_are_pinned_to_a_release(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+
+
+def test_ports_are_published_on_loopback_only(services: dict[str, Any]) -> None:
+    published = {port["host_ip"] for service in services.values() for port in service.get("ports", [])}
+    assert published == {"127.0.0.1"}
+
+
+def test_secrets_are_files_and_only_where_they_are_needed(document: dict[str, Any], services: dict[str, Any]) -> None:
+    assert all(set(secret) == {"name", "file"} for secret in document["secrets"].values())
+    holders = {name: {secret["source"] for secret in service.get("secrets", [])} for name, service in services.items()}
+    channels = {"discord_webhook_url", "slack_webhook_url", "telegram_bot_token", "webhook_url", "smtp_password"}
+    senders = dict.fromkeys(("render", "bot", "retrain-schedule"), channels)
+    assert {name: held for name, held in holders.items() if held} == {**senders, "grafana": {"grafana_admin_password"}}
+    alerts = settings_of(services["bot"]).operations.alerts
+    named = {value for name, value in alerts if name.endswith("_file")}
+    assert named == {Path("/run/secrets") / name for name in channels}
+
+
+def test_rendered_secrets_belong_to_the_user_of_the_server_that_reads_them(services: dict[str, Any]) -> None:
+    # Prometheus and Alertmanager run as `nobody` in their own images; Compose must not say otherwise.
+    assert services["render"]["user"] == "65534:65534"
+    assert "user" not in services["alertmanager"]
+    assert "--owner 65534 --group 65534 --mode 0755 /rendered" in (ROOT / "desk/Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_our_services_start_with_settings_that_are_valid(services: dict[str, Any], name: str) -> None:
+    settings = settings_of(services[name])
+    assert settings.home == Path("/data")
+    assert settings.stack.network == "compose"
+    assert settings.sandbox.enabled is True
+
+
+def test_without_the_variable_the_sandbox_is_off(tools: Tools) -> None:
+    production = json.loads(compose(tools, "config", "--format=json").stdout)["services"]
+    assert settings_of(production["bot"]).sandbox.enabled is False
+
+
+def test_every_service_listens_where_the_settings_say_that_it_is(services: dict[str, Any]) -> None:
+    settings = settings_of(services["bot"])
+    servers: tuple[Service, ...] = ("prometheus", "alertmanager", "pushgateway")
+    for name in servers:
+        host, _, port = settings.address(name).partition(":")
+        assert host in services
+        assert f"--web.listen-address=0.0.0.0:{port}" in services[host]["command"]
+        assert services[host]["ports"][0]["target"] == int(port)
+    assert services["grafana"]["environment"]["GF_SERVER_HTTP_PORT"] == str(settings.port("grafana"))
+    own: tuple[Service, ...] = ("bot", "exchange", "inbox")
+    for name in own:
+        host, _, port = settings.address(name).partition(":")
+        assert f"127.0.0.1:{port}/healthz" in services[host]["healthcheck"]["test"][-1]
+    assert settings.address("smtp").startswith("sandbox-inbox:")
+
+
+def test_the_servers_read_what_render_writes(services: dict[str, Any]) -> None:
+    assert "--out=/rendered" in services["render"]["command"]
+    assert "--config.file=/rendered/prometheus/prometheus.yml" in services["prometheus"]["command"]
+    assert "--config.file=/rendered/alertmanager/alertmanager.yml" in services["alertmanager"]["command"]
+    for name in ("prometheus", "alertmanager", "grafana"):
+        (mount,) = (volume for volume in services[name]["volumes"] if volume["target"] == "/rendered")
+        assert mount["read_only"] is True
+        assert services[name]["depends_on"]["render"]["condition"] == "service_completed_successfully"
+
+
+def test_everything_that_must_outlive_a_container_lies_in_a_named_volume(
+    document: dict[str, Any], services: dict[str, Any]
+) -> None:
+    mounts = {name: {volume["target"] for volume in service["volumes"]} for name, service in services.items()}
+    assert "/data" in mounts["bot"] & mounts["retrain-schedule"]
+    assert "/prometheus" in mounts["prometheus"]
+    assert "/alertmanager" in mounts["alertmanager"]
+    assert "/pushgateway" in mounts["pushgateway"]
+    assert "/var/lib/grafana" in mounts["grafana"]
+    named = {volume["source"] for s in services.values() for volume in s["volumes"] if volume["type"] == "volume"}
+    assert named == set(document["volumes"])
+
+
+def test_the_build_gets_what_the_image_copies_and_nothing_else() -> None:
+    dockerfile = (ROOT / "desk/Dockerfile").read_text()
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    assert {line[1:] for line in lines if line.startswith("!")} == copied
+    assert all((ROOT / source).exists() for source in copied)
+
+
+def test_the_wheel_carries_the_static_configuration(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+    for folder, pattern in (("prometheus", "*.yml"), ("alertmanager", "**/*.tmpl"), ("grafana", "**/*.json")):
+        files = [str(file.relative_to(ROOT)) for file in (ROOT / folder).glob(pattern)]
+        assert files
+        assert {f"nightdesk/assets/{file}" for file in files} <= inside

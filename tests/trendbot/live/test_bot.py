@@ -1,0 +1,226 @@
+"""The live loop on a scripted exchange: it trades the backtest, through a restart, and nothing without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from nightdesk_core.journal import DamagedJournalError, JournalError
+from nightdesk_core.pipeline import DataError
+from nightdesk_core.registry import ModelRegistry
+from nightdesk_trendbot.engine import broker
+from nightdesk_trendbot.engine.state import equity
+from nightdesk_trendbot.live.bot import LiveBot, LiveParts
+from nightdesk_trendbot.live.stored_market import STATE_KEY, restored
+from nightdesk_trendbot.model import backtest
+from nightdesk_trendbot.model.backtest import Markets
+from nightdesk_trendbot.model.meta_model import MetaModel
+from nightdesk_trendbot.model.strategy import Deployment
+from nightdesk_trendbot.settings import PortfolioSettings, TrendbotSettings
+from nightdesk_trendbot.signals.candles import Candles
+from nightdesk_trendbot.signals.signal import Outcome
+
+from tests.trendbot.conftest import COUNT, FIRST, HOUR, STOP, make_candles, publish
+from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay, ReplayClock
+
+
+def assert_same_as_backtest(
+    parts: LiveParts,
+    markets: Markets,
+    model: MetaModel,
+    *,
+    stop: int,
+    blocked: Mapping[int, Outcome] | None = None,
+) -> backtest.Run:
+    """Hold the journal against the engine over the same candles, to the last bit."""
+    time = next(iter(markets.values())).time
+    settled = {int(moment): FUNDING for moment in time if moment % (8 * HOUR) == 0}
+    expected = backtest.run(
+        {symbol: candles.with_funding(settled) for symbol, candles in markets.items()},
+        parts.settings,
+        start=float(time[FIRST]),
+        end=stop,
+        deployments=[(0, Deployment(model))],
+        guard=parts.guard,
+        flat_at_end=False,
+        blocked=blocked,
+    )
+    assert parts.journal.trades() == list(expected.trades)
+    assert parts.journal.equity() == list(zip(expected.close_time, expected.equity, strict=True))
+    assert parts.journal.transitions() == list(expected.transitions)
+    assert any(trade.funding != 0 for trade in expected.trades)
+    return expected
+
+
+async def test_live_trades_the_backtest_through_a_restart_with_the_guard_on(
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    registry: ModelRegistry,
+    model: MetaModel,
+) -> None:
+    version = publish(registry, model)
+    registry.promote(version, standing="champion", instead_of=None)
+    middle = FIRST + 130
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, middle))
+    parts.journal.close()
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, middle + 4, STOP))
+
+    expected = assert_same_as_backtest(
+        parts, {SYMBOL: candles}, replace(model, version=version), stop=int(candles.time[STOP - 1])
+    )
+    assert len(expected.trades) >= 5
+    assert expected.transitions
+    snapshot = parts.exporter.snapshot
+    assert snapshot.equity_peak == expected.state.peak_equity
+    assert snapshot.guard == expected.state.guard.status.value
+    assert not [key for key in snapshot.counters if key[0] == "instrumentation_errors"]
+
+
+async def test_what_comes_too_late_is_not_entered_and_the_rest_is_the_backtest_s(
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    registry: ModelRegistry,
+    model: MetaModel,
+) -> None:
+    version = publish(registry, model)
+    registry.promote(version, standing="champion", instead_of=None)
+    parts = make_parts()
+    assert isinstance(parts.clock, ReplayClock)
+    parts.clock.late_seconds = lambda hour: 500.0 * (hour % 3 == 0) if hour > FIRST + 5 else 0.0
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
+
+    blocked = {record.time: Outcome(record.late) for record in parts.decisions.read() if record.late}
+    assert set(blocked.values()) == {Outcome.BLOCKED_STALE}
+    assert 70 < len(blocked) < 90
+    assert parts.exporter.snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_STALE] > 0
+    in_use = replace(model, version=version)
+    stop = int(candles.time[STOP - 1])
+    expected = assert_same_as_backtest(parts, {SYMBOL: candles}, in_use, stop=stop, blocked=blocked)
+    assert len(expected.trades) >= 5
+    assert not {trade.entry_time for trade in expected.trades} & set(blocked)
+
+
+async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through_a_restart(
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    eager: TrendbotSettings,
+    registry: ModelRegistry,
+    model: MetaModel,
+) -> None:
+    """The second market pauses at weekends, and its positions count together with the first one's."""
+    paused = tuple(hour for hour in range(COUNT) if hour % 168 >= 120)
+    markets = {SYMBOL: candles, OTHER: make_candles(COUNT, seed=5, missing=paused)}
+    together = PortfolioSettings(correlation_threshold=0.0, correlated_daily_volatility=0.011, smallest_share=0.1)
+    settings = eager.model_copy(update={"symbols": tuple(markets), "portfolio": together})
+    version = publish(registry, model)
+    registry.promote(version, standing="champion", instead_of=None)
+    parts = make_parts(settings)
+    await trade(parts, Replay(markets, FIRST, FIRST + 200))
+    parts.journal.close()
+    parts = make_parts(settings)
+    await trade(parts, Replay(markets, FIRST + 230, FIRST + 500))
+
+    stop = int(candles.time[FIRST + 499])
+    expected = assert_same_as_backtest(parts, markets, replace(model, version=version), stop=stop)
+    assert {trade.symbol for trade in expected.trades} == set(markets)
+    alone = settings.model_copy(update={"portfolio": PortfolioSettings(correlation_threshold=1.0)})
+    unbound = backtest.run(
+        markets,
+        alone,
+        start=float(candles.time[FIRST]),
+        end=stop,
+        deployments=[(0, Deployment(model))],
+        guard=parts.guard,
+        flat_at_end=False,
+    )
+    assert sum(trade.quantity for trade in unbound.trades) > sum(trade.quantity for trade in expected.trades)
+
+
+async def test_known_failure_16_with_a_model_that_cannot_be_loaded_the_bot_says_so_and_trades_nothing(
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    registry: ModelRegistry,
+    model: MetaModel,
+) -> None:
+    version = publish(registry, model)
+    registry.promote(version, standing="champion", instead_of=None)
+    (registry.folder / version / "lightgbm.txt").write_text("damaged")
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 100))
+    assert parts.journal.trades() == []
+    assert len(parts.journal.equity()) == 99
+    snapshot = parts.exporter.snapshot
+    assert snapshot.counters["model_load_failures",] == 1
+    assert snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_NO_MODEL] > 0
+    assert snapshot.counters["signals", SYMBOL, Outcome.ENTERED] == 0
+    assert (snapshot.model, snapshot.model_known) == (None, True)
+    names = {issue.name for issue in parts.exporter.health().issues}
+    assert names == {"model_missing", "model_not_loaded"}
+
+
+async def test_the_journal_of_another_market_is_refused(
+    make_parts: Callable[..., LiveParts], trade: Callable[[LiveParts, Replay], Any], candles: Candles
+) -> None:
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 10))
+    exchange = parts.settings.exchange.model_copy(update={"id": "binance"})
+    elsewhere = replace(parts, settings=parts.settings.model_copy(update={"exchange": exchange}))
+    with pytest.raises(JournalError) as raised:
+        LiveBot(elsewhere)
+    assert raised.value.reason == (
+        "is of another market (exchange 'bybit', now 'binance'); set it aside, or give the bot another bot.state_dir"
+    )
+
+
+async def test_symbols_may_come_and_go_and_what_they_earned_stays(
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    eager: TrendbotSettings,
+    registry: ModelRegistry,
+    model: MetaModel,
+) -> None:
+    registry.promote(publish(registry, model), standing="champion", instead_of=None)
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
+    stored = restored(parts.journal, parts.settings)
+    assert stored is not None
+    both = restored(parts.journal, eager.model_copy(update={"symbols": (OTHER, SYMBOL)}))
+    assert both is not None
+    assert list(both.books) == [OTHER, SYMBOL]
+    assert equity(both, {}) == pytest.approx(stored.equity)
+    other = eager.model_copy(update={"symbols": (OTHER,)})
+    flat = replace(stored, books={SYMBOL: replace(stored.books[SYMBOL], account=broker.flat(12.5))})
+    held = replace(flat, books={SYMBOL: replace(flat.books[SYMBOL], account=broker.flat(12.5)._replace(side=1))})
+    parts.journal.save(STATE_KEY, held.to_json())
+    with pytest.raises(JournalError, match="holds a position in BTC/USDT:USDT, which trendbot"):
+        restored(parts.journal, other)
+    parts.journal.save(STATE_KEY, flat.to_json())
+    without = restored(parts.journal, other)
+    assert without is not None
+    assert (list(without.books), without.cash) == ([OTHER], flat.cash + 12.5)
+
+
+async def test_a_state_that_is_not_one_of_ours_is_a_damaged_journal(make_parts: Callable[..., LiveParts]) -> None:
+    parts = make_parts()
+    parts.journal.save(STATE_KEY, {"last_close": 5})
+    with pytest.raises(DamagedJournalError, match="its state is not one that this release wrote"):
+        LiveBot(parts)
+
+
+async def test_an_exchange_that_lies_before_the_journal_is_refused(
+    make_parts: Callable[..., LiveParts], trade: Callable[[LiveParts, Replay], Any], candles: Candles
+) -> None:
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 100))
+    parts.journal.close()
+    with pytest.raises(DataError, match="lies before the journal's last candle"):
+        await trade(make_parts(), Replay({SYMBOL: candles}, FIRST, FIRST + 50))

@@ -1,0 +1,321 @@
+"""The engine: what happens at a candle's open and at its close. Live and backtest run these same lines.
+
+A decision at a candle's close enters at the next candle's open; barriers act on confirmed candles only. All symbols
+share one equity: the candles that close at one time are one step, decided on in the order of the settings.
+
+While the guard holds the bot back it also trades in the shadow: the same steps, at full size and threshold, on an
+account of its own that moves no money. What comes of that is the evidence by which the guard lets the bot back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from nightdesk_core.journal import GuardTransition
+from nightdesk_core.trades import ClosedTrade
+from nightdesk_guard import (
+    Evidence,
+    GuardProfile,
+    GuardStatus,
+    Observation,
+    PerformanceGuard,
+    Resume,
+    TradeResult,
+)
+from nightdesk_guard.evidence import weighed
+
+from nightdesk_trendbot.engine import broker
+from nightdesk_trendbot.engine.broker import Order
+from nightdesk_trendbot.engine.portfolio import Caps, room
+from nightdesk_trendbot.engine.rules import Rules, barriers_at, costs_at
+from nightdesk_trendbot.engine.state import Book, EngineState, equity, shadowed, with_book, without_shadow_positions
+from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.signals.candles import Bar
+from nightdesk_trendbot.signals.signal import Decision, Outcome, Permission, Signal, decide
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What the candles that closed at one time led to."""
+
+    state: EngineState
+    trades: tuple[ClosedTrade, ...]
+    transition: GuardTransition | None
+    decisions: Mapping[str, tuple[Permission, Decision]]
+    """By symbol, of those that had a candle."""
+    shadow_trades: tuple[ClosedTrade, ...] = ()
+    breach: Evidence | None = None
+    """Where these trades have shown that the model is worse than its hold-out promised; once for each model."""
+
+
+class Engine:
+    """Moves an `EngineState` through candles. Holds settings, and no state of its own."""
+
+    def __init__(self, settings: TrendbotSettings, *, interval_seconds: int, guard: PerformanceGuard | None) -> None:
+        """`guard=None` is the gate's backtest: always at full size."""
+        self._rules = Rules.of(settings)
+        self._caps = Caps.of(settings.portfolio, interval_seconds=interval_seconds)
+        self._interval_seconds = interval_seconds
+        self._guard = guard
+
+    def cancel_orders(self, state: EngineState) -> EngineState:
+        """Return the state without the orders that wait; the same one where none does.
+
+        A shadow loses its positions, too: they are no money, and what they would have come to is not known.
+        """
+        for symbol, book in state.books.items():
+            if book.account.waiting:
+                state = with_book(state, symbol, replace(book, account=broker.cancel(book.account)))
+        return state if state.shadow is None else without_shadow_positions(state, state.shadow)
+
+    def at_open(self, state: EngineState, symbol: str, *, time: int, price: float) -> EngineState:
+        """Return the state after a symbol's candle opened: an order that waited fills. Does nothing the second time."""
+        book = state.books[symbol]
+        if time <= book.last_open:
+            return state
+        account = broker.at_open(book.account, time, price, costs_at(self._rules, book.volatility))
+        state = with_book(state, symbol, replace(book, account=account, last_open=time))
+        if state.shadow is None:
+            return state
+        return replace(state, shadow=self.at_open(state.shadow, symbol, time=time, price=price))
+
+    def at_close(
+        self,
+        state: EngineState,
+        bars: Mapping[str, Bar],
+        *,
+        signals: Mapping[str, Signal],
+        permission: Callable[[EngineState, Signal], Permission],
+        correlation: Callable[[str, str], float],
+        model_version: str,
+        profile: GuardProfile | None = None,
+        resume: Resume | None = None,
+    ) -> StepResult:
+        """Return what confirmed candles of one time lead to: barriers, marking, guard, decisions, in this order.
+
+        `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked for each once the
+        trades are counted and the guard has moved, and for the shadow as if that were NORMAL; `correlation` is asked
+        for two symbols' only where both are concerned. `profile` is what the model's hold-out says of it,
+        `resume` the last one that an operator gave.
+        """
+        close_time = next(iter(bars.values())).time + self._interval_seconds
+        state, trades = self._settle(state, bars, signals, close_time)
+        shadow_trades: tuple[ClosedTrade, ...] = ()
+        if state.shadow is not None:
+            shadow, shadow_trades = self._settle(state.shadow, bars, signals, close_time)
+            state = replace(state, shadow=shadow)
+        transition = breach = None
+        if self._guard is not None:
+            seen = Observation(
+                time=close_time,
+                equity=state.equity,
+                closed=_results(trades),
+                shadow_equity=None if state.shadow is None else state.shadow.equity,
+                shadow_closed=_results(shadow_trades),
+                model_version=model_version,
+                calibrated=None if profile is None else profile.calibrated,
+                resume=resume,
+            )
+            guard, transition = self._guard.advance(state.guard, seen)
+            state, breach = self._weighed(replace(state, guard=guard), trades, shadow_trades, model_version, profile)
+            state = shadowed(state)
+        state, decisions = self._decide(state, state, bars, signals, permission, correlation, model_version)
+        if state.shadow is not None:
+            normal = replace(state, guard=state.shadow.guard)
+            shadow, _ = self._decide(state.shadow, normal, bars, signals, permission, correlation, model_version)
+            state = replace(state, shadow=shadow)
+        return StepResult(state, trades, transition, decisions, shadow_trades, breach)
+
+    def close_positions(
+        self, state: EngineState, prices: Mapping[str, float], *, time: int
+    ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
+        """Return the state with the open positions of the symbols that have a price closed at it, and the trades.
+
+        `time` is the market's. The same state where there is nothing to close.
+        """
+        trades = []
+        for symbol in [symbol for symbol in prices if state.books[symbol].account.side != 0]:
+            book = state.books[symbol]
+            closing = broker.Closing(broker.KILL_SWITCH, prices[symbol])
+            done = broker.settle(book.account, closing, costs_at(self._rules, book.volatility))
+            trades.append(_trade(symbol, book, done, time))
+            state = with_book(state, symbol, replace(book, account=done.account))
+        return state, tuple(trades)
+
+    def _weighed(
+        self,
+        state: EngineState,
+        trades: tuple[ClosedTrade, ...],
+        shadow_trades: tuple[ClosedTrade, ...],
+        model_version: str,
+        profile: GuardProfile | None,
+    ) -> tuple[EngineState, Evidence | None]:
+        """Return the state with what the trades have shown of the model in use, and a breach that is new."""
+        if model_version not in ("", state.model_version):
+            state = replace(state, model_version=model_version, model_since=state.last_close, model_trades=0)
+        own = sum(trade.model_version == state.model_version for trade in trades)
+        state = replace(state, model_trades=state.model_trades + own)
+        if self._guard is None or not model_version or profile is None or profile.expected is None:
+            return state, None
+        evidence, breach = weighed(
+            state.evidence,
+            profile.expected,
+            model_version,
+            trades,
+            shadow_trades,
+            size_multiplier=self._guard.settings.reduced_size_multiplier,
+        )
+        return replace(state, evidence=evidence), breach
+
+    def _settle(
+        self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: int
+    ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
+        """Return the state after the candles ended what they end, marked to their closes, and the trades."""
+        trades = []
+        state = _without_unconfirmed_entries(state)
+        for symbol in (symbol for symbol in state.books if symbol in bars):
+            state, trade = self._close_at_barrier(state, symbol, bars[symbol], signals[symbol], close_time)
+            trades += [] if trade is None else [trade]
+        return self._mark(state, close_time), tuple(trades)
+
+    def _decide(
+        self,
+        state: EngineState,
+        asking: EngineState,
+        bars: Mapping[str, Bar],
+        signals: Mapping[str, Signal],
+        permission: Callable[[EngineState, Signal], Permission],
+        correlation: Callable[[str, str], float],
+        model_version: str,
+    ) -> tuple[EngineState, Mapping[str, tuple[Permission, Decision]]]:
+        """Return the state with the orders that the signals lead to, and what was decided on each.
+
+        Permission is asked for in the name of `asking`.
+        """
+        decisions = {}
+        for symbol in (symbol for symbol in state.books if symbol in bars):
+            allowed = permission(asking, signals[symbol])
+            decision = decide(signals[symbol], allowed, in_position=state.books[symbol].account.side != 0)
+            if decision.outcome is Outcome.ENTERED:
+                decision = self._fit(state, symbol, decision, correlation)
+            if decision.outcome is Outcome.ENTERED:
+                state = self._order(state, symbol, decision, model_version)
+            decisions[symbol] = (allowed, decision)
+        return state, decisions
+
+    def flatten(self, state: EngineState, close_time: int) -> StepResult:
+        """Return the state with every open position closed at its symbol's last close: the end of a backtest."""
+        trades = []
+        for symbol, book in state.books.items():
+            if book.account.side == 0:
+                continue
+            done = broker.settle(
+                book.account, broker.Closing(broker.TIME, book.mark), costs_at(self._rules, book.volatility)
+            )
+            trades.append(_trade(symbol, book, done, close_time))
+            state = with_book(state, symbol, replace(book, account=done.account))
+        return StepResult(replace(state, equity=equity(state, {})), tuple(trades), None, {})
+
+    def _close_at_barrier(
+        self, state: EngineState, symbol: str, bar: Bar, signal: Signal, close_time: int
+    ) -> tuple[EngineState, ClosedTrade | None]:
+        book = state.books[symbol]
+        costs = costs_at(self._rules, book.volatility)
+        account = broker.at_open(book.account, bar.time, bar.open, costs)
+        done = broker.at_close(
+            account, bar.time, bar.open, bar.high, bar.low, bar.close, bar.funding, close_time, costs
+        )
+        trade = _trade(symbol, replace(book, account=account), done, close_time) if done.reason != 0 else None
+        moved = replace(book, account=done.account, mark=bar.close, volatility=signal.volatility)
+        return with_book(state, symbol, moved), trade
+
+    def _mark(self, state: EngineState, close_time: int) -> EngineState:
+        now = equity(state, {})
+        midnight = close_time // 86_400 * 86_400
+        day_start = state.day_start_equity
+        if state.last_close < midnight:
+            # The exchange may lack the candle that ends at midnight: then it is what there was before.
+            day_start = now if close_time == midnight else state.equity
+        return replace(
+            state,
+            equity=now,
+            peak_equity=max(state.peak_equity, now),
+            day_start_equity=day_start,
+            last_close=close_time,
+        )
+
+    def _fit(
+        self, state: EngineState, symbol: str, decision: Decision, correlation: Callable[[str, str], float]
+    ) -> Decision:
+        """Return the decision cut down to what the other positions leave room for."""
+        if state.equity <= 0:
+            return Decision(Outcome.BLOCKED_EXPOSURE)
+        symbols = list(state.books)
+        leverages = np.array([broker.exposure(book.account, book.mark) / state.equity for book in state.books.values()])
+        volatilities = np.array([book.volatility for book in state.books.values()])
+        # Only symbols that hold something are asked for: a correlation costs something.
+        correlations = np.array(
+            [
+                correlation(symbol, other) if other != symbol and leverages[index] != 0 else 0.0
+                for index, other in enumerate(symbols)
+            ]
+        )
+        allowed = room(
+            symbols.index(symbol),
+            decision.side,
+            decision.leverage,
+            leverages,
+            volatilities,
+            correlations,
+            self._caps,
+        )
+        return replace(decision, leverage=allowed) if allowed > 0 else Decision(Outcome.BLOCKED_EXPOSURE)
+
+    def _order(self, state: EngineState, symbol: str, decision: Decision, model_version: str) -> EngineState:
+        book = state.books[symbol]
+        barriers = barriers_at(self._rules, book.volatility)
+        order = Order(decision.side, decision.leverage * state.equity, state.equity, barriers)
+        placed = broker.place(book.account, order)
+        guard: Literal["normal", "reduced"] = "reduced" if state.guard.status is GuardStatus.REDUCED else "normal"
+        return with_book(state, symbol, replace(book, account=placed, model_version=model_version, guard=guard))
+
+
+def _without_unconfirmed_entries(state: EngineState) -> EngineState:
+    """Return the state in which every entry since the last close waits again.
+
+    They filled at what the stream said of an open. The confirmed candle corrects that, or shows that there was none.
+    """
+    for symbol, book in state.books.items():
+        account = book.account
+        if account.side != 0 and account.entry_time >= state.last_close:
+            state = with_book(state, symbol, replace(book, account=broker.place(account, account.order)))
+    return state
+
+
+def _results(trades: Sequence[ClosedTrade]) -> tuple[TradeResult, ...]:
+    return tuple(TradeResult(trade.won, trade.r) for trade in trades)
+
+
+def _trade(symbol: str, book: Book, done: broker.Close, close_time: int) -> ClosedTrade:
+    position = book.account
+    return ClosedTrade(
+        symbol=symbol,
+        side="long" if position.side > 0 else "short",
+        quantity=position.quantity,
+        entry_time=position.entry_time,
+        entry_price=position.entry_price,
+        exit_time=close_time,
+        exit_price=done.price,
+        exit_reason=broker.EXIT_REASONS[done.reason],
+        fees=done.fees,
+        funding=done.funding,
+        profit=done.profit,
+        equity_before=position.order.equity,
+        model_version=book.model_version,
+        slippage=done.slippage,
+        risk=broker.risk(position),
+        guard=book.guard,
+    )

@@ -1,0 +1,95 @@
+"""What the live bot does beside its candles: heartbeat, kill switch, self-test, clock, and what it owes others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import ccxt
+from nightdesk_core.clock import TimeScale
+from nightdesk_exporter import BotExporter
+
+from nightdesk_trendbot.live.outbox import Outbox
+from nightdesk_trendbot.live.safety import Safety
+from nightdesk_trendbot.market.clock import MarketClock
+from nightdesk_trendbot.market.exchange import Exchange
+
+_SECONDS = 0.5
+_CLOCK_SECONDS = 60.0
+"""How often the exchange's clock is held against ours."""
+_AGAIN_SECONDS = 1.0
+_PROMPT_SECONDS = 1.0
+"""An answer that takes longer is not taken for the time."""
+_DRILL_SECONDS = 86_400.0
+
+
+class Housekeeping:
+    """The live bot's regular duties, each a task of its own, though the next candle may be an hour away."""
+
+    def __init__(
+        self,
+        safety: Safety,
+        market_clock: MarketClock,
+        *,
+        exporter: BotExporter,
+        outbox: Outbox,
+        scale: TimeScale,
+        mind_kill_switch: Callable[[], None],
+        disobedience: Callable[[], str],
+    ) -> None:
+        """`disobedience` says what of the bot would not obey the kill switch, empty where all of it would."""
+        self._safety = safety
+        self._market_clock = market_clock
+        self._exporter = exporter
+        self._outbox = outbox
+        self._scale = scale
+        self._mind_kill_switch = mind_kill_switch
+        self._disobedience = disobedience
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """Return the duties that need no exchange; each goes on for ever."""
+        return [self._keep_house(), self._deliver(), self._drill()]
+
+    async def watch_clock(self, exchange: Exchange) -> None:
+        """Hold the exchange's clock against ours now and then."""
+        while True:
+            # Where the exchange does not answer, the feed says so.
+            with suppress(ccxt.BaseError):
+                asked = time.monotonic()
+                now = await exchange.now()
+                # An answer that took long says little of what time it is: better none than a false alarm.
+                if time.monotonic() - asked < _PROMPT_SECONDS:
+                    self._market_clock.observe(now)
+            if self._market_clock.offset_seconds is not None:
+                self._exporter.clock_offset(self._market_clock.offset_seconds)
+            # Entries are blocked while it is off: whether it still is must not take another minute to learn.
+            await asyncio.sleep(_AGAIN_SECONDS if self._safety.clock_is_off else self._scale.limit(_CLOCK_SECONDS))
+
+    async def _keep_house(self) -> None:
+        """Beat the heart and mind the kill switch."""
+        while True:
+            self._exporter.heartbeat()
+            try:
+                self._mind_kill_switch()
+            except Exception as error:  # noqa: BLE001 - whatever it is: a bot that cannot be stopped must not trade
+                self._safety.tripwire.trip(f"the kill switch could not be minded ({error!r})", positions="keep")
+            await asyncio.sleep(_SECONDS)
+
+    async def _deliver(self) -> None:
+        """Tell audit log and retrain job what the journal holds for them, however long their locks are held."""
+        while True:
+            await self._outbox.deliver()
+            await asyncio.sleep(_SECONDS)
+
+    async def _drill(self) -> None:
+        """Try the kill switch once a day, beginning now."""
+        while True:
+            failed = await asyncio.to_thread(self._safety.drill, self._disobedience)
+            if failed:
+                self._safety.tripwire.trip(f"self-test: {failed}", positions="keep")
+            else:
+                self._exporter.kill_switch_tested()
+            await asyncio.sleep(_DRILL_SECONDS)

@@ -1,0 +1,66 @@
+"""What the bot writes down of a step: what it saw, what it did, where it stands, and what it owes others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nightdesk_core.journal import Journal
+from nightdesk_guard import notices
+
+from nightdesk_trendbot.engine.engine import StepResult
+from nightdesk_trendbot.live.decision_log import DecisionLog, DecisionRecord
+from nightdesk_trendbot.live.stored_market import STATE_KEY
+from nightdesk_trendbot.market.feed import Step
+from nightdesk_trendbot.model.meta_model import MetaModel
+from nightdesk_trendbot.signals.signal import Signal
+
+
+def record(journal: Journal, result: StepResult, owed: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> None:
+    """Make a step's outcome durable: the guard's state in one transaction with the trades that moved it.
+
+    `owed` is what else must be told, by kind of posting.
+    """
+    with journal.transaction():
+        for trade in result.trades:
+            journal.record_trade(trade)
+        for trade in result.shadow_trades:
+            journal.record_trade(trade, shadow=True)
+        if result.transition is not None:
+            journal.record_transition(result.transition)
+            _post(journal, notices.of_transition(result.transition))
+        if result.breach is not None:
+            _post(journal, notices.of_breach(result.breach, result.state.last_close))
+        _post(journal, owed)
+        journal.record_equity(result.state.last_close, result.state.equity)
+        journal.save(STATE_KEY, result.state.to_json())
+
+
+def log_decisions(
+    log: DecisionLog, step: Step, signals: Mapping[str, Signal], result: StepResult, model: MetaModel | None
+) -> None:
+    """Write down what the bot saw of each symbol, what it was allowed, and what became of it."""
+    for symbol, (permission, decision) in result.decisions.items():
+        signal = signals[symbol]
+        log.append(
+            DecisionRecord(
+                time=result.state.last_close,
+                symbol=symbol,
+                close=step.bars[symbol].close,
+                regime=signal.regime.value,
+                breakout=signal.breakout,
+                probability=signal.probability,
+                threshold=permission.threshold if model is not None else None,
+                guard=permission.guard.value,
+                size_share=permission.size_share,
+                leverage=decision.leverage,
+                outcome=decision.outcome.value,
+                late="" if permission.blocked is None else permission.blocked.value,
+                model_version="" if model is None else model.version,
+            )
+        )
+
+
+def _post(journal: Journal, owed: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    for kind, content in owed:
+        journal.post(kind, content)

@@ -1,0 +1,82 @@
+"""Which market a journal belongs to: its positions and its equity mean nothing in another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loguru import logger
+from nightdesk_core.journal import DamagedJournalError, Journal, JournalError
+
+from nightdesk_trendbot.engine import broker
+from nightdesk_trendbot.engine.state import Book, EngineState
+from nightdesk_trendbot.settings import TrendbotSettings
+
+STATE_KEY = "engine"
+"""Where the journal keeps the engine's state."""
+KILLS_KEY = "kill switch"
+"""Where it keeps how often the kill switch had been activated when it was last looked at."""
+MARKET_KEY = "market"
+"""Where the journal's state names its market."""
+
+
+def market_of(settings: TrendbotSettings) -> dict[str, str | bool]:
+    """Return what a journal's positions belong to."""
+    exchange = settings.exchange
+    return {
+        "exchange": exchange.id,
+        "testnet": exchange.testnet,
+        "elsewhere": bool(exchange.rest_url),
+        "timeframe": settings.timeframe,
+    }
+
+
+def restored(journal: Journal, settings: TrendbotSettings) -> EngineState | None:
+    """Return the state that the journal ends with, for the symbols that the settings name; `None` for a new journal.
+
+    Raises `JournalError` where it is another market's or a symbol that holds a position is no longer traded,
+    `DamagedJournalError` where it cannot be read.
+    """
+    stored, wanted = journal.load(MARKET_KEY), market_of(settings)
+    state = journal.load(STATE_KEY)
+    if stored is not None and (differing := _differing(stored, wanted)):
+        raise JournalError(
+            journal.path, f"is of another market ({differing}); set it aside, or give the bot another bot.state_dir"
+        )
+    if state is None:
+        return None
+    try:
+        found = EngineState.from_json(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedJournalError(journal.path, f"its state is not one that this release wrote ({error!r})") from error
+    _refuse_orphans(journal, found, settings.symbols)
+    return _for_symbols(found, settings.symbols)
+
+
+def _differing(stored: dict[str, object], wanted: dict[str, str | bool]) -> str:
+    return ", ".join(
+        f"{key} {stored.get(key)!r}, now {value!r}" for key, value in wanted.items() if stored.get(key) != value
+    )
+
+
+def _refuse_orphans(journal: Journal, state: EngineState, symbols: tuple[str, ...]) -> None:
+    for symbol, book in state.books.items():
+        if symbol in symbols:
+            continue
+        if book.account.side != 0:
+            raise JournalError(
+                journal.path,
+                f"holds a position in {symbol}, which trendbot.symbols no longer names; name it until it is closed",
+            )
+        logger.info("{} is no longer traded; what it earned stays in the account", symbol)
+
+
+def _for_symbols(state: EngineState, symbols: tuple[str, ...]) -> EngineState:
+    """Return the state with a book for each symbol that is traded; what the others earned stays in the account.
+
+    What the shadow holds in them is dropped: it was never money.
+    """
+    cash = state.cash + sum(book.account.realised for symbol, book in state.books.items() if symbol not in symbols)
+    new = Book(broker.flat(0.0))
+    books = {symbol: state.books.get(symbol, new) for symbol in symbols}
+    shadow = None if state.shadow is None else _for_symbols(state.shadow, symbols)
+    return replace(state, cash=cash, books=books, shadow=shadow)

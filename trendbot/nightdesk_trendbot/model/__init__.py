@@ -1,0 +1,1 @@
+"""The meta-model: labels, training, the strategy that asks it, its backtest, and the champion in use."""

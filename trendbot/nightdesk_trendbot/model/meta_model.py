@@ -1,0 +1,160 @@
+"""The meta-model: LightGBM and logistic regression, blended and calibrated, stored without pickle."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+from nightdesk_core.bundle import BundleError, Manifest, version_of
+
+from nightdesk_trendbot.settings import EntrySettings
+from nightdesk_trendbot.signals.candles import Floats
+from nightdesk_trendbot.signals.signal import FEATURES
+
+TREES = "lightgbm.txt"
+LINEAR = "linear.json"
+CALIBRATION = "calibration.json"
+THRESHOLDS = "thresholds.json"
+SCHEMA = "features.json"
+
+FEWEST_REACHING = 50
+"""A probability that fewer hold-out trades reach is no threshold: the bot would hardly ever trade."""
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Logistic regression on standardised inputs that are clipped at `clip` standard deviations."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    clip: float
+
+    def predict(self, inputs: Floats) -> Floats:
+        """Return probabilities, shape (E,). Summed column by column: a row's value does not depend on its company."""
+        total = np.full(len(inputs), self.intercept)
+        for column, coefficient in enumerate(self.coefficients):
+            standardised = (inputs[:, column] - self.mean[column]) / self.scale[column]
+            total = total + coefficient * np.clip(standardised, -self.clip, self.clip)
+        return np.asarray(1 / (1 + np.exp(-total)))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt scaling of the blended probability's log-odds; `slope` is positive, so the order is kept."""
+
+    slope: float
+    intercept: float
+
+    def apply(self, probability: Floats) -> Floats:
+        """Return calibrated probabilities, shape (E,)."""
+        clipped = np.clip(probability, 1e-6, 1 - 1e-6)
+        return np.asarray(1 / (1 + np.exp(-(self.slope * np.log(clipped / (1 - clipped)) + self.intercept))))
+
+
+@dataclass(frozen=True)
+class MetaModel:
+    """A frozen model. `out_of_fold` are the purged probabilities of the entries that the regime allowed, ascending."""
+
+    version: str
+    trained_at: float
+    data_end: float
+    trees: lightgbm.Booster
+    linear: LinearModel
+    weights: tuple[float, float]
+    calibration: Calibration
+    out_of_fold: tuple[float, ...]
+    backtest: Mapping[str, Any]
+    """The summary of its hold-out; empty while that is still to come."""
+
+    def predict(self, inputs: Floats) -> Floats:
+        """Return the probability that each of E entries earns more than it costs. `inputs` has shape (E, features)."""
+        if len(inputs) == 0:
+            return np.empty(0)
+        trees = np.asarray(self.trees.predict(inputs, num_threads=1))
+        blended = self.weights[0] * trees + self.weights[1] * self.linear.predict(inputs)
+        return self.calibration.apply(blended)
+
+    def threshold(self, quantile: float) -> float:
+        """Return the probability at a quantile (0 to 1) of the out-of-fold probabilities."""
+        position = quantile * (len(self.out_of_fold) - 1)
+        before = int(position)
+        after = min(before + 1, len(self.out_of_fold) - 1)
+        low, high = self.out_of_fold[before], self.out_of_fold[after]
+        return low + (high - low) * (position - before)
+
+    def rank(self, probability: float) -> float:
+        """Return the share (0 to 1) of the out-of-fold probabilities that lie below one."""
+        return bisect_left(self.out_of_fold, probability) / len(self.out_of_fold)
+
+    def reaching(self, probability: float) -> int:
+        """Return how many of the out-of-fold probabilities reach one."""
+        return len(self.out_of_fold) - bisect_left(self.out_of_fold, probability)
+
+    def importance(self) -> dict[str, float]:
+        """Return each input's share (0 to 1) of what the trees gained by their splits, the largest first."""
+        gains = self.trees.feature_importance(importance_type="gain")
+        shares = gains / max(float(gains.sum()), 1e-12)
+        return {FEATURES[index]: round(float(shares[index]), 4) for index in np.argsort(-shares, kind="stable")}
+
+    def refusal(self, entry: EntrySettings) -> str:
+        """Return why the model cannot be used with a threshold that is a probability; empty where it can."""
+        if entry.threshold_mode != "probability" or self.reaching(entry.threshold) >= FEWEST_REACHING:
+            return ""
+        return (
+            f"trendbot.entry.threshold: a probability of {entry.threshold:g} is reached by"
+            f" {self.reaching(entry.threshold)} of {len(self.out_of_fold)} hold-out trades, at least {FEWEST_REACHING}"
+            " are needed: lower it, or set trendbot.entry.threshold_mode to quantile or break_even"
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """Return what a bundle holds of the model."""
+        return {
+            TREES: self.trees.model_to_string().encode(),
+            LINEAR: _json({**vars(self.linear), "weights": self.weights}),
+            CALIBRATION: _json(vars(self.calibration)),
+            THRESHOLDS: _json({"out_of_fold": self.out_of_fold}),
+            SCHEMA: _json({"features": FEATURES}),
+        }
+
+
+def load(folder: Path, manifest: Manifest | None) -> MetaModel:
+    """Return the model in a bundle's folder, or in a staged one that has no manifest yet.
+
+    Raises `BundleError` where its features are not the ones that this release computes, or a file is not as expected.
+    """
+    try:
+        schema = _read(folder, SCHEMA)
+        if tuple(schema["features"]) != FEATURES:
+            raise BundleError(folder, "was trained on other features than this release computes; retrain")
+        linear = _read(folder, LINEAR)
+        weights = linear.pop("weights")
+        summary = folder / "backtest.json"
+        return MetaModel(
+            version=manifest.version if manifest else version_of(folder),
+            trained_at=manifest.trained_at if manifest else 0.0,
+            data_end=manifest.data_end if manifest else 0.0,
+            trees=lightgbm.Booster(model_str=(folder / TREES).read_text(encoding="utf-8")),
+            linear=LinearModel(**linear),
+            weights=(float(weights[0]), float(weights[1])),
+            calibration=Calibration(**_read(folder, CALIBRATION)),
+            out_of_fold=tuple(_read(folder, THRESHOLDS)["out_of_fold"]),
+            backtest=json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {},
+        )
+    except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+        raise BundleError(folder, f"cannot be loaded: {error}") from error
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    return dict(json.loads((folder / name).read_text(encoding="utf-8")))
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

@@ -1,0 +1,1 @@
+"""What the market says at a candle's close: candles, indicators, regimes, and the signals that they give."""
