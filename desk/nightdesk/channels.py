@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from nightdesk_exporter.alerts.channels import Alerting, Mail
+from nightdesk_alerts.alerting import Alerting, Mail
 
 from nightdesk.settings import Settings
 

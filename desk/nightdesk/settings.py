@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
+from nightdesk_alerts.settings import AlertSettings
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.settings import (
     BotSettings,
@@ -15,7 +16,7 @@ from nightdesk_core.settings import (
     read_secret,
     validate,
 )
-from nightdesk_exporter.settings import AlertSettings, LimitSettings, LogSettings
+from nightdesk_exporter.settings import LimitSettings, LogSettings
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 from nightdesk_sandbox.settings import SandboxSettings

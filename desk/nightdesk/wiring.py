@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
+from nightdesk_alerts import AlertSender
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, system_clock
 from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path, set_aside
 from nightdesk_core.pipeline import Progress
+from nightdesk_core.redaction import Redaction
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
 from nightdesk_exporter import BotExporter, Limits, StatusFile
-from nightdesk_exporter.alerts import AlertSender
-from nightdesk_exporter.redaction import Redaction
 from nightdesk_exporter.settings import LimitSettings
 from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
 from nightdesk_guard.limits import GuardLimits, documented

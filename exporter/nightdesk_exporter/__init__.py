@@ -9,7 +9,8 @@ with BotExporter("btc", symbols=[("BTC/USDT:USDT", "1h")]) as exporter:
         exporter.equity(...)
 """
 
-from nightdesk_exporter.alerts import Alerting, Mail
+from nightdesk_alerts import Alerting, Mail
+
 from nightdesk_exporter.bot import BotExporter
 from nightdesk_exporter.snapshot import Limits
 from nightdesk_exporter.status_file import StatusFile

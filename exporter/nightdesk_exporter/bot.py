@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from loguru import logger
+from nightdesk_alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.files import LockTimeoutError
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from nightdesk_exporter.alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
-from nightdesk_exporter.alerts.issues import IssueAlerts
 from nightdesk_exporter.calls.alerts import AlertCalls
 from nightdesk_exporter.calls.exchange import ExchangeCalls
 from nightdesk_exporter.calls.market import MarketCalls
@@ -30,6 +29,7 @@ from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
 from nightdesk_exporter.conditions import assess
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.issue_alerts import IssueAlerts
 from nightdesk_exporter.keeper import Keeper
 from nightdesk_exporter.logs import count_messages
 from nightdesk_exporter.page import View, document

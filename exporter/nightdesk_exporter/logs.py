@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
+from nightdesk_core.redaction import Redaction
 
 from nightdesk_exporter.catalogue import LOG_LEVELS
-from nightdesk_exporter.redaction import Redaction
 
 if TYPE_CHECKING:
     from loguru import Record

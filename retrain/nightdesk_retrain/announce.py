@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loguru import logger
-from nightdesk_exporter.alerts import AlertSender
+from nightdesk_alerts import AlertSender
 
 from nightdesk_retrain.metrics import Performance
 from nightdesk_retrain.outcome import Outcome

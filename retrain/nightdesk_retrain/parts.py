@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nightdesk_alerts import AlertSender
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
 from nightdesk_core.pipeline import Backtest, Pipeline, Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_exporter import StatusFile
-from nightdesk_exporter.alerts import AlertSender
 
 from nightdesk_retrain.reproduce import in_fresh_process
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings

@@ -13,9 +13,9 @@ from nightdesk.channels import channels
 from nightdesk.render.configuration import render
 from nightdesk.settings import Settings, SettingsError
 from nightdesk.stack.tools import Tools
+from nightdesk_alerts import Alerting
+from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS
 from nightdesk_core.settings import override
-from nightdesk_exporter.alerts import Alerting
-from nightdesk_exporter.alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS
 from nightdesk_sandbox.server import InboxHandle
 
 from tests.alertmanager.test_delivery import (

@@ -21,6 +21,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tests.alerts.conftest import inbox as inbox
+from tests.alerts.conftest import logged as logged
 from tests.exporter.certificates import Authority
 
 NOW = 1_571_302_800.0

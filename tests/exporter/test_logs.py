@@ -14,9 +14,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
+from nightdesk_core.redaction import HIDDEN, Redaction
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter import logs as logs_module
-from nightdesk_exporter.redaction import HIDDEN, Redaction
 
 from tests.exporter.conftest import BTC, NOW, Clock, make, samples
 

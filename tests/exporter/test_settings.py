@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from nightdesk_alerts.settings import AlertSettings
 from nightdesk_core.settings import SettingsError, validate
 from nightdesk_exporter import Limits
-from nightdesk_exporter.settings import AlertSettings, LimitSettings
+from nightdesk_exporter.settings import LimitSettings
 
 
 def test_no_secret_shows_in_the_settings_repr(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self
 import pytest
 import requests
 from nightdesk.stack.tools import Tools
+from nightdesk_alerts import AlertSender
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo
@@ -24,7 +25,6 @@ from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_exporter import Alerting, StatusFile
-from nightdesk_exporter.alerts import AlertSender
 from nightdesk_retrain import job
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.schedule import Schedule

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from loguru import logger
-from nightdesk_exporter.alerts import AlertSender
+from nightdesk_alerts import AlertSender
 from nightdesk_retrain.job import run
 from nightdesk_retrain.parts import JobParts
 
-from tests.exporter.alerts.conftest import ServedInbox, only, serving_inbox
+from tests.alerts.conftest import ServedInbox, only, serving_inbox
 from tests.retrain.conftest import DAY, FakePipeline
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from nightdesk_alerts.alerting import Alerting, Mail
+from nightdesk_alerts.preferences import muted
 from nightdesk_core.clock import TimeScale
-from nightdesk_exporter.alerts.channels import Alerting, Mail
-from nightdesk_exporter.alerts.preferences import muted
 
 from nightdesk.channels import Channels, channels
 from nightdesk.render.files import File, Files, yaml_file

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nightdesk_exporter.alerts import AlertSender
+from nightdesk_alerts import AlertSender
+
 from nightdesk_exporter.arguments import WrongCallError, one_of, text
 from nightdesk_exporter.calls.base import Calls, never_raises
 

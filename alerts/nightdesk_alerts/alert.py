@@ -1,0 +1,167 @@
+"""An alert's identity, its words and its times, and what a channel is given to say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from nightdesk_core.clock import iso
+
+from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
+
+OPTIONAL_LABELS = ("symbol", "timeframe", "criterion")
+_KILL_SWITCH_SECONDS = 24 * 3600.0
+_OTHER_SECONDS = 3600.0
+# Repeats are those of Alertmanager's routes.
+_REPEAT_SECONDS = 3600.0
+_WARNING_REPEAT_SECONDS = 12 * 3600.0
+_RANKS = {"critical": 0, "warning": 1, "info": 2}
+_LONGEST_WORDS = 1000
+_WORTH_MOVING = 0.1
+
+Key = tuple[tuple[str, str], ...]
+Status = Literal["firing", "resolved"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One alert. `labels` are its whole identity; times are Unix seconds of wall time.
+
+    One that lasts holds until it is withdrawn; any other is an event, which is told once.
+    """
+
+    labels: Mapping[str, str]
+    summary: str
+    description: str
+    starts_at: float
+    ends_at: float
+    lasting: bool
+
+    @property
+    def name(self) -> str:
+        """Its alertname."""
+        return self.labels["alertname"]
+
+    @property
+    def bot(self) -> str:
+        """The bot that it is about."""
+        return self.labels["bot"]
+
+    @property
+    def key(self) -> Key:
+        """What tells it from others."""
+        return tuple(sorted(self.labels.items()))
+
+    @property
+    def condition(self) -> Key:
+        """What it is about, however grave: that is what is withdrawn."""
+        return condition_of(self.labels)
+
+    @property
+    def rank(self) -> int:
+        """0 for the gravest. A severity that nobody foresaw counts as a warning, as in Alertmanager's routes."""
+        return _RANKS.get(self.labels["severity"], 1)
+
+    @property
+    def ours(self) -> bool:
+        """Whether there is a rule for it, which reports it and its end too, and a runbook."""
+        return self.name.startswith("Tradebot")
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What a rule says of it: the runbook's path is that of the rules."""
+        runbook = {"runbook_url": f"prometheus/runbooks/{self.name}.md"} if self.ours else {}
+        return {"summary": self.summary, "description": self.description, **runbook}
+
+    @property
+    def lifetime_seconds(self) -> float:
+        """How long it counts without being sent again."""
+        return _KILL_SWITCH_SECONDS if self.name in KILL_SWITCH_ALERTS else _OTHER_SECONDS
+
+    @property
+    def repeat_seconds(self) -> float:
+        """After how long a person who was told is reminded."""
+        instant = self.name in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS)
+        return _REPEAT_SECONDS if instant or self.rank == 0 else _WARNING_REPEAT_SECONDS
+
+    def until(self, ends_at: float) -> Alert:
+        """Return it with a later end; never with an earlier one."""
+        return replace(self, ends_at=max(ends_at, self.ends_at))
+
+    def again(self, alert: Alert) -> Alert:
+        """Return it as it stands once it has been sent again as `alert`: it began when it began.
+
+        The end moves only by a good part of the lifetime, so that sending again and again writes no file each time.
+        """
+        later = alert.ends_at - self.ends_at > _WORTH_MOVING * self.lifetime_seconds
+        return replace(
+            self,
+            summary=alert.summary,
+            description=alert.description,
+            ends_at=alert.ends_at if later else self.ends_at,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the spool keeps it."""
+        return {
+            "labels": dict(self.labels),
+            "summary": self.summary,
+            "description": self.description,
+            "starts_at": self.starts_at,
+            "ends_at": self.ends_at,
+            "lasting": self.lasting,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Alert:
+        """Return what `as_json` returned. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+        labels = {str(name): str(text) for name, text in dict(value["labels"]).items()}
+        if not {"alertname", "severity", "bot"} <= set(labels) <= {"alertname", "severity", "bot", *OPTIONAL_LABELS}:
+            raise ValueError("the labels are not an alert's")
+        return cls(
+            labels=labels,
+            summary=str(value["summary"]),
+            description=str(value["description"]),
+            starts_at=float(value["starts_at"]),
+            ends_at=float(value["ends_at"]),
+            lasting=bool(value["lasting"]),
+        )
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a channel is to say: that an alert fires, or that it has ended at `at`, Unix seconds."""
+
+    alert: Alert
+    status: Status
+    at: float
+
+    @property
+    def ends_at(self) -> str:
+        """The alert's end as Alertmanager writes it to a webhook: the year 1 while it fires."""
+        return iso(self.at) if self.status == "resolved" else "0001-01-01T00:00:00Z"
+
+
+def new_alert(labels: Mapping[str, str], *, summary: str, description: str, lasting: bool, starts_at: float) -> Alert:
+    """Return an alert that begins now. What is too long for any channel is cut: the queue's memory is bounded."""
+    draft = Alert(
+        labels={name: clean(text) for name, text in labels.items()},
+        summary=clean(summary),
+        description=clean(description),
+        starts_at=starts_at,
+        ends_at=starts_at,
+        lasting=lasting,
+    )
+    return draft.until(starts_at + draft.lifetime_seconds)
+
+
+def clean(text: str) -> str:
+    """Return a text that every channel can show: no control characters, no half of a character, not without end."""
+    shown = "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text[:_LONGEST_WORDS])
+    return shown.encode("utf-8", errors="replace").decode().strip()
+
+
+def condition_of(labels: Mapping[str, str]) -> Key:
+    """Return the identity that these labels make but for the severity, which whoever withdraws need not know."""
+    return tuple(sorted((name, clean(text)) for name, text in labels.items() if name != "severity"))

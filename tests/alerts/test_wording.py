@@ -1,0 +1,105 @@
+"""A message reads the same whether Alertmanager sends it or the bot: the templates, run by amtool, are the measure."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nightdesk.stack.tools import Tools
+from nightdesk_alerts import Alerting, Mail
+from nightdesk_alerts.alert import Alert, Notice
+from nightdesk_alerts.answers import Answer
+from nightdesk_alerts.channels import discord, mail, slack, telegram
+from nightdesk_alerts.web import Web
+
+from tests.alertmanager.test_templates import alert as template_alert
+from tests.alertmanager.test_templates import rendered
+from tests.alerts.conftest import PAUSED, TOKEN, ServedInbox, StartSender, only
+
+SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
+UNTIL = datetime(2026, 1, 2, 4, 0, 0, tzinfo=UTC).timestamp()
+DESCRIPTION = "5 < 6 & so on; «ü» " + "x" * 300
+
+
+class Recorder(Web):
+    """Keeps what would be posted."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout_seconds=1)
+        self.posted: Any = None
+
+    def post(self, url: str, payload: Any) -> Answer:
+        self.posted = payload
+        return Answer(200, {}, b"ok")
+
+
+def notice(status: str) -> Notice:
+    """Return the alert of the templates' tests as the bot has it."""
+    labels = {"alertname": "TradebotDown", "severity": "critical", "bot": "btc", "symbol": "BTC/USDT:USDT"}
+    alert = Alert(
+        labels=labels,
+        summary="The bot does not answer.",
+        description=DESCRIPTION,
+        starts_at=SINCE,
+        ends_at=UNTIL,
+        lasting=True,
+    )
+    return Notice(alert, "resolved" if status == "resolved" else "firing", UNTIL)
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+def test_the_bot_s_words_are_the_templates(status: str, tools: Tools, tmp_path: Path) -> None:
+    theirs = template_alert("btc", status=status, description=DESCRIPTION, symbol="BTC/USDT:USDT")
+    ours, web = notice(status), Recorder()
+    title = rendered(tools, tmp_path, "title", theirs)
+
+    discord.deliver(ours, Alerting(), web)
+    embed = web.posted["embeds"][0]
+    assert (embed["title"], embed["description"]) == (title, rendered(tools, tmp_path, "discord.message", theirs))
+
+    slack.deliver(ours, Alerting(), web)
+    attachment = web.posted["attachments"][0]
+    assert attachment["title"] == rendered(tools, tmp_path, "slack.title", theirs)
+    assert attachment["text"] == rendered(tools, tmp_path, "slack.message", theirs)
+
+    telegram.deliver(ours, Alerting(), web)
+    html = rendered(tools, tmp_path, "telegram.message", theirs, kind="html")
+    assert unescape(web.posted["text"]) == unescape(html)
+    assert "<b>CRITICAL" in html or "<b>Resolved" in html
+
+    letter = mail.letter(ours, Mail(server="x", recipients=("a@b.c",)))
+    assert letter["Subject"] == title
+    assert letter.get_content().strip() == rendered(tools, tmp_path, "email.text", theirs).strip()
+
+
+def test_slack_s_own_characters_are_written_out_in_the_template(tools: Tools, tmp_path: Path) -> None:
+    theirs = template_alert("<b>", description="<!channel> & <@U1>")
+    assert "&lt;!channel&gt; &amp; &lt;@U1&gt;" in rendered(tools, tmp_path, "slack.message", theirs)
+    assert rendered(tools, tmp_path, "slack.title", theirs) == "CRITICAL: TradebotDown (&lt;b&gt;)"
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+def test_a_fleet_is_five_alerts_and_a_count_within_telegram_s_limit(status: str, tools: Tools, tmp_path: Path) -> None:
+    fleet = [
+        template_alert(f"{number:02}-" + "b" * 60, status=status, description="it's " * 100, symbol="S" * 20)
+        for number in range(25)
+    ]
+    message = rendered(tools, tmp_path, "telegram.message", *fleet, kind="html")
+    assert message.count("<b>The bot does not answer.</b>") == 5
+    assert "+20 more\n" in message
+    assert len(message) <= 4096
+    assert len(rendered(tools, tmp_path, "slack.message", *fleet)) <= 40_000
+
+
+@pytest.mark.parametrize("channel", ["discord", "slack", "telegram", "webhook"])
+def test_no_path_shows_in_what_urllib3_logs(
+    channel: str, inbox: ServedInbox, start: StartSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        start(only(inbox, channel)).send_alert("X", **PAUSED)
+        inbox.arrived(channel)
+    assert TOKEN not in caplog.text
