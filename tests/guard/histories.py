@@ -1,7 +1,7 @@
 """Histories that a bot of one's own lived: what was done to its guard, and how the guard stood after each act.
 
-`python -m tests.guard.histories` writes `histories.json` anew. It was written by the guard before it shared one policy with
-the reference bot: what it holds is not what the code says now, but what it must say.
+`python -m tests.guard.histories` writes `histories.json` anew. It was written by the guard before it shared one policy
+with the reference bot: what it holds is not what the code says now, but what it must say.
 """
 
 from __future__ import annotations

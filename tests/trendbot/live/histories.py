@@ -1,7 +1,7 @@
 """Histories that the reference bot lived: random candles and signals, kills, resumes, restarts, prices that grow old.
 
-`python -m tests.trendbot.live.histories` writes `histories.json` anew. It was written by the bot when it had an orchestration
-of its own of what the guard decides: what it holds is not what the code says now, but what it must say.
+`python -m tests.trendbot.live.histories` writes `histories.json` anew. It was written by the bot when it had an
+orchestration of its own of what the guard decides: what it holds is not what the code says now, but what it must say.
 """
 
 from __future__ import annotations
