@@ -7,6 +7,10 @@ from typing import Literal
 from nightdesk_core.settings import SettingsModel
 from pydantic import Field
 
+from nightdesk_exporter.snapshot import Limits
+
+_DAY_SECONDS = 86_400
+
 
 class LimitSettings(SettingsModel):
     """What is too old, too much or too little. Exported as metrics, so that each bot has its own."""
@@ -29,6 +33,15 @@ class LimitSettings(SettingsModel):
         0.05, gt=0, lt=1, description="Loss since midnight UTC of market time, as a share of the equity then."
     )
     leverage_ratio: float = Field(2.5, gt=0, description="Notional of the open positions over equity.")
+
+    def in_force(self) -> Limits:
+        """Return the limits as the exporter takes them, in seconds where these are in days."""
+        return Limits(
+            **{
+                name.replace("_days", "_seconds"): value * _DAY_SECONDS if name.endswith("_days") else value
+                for name, value in self
+            }
+        )
 
 
 class LogSettings(SettingsModel):

@@ -8,10 +8,10 @@ replay must decide what the live bot decided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nightdesk_core.journal import GuardTransition
 
@@ -95,22 +95,6 @@ class GuardState:
     shadow: ShadowEvidence = field(default_factory=ShadowEvidence)
     resumes_taken: int = 0
     """The number of the last resume that was taken, or that came when there was nothing to resume."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as it is stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> GuardState:
-        """Return the state that `to_json` stored. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        return cls(
-            **{
-                **stored,
-                "status": GuardStatus(stored["status"]),
-                "wins": tuple(stored["wins"]),
-                "shadow": ShadowEvidence.from_json(stored["shadow"]),
-            }
-        )
 
 
 @dataclass(frozen=True)

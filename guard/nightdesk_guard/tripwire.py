@@ -6,9 +6,9 @@ trust. What it cannot write to the disk it holds in memory until it can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from loguru import logger
 from nightdesk_core.clock import WallClock, system_clock
@@ -74,15 +74,6 @@ class Anchors:
         if day > self.day:
             return replace(self, peak=max(self.peak, view.equity), day=day, day_start=view.equity)
         return replace(self, peak=max(self.peak, view.equity))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the anchors as they are stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Anchors:
-        """Return the anchors that `to_json` stored. Raises `TypeError` for anything else."""
-        return cls(**stored)
 
 
 def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: float) -> tuple[str, bool] | None:

@@ -74,7 +74,7 @@ def bot(context: typer.Context) -> None:
     """
     import asyncio
 
-    from nightdesk.bot import trade
+    from nightdesk.bot.process import trade
 
     set_up_logs("bot", load_settings(context))
     asyncio.run(trade(lambda: load_settings(context)))

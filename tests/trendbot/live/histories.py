@@ -19,7 +19,7 @@ from typing import Any, cast
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.registry import Champion
 from nightdesk_core.requests import RetrainRequests
-from nightdesk_guard import KillSwitch, ResumeFile
+from nightdesk_guard import KillLimits, KillSwitch, ResumeFile
 from nightdesk_guard.kill_switch import KillSwitchError
 from nightdesk_trendbot.live.bot import LiveBot
 from nightdesk_trendbot.market.feed import Marked, MarketsOpen, Opened, Step
@@ -29,6 +29,7 @@ from nightdesk_trendbot.signals.candles import Bar
 from nightdesk_trendbot.signals.regime import Regime
 from nightdesk_trendbot.signals.signal import Signal
 
+from tests.guard.conftest import NERVOUS
 from tests.guard.histories import PROFILE, as_stored
 from tests.trendbot.live.parts import live_parts
 
@@ -143,7 +144,15 @@ class Life:
         return self.now
 
     def _started(self) -> LiveBot:
-        self.parts = live_parts(self.folder, _SETTINGS, watch=cast("Any", self.watch), clock=self.clock)
+        self.parts = live_parts(
+            self.folder,
+            _SETTINGS,
+            guard=NERVOUS,
+            kill_limits=KillLimits(floor_drawdown=0.15, daily_loss=0.06, leverage=1.8, stale_seconds=3 * 3600.0),
+            watch=cast("Any", self.watch),
+            clock=self.clock,
+            told_by=self.clock,
+        )
         bot = LiveBot(self.parts)
         bot._strategy = cast("Any", _Strategy(bot._strategy, self))
         bot.handle(MarketsOpen(frozenset({SYMBOL})))
@@ -161,8 +170,8 @@ class Life:
             getattr(self, f"_{kind}")(*given)
         except KillSwitchError:
             refused = "refused "
-        self.bot._mind_kill_switch()
-        asyncio.run(self.parts.outbox.deliver())
+        self.bot._enforce_kill_switch()
+        asyncio.run(self.bot._guard.tell_in_background())
         state = self.bot._state
         side = state.books[SYMBOL].account.side
         switch = self.switch.state()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightdesk.reload import SAFE, reload
+from nightdesk.bot.reload import SAFE, reload
 from nightdesk.settings import Settings
 
 

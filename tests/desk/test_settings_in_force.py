@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from nightdesk.bot.parts import tuning
 from nightdesk.cli.progress import show_progress
+from nightdesk.job import job_parts
 from nightdesk.settings import SettingsError
-from nightdesk.wiring import job_parts, limits
 
 from tests.desk.conftest import Load
 
@@ -16,9 +17,8 @@ def test_a_retrain_s_alerts_outlast_an_alertmanager_that_hangs_and_then_a_channe
 
 
 def test_the_first_candle_may_take_as_long_as_the_timeframe_says(settings_with: Load) -> None:
-    settings = settings_with("sandbox.enabled=false")
-    found = limits(settings.operations.limits, settings.scale, interval_seconds=14_400)
-    assert found.first_candle_seconds == 28_860
+    settings = settings_with("sandbox.enabled=false", "trendbot.timeframe=4h")
+    assert tuning(settings).limits.first_candle_seconds == 28_860
 
 
 def test_the_sandbox_has_no_candles_shorter_than_an_hour(settings_with: Load) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from nightdesk_core.settings import SettingsError
 
-from nightdesk import wiring
-from nightdesk.reload import reload
+from nightdesk.bot.parts import live_bot, tuning
+from nightdesk.bot.reload import reload
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ async def trade(read_settings: Callable[[], Settings]) -> None:
     # From the start on: what nobody handles would end the process.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
     settings = read_settings()
-    with wiring.live_bot(settings) as live:
+    with live_bot(settings) as live:
         trading = asyncio.create_task(live.run())
         taking_over = asyncio.create_task(_take_over(live, settings, read_settings, hang_up))
         _stop_on_signals(trading)
@@ -50,7 +50,7 @@ async def _take_over(
             logger.error("the settings stay as they were: {}", error)
             continue
         settings = found.settings
-        wiring.adopt(live, settings)
+        live.adopt(tuning(settings))
         logger.info("settings taken over: {}", ", ".join(found.taken) or "nothing")
         if found.waiting:
             logger.warning("these changes wait for a restart of the bot: {}", ", ".join(found.waiting))

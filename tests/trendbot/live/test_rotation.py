@@ -11,11 +11,13 @@ from nightdesk_core.files import locked
 from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.requests import RetrainRequests
-from nightdesk_guard import Evidence
+from nightdesk_guard import Evidence, GuardMemory, GuardParts, GuardRuntime, GuardStep, KillLimits, PerformanceGuard
+from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import new_state
-from nightdesk_trendbot.live.outbox import ROLLBACK, SETTLEMENT, Outbox
+from nightdesk_trendbot.live.guard_store import JournalGuardStore
 from nightdesk_trendbot.live.record import record
+from nightdesk_trendbot.live.rotation import ROLLBACK, SETTLEMENT, Rotation
 
 
 class Desk:
@@ -25,7 +27,24 @@ class Desk:
         self.requests = RetrainRequests(folder, self.audit)
         self.registry = ModelRegistry(folder / "models")
         self.told: list[Champion] = []
-        self.outbox = Outbox(self.journal, self.audit, self.requests, self.registry, rolled_back=self.told.append)
+        self.guard = GuardRuntime(
+            GuardParts(
+                state_dir=folder,
+                performance=PerformanceGuard(GuardSettings(), break_even_win_rate=0.38),
+                kill_limits=KillLimits(),
+                store=JournalGuardStore(self.journal, GuardMemory()),
+                requests=self.requests,
+                audit=self.audit,
+                handlers=Rotation(self.registry, self.audit, rolled_back=self.told.append).handlers,
+                retry_seconds=0.0,
+                tests_itself=False,
+            )
+        )
+
+    def take(self, step: GuardStep) -> None:
+        """Keep a step of the policy and the engine's state after it."""
+        with self.guard.take(step):
+            record(self.journal, StepResult(new_state(["S"], 1000.0), (), {}, step))
 
     def events(self) -> list[str]:
         return [entry["event"] for entry in self.audit.entries()]
@@ -36,14 +55,14 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def step(*, before: str = "normal", after: str = "reduced", breach: Evidence | None = None) -> StepResult:
+def step(*, before: str = "normal", after: str = "reduced", breach: Evidence | None = None) -> GuardStep:
     moved = GuardTransition(7200, before, after, "losing streak of 10 reaches 10")
-    return StepResult(new_state(["S"], 1000.0), (), moved, {}, breach=breach)
+    return GuardStep(7200, GuardMemory(), moved, breach)
 
 
 async def test_a_guard_that_gets_worse_is_audited_and_asks_for_a_retrain(desk: Desk) -> None:
-    record(desk.journal, step())
-    await desk.outbox.deliver()
+    desk.take(step())
+    await desk.guard.tell_in_background()
     assert desk.events() == ["guard_transition", "retrain_requested"]
     (entry, _) = desk.audit.entries()
     assert entry["actor"] == "bot"
@@ -60,16 +79,16 @@ async def test_a_guard_that_gets_worse_is_audited_and_asks_for_a_retrain(desk: D
 
 
 async def test_one_that_gets_better_is_audited_and_asks_for_nothing(desk: Desk) -> None:
-    record(desk.journal, step(before="reduced", after="normal"))
-    await desk.outbox.deliver()
+    desk.take(step(before="reduced", after="normal"))
+    await desk.guard.tell_in_background()
     assert desk.events() == ["guard_transition"]
     assert desk.requests.pending() == []
 
 
 async def test_a_breach_is_audited_and_asks_for_a_retrain_with_its_numbers(desk: Desk) -> None:
     found = Evidence("v7", signals=40, wins=5, log_e=3.1, largest_log_e=3.1)
-    record(desk.journal, step(before="reduced", after="normal", breach=found))
-    await desk.outbox.deliver()
+    desk.take(step(before="reduced", after="normal", breach=found))
+    await desk.guard.tell_in_background()
     assert desk.events() == ["guard_transition", "expectation_breached", "retrain_requested"]
     (request,) = desk.requests.pending()
     assert request.cause == "expectation"
@@ -79,7 +98,7 @@ async def test_a_breach_is_audited_and_asks_for_a_retrain_with_its_numbers(desk:
 async def test_killed_between_telling_and_noting_it_tells_again_and_asks_for_no_second_retrain(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(desk.journal, step())
+    desk.take(step())
 
     def die(_posted: object) -> None:
         raise KeyboardInterrupt
@@ -87,9 +106,9 @@ async def test_killed_between_telling_and_noting_it_tells_again_and_asks_for_no_
     monkeypatch.setattr(desk.journal, "told", die)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            await desk.outbox.deliver()
+            await desk.guard.tell_in_background()
     monkeypatch.undo()
-    await desk.outbox.deliver()
+    await desk.guard.tell_in_background()
     assert desk.events() == ["guard_transition"] * 3 + ["retrain_requested"]
     (request,) = desk.requests.pending()
     assert request.count == 1
@@ -100,13 +119,13 @@ async def test_what_cannot_be_told_now_waits_in_order(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(audit, "_LOCK_SECONDS", 0.02)
-    record(desk.journal, step())
-    record(desk.journal, step(before="reduced", after="paused"))
+    desk.take(step())
+    desk.take(step(before="reduced", after="paused"))
     with locked(desk.audit.path.with_name("audit.jsonl.lock"), timeout_seconds=0):
-        await desk.outbox.deliver()
-        await desk.outbox.deliver()
+        await desk.guard.tell_in_background()
+        await desk.guard.tell_in_background()
     assert len(desk.journal.outbox()) == 4
-    await desk.outbox.deliver()
+    await desk.guard.tell_in_background()
     moves = [entry["details"]["after"] for entry in desk.audit.entries() if entry["event"] == "guard_transition"]
     assert moves == ["reduced", "paused"]
 
@@ -150,10 +169,10 @@ async def test_a_rollback_is_done_audited_and_told_once_though_the_bot_is_killed
 
     monkeypatch.setattr(desk.audit, "append", die)
     with pytest.raises(KeyboardInterrupt):
-        await desk.outbox.deliver()
+        await desk.guard.tell_in_background()
     assert desk.registry.champion() is not None
     monkeypatch.undo()
-    await desk.outbox.deliver()
+    await desk.guard.tell_in_background()
     champion = desk.registry.champion()
     assert champion is not None
     assert (champion.version, champion.standing) == (first, "champion")
@@ -161,7 +180,7 @@ async def test_a_rollback_is_done_audited_and_told_once_though_the_bot_is_killed
     assert desk.told == [champion]
     with desk.journal.transaction():
         desk.journal.post(ROLLBACK, {"version": first, "reason": "it lost, too", "trained_after": 0.0})
-    await desk.outbox.deliver()
+    await desk.guard.tell_in_background()
     assert desk.registry.champion() == champion, "there is no other one"
     assert desk.events() == ["rolled_back"]
 
@@ -171,7 +190,7 @@ async def test_a_model_that_stood_its_probation_is_settled_and_one_that_is_gone_
     with desk.journal.transaction():
         desk.journal.post(SETTLEMENT, {"version": second})
         desk.journal.post(SETTLEMENT, {"version": first})
-    await desk.outbox.deliver()
+    await desk.guard.tell_in_background()
     champion = desk.registry.champion()
     assert champion is not None
     assert (champion.version, champion.standing) == (second, "champion")
