@@ -13,7 +13,8 @@ from loguru import logger
 from nightdesk_alerts import AlertSender
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, system_clock
-from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path, set_aside
+from nightdesk_core.files import set_aside
+from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, JournalError, journal_path
 from nightdesk_core.pipeline import Progress
 from nightdesk_core.redaction import Redaction
 from nightdesk_core.registry import Champion, ModelRegistry
@@ -141,9 +142,10 @@ def open_journal(settings: Settings) -> Journal:
         # The switch first: killed between the two, the bot must not come back with an empty journal and trade.
         reason = f"the journal was damaged ({error.reason}): what the bot held and earned is not known to it"
         kill_switch(settings).activate(reason, actor="bot")
-        aside = set_aside(path, now=system_clock())
+        now = system_clock()
+        aside = set_aside(path, now=now, with_suffixes=BESIDE)
         if not log.is_empty:
-            log.path.rename(log.path.with_name(log.path.name + aside.name.removeprefix(path.name)))
+            set_aside(log.path, now=now)
         logger.critical(
             "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
             error,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
@@ -95,7 +96,7 @@ def rollback(
     settings = load_settings(context)
     registry = wiring.registry(settings)
     back = registry.roll_back(_chosen(registry, None), reason.strip(), to=to)
-    wiring.audit_log(settings).append("rolled_back", back.to_json(), actor=actor())
+    wiring.audit_log(settings).append("rolled_back", stored.plain(back), actor=actor())
     typer.echo(f"{back.version} is the champion again, {back.standing}")
     wiring.schedule(settings).push()
 

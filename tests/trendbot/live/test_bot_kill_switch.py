@@ -137,8 +137,8 @@ async def test_a_loss_past_the_limit_trips_it_within_the_candle_and_the_trip_is_
     assert "is above 0.05%" in switch.reason
     await parts.outbox.deliver()
     audit = AuditLog(parts.kill_switch.path.parent / "audit.jsonl")
-    (entry,) = (entry for entry in audit.entries() if entry["event"] == "kill_switch_activated")
-    assert entry["details"]["reason"] == switch.reason
+    (entry,) = (entry for entry in audit.entries() if entry.event == "kill_switch_activated")
+    assert entry.details["reason"] == switch.reason
 
 
 async def test_it_is_drilled_at_the_start_and_one_that_fails_stops_the_bot(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import Journal, Posted
@@ -73,7 +74,7 @@ class Outbox:
                 return
             # It was done, and the bot was killed before it could say so.
             champion = now
-        self._audit.append("rolled_back", champion.to_json(), actor=_ACTOR)
+        self._audit.append("rolled_back", stored.plain(champion), actor=_ACTOR)
         logger.warning("{} is taken back: {}; the champion is {} again", version, reason, champion.version)
         self._rolled_back(champion)
 
@@ -86,5 +87,5 @@ class Outbox:
                 logger.info("its probation is of no account any more: {}", error)
                 return
             champion = now
-        self._audit.append("probation_stood", champion.to_json(), actor=_ACTOR)
+        self._audit.append("probation_stood", stored.plain(champion), actor=_ACTOR)
         logger.info("{} has stood its probation, and trades at its full size", version)
