@@ -20,11 +20,12 @@ from nightdesk_core.clock import WallClock, from_iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import copy_aside, locked, write_json_atomic
 from nightdesk_core.stored import StoredError
+from nightdesk_core.units import DAY_SECONDS
 
 Cause = Literal["guard", "expectation", "model_age", "manual"]
 """Who asks: the performance guard, live results that fall short of the backtest, the model's age, a person."""
 
-MERGE_SECONDS = 7 * 86_400.0
+MERGE_SECONDS = 7.0 * DAY_SECONDS
 """For so long after a verdict the same automatic cause asks for nothing new. Wall time."""
 
 FILE_NAME = "retrain_requests.json"

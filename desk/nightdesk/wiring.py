@@ -19,6 +19,7 @@ from nightdesk_core.pipeline import Progress
 from nightdesk_core.redaction import Redaction
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter, Limits, StatusFile
 from nightdesk_exporter.settings import LimitSettings
 from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from nightdesk_trendbot.live.bot import LiveBot
     from nightdesk_trendbot.live.probation import Probation
 
-_DAY_SECONDS = 86_400
 
 _JOB_CLOSE_SECONDS = 15.0
 """Half for an Alertmanager that hangs, half for the direct channels: either lets go after 5 s. Nobody waits for the
@@ -75,8 +75,8 @@ def schedule(settings: Settings) -> Schedule:
         bot=settings.bot.name,
         gateway=settings.address("pushgateway"),
         textfile_dir=settings.path(settings.retrain.textfile_dir),
-        interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * _DAY_SECONDS),
-        model_age_seconds=scale.limit(operations.limits.model_age_days * _DAY_SECONDS),
+        interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * DAY_SECONDS),
+        model_age_seconds=scale.limit(operations.limits.model_age_days * DAY_SECONDS),
     )
 
 
@@ -95,8 +95,8 @@ def limits(limits: LimitSettings, scale: TimeScale, *, interval_seconds: float) 
     return Limits(
         heartbeat_seconds=scale.limit(limits.heartbeat_seconds),
         exchange_contact_seconds=scale.limit(limits.exchange_contact_seconds),
-        model_age_seconds=scale.limit(limits.model_age_days * _DAY_SECONDS),
-        no_trade_seconds=scale.limit(limits.no_trade_days * _DAY_SECONDS),
+        model_age_seconds=scale.limit(limits.model_age_days * DAY_SECONDS),
+        no_trade_seconds=scale.limit(limits.no_trade_days * DAY_SECONDS),
         drawdown_warning_ratio=limits.drawdown_warning_ratio,
         drawdown_critical_ratio=limits.drawdown_critical_ratio,
         daily_loss_ratio=limits.daily_loss_ratio,
@@ -162,8 +162,8 @@ def probation(settings: Settings) -> Probation:
     rotation, rules = settings.operations.model_rotation, settings.guard.probation
     return Probation(
         registry(settings),
-        oldest_seconds=settings.scale.limit(rotation.max_model_age_days * _DAY_SECONDS),
-        between_rollbacks_seconds=settings.scale.limit(rules.days_between_rollbacks * _DAY_SECONDS),
+        oldest_seconds=settings.scale.limit(rotation.max_model_age_days * DAY_SECONDS),
+        between_rollbacks_seconds=settings.scale.limit(rules.days_between_rollbacks * DAY_SECONDS),
     )
 
 

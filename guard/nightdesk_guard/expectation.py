@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nightdesk_core.pipeline import Backtest
+from nightdesk_core.units import DAYS_A_YEAR
 
-DAYS_A_YEAR = 365
 HORIZON_DAYS = (7, 14, 30, 60, 90, 180)
 BOUND_ERROR = 0.10
 """How often a hold-out's lower bound lies above the model's true win rate."""

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from nightdesk_core.pipeline import Backtest
+from nightdesk_core.units import DAYS_A_YEAR
 from numpy.typing import NDArray
 
 from nightdesk_guard.limits import RETURN_SLACK, RULES, Promise, TierLimits, TradeResult
@@ -27,7 +28,6 @@ BLOCK_DAYS = 5
 Measured on limits from 55, 73 and 170 independent trades for one false pause a year: blocks of 10 days cause 1.16, 1.32
 and 1.06 on average, 5 days 1.05, 1.20 and 1.06, single days 0.93, 1.07 and 1.02.
 """
-DAYS_A_YEAR = 365
 _CELLS = 2_200_000
 _FEWEST_PATHS, _MOST_PATHS = 200, 2_000
 _PATHS_AT_ONCE = 100

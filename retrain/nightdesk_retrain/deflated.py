@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from nightdesk_core.units import DAYS_A_YEAR
 
-from nightdesk_retrain.metrics import DAYS_A_YEAR, Floats, is_flat, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, is_flat, sharpe_ratio
 
 _NORMAL = NormalDist()
 _ROOT_YEAR = math.sqrt(DAYS_A_YEAR)

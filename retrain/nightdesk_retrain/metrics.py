@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_core.units import DAY_SECONDS, DAYS_A_YEAR
 from numpy.typing import NDArray
 
-DAYS_A_YEAR = 365
-_YEAR_SECONDS = DAYS_A_YEAR * 86_400.0
 Floats = NDArray[np.float64]
 
 
@@ -59,7 +58,7 @@ def turnover_a_year(trades: Sequence[ClosedTrade], *, seconds: float) -> float:
     Entry and exit both count, each trade against the equity that it was sized by.
     """
     traded = sum(trade.quantity * (trade.entry_price + trade.exit_price) / trade.equity_before for trade in trades)
-    return traded * _YEAR_SECONDS / seconds if seconds > 0 else 0.0
+    return traded * (DAYS_A_YEAR * DAY_SECONDS) / seconds if seconds > 0 else 0.0
 
 
 def exposure_ratio(trades: Sequence[ClosedTrade], *, start: float, end: float) -> float:

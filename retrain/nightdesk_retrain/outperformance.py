@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from nightdesk_core.units import DAYS_A_YEAR
 from numpy.typing import NDArray
 
-from nightdesk_retrain.metrics import DAYS_A_YEAR, Floats, is_flat, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, is_flat, sharpe_ratio
 
 DRAWS = 2_000
 _FEWEST_BLOCKS = 10

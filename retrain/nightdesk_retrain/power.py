@@ -14,12 +14,12 @@ from typing import Self
 import numpy as np
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.pipeline import Backtest, Progress
+from nightdesk_core.units import DAYS_A_YEAR
 from numpy.typing import NDArray
 
 from nightdesk_retrain.deflated import probabilistic_sharpe_ratio
 from nightdesk_retrain.gate import Comparison, Verdict, judge, relative
 from nightdesk_retrain.metrics import (
-    DAYS_A_YEAR,
     Floats,
     Performance,
     max_drawdown_ratio,

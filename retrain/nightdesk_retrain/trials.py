@@ -16,9 +16,10 @@ from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.files import sync_folder
 from nightdesk_core.stored import StoredError
+from nightdesk_core.units import DAYS_A_YEAR
 from sklearn.cluster import AgglomerativeClustering
 
-from nightdesk_retrain.metrics import DAYS_A_YEAR, Floats, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, sharpe_ratio
 
 _ALIKE = 0.5
 """Trials whose ratios have a higher correlation than this count as one."""

@@ -13,6 +13,7 @@ from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.registry import Champion, ModelRegistry
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk import wiring
 from nightdesk.cli.choice import actor, load_settings
@@ -116,7 +117,7 @@ def prune(
     registry = wiring.registry(settings)
     doomed = registry.superfluous(
         keep=settings.retrain.keep_models if keep is None else keep,
-        younger_than_seconds=(settings.retrain.keep_models_days if days is None else days) * 86_400,
+        younger_than_seconds=(settings.retrain.keep_models_days if days is None else days) * DAY_SECONDS,
     )
     for version in doomed:
         typer.echo(f"{'would remove' if dry_run else 'removed'} {version}")

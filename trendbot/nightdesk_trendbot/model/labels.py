@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from nightdesk_core.units import DAY_SECONDS
 from numba import njit
 
 from nightdesk_trendbot.engine import broker
@@ -59,7 +60,7 @@ def label_events(candles: Candles, settings: TrendbotSettings) -> Events:
     rows = indicators.compute(candles, lengths)
     sides = breakout_sides(rows, candles.close)
     at = np.flatnonzero(sides)
-    volatility = rows[:, indicators.COLUMN["volatility"]] * np.sqrt(86_400 / candles.interval_seconds)
+    volatility = rows[:, indicators.COLUMN["volatility"]] * np.sqrt(DAY_SECONDS / candles.interval_seconds)
     profit, end = walk(*_columns(candles), candles.interval_seconds, at, sides[at], volatility, Rules.of(settings))
     done = end >= 0
     unique = uniqueness(at, np.where(done, end, len(candles) - 1), len(candles))[done]
