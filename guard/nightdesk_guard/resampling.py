@@ -155,7 +155,7 @@ class Paths:
         return {
             "win_rate": _largest(np.where(real, in_window, 0)),
             "losing_streak": _largest(np.where(real, number - last_win, 0)),
-            "drawdown": _largest(1 - equity / peak),
+            "drawdown": _largest(1 - equity / peak),  # core's max_drawdown_ratio, of all paths at once and day by day
             "win_cusum": _largest(_cusum(np.where(lost, lost_step, won_step), real)),
             "return_cusum": _largest(_cusum((promise.mean_r - self.r) / promise.deviation_r - RETURN_SLACK, real)),
         }

@@ -19,7 +19,7 @@ from nightdesk_core.stored import StoredError
 from nightdesk_core.units import DAYS_A_YEAR
 from sklearn.cluster import AgglomerativeClustering
 
-from nightdesk_retrain.metrics import Floats, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, judged_sharpe_ratio
 
 _ALIKE = 0.5
 """Trials whose ratios have a higher correlation than this count as one."""
@@ -44,7 +44,7 @@ class Trial:
     @property
     def sharpe_ratio(self) -> float:
         """Return it per day, not annualised."""
-        return sharpe_ratio(np.array(self.daily_returns)) / float(np.sqrt(DAYS_A_YEAR))
+        return judged_sharpe_ratio(np.array(self.daily_returns)) / float(np.sqrt(DAYS_A_YEAR))
 
 
 class TrialLedger:

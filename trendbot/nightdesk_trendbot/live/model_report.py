@@ -6,9 +6,10 @@ import numpy as np
 from loguru import logger
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import Journal
+from nightdesk_core.measures import sharpe_ratio
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Evidence, Expected
-from nightdesk_guard.expectation import MIN_RATIO_DAYS, Ratios, ratios, sharpe_ratio
+from nightdesk_guard.expectation import MIN_RATIO_DAYS, Ratios, ratios
 from nightdesk_guard.reporting import report_delivered
 
 from nightdesk_trendbot.engine.state import EngineState
