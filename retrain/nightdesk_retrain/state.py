@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from nightdesk_core import stored
+from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.files import locked, write_json_atomic
 from nightdesk_core.stored import StoredError
 
 _FILE = "retrain.json"
 _LOCK_SECONDS = 10.0
-_FIRST_RETRY = 1 / 30
+_RETRIES_AN_INTERVAL = 30
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,11 @@ class JobState:
 
     def _retry_seconds(self, interval_seconds: float) -> float:
         """Return how long to wait after a run that failed or was killed."""
-        doublings = min(max(self.consecutive_failures - 1, 0), 16)
-        return interval_seconds * min(1.0, _FIRST_RETRY * 2.0**doublings)
+        return backoff_seconds(
+            max(self.consecutive_failures - 1, 0),
+            first_seconds=interval_seconds / _RETRIES_AN_INTERVAL,
+            longest_seconds=interval_seconds,
+        )
 
 
 def load(state_dir: Path) -> JobState:
