@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, sync_folder
+from nightdesk_core.stored import StoredError
 
 GENESIS = "0" * 64
 _LOCK_SECONDS = 10.0
@@ -38,6 +40,22 @@ class AuditHead:
 
     length: int
     digest: str
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One line of the log."""
+
+    actor: str
+    details: Mapping[str, Any]
+    event: str
+    """A short verb such as `promoted`."""
+    previous: str
+    """The SHA-256 of the line before it, `GENESIS` for the first."""
+    seq: int
+    """Its number, from 1."""
+    time: str
+    """Wall time as `iso` writes it."""
 
 
 class AuditLog:
@@ -62,16 +80,10 @@ class AuditLog:
                 head = self._write(head, "torn_line_set_aside", {"bytes": torn}, actor=actor)
             return self._write(head, event, details, actor=actor)
 
-    def entries(self) -> Iterator[dict[str, Any]]:
+    def entries(self) -> Iterator[AuditEntry]:
         """Yield every complete entry, oldest first, unverified. Raises `AuditError` at a line that is none."""
         for number, line in enumerate(self._complete_lines(), start=1):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                raise self._no_entry(number) from None
-            if not isinstance(entry, dict) or not entry.keys() >= {"event", "details", "time"}:
-                raise self._no_entry(number)
-            yield entry
+            yield self._entry(number, line)
 
     def head(self) -> AuditHead:
         """Return where the chain stands by its last line, unverified. Raises `AuditError` where that is no entry."""
@@ -82,11 +94,7 @@ class AuditLog:
             length += 1
         if length == 0:
             return AuditHead(0, GENESIS)
-        try:
-            sequence = json.loads(last)["seq"]
-        except (ValueError, KeyError, TypeError):
-            raise self._no_entry(length) from None
-        return AuditHead(sequence, hashlib.sha256(last).hexdigest())
+        return AuditHead(self._entry(length, last).seq, hashlib.sha256(last).hexdigest())
 
     def verify(self, anchors: Iterable[AuditHead] = ()) -> AuditHead:
         """Return the head of an intact chain that holds every anchor, a head that was noted earlier elsewhere.
@@ -97,15 +105,10 @@ class AuditLog:
         length = 0
         noted = {anchor.length: anchor.digest for anchor in anchors if anchor.length > 0}
         for length, line in enumerate(self._complete_lines(), start=1):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                raise AuditError(self.path, length, "is not JSON") from None
-            if not isinstance(entry, dict):
-                raise AuditError(self.path, length, "is not an audit entry")
-            if entry.get("seq") != length:
-                raise AuditError(self.path, length, f"says it is entry {entry.get('seq')}: a line was removed or moved")
-            if entry.get("previous") != previous:
+            entry = self._entry(length, line, advice="")
+            if entry.seq != length:
+                raise AuditError(self.path, length, f"says it is entry {entry.seq}: a line was removed or moved")
+            if entry.previous != previous:
                 raise AuditError(self.path, length, "does not carry the hash of the line before it: one was edited")
             previous = hashlib.sha256(line).hexdigest()
             if noted.pop(length, previous) != previous:
@@ -116,19 +119,15 @@ class AuditLog:
             )
         return AuditHead(length, previous)
 
-    def _no_entry(self, line: int) -> AuditError:
-        return AuditError(self.path, line, "is not an audit entry; run `nightdesk audit verify`")
+    def _entry(self, number: int, line: bytes, *, advice: str = "; run `nightdesk audit verify`") -> AuditEntry:
+        try:
+            return stored.from_json(AuditEntry, line, source="audit log")
+        except StoredError as error:
+            raise AuditError(self.path, number, f"is not an audit entry ({error.reason}){advice}") from None
 
     def _write(self, head: AuditHead, event: str, details: Mapping[str, Any], *, actor: str) -> AuditHead:
-        entry = {
-            "seq": head.length + 1,
-            "time": iso(self._clock()),
-            "actor": actor,
-            "event": event,
-            "details": dict(details),
-            "previous": head.digest,
-        }
-        line = json.dumps(entry, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        entry = AuditEntry(actor, details, event, head.digest, head.length + 1, iso(self._clock()))
+        line = json.dumps(stored.plain(entry), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         created = not self.path.exists()
         with self.path.open("ab") as file:
             file.write(line + b"\n")

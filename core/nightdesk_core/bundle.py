@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core import stored
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.stored import StoredError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -61,16 +63,10 @@ class Manifest:
             raise BundleError(folder, f"{MANIFEST} holds no manifest")
         if content.get("format") != FORMAT:
             raise BundleError(folder, f"has format {content.get('format')!r}, this release reads {FORMAT}")
-        if not isinstance(content.get("files"), dict):
-            raise BundleError(folder, f"{MANIFEST} lists no files")
         try:
-            return cls(**content)
-        except TypeError as error:
-            raise BundleError(folder, f"{MANIFEST} lacks a field or has one too many ({error})") from error
-
-    def to_json(self) -> bytes:
-        """Return the manifest as it stands in the file."""
-        return (json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+            return stored.from_plain(cls, content, source=MANIFEST)
+        except StoredError as error:
+            raise BundleError(folder, str(error)) from error
 
 
 def version_of(folder: Path) -> str:

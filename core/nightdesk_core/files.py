@@ -1,8 +1,10 @@
-"""Files that are never half-written, and locks that a dead holder does not keep."""
+"""Files that are never half-written, names for damaged ones, and locks that a dead holder does not keep."""
 
 from __future__ import annotations
 
 import fcntl
+import glob
+import itertools
 import json
 import os
 import tempfile
@@ -12,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 
 _POLL_SECONDS = 0.005
+_DAMAGED = ".damaged-"
 
 
 class LockTimeoutError(NightdeskError):
@@ -50,7 +54,50 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 def write_json_atomic(path: Path, value: Any, *, mode: int = 0o644) -> None:
     """Replace `path` by `value` as indented JSON. NaN is refused with `ValueError`: it is not JSON."""
-    write_atomic(path, (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode(), mode=mode)
+    write_atomic(path, indented_json(value), mode=mode)
+
+
+def indented_json(value: Any, *, indent: int = 2) -> bytes:
+    """Return JSON for people to read, keys sorted. Raises `ValueError` for NaN and what is infinite: it is no JSON."""
+    return (json.dumps(value, indent=indent, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def set_aside(path: Path, *, now: float, with_suffixes: tuple[str, ...] = ()) -> Path:
+    """Move a damaged file out of the way to its `aside_path`, losing nothing, and return that.
+
+    What lies beside it under its name and one of the suffixes, such as a database's log, goes first, so that a file
+    that is still there was not wholly moved. Raises `OSError`.
+    """
+    aside = aside_path(path, now=now)
+    for suffix in with_suffixes:
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return path.rename(aside)
+
+
+def copy_aside(path: Path, *, now: float) -> Path:
+    """Keep a copy of a damaged file that is about to be replaced at its `aside_path`, and return that.
+
+    Its content is kept once: killed before the file is replaced, the next one to come finds the copy. Raises `OSError`.
+    """
+    content = path.read_bytes()
+    for kept in path.parent.glob(f"{glob.escape(path.name)}{_DAMAGED}*"):
+        if kept.read_bytes() == content:
+            return kept
+    aside = aside_path(path, now=now)
+    write_atomic(aside, content)
+    return aside
+
+
+def aside_path(path: Path, *, now: float) -> Path:
+    """Return the free path beside a damaged file that it is kept under.
+
+    It is `<name>.damaged-<time>`, with `now`, wall time, as `2019-10-17T090000Z`; `-2` follows where that is taken.
+    """
+    name = f"{path.name}{_DAMAGED}{iso(now).replace(':', '')}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(aside for aside in map(path.with_name, names) if not aside.exists())
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.trades import ClosedTrade
 
+BESIDE = ("-wal", "-shm")
+"""Suffixes of the files that SQLite keeps beside the database, and that go with it when it is set aside."""
 _BUSY_SECONDS = 5.0
 _VERSION = 3
 _TRADE_COLUMNS = tuple(field.name for field in fields(ClosedTrade))
@@ -51,17 +52,6 @@ class JournalError(NightdeskError):
 
 class DamagedJournalError(JournalError):
     """What the journal holds cannot be read, or not be believed."""
-
-
-def set_aside(path: Path, *, now: float) -> Path:
-    """Move a damaged journal and what belongs to it out of the way, losing nothing; return its new path."""
-    stamp = iso(now).replace(":", "")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
+from nightdesk_core import stored
 from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manifest, verify, version_of
 from nightdesk_core.clock import WallClock, system_clock, utc
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import locked, sync_folder, write_json_atomic
+from nightdesk_core.files import indented_json, locked, sync_folder, write_json_atomic
+from nightdesk_core.stored import StoredError
 
 Standing = Literal["provisional", "probation", "champion"]
 _POINTER = "champion.json"
@@ -46,29 +47,6 @@ class Champion:
     earlier: tuple[tuple[str, Standing], ...] = ()
     """The champions before it that were not taken back, and how they stood; `previous` is the first of them."""
     rollback: Rollback | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the pointer as it is stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Champion:
-        """Return the pointer that `to_json` stored.
-
-        Raises `KeyError`, `TypeError`, `ValueError` or `AttributeError` for anything else.
-        """
-        rollback = stored.get("rollback")
-        champion = cls(
-            **{
-                **stored,
-                "earlier": tuple((version, standing) for version, standing in stored.get("earlier", ())),
-                "rollback": None if rollback is None else Rollback(**rollback),
-            }
-        )
-        for version, standing in ((champion.version, champion.standing), *champion.earlier):
-            if not isinstance(version, str) or standing not in get_args(Standing):
-                raise ValueError(f"{version!r} in standing {standing!r}")
-        return champion
 
 
 class ModelRegistry:
@@ -124,7 +102,7 @@ class ModelRegistry:
             data_fingerprint=data_fingerprint,
             files={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(staged.iterdir())},
         )
-        _write_durably(staged / MANIFEST, manifest.to_json())
+        _write_durably(staged / MANIFEST, indented_json(stored.plain(manifest)))
         sync_folder(staged)
         return staged
 
@@ -204,14 +182,14 @@ class ModelRegistry:
         """Return the pointer, `None` where no model was promoted yet. Raises `RegistryError` where it is damaged."""
         path = self.folder / _POINTER
         try:
-            champion = Champion.from_json(json.loads(path.read_text(encoding="utf-8")))
+            return stored.read(Champion, path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, StoredError) as error:
+            reason = error.reason if isinstance(error, StoredError) else error.strerror
             raise RegistryError(
-                f"{path} names no champion ({error}); move it aside and run `nightdesk retrain --bootstrap`"
+                f"{path} names no champion ({reason}); move it aside and run `nightdesk retrain --bootstrap`"
             ) from error
-        return champion
 
     def promote(self, version: str, *, standing: Standing, instead_of: str | None) -> Champion:
         """Point at `version` and return the new pointer.
@@ -233,7 +211,7 @@ class ModelRegistry:
                 () if current is None else _with_predecessor(current)[:_EARLIER_KEPT],
                 None if current is None else current.rollback,
             )
-            write_json_atomic(self.folder / _POINTER, champion.to_json())
+            write_json_atomic(self.folder / _POINTER, stored.plain(champion))
         return champion
 
     def settle(self, version: str) -> Champion:
@@ -246,7 +224,7 @@ class ModelRegistry:
             if current is None or (current.version, current.standing) != (version, "probation"):
                 raise RegistryError(f"{version} is not on probation")
             champion = replace(current, standing="champion")
-            write_json_atomic(self.folder / _POINTER, champion.to_json())
+            write_json_atomic(self.folder / _POINTER, stored.plain(champion))
         return champion
 
     def predecessor(self, *, trained_after: float = 0.0) -> tuple[str, Standing] | None:
@@ -283,7 +261,7 @@ class ModelRegistry:
                 rest,
                 Rollback(self._clock(), version, reason),
             )
-            write_json_atomic(self.folder / _POINTER, champion.to_json())
+            write_json_atomic(self.folder / _POINTER, stored.plain(champion))
         return champion
 
     def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: float) -> tuple[str, Standing] | None:

@@ -8,23 +8,24 @@ The file is rid of answered requests when the next one is stored.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
+from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallClock, from_iso, system_clock
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import locked, write_atomic, write_json_atomic
+from nightdesk_core.files import copy_aside, locked, write_json_atomic
+from nightdesk_core.stored import StoredError
+from nightdesk_core.units import DAY_SECONDS
 
 Cause = Literal["guard", "expectation", "model_age", "manual"]
 """Who asks: the performance guard, live results that fall short of the backtest, the model's age, a person."""
 
-MERGE_SECONDS = 7 * 86_400.0
+MERGE_SECONDS = 7.0 * DAY_SECONDS
 """For so long after a verdict the same automatic cause asks for nothing new. Wall time."""
 
 FILE_NAME = "retrain_requests.json"
@@ -136,32 +137,33 @@ class RetrainRequests:
             except FileNotFoundError:
                 content = b"[]"
             try:
-                events = _read(content)
-            except (ValueError, TypeError) as error:
-                events = self._replace_damaged(content, error)
+                events = list(stored.from_json(tuple[_Event, ...], content, source=FILE_NAME))
+            except StoredError as error:
+                events = self._replace_damaged(error)
             yield events
 
-    def _replace_damaged(self, content: bytes, error: Exception) -> list[_Event]:
-        aside = self.path.with_name(f"{FILE_NAME}.damaged-{hashlib.sha256(content).hexdigest()[:8]}")
+    def _replace_damaged(self, error: StoredError) -> list[_Event]:
         now = self._clock()
+        # The copy first: killed between the two, the next reader finds the damage and does it all again.
+        aside = copy_aside(self.path, now=now)
         reason = f"{FILE_NAME} was damaged, so what it asked for is unknown; it is kept as {aside.name}"
         events = [_event("manual", reason, "nightdesk", at=now, now=now)]
-        # The copy first: killed between the two, the next reader finds the damage and does it all again.
-        write_atomic(aside, content)
         self._store(events)
-        self._audit.append("retrain_requests_damaged", {"kept_as": aside.name, "error": str(error)}, actor="nightdesk")
+        self._audit.append(
+            "retrain_requests_damaged", {"kept_as": aside.name, "error": error.reason}, actor="nightdesk"
+        )
         return events
 
     def _store(self, events: list[_Event]) -> None:
-        write_json_atomic(self.path, [asdict(event) for event in events])
+        write_json_atomic(self.path, [stored.plain(event) for event in events])
 
     def _answered(self) -> dict[str, float]:
         """Return when each event was answered (wall time), by its key, as the audit log says."""
         return {
-            key: from_iso(entry["time"])
+            key: from_iso(entry.time)
             for entry in self._audit.entries()
-            if entry["event"] == "verdict"
-            for key in entry["details"].get("requests", ())
+            if entry.event == "verdict"
+            for key in entry.details.get("requests", ())
         }
 
     def _is_answered_lately(self, cause: Cause, answered: dict[str, float]) -> bool:
@@ -175,31 +177,9 @@ def _event(cause: Cause, reason: str, actor: str, *, at: float, now: float) -> _
     digest = hashlib.sha256(f"{cause} {float(at)!r}".encode()).hexdigest()[:12]
     event = _Event(f"{cause}-{digest}", cause, reason.strip(), actor, float(at), now)
     try:
-        _check([event])
-    except ValueError as error:
-        raise RequestError(f"a retrain request cannot be made: {error}") from None
-    return event
-
-
-def _read(content: bytes) -> list[_Event]:
-    """Return what is stored. Raises `ValueError` or `TypeError` where it is damaged."""
-    stored = json.loads(content)
-    if not isinstance(stored, list):
-        raise ValueError("it must hold a list")
-    events = [_Event(**fields) for fields in stored]
-    _check(events)
-    return events
-
-
-def _check(events: list[_Event]) -> None:
-    """Raise `ValueError` where a field holds what it cannot hold."""
-    for event in events:
-        if event.cause not in get_args(Cause):
-            raise ValueError(f"the cause {event.cause!r} is none of {', '.join(get_args(Cause))}")
-        if not all(isinstance(text, str) for text in (event.key, event.reason, event.actor)):
-            raise ValueError("key, reason and actor must be text")
-        if not all(isinstance(time, float) and math.isfinite(time) for time in (event.at, event.requested_at)):
-            raise ValueError("at and requested_at must be finite numbers")
+        return stored.from_plain(_Event, vars(event), source="the request")
+    except StoredError as error:
+        raise RequestError(f"a retrain request cannot be made: {error.reason}") from None
 
 
 def _by_cause(events: list[_Event]) -> list[RetrainRequest]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
 from nightdesk_guard import KillSwitch
 
@@ -15,8 +16,6 @@ from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
     from nightdesk_retrain.schedule import Schedule
-
-_DAY_SECONDS = 86_400
 
 
 def state_dir(settings: Settings) -> Path:
@@ -61,6 +60,6 @@ def schedule(settings: Settings) -> Schedule:
         bot=settings.bot.name,
         gateway=settings.address("pushgateway"),
         textfile_dir=settings.path(settings.retrain.textfile_dir),
-        interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * _DAY_SECONDS),
-        model_age_seconds=scale.limit(operations.limits.model_age_days * _DAY_SECONDS),
+        interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * DAY_SECONDS),
+        model_age_seconds=scale.limit(operations.limits.model_age_days * DAY_SECONDS),
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from nightdesk_core.units import DAY_SECONDS
+
 from nightdesk_exporter.alert_names import ALERTS
 from nightdesk_exporter.health import Health, Issue, Verdict
 from nightdesk_exporter.snapshot import Limits, Snapshot
 
-_DAY_SECONDS = 86_400
 _DEGRADED, _UNHEALTHY = Verdict.DEGRADED, Verdict.UNHEALTHY
 
 
@@ -115,7 +116,7 @@ def _no_trades(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue
     since = snapshot.trading_expected_since if snapshot.trading_expected else None
     last = max(snapshot.started_at if since is None else since, snapshot.last_trade_at or 0.0)
     if now - last > limit:
-        cause = f"no trade for {(now - last) / _DAY_SECONDS:.3g} days, the limit is {limit / _DAY_SECONDS:.3g}"
+        cause = f"no trade for {(now - last) / DAY_SECONDS:.3g} days, the limit is {limit / DAY_SECONDS:.3g}"
         yield Issue("no_trades", _DEGRADED, cause, limit, last + limit, ALERTS["no_trades"])
 
 
@@ -131,8 +132,8 @@ def _model(snapshot: Snapshot, limits: Limits, now: float) -> Iterator[Issue]:
     if not snapshot.model_known and now - snapshot.started_at > limits.first_report_seconds:
         yield Issue("model_stale", _DEGRADED, "the model's age is unknown", limit, alert=ALERTS["model_stale"])
     if model is not None and now - model.trained_at > limit:
-        age = (now - model.trained_at) / _DAY_SECONDS
-        cause = f"the model is {age:.3g} days old, the limit is {limit / _DAY_SECONDS:.3g}"
+        age = (now - model.trained_at) / DAY_SECONDS
+        cause = f"the model is {age:.3g} days old, the limit is {limit / DAY_SECONDS:.3g}"
         yield Issue("model_stale", _DEGRADED, cause, limit, model.trained_at + limit, ALERTS["model_stale"])
     if snapshot.expectation_breached:
         cause = "the model does worse than its backtest promised"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from nightdesk_core.settings import SettingsModel
+from nightdesk_core.units import DAY_SECONDS
 from pydantic import Field
 
 from nightdesk_exporter.snapshot import Limits
-
-_DAY_SECONDS = 86_400
 
 
 class LimitSettings(SettingsModel):
@@ -38,7 +37,7 @@ class LimitSettings(SettingsModel):
         """Return the limits as the exporter takes them, in seconds where these are in days."""
         return Limits(
             **{
-                name.replace("_days", "_seconds"): value * _DAY_SECONDS if name.endswith("_days") else value
+                name.replace("_days", "_seconds"): value * DAY_SECONDS if name.endswith("_days") else value
                 for name, value in self
             }
         )

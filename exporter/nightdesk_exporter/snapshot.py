@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.catalogue import METRICS, Kind
 from nightdesk_exporter.curve import Curve
@@ -23,8 +24,8 @@ class Limits:
 
     heartbeat_seconds: float = 120.0
     exchange_contact_seconds: float = 300.0
-    model_age_seconds: float = 90 * 86_400.0
-    no_trade_seconds: float = 7 * 86_400.0
+    model_age_seconds: float = 90.0 * DAY_SECONDS
+    no_trade_seconds: float = 7.0 * DAY_SECONDS
     drawdown_warning_ratio: float = 0.05
     drawdown_critical_ratio: float = 0.10
     daily_loss_ratio: float = 0.05

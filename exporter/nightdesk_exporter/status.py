@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from nightdesk_core.clock import iso
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.catalogue import GAP_SOURCES
 from nightdesk_exporter.health import Health
 from nightdesk_exporter.snapshot import Snapshot
-
-_DAY_SECONDS = 86_400
 
 
 def sections(
@@ -101,7 +100,7 @@ def _model(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "version": model and model.version,
         "standing": model and model.standing,
         "trained_at": _time(model.trained_at) if model else None,
-        "age_days": (now - model.trained_at) / _DAY_SECONDS if model else None,
+        "age_days": (now - model.trained_at) / DAY_SECONDS if model else None,
         "data_end": _time(model.data_end) if model else None,
         "load_failure": snapshot.model_failure or None,
         "performance": {name: gauges.get((f"model_{name}",)) for name in shown},

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from nightdesk_core.units import DAY_SECONDS
+
 from nightdesk_exporter.errors import ExporterError
 
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "M": 2_592_000}
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": DAY_SECONDS, "w": 7 * DAY_SECONDS, "M": 30 * DAY_SECONDS}
 _TIMEFRAME = re.compile(r"([1-9][0-9]{0,4})([smhdwM])")
 
 

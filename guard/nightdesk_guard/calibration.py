@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from nightdesk_core.pipeline import Backtest, Progress
+from nightdesk_core.units import DAYS_A_YEAR
 
 from nightdesk_guard.expectation import Expected
 from nightdesk_guard.limits import SMALLER_WIN_SHARE, GuardLimits, Promise, TierLimits
 from nightdesk_guard.profile import Delay, GuardProfile, Measured
-from nightdesk_guard.resampling import DAYS_A_YEAR, Holdout, Reached, World, losses_allowed
+from nightdesk_guard.resampling import Holdout, Reached, World, losses_allowed
 from nightdesk_guard.settings import GuardSettings
 
 MIN_TRADES = 50

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nightdesk_core.measures import max_drawdown_ratio, sharpe_ratio
 from nightdesk_core.pipeline import Backtest
 
-DAYS_A_YEAR = 365
 HORIZON_DAYS = (7, 14, 30, 60, 90, 180)
 BOUND_ERROR = 0.10
 """How often a hold-out's lower bound lies above the model's true win rate."""
@@ -35,7 +35,7 @@ class Expected:
     mean_slippage_r: float
     trades_a_day: float
     sharpe_ratio: float | None
-    """Of daily returns, annualised with 365 days; `None` where they do not differ."""
+    """Annualised; `None` where the daily returns do not differ."""
     drawdowns: Mapping[int, float]
     """By days: the median, over all windows of so many daily returns, of the largest fall from a peak, a ratio."""
 
@@ -85,7 +85,7 @@ def ratios(expected: Expected, daily_returns: Sequence[float]) -> Ratios:
     drawdown = expected.drawdowns[days]
     return Ratios(
         sharpe=sharpe / promised if sharpe is not None and promised is not None and promised > 0 else None,
-        drawdown=max_drawdown(daily_returns[-days:]) / drawdown if drawdown > 0 else None,
+        drawdown=max_drawdown_ratio(daily_returns[-days:]) / drawdown if drawdown > 0 else None,
     )
 
 
@@ -115,31 +115,7 @@ def _at_least(wins: int, trades: int, rate: float) -> float:
     )
 
 
-def sharpe_ratio(daily_returns: Sequence[float]) -> float | None:
-    """Return the annualised Sharpe ratio of daily returns, shape (D,), against a risk-free rate of 0.
-
-    A year has 365 days. `None` for fewer than two returns, and where all are alike.
-    """
-    if len(daily_returns) < 2:
-        return None
-    deviation, mean = statistics.stdev(daily_returns), statistics.fmean(daily_returns)
-    if deviation <= 1e-9 * abs(mean):
-        return None
-    return mean / deviation * math.sqrt(DAYS_A_YEAR)
-
-
-def max_drawdown(daily_returns: Iterable[float]) -> float:
-    """Return the largest fall of the compounded equity from its peak, its start included, as a positive ratio."""
-    equity = peak = 1.0
-    deepest = 0.0
-    for change in daily_returns:
-        equity *= 1 + change
-        peak = max(peak, equity)
-        deepest = max(deepest, 1 - equity / peak)
-    return deepest
-
-
 def median_drawdown(daily_returns: Sequence[float], days: int) -> float:
     """Return the median, over all windows of `days` daily returns, of their largest fall from a peak."""
     starts = range(len(daily_returns) - days + 1)
-    return statistics.median(max_drawdown(daily_returns[start : start + days]) for start in starts)
+    return statistics.median(max_drawdown_ratio(daily_returns[start : start + days]) for start in starts)

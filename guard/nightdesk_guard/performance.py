@@ -14,14 +14,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from nightdesk_core.journal import GuardTransition
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.limits import GuardLimits, TierLimits, TradeResult, documented
 from nightdesk_guard.shadow import ShadowEvidence
 
 if TYPE_CHECKING:
     from nightdesk_guard.settings import GuardSettings
-
-_DAY_SECONDS = 86_400
 
 
 class GuardStatus(StrEnum):
@@ -154,7 +153,7 @@ class PerformanceGuard:
 
     def cool_down_ends(self, state: GuardState) -> float:
         """Return the market time from which on the guard may climb."""
-        return state.since + self.settings.cool_down_days * _DAY_SECONDS
+        return state.since + self.settings.cool_down_days * DAY_SECONDS
 
     def advance(self, state: GuardState, seen: Observation) -> tuple[GuardState, GuardTransition | None]:
         """Return the state after a candle, and the transition it caused."""

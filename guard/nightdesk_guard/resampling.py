@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from nightdesk_core.pipeline import Backtest
+from nightdesk_core.units import DAYS_A_YEAR
 from numpy.typing import NDArray
 
 from nightdesk_guard.limits import RETURN_SLACK, RULES, Promise, TierLimits, TradeResult
@@ -27,7 +28,6 @@ BLOCK_DAYS = 5
 Measured on limits from 55, 73 and 170 independent trades for one false pause a year: blocks of 10 days cause 1.16, 1.32
 and 1.06 on average, 5 days 1.05, 1.20 and 1.06, single days 0.93, 1.07 and 1.02.
 """
-DAYS_A_YEAR = 365
 _CELLS = 2_200_000
 _FEWEST_PATHS, _MOST_PATHS = 200, 2_000
 _PATHS_AT_ONCE = 100
@@ -155,7 +155,7 @@ class Paths:
         return {
             "win_rate": _largest(np.where(real, in_window, 0)),
             "losing_streak": _largest(np.where(real, number - last_win, 0)),
-            "drawdown": _largest(1 - equity / peak),
+            "drawdown": _largest(1 - equity / peak),  # core's max_drawdown_ratio, of all paths at once and day by day
             "win_cusum": _largest(_cusum(np.where(lost, lost_step, won_step), real)),
             "return_cusum": _largest(_cusum((promise.mean_r - self.r) / promise.deviation_r - RETURN_SLACK, real)),
         }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from nightdesk_guard.settings import KillSwitchSettings
 
 _ACTOR = "guard"
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Anchors:
 
     def after(self, view: AccountView, switch: KillSwitchState) -> Anchors:
         """Return the anchors with what is seen now."""
-        day = int(view.market_time // _DAY_SECONDS)
+        day = int(view.market_time // DAY_SECONDS)
         # A latch that is gone says nothing of when it was lifted: nobody resumed by deleting it.
         resumed = not switch.active and switch.changed_at is not None and switch.changed_at != self.lifted
         if self.peak == 0.0 or resumed:

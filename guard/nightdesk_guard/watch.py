@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.clock import WallClock
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.drill import drill
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
@@ -17,7 +18,7 @@ from nightdesk_guard.reporting import Reporter
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
 _POLL_SECONDS = 0.5
-_SELF_TEST_SECONDS = 86_400.0
+_SELF_TEST_SECONDS = float(DAY_SECONDS)
 
 
 @dataclass(frozen=True)

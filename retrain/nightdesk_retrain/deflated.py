@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from nightdesk_core.units import DAYS_A_YEAR
 
-from nightdesk_retrain.metrics import DAYS_A_YEAR, Floats, is_flat, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, is_flat, judged_sharpe_ratio
 
 _NORMAL = NormalDist()
 _ROOT_YEAR = math.sqrt(DAYS_A_YEAR)
@@ -68,7 +69,7 @@ def probabilistic_sharpe_ratio(returns: Floats, *, above: float = 0.0) -> float 
     days = len(returns)
     if days < 3 or is_flat(returns):
         return None
-    ratio = sharpe_ratio(returns) / _ROOT_YEAR
+    ratio = judged_sharpe_ratio(returns) / _ROOT_YEAR
     scores = (returns - returns.mean()) / returns.std()
     error = sharpe_error(ratio, days=days, skewness=float((scores**3).mean()), kurtosis=float((scores**4).mean()))
     return _NORMAL.cdf((ratio - above) / error) if error > 0 else None

@@ -10,6 +10,7 @@ from loguru import logger
 from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.pipeline import Backtest, Fitted, Window
 from nightdesk_core.registry import Champion
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain.deflated import DeflatedSharpe
 from nightdesk_retrain.gate import Comparison
@@ -17,8 +18,6 @@ from nightdesk_retrain.metrics import Performance, measure
 from nightdesk_retrain.outperformance import sharpe_difference
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.trials import Trial, TrialLedger, cluster_sharpe_ratios
-
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, cham
         return Evaluation(backtest, performance, deflated, None, None)
     manifest = Manifest.read(folder)
     unseen_from = max(fitted.last_label_end, manifest.last_label_end)
-    days = max(0.0, (end - unseen_from) / _DAY_SECONDS)
+    days = max(0.0, (end - unseen_from) / DAY_SECONDS)
     if days < 2:
         return Evaluation(
             backtest, performance, deflated, None, Comparison(champion.version, champion.standing, days, None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nightdesk_core.bundle import BundleError, Manifest
+from nightdesk_core.files import indented_json
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
 
@@ -31,10 +32,10 @@ def evidence(
     days = zip(backtest.days, backtest.daily_returns, strict=True)
     trades = [list(asdict(trade).values()) for trade in backtest.trades]
     return {
-        "backtest.json": _json(asdict(outcome.candidate)),
-        "evaluation.json": _json(outcome.to_json()),
-        "settings.json": _json(settings),
-        **({"data.json": _json(outcome.window.report)} if outcome.window.report else {}),
+        "backtest.json": indented_json(asdict(outcome.candidate), indent=1),
+        "evaluation.json": indented_json(outcome.to_json(), indent=1),
+        "settings.json": indented_json(settings, indent=1),
+        **({"data.json": indented_json(outcome.window.report, indent=1)} if outcome.window.report else {}),
         _RETURNS: _csv(["day_end", "daily_return"], [[day, repr(value)] for day, value in days]),
         _TRADES: _csv(list(ClosedTrade.__dataclass_fields__), trades),
         **({} if common is None else {_COMMON: _common_csv(*common)}),
@@ -110,10 +111,6 @@ def _rows(folder: Path, name: str, readers: Mapping[str, Callable[[str], Any]]) 
                 raise BundleError(folder, f"{name}, row {number}: {column} is {row[column]!r}") from error
         rows.append(found)
     return rows
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def _csv(header: list[str], rows: list[list[Any]]) -> bytes:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nightdesk_core.clock import iso
-
-_DAY_SECONDS = 86_400
+from nightdesk_core.units import DAY_SECONDS
 
 _PURPOSE = {
     "sharpe_ratio": "that it earned more on days it had not seen than its swings explain",
@@ -31,7 +30,7 @@ _FOLLOWS = {
 def explain(recorded: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that explain a verdict, as the audit log records it."""
     data, training = recorded["data"], recorded["training"]
-    days = (data["end"] - data["start"]) / _DAY_SECONDS
+    days = (data["end"] - data["start"]) / DAY_SECONDS
     digest = data["fingerprint"][:12]
     yield f"data        {days:.0f} days up to {iso(data['end'])}, {data['rows']} rows, SHA-256 {digest}…"
     for warning in data["warnings"]:

@@ -18,6 +18,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_core.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
 from nightdesk_core.registry import Champion, RegistryError
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.announce import announce
@@ -31,8 +32,6 @@ from nightdesk_retrain.reproduce import backtests, compare
 from nightdesk_retrain.rotation import ACTOR, finish_rotation, rotate, settle
 from nightdesk_retrain.state import JobState
 from nightdesk_retrain.workers import workers
-
-_DAY_SECONDS = 86_400
 
 
 class RetrainBusyError(NightdeskError):
@@ -118,7 +117,7 @@ class _Run:
         try:
             old = parts.registry.superfluous(
                 keep=parts.retrain.keep_models,
-                younger_than_seconds=parts.scale.limit(parts.retrain.keep_models_days * _DAY_SECONDS),
+                younger_than_seconds=parts.scale.limit(parts.retrain.keep_models_days * DAY_SECONDS),
             )
             if old:
                 parts.registry.remove(old)
@@ -147,7 +146,7 @@ class _Run:
             window = parts.pipeline.collect(days=parts.retrain.history_days, progress=parts.progress)
             self._check_coverage(window)
         with self._stage("train"):
-            holdout_start = window.info.end - parts.retrain.holdout_days * _DAY_SECONDS
+            holdout_start = window.info.end - parts.retrain.holdout_days * DAY_SECONDS
             fitted = parts.pipeline.fit(window, until=holdout_start, progress=parts.progress)
             staged = parts.registry.stage(fitted.files)
         with self._stage("evaluate"):
@@ -169,7 +168,7 @@ class _Run:
         info = window.info
         for warning in info.warnings:
             logger.warning("data: {}", warning)
-        days = (info.end - info.start) / _DAY_SECONDS
+        days = (info.end - info.start) / DAY_SECONDS
         needed = self._parts.retrain.min_history_days
         if days < needed:
             raise DataError(

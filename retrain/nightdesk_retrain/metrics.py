@@ -1,21 +1,20 @@
-"""What a backtest is judged by. Daily returns are marked to market; a year has 365 days of trading.
+"""What a backtest is judged by: core's measures, by numpy, and those that only the gate needs.
 
-Sharpe (1994), The Sharpe Ratio. López de Prado (2018), Advances in Financial Machine Learning, 14.3: turnover.
+López de Prado (2018), Advances in Financial Machine Learning, 14.3: turnover.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from nightdesk_core import measures
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_core.units import DAY_SECONDS, DAYS_A_YEAR
 from numpy.typing import NDArray
 
-DAYS_A_YEAR = 365
-_YEAR_SECONDS = DAYS_A_YEAR * 86_400.0
 Floats = NDArray[np.float64]
 
 
@@ -41,9 +40,9 @@ def measure(backtest: Backtest) -> Performance:
     returns = np.array(backtest.daily_returns)
     profits = np.array([trade.profit for trade in backtest.trades])
     return Performance(
-        sharpe_ratio=sharpe_ratio(returns),
+        sharpe_ratio=judged_sharpe_ratio(returns),
         profit_factor=profit_factor(profits),
-        max_drawdown_ratio=max_drawdown_ratio(returns),
+        max_drawdown_ratio=measures.max_drawdown_ratio(backtest.daily_returns),
         trades=len(profits),
         win_ratio=float((profits > 0).mean()) if len(profits) else None,
         total_return_ratio=float(np.prod(1 + returns) - 1),
@@ -59,7 +58,7 @@ def turnover_a_year(trades: Sequence[ClosedTrade], *, seconds: float) -> float:
     Entry and exit both count, each trade against the equity that it was sized by.
     """
     traded = sum(trade.quantity * (trade.entry_price + trade.exit_price) / trade.equity_before for trade in trades)
-    return traded * _YEAR_SECONDS / seconds if seconds > 0 else 0.0
+    return traded * (DAYS_A_YEAR * DAY_SECONDS) / seconds if seconds > 0 else 0.0
 
 
 def exposure_ratio(trades: Sequence[ClosedTrade], *, start: float, end: float) -> float:
@@ -75,30 +74,25 @@ def exposure_ratio(trades: Sequence[ClosedTrade], *, start: float, end: float) -
     return covered / (end - start) if end > start else 0.0
 
 
-def sharpe_ratio(returns: Floats) -> float:
-    """Return the annualised Sharpe ratio of daily returns, shape (D,), against a risk-free rate of 0; 0 where flat."""
+def judged_sharpe_ratio(returns: Floats) -> float:
+    """Return the annualised Sharpe ratio of daily returns, shape (D,), as the gate judges by it: 0 where there is none.
+
+    So a strategy that never trades is not promoted, and one that earns something takes its place.
+    """
     if len(returns) < 2:
         return 0.0
-    if is_flat(returns):
-        return 0.0
-    return float(returns.mean() / returns.std(ddof=1)) * math.sqrt(DAYS_A_YEAR)
+    return measures.sharpe_of_moments(float(returns.mean()), float(returns.std(ddof=1))) or 0.0
 
 
 def is_flat(returns: Floats) -> bool:
-    """Return whether the returns are all alike but for rounding, which would make any ratio to their spread huge."""
-    return bool(returns.std() <= 1e-9 * abs(returns.mean()))
+    """Return whether returns, shape (D,), are all alike but for rounding."""
+    return measures.is_flat(float(returns.mean()), float(returns.std()))
 
 
 def profit_factor(profits: Floats) -> float | None:
     """Return gross profit over gross loss of trades, shape (N,), or `None` where nothing was lost."""
     lost = float(-profits[profits < 0].sum())
     return float(profits[profits > 0].sum()) / lost if lost > 0 else None
-
-
-def max_drawdown_ratio(returns: Floats) -> float:
-    """Return the deepest loss from a peak of the compounded equity, its start included, as a positive ratio."""
-    equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
-    return float((1 - equity / np.maximum.accumulate(equity)).max())
 
 
 def correlation(first: Floats, second: Floats) -> float | None:

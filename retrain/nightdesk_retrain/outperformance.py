@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from nightdesk_core.units import DAYS_A_YEAR
 from numpy.typing import NDArray
 
-from nightdesk_retrain.metrics import DAYS_A_YEAR, Floats, is_flat, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, is_flat, judged_sharpe_ratio
 
 DRAWS = 2_000
 _FEWEST_BLOCKS = 10
@@ -49,7 +50,7 @@ def sharpe_difference(
     days = len(candidate)
     if days != len(champion):
         raise ValueError(f"the series must cover the same days: {days} against {len(champion)}")
-    difference = sharpe_ratio(candidate) - sharpe_ratio(champion)
+    difference = judged_sharpe_ratio(candidate) - judged_sharpe_ratio(champion)
     if days <= _MOMENTS or is_flat(candidate) or is_flat(champion):
         return SharpeDifference(difference, math.inf, -math.inf, days, None)
     pair = (_Moments.of(candidate), _Moments.of(champion))

@@ -13,12 +13,11 @@ from nightdesk_core.clock import TimeScale, WallClock, system_clock
 from nightdesk_core.pipeline import Backtest, Pipeline, Progress
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
 
 from nightdesk_retrain.reproduce import in_fresh_process
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
-
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ class JobParts:
     @property
     def interval_seconds(self) -> float:
         """Wall time between two scheduled retrains."""
-        return self.scale.limit(self.rotation.retrain_frequency_days * _DAY_SECONDS)
+        return self.scale.limit(self.rotation.retrain_frequency_days * DAY_SECONDS)
 
     @property
     def oldest_seconds(self) -> float:
         """Wall time since its training after which a model is past its full age limit."""
-        return self.scale.limit(self.rotation.max_model_age_days * _DAY_SECONDS)
+        return self.scale.limit(self.rotation.max_model_age_days * DAY_SECONDS)

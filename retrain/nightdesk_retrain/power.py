@@ -13,18 +13,18 @@ from typing import Self
 
 import numpy as np
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.measures import max_drawdown_ratio
 from nightdesk_core.pipeline import Backtest, Progress
+from nightdesk_core.units import DAYS_A_YEAR
 from numpy.typing import NDArray
 
 from nightdesk_retrain.deflated import probabilistic_sharpe_ratio
 from nightdesk_retrain.gate import Comparison, Verdict, judge, relative
 from nightdesk_retrain.metrics import (
-    DAYS_A_YEAR,
     Floats,
     Performance,
-    max_drawdown_ratio,
+    judged_sharpe_ratio,
     profit_factor,
-    sharpe_ratio,
 )
 from nightdesk_retrain.outperformance import sharpe_difference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
@@ -197,9 +197,9 @@ class _Pair:
 
 def _performance(daily: Floats, trades: Floats) -> Performance:
     return Performance(
-        sharpe_ratio=sharpe_ratio(daily),
+        sharpe_ratio=judged_sharpe_ratio(daily),
         profit_factor=profit_factor(trades),
-        max_drawdown_ratio=max_drawdown_ratio(daily),
+        max_drawdown_ratio=max_drawdown_ratio(daily.tolist()),
         trades=len(trades),
         win_ratio=float((trades > 0).mean()) if len(trades) else None,
         total_return_ratio=float(np.prod(1 + daily) - 1),

@@ -96,10 +96,10 @@ def _promised(parts: JobParts) -> Mapping[str, Any] | None:
     """Return the last verdict, as the audit log has it, where it promoted and no move of the pointer came after it."""
     promised = None
     for entry in parts.audit.entries():
-        if entry["event"] == "verdict":
-            details = entry["details"]
+        if entry.event == "verdict":
+            details = entry.details
             # Older verdicts do not say whom they replace; they are long settled.
             promised = details if details["decision"] == "promoted" and "instead_of" in details else None
-        elif entry["event"] in ("rotated", "rolled_back"):
+        elif entry.event in ("rotated", "rolled_back"):
             promised = None
     return promised

@@ -11,6 +11,7 @@ from nightdesk_core.clock import WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.registry import ModelRegistry, RegistryError
 from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.publish import Report, publish
@@ -89,4 +90,4 @@ class Schedule:
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds / 86_400:.4g} days" if seconds >= 86_400 else f"{seconds:.4g} s"
+    return f"{seconds / DAY_SECONDS:.4g} days" if seconds >= DAY_SECONDS else f"{seconds:.4g} s"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core import stored
+from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.files import locked, write_json_atomic
+from nightdesk_core.stored import StoredError
 
 _FILE = "retrain.json"
 _LOCK_SECONDS = 10.0
-_FIRST_RETRY = 1 / 30
+_RETRIES_AN_INTERVAL = 30
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,18 @@ class JobState:
 
     def _retry_seconds(self, interval_seconds: float) -> float:
         """Return how long to wait after a run that failed or was killed."""
-        doublings = min(max(self.consecutive_failures - 1, 0), 16)
-        return interval_seconds * min(1.0, _FIRST_RETRY * 2.0**doublings)
+        return backoff_seconds(
+            max(self.consecutive_failures - 1, 0),
+            first_seconds=interval_seconds / _RETRIES_AN_INTERVAL,
+            longest_seconds=interval_seconds,
+        )
 
 
 def load(state_dir: Path) -> JobState:
     """Return the stored state; a file that is absent or damaged counts as never having run."""
     try:
-        return JobState(**json.loads((state_dir / _FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return stored.read(JobState, state_dir / _FILE)
+    except (OSError, StoredError):
         return JobState()
 
 
@@ -62,5 +67,5 @@ def update(state_dir: Path, **changes: Any) -> JobState:
     """Change fields of the stored state and return it. Schedule and job may do so at once: each keeps the other's."""
     with locked(state_dir / f".{_FILE}.lock", timeout_seconds=_LOCK_SECONDS):
         state = replace(load(state_dir), **changes)
-        write_json_atomic(state_dir / _FILE, asdict(state))
+        write_json_atomic(state_dir / _FILE, stored.plain(state))
     return state

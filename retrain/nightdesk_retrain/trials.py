@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.files import sync_folder
+from nightdesk_core.stored import StoredError
+from nightdesk_core.units import DAYS_A_YEAR
 from sklearn.cluster import AgglomerativeClustering
 
-from nightdesk_retrain.metrics import DAYS_A_YEAR, Floats, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, judged_sharpe_ratio
 
 _ALIKE = 0.5
 """Trials whose ratios have a higher correlation than this count as one."""
@@ -34,18 +36,15 @@ class Trial:
     """Market time of each day's end, Unix seconds, shape (D,)."""
     daily_returns: tuple[float, ...]
 
-    @classmethod
-    def from_json(cls, read: Mapping[str, Any]) -> Self:
-        """Return what `asdict` wrote. Raises `ValueError`, `TypeError` or `KeyError` for anything else."""
-        days, returns = tuple(map(int, read["days"])), tuple(map(float, read["daily_returns"]))
-        if len(days) != len(returns) or len(set(days)) != len(days):
-            raise ValueError(f"{len(returns)} returns for {len(set(days))} days")
-        return cls(str(read["version"]), days, returns)
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where the returns are not of as many different days."""
+        if len(self.days) != len(self.daily_returns) or len(set(self.days)) != len(self.days):
+            raise ValueError(f"{len(self.daily_returns)} returns for {len(set(self.days))} days")
 
     @property
     def sharpe_ratio(self) -> float:
         """Return it per day, not annualised."""
-        return sharpe_ratio(np.array(self.daily_returns)) / float(np.sqrt(DAYS_A_YEAR))
+        return judged_sharpe_ratio(np.array(self.daily_returns)) / float(np.sqrt(DAYS_A_YEAR))
 
 
 class TrialLedger:
@@ -62,9 +61,9 @@ class TrialLedger:
         found: dict[str, Trial] = {}
         for number, line in enumerate(self._content().split(b"\n")[:-1], start=1):
             try:
-                trial = Trial.from_json(json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                logger.error("{}, line {}: is no trial and is left out ({!r})", self.path, number, error)
+                trial = stored.from_json(Trial, line, source=self.path.name)
+            except StoredError as error:
+                logger.error("{}, line {}: is no trial and is left out ({})", self.path, number, error.reason)
                 continue
             found.setdefault(trial.version, trial)
         return list(found.values())
@@ -75,7 +74,7 @@ class TrialLedger:
         if trial.version in {one.version for one in known}:
             return known
         content = self._content()
-        line = json.dumps(asdict(trial), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        line = json.dumps(stored.plain(trial), separators=(",", ":"), allow_nan=False).encode() + b"\n"
         with self.path.open("ab") as file:
             # What a crash has left of a line without its end goes.
             file.truncate(content.rfind(b"\n") + 1)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.clock import iso
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_sandbox.candles import Candles
 from nightdesk_sandbox.false_breakouts import Spell, with_false_breakouts
-from nightdesk_sandbox.replay import DAY_SECONDS, replay_start
+from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.sample import load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
 

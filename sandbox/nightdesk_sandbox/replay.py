@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from nightdesk_core.clock import WallClock
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
 
 State = Literal["held", "running", "paused", "over"]
-
-DAY_SECONDS = 86_400
 
 
 def replay_start(candles: Candles, replay_days: float) -> int:

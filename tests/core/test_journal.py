@@ -13,13 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core import journal as journal_module
-from nightdesk_core.journal import DamagedJournalError, GuardTransition, Journal, JournalError, read_journal, set_aside
+from nightdesk_core.files import set_aside
+from nightdesk_core.journal import BESIDE, DamagedJournalError, GuardTransition, Journal, JournalError, read_journal
 
 from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
 
 TRADE = """
 import sys
 from pathlib import Path
+from nightdesk_core.files import set_aside
 from nightdesk_core.journal import Journal
 from nightdesk_core.trades import ClosedTrade
 journal = Journal(Path(sys.argv[1]))
@@ -174,7 +176,7 @@ def test_what_is_set_aside_is_lost_in_no_part(tmp_path: Path) -> None:
     path = tmp_path / "btc.sqlite"
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).write_text(f"content{suffix}")
-    aside = set_aside(path, now=1_571_302_800.0)
+    aside = set_aside(path, now=1_571_302_800.0, with_suffixes=BESIDE)
     assert aside.name == "btc.sqlite.damaged-2019-10-17T090000Z"
     assert {file.name.removeprefix(aside.name): file.read_text() for file in tmp_path.iterdir()} == {
         "": "content",

@@ -19,8 +19,10 @@ from tests.core.conftest import Start, line_of, publish, wait_for_exit
 ROTATE = """
 import itertools, sys
 from pathlib import Path
+from nightdesk_core import stored
 from nightdesk_core.registry import ModelRegistry
 registry = ModelRegistry(Path(sys.argv[1]))
+stored.from_plain(tuple[int, ...], [], source="nothing")  # a rotation is to be killed, not the loading of pydantic
 print("ready", flush=True)
 for number in itertools.count():
     before = registry.champion()

@@ -57,7 +57,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def events(desk: Desk) -> list[str]:
     desk.audit.verify()
-    return [entry["event"] for entry in desk.audit.entries()]
+    return [entry.event for entry in desk.audit.entries()]
 
 
 def test_without_a_file_nothing_is_pending_and_none_is_made(desk: Desk) -> None:
@@ -72,7 +72,7 @@ def test_a_request_is_on_disk_and_audited_once_it_was_added(desk: Desk) -> None:
     assert request.key.startswith("guard-")
     assert Desk(desk.folder).requests.pending() == [request]
     (entry,) = desk.audit.entries()
-    assert entry["details"] == {
+    assert entry.details == {
         "key": request.key,
         "cause": "guard",
         "reason": "win rate 20%",
@@ -101,7 +101,7 @@ def test_another_event_of_the_same_cause_merges_with_the_first_reason_and_the_ne
     assert (merged.key, merged.count, merged.requested_at) == (first.key, 3, NOW)
     assert (merged.reason, merged.newest_reason) == ("reduced", "paused once more")
     assert desk.requests.pending() == [merged]
-    assert [entry["details"]["request"] for entry in desk.audit.entries()] == [first.key] * 3
+    assert [entry.details["request"] for entry in desk.audit.entries()] == [first.key] * 3
 
 
 def test_a_request_is_done_exactly_when_a_verdict_lists_its_key(desk: Desk) -> None:
@@ -169,8 +169,8 @@ def test_what_was_answered_leaves_the_file_with_the_next_request(desk: Desk) -> 
     ("cause", "reason", "at", "message"),
     [
         ("guard", "  ", 5.0, "a retrain request needs a reason"),
-        ("moon", "full", 5.0, "the cause 'moon' is none of guard, expectation, model_age, manual"),
-        ("guard", "paused", float("nan"), "at and requested_at must be finite numbers"),
+        ("moon", "full", 5.0, "cause: Input should be 'guard', 'expectation', 'model_age' or 'manual'$"),
+        ("guard", "paused", float("nan"), "at: Input should be a finite number$"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused_with_what_is_wrong(
@@ -220,7 +220,7 @@ def test_a_damaged_file_is_kept_audited_and_answered_by_one_request_in_its_place
     assert aside.read_text() == content
     assert request.reason == f"{FILE_NAME} was damaged, so what it asked for is unknown; it is kept as {aside.name}"
     (entry,) = desk.audit.entries()
-    assert (entry["event"], entry["details"]["kept_as"]) == ("retrain_requests_damaged", aside.name)
+    assert (entry.event, entry.details["kept_as"]) == ("retrain_requests_damaged", aside.name)
     assert desk.requests.pending() == [request]
 
 

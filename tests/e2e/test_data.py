@@ -50,8 +50,8 @@ async def test_a_bundle_tells_of_its_data_which_stays_in_the_store(settings_file
     stored = settings.path(settings.trendbot.data_dir) / source.replace("@", "%40").replace(":", "%3A")
     assert pq.read_table(stored / "BTC%2FUSDT%3AUSDT-1h.parquet").num_rows == part["rows"]
     # The audit log keeps the outline; the bundle has the rest.
-    (verdict,) = [entry for entry in home.audit_log(settings).entries() if entry["event"] == "verdict"]
-    assert set(verdict["details"]["data"]) == {"start", "end", "rows", "fingerprint", "warnings"}
+    (verdict,) = [entry for entry in home.audit_log(settings).entries() if entry.event == "verdict"]
+    assert set(verdict.details["data"]) == {"start", "end", "rows", "fingerprint", "warnings"}
     lines = (await output(nightdesk(settings_file, "models", "show"))).splitlines()
     shown = {key: value.strip() for key, _, value in (line.partition(" ") for line in lines)}
     assert shown["data.source"] == f"{source}, 1h"

@@ -109,5 +109,5 @@ async def test_it_closes_positions_without_a_candle_and_holds_through_restarts_u
 
         await until(entered, "an entry", seconds=60)
 
-    events = [entry["event"] for entry in home.audit_log(settings).entries()]
+    events = [entry.event for entry in home.audit_log(settings).entries()]
     assert events.count("kill_switch_activated") == 2

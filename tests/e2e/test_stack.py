@@ -182,9 +182,9 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
     log = AuditLog(stack.settings.path(stack.settings.bot.state_dir) / "audit.jsonl")
     log.verify()
     # On a slow machine the schedule retrains meanwhile, and has entries of its own.
-    events = [entry["event"] for entry in log.entries() if entry["actor"] != "retrain"]
+    events = [entry.event for entry in log.entries() if entry.actor != "retrain"]
     assert events == ["kill_switch_activated", "kill_switch_lifted"] * 2
-    assert [entry["event"] for entry in log.entries()][:2] == ["verdict", "rotated"]
+    assert [entry.event for entry in log.entries()][:2] == ["verdict", "rotated"]
 
 
 async def test_nothing_is_left_behind_when_the_supervisor_or_its_parent_is_killed(

@@ -132,4 +132,4 @@ class EngineLife:
 
     def told_to_others(self) -> list[list[Any]]:
         """Return every transition, kill and request that the audit log has."""
-        return [[entry["event"], entry["details"]] for entry in self._audit.entries()]
+        return [[entry.event, entry.details] for entry in self._audit.entries()]

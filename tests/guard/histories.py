@@ -163,7 +163,7 @@ class Life:
         """Return what others were told, and where guard and switch ended."""
         evidence = self.bot.guard.evidence
         return {
-            "audit": [[entry["event"], entry["details"]] for entry in self.bot.audit.entries()],
+            "audit": [[entry.event, entry.details] for entry in self.bot.audit.entries()],
             "requests": [
                 [request.cause, len(request.keys), request.reason, request.newest_reason] for request in self.bot.asked
             ],

@@ -72,7 +72,7 @@ class OwnBot:
 
     @property
     def events(self) -> list[str]:
-        return [entry["event"] for entry in self.audit.entries()]
+        return [entry.event for entry in self.audit.entries()]
 
     @property
     def asked(self) -> list[RetrainRequest]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightdesk_core.measures import max_drawdown_ratio
 from nightdesk_core.pipeline import Backtest
 from nightdesk_guard.limits import Promise, TierLimits, TradeResult
 from nightdesk_guard.resampling import BLOCK_DAYS, Holdout, Paths, World, losses_allowed
@@ -78,6 +79,12 @@ def test_the_first_alarm_is_where_sums_that_are_carried_along_have_it(limits: Ti
             assert (found.day[row], found.trades[row]) == (day, trades)
             alarmed += day < paths.daily_returns.shape[1]
     assert (alarmed > 10) == (limits != NONE)
+
+
+def test_the_drawdown_that_a_path_reaches_is_core_s_measure_to_the_last_bit() -> None:
+    paths = resampled(4)
+    reached = paths.reached(PROMISE, window=WINDOW).by_rule["drawdown"][:, -1]
+    assert reached.tolist() == [max_drawdown_ratio(returns) for returns in paths.daily_returns.tolist()]
 
 
 def test_the_rate_is_alarms_over_the_time_up_to_them() -> None:

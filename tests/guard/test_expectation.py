@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nightdesk_core.measures import max_drawdown_ratio
 from nightdesk_core.pipeline import Backtest
 from nightdesk_guard.evidence import ALARM, ALTERNATIVES, log_e_value
-from nightdesk_guard.expectation import Expected, lower_bound, max_drawdown, median_drawdown, sharpe_ratio
+from nightdesk_guard.expectation import Expected, lower_bound, median_drawdown
 from scipy.stats import beta, binom
 
 from tests.guard.simulations import (
@@ -141,9 +142,4 @@ def test_the_median_drawdown_is_numpy_s_over_all_windows(returns: list[float], d
     equity = np.concatenate([np.ones((len(windows), 1)), np.cumprod(1 + windows, axis=1)], axis=1)
     deepest = (1 - equity / np.maximum.accumulate(equity, axis=1)).max(axis=1)
     assert median_drawdown(returns, days) == pytest.approx(np.median(deepest))
-    assert max_drawdown(returns[:days]) == pytest.approx(deepest[0])
-
-
-@pytest.mark.parametrize("returns", [[], [0.01], [0.01, 0.01, 0.01], [0.0, 0.0]])
-def test_returns_that_do_not_differ_have_no_sharpe_ratio(returns: list[float]) -> None:
-    assert sharpe_ratio(returns) is None
+    assert max_drawdown_ratio(returns[:days]) == pytest.approx(deepest[0])

@@ -102,7 +102,7 @@ def test_killed_at_any_line_it_loses_no_move_and_asks_for_one_retrain(tmp_path: 
             bot.restart()
             assert bot.see() is PAUSED
             bot.see()
-            assert [entry["details"]["after"] for entry in bot.audit.entries() if "after" in entry["details"]] in (
+            assert [entry.details["after"] for entry in bot.audit.entries() if "after" in entry.details] in (
                 ["paused"],
                 ["paused", "paused"],
             ), line

@@ -135,9 +135,9 @@ def test_a_kill_of_its_own_is_audited_and_one_from_the_command_line_is_left_to_t
     bot.see(leverage=9.0)
     bot.see()
     (entry,) = bot.audit.entries()
-    assert entry["event"] == "kill_switch_activated"
-    assert entry["details"]["reason"] == "leverage 9.00 is above 2.50"
-    assert entry["details"]["activations"] == 2
+    assert entry.event == "kill_switch_activated"
+    assert entry.details["reason"] == "leverage 9.00 is above 2.50"
+    assert entry.details["activations"] == 2
 
 
 def test_what_cannot_be_told_now_is_told_in_order_a_minute_later_and_holds_nobody_up(
@@ -162,7 +162,7 @@ def test_what_cannot_be_told_now_is_told_in_order_a_minute_later_and_holds_nobod
     bot.restart()
     bot.now += 60
     bot.see()
-    moves = [entry["details"]["after"] for entry in bot.audit.entries() if entry["event"] == "guard_transition"]
+    moves = [entry.details["after"] for entry in bot.audit.entries() if entry.event == "guard_transition"]
     assert moves == ["reduced", "paused"]
     assert not bot.remembered.owed
 
@@ -179,9 +179,9 @@ def test_a_model_that_falls_short_of_its_promise_is_audited_and_asks_for_a_retra
     promised.restart()
     promised.see()
     assert promised.events.count("expectation_breached") == 1
-    breach = next(entry for entry in promised.audit.entries() if entry["event"] == "expectation_breached")
+    breach = next(entry for entry in promised.audit.entries() if entry.event == "expectation_breached")
     (asked,) = [request for request in promised.asked if request.cause == "expectation"]
-    signals = breach["details"]["signals"]
+    signals = breach.details["signals"]
     assert asked.reason.startswith(f"v1 wins less than its hold-out promised: 0 of {signals} signals, e-value 2")
     given = told.last("delivered")
     assert given["breached"]

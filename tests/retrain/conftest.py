@@ -125,7 +125,7 @@ def trade(number: int, *, won: bool) -> ClosedTrade:
 def events(parts: JobParts) -> list[str]:
     """Return what the audit log recorded, and check its chain."""
     parts.audit.verify()
-    return [entry["event"] for entry in parts.audit.entries()]
+    return [entry.event for entry in parts.audit.entries()]
 
 
 def status(parts: JobParts) -> dict[str, Any]:

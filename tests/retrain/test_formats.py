@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nightdesk_core import stored
 from nightdesk_core.bundle import Manifest
+from nightdesk_core.files import indented_json
 from nightdesk_core.pipeline import Backtest, Fitted, WindowInfo
 from nightdesk_retrain import state
 from nightdesk_retrain.deflated import DeflatedSharpe
@@ -99,6 +101,6 @@ def test_the_hold_out_of_a_bundle_of_before_is_read(tmp_path: Path) -> None:
     for path in FORMATS.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     manifest = Manifest("v2", 1, "tests:None", 0.0, 0.0, 0.0, 0.0, 10.0 * DAY, "f" * 64, {})
-    (tmp_path / "manifest.json").write_bytes(manifest.to_json())
+    (tmp_path / "manifest.json").write_bytes(indented_json(stored.plain(manifest)))
     assert read_holdout(tmp_path) == holdout()
     assert read_common(tmp_path) == (list(holdout().daily_returns), list(holdout(1e-3).daily_returns))

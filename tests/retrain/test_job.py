@@ -41,10 +41,10 @@ def test_pointer_audit_log_status_file_and_memory_agree(parts: JobParts) -> None
     assert champion_of(parts) == outcome.version
     assert events(parts) == ["verdict", "rotated"]
     verdict, rotated = parts.audit.entries()
-    assert rotated["details"] == json.loads(json.dumps(asdict(parts.registry.champion())))  # type: ignore[arg-type]
+    assert rotated.details == json.loads(json.dumps(asdict(parts.registry.champion())))  # type: ignore[arg-type]
     section = status(parts)
     for key in ("decision", "reason", "version", "standing", "verdict", "criteria", "candidate", "trigger"):
-        assert section[key] == verdict["details"][key] == outcome.to_json()[key]
+        assert section[key] == verdict.details[key] == outcome.to_json()[key]
     assert section["audit"] == asdict(parts.audit.verify())
     memory = state.load(parts.state_dir)
     assert memory.last_success == memory.last_completion

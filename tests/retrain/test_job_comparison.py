@@ -45,6 +45,6 @@ def test_the_probability_that_the_candidate_is_better_is_in_audit_log_and_status
     assert probability is not None
     assert probability > 0.99
     assert status(parts)["outperformance_probability"] == probability
-    recorded = [entry for entry in parts.audit.entries() if entry["event"] == "verdict"][-1]
-    assert recorded["details"]["outperformance_probability"] == probability
+    recorded = [entry for entry in parts.audit.entries() if entry.event == "verdict"][-1]
+    assert recorded.details["outperformance_probability"] == probability
     assert events(parts).count("verdict") == 2

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from nightdesk_core.bundle import Manifest
+from nightdesk_core.measures import max_drawdown_ratio
 from nightdesk_core.pipeline import Progress
 from nightdesk_retrain import job
-from nightdesk_retrain.metrics import max_drawdown_ratio, profit_factor, sharpe_ratio
+from nightdesk_retrain.metrics import judged_sharpe_ratio, profit_factor
 from nightdesk_retrain.parts import JobParts
 
 from tests.retrain.conftest import (
@@ -97,7 +98,7 @@ def test_the_verdict_can_be_recomputed_from_the_bundle_without_fitting(parts: Jo
     profits = np.array([float(row["profit"]) for row in trades])
     recorded = json.loads((bundle / "backtest.json").read_text())
     assert recorded == asdict(outcome.candidate)
-    assert sharpe_ratio(returns) == recorded["sharpe_ratio"]
+    assert judged_sharpe_ratio(returns) == recorded["sharpe_ratio"]
     assert max_drawdown_ratio(returns) == recorded["max_drawdown_ratio"]
     assert profit_factor(profits) == recorded["profit_factor"]
     assert len(profits) == recorded["trades"]

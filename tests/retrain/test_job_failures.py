@@ -74,7 +74,7 @@ def test_known_failure_9_a_failing_strategy_raises_leaves_the_champion_and_is_au
     assert files_of(parts) == models
     assert champion_of(parts) == first
     assert events(parts)[-2:] == ["failed", "failed"]
-    assert list(parts.audit.entries())[-1]["details"] == {
+    assert list(parts.audit.entries())[-1].details == {
         "trigger": "schedule",
         "error": said,
         "kind": "TrainingError",

@@ -41,7 +41,7 @@ def check_after_kill(parts: JobParts, before: str) -> None:
     asked = [key for request in parts.requests.pending() for key in request.keys]
     _check_whole(parts)
     assert asked or _answered(parts), "the request is lost"
-    promised = [entry["details"]["version"] for entry in parts.audit.entries() if entry["event"] == "verdict"][2:]
+    promised = [entry.details["version"] for entry in parts.audit.entries() if entry.event == "verdict"][2:]
     # The clock of a fork that was killed has gone on, this one has not.
     for _ in range(100):
         parts.clock()
@@ -74,12 +74,12 @@ def _check_whole(parts: JobParts) -> None:
 
 
 def _answered(parts: JobParts) -> list[str]:
-    verdicts = [entry["details"] for entry in parts.audit.entries() if entry["event"] == "verdict"]
+    verdicts = [entry.details for entry in parts.audit.entries() if entry.event == "verdict"]
     return [key for details in verdicts for key in details["requests"]]
 
 
 def _moves(parts: JobParts) -> list[str]:
-    return [entry["details"]["version"] for entry in parts.audit.entries() if entry["event"] == "rotated"]
+    return [entry.details["version"] for entry in parts.audit.entries() if entry.event == "rotated"]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -67,9 +67,7 @@ def test_the_verdict_says_what_is_left_of_the_sharpe_ratio(parts: JobParts, pipe
     assert expected.effective_trials == 2
     assert expected.benchmark > 0
     written = json.loads((parts.registry.bundle(outcome.version) / "evaluation.json").read_text())
-    (audited,) = [
-        entry["details"] for entry in parts.audit.entries() if entry["details"].get("version") == outcome.version
-    ]
+    (audited,) = [entry.details for entry in parts.audit.entries() if entry.details.get("version") == outcome.version]
     for record in (written, audited, status(parts)):
         assert record["deflated_sharpe"]["probability"] == expected.probability
         assert record["deflated_sharpe"]["effective_trials"] == 2

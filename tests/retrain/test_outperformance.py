@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from nightdesk_retrain.metrics import Floats, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, judged_sharpe_ratio
 from nightdesk_retrain.outperformance import SharpeDifference, sharpe_difference
 
 ROOT = math.sqrt(365)
@@ -93,7 +93,7 @@ def test_the_bound_and_the_probability_agree_with_a_bootstrap_written_out(confid
 def test_the_difference_is_the_ratios_difference_and_the_bound_lies_below_it() -> None:
     ours, theirs = neighbours(200, seed=1)
     found = compared(ours, theirs)
-    assert found.difference == pytest.approx(sharpe_ratio(ours) - sharpe_ratio(theirs))
+    assert found.difference == pytest.approx(judged_sharpe_ratio(ours) - judged_sharpe_ratio(theirs))
     assert found.days == 200
     assert compared(theirs, ours).standard_error == pytest.approx(found.standard_error)
     assert found.lower_bound < compared(ours, theirs, confidence=0.8).lower_bound < found.difference

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from nightdesk_core.pipeline import Backtest
 from nightdesk_retrain.deflated import expected_maximum
-from nightdesk_retrain.metrics import correlation, sharpe_ratio
+from nightdesk_retrain.metrics import correlation, judged_sharpe_ratio
 from nightdesk_retrain.power import REFERENCE_PACE, Chance, Pace, Power, PowerError, Setup, _Pair, power
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
@@ -137,7 +137,7 @@ def test_simulated_returns_have_the_sharpe_ratio_and_the_volatility_that_they_we
     daily = pair._daily(setup.pace.returns(pair.champion, sharpe=sharpe))
     assert len(pair.day) == pytest.approx(trades_a_day * setup.days, rel=0.01)
     # Three standard errors of the yearly ratio.
-    assert sharpe_ratio(daily) == pytest.approx(sharpe, abs=3 * math.sqrt(365 / setup.days))
+    assert judged_sharpe_ratio(daily) == pytest.approx(sharpe, abs=3 * math.sqrt(365 / setup.days))
     assert daily.std() == pytest.approx(0.006, rel=0.01)
     lagged = correlation(daily[1:], daily[:-1])
     assert lagged == pytest.approx(0.0, abs=3 / math.sqrt(setup.days))

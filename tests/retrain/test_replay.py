@@ -18,9 +18,9 @@ from tests.retrain.conftest import FakePipeline, promoted_beside, rotating
 def verdict(parts: JobParts, version: str) -> dict[str, Any]:
     """Return what the audit log holds of a model's verdict."""
     return next(
-        entry["details"]
+        dict(entry.details)
         for entry in parts.audit.entries()
-        if entry["event"] == "verdict" and entry["details"]["version"] == version
+        if entry.event == "verdict" and entry.details["version"] == version
     )
 
 

@@ -31,7 +31,7 @@ def ask(parts: JobParts, cause: Any = "guard", *, at: float = 1.0) -> RetrainReq
 def answered(log: AuditLog) -> list[str]:
     """Return the keys that verdicts list, each as often as it is listed."""
     log.verify()
-    return [key for entry in log.entries() if entry["event"] == "verdict" for key in entry["details"]["requests"]]
+    return [key for entry in log.entries() if entry.event == "verdict" for key in entry.details["requests"]]
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_failed_run_answers_nothing_and_its_request_waits_as_long_as_any_other
         for days, due in ((wait_days - 0.01, False), (wait_days, True)):
             later = memory.last_completion + days * DAY
             assert schedule_of(quiet, clock=lambda later=later: later).look() is due
-    assert list(quiet.audit.entries())[-1]["details"]["trigger"] == "guard"
+    assert list(quiet.audit.entries())[-1].details["trigger"] == "guard"
     assert quiet.requests.pending() == [request]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loguru import logger
-from nightdesk_retrain.metrics import Floats, sharpe_ratio
+from nightdesk_retrain.metrics import Floats, judged_sharpe_ratio
 from nightdesk_retrain.trials import Trial, TrialLedger, cluster_sharpe_ratios, correlations
 
 from tests.retrain.conftest import DAY
@@ -93,7 +93,7 @@ def test_without_a_trial_there_is_no_cluster_and_one_trial_is_one() -> None:
     assert cluster_sharpe_ratios([]) == ()
     (one,) = monthly(1, alike=0.85, seed=1)
     assert cluster_sharpe_ratios([one]) == (one.sharpe_ratio,)
-    assert one.sharpe_ratio == pytest.approx(sharpe_ratio(np.array(one.daily_returns)) / np.sqrt(365))
+    assert one.sharpe_ratio == pytest.approx(judged_sharpe_ratio(np.array(one.daily_returns)) / np.sqrt(365))
 
 
 def test_the_same_model_tried_again_on_the_same_days_is_no_further_trial() -> None:

@@ -97,7 +97,7 @@ def put_in_place(monkeypatch: pytest.MonkeyPatch, market: Market) -> None:
         yield Exchange(market, SilentListener())
 
     monkeypatch.setattr(gather, "open_exchange", opened)
-    monkeypatch.setattr(exchanges, "backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr(exchanges, "backoff_seconds", lambda *_, **__: 0.0)
 
 
 def timeouts(count: int) -> list[Exception]:

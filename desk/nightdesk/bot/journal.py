@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from loguru import logger
 from nightdesk_core.clock import system_clock
-from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path, set_aside
+from nightdesk_core.files import set_aside
+from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, JournalError, journal_path
 from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
 from nightdesk_trendbot.live.stored_market import restored
 
@@ -31,9 +32,10 @@ def open_journal(settings: Settings) -> Journal:
         # The switch first: killed between the two, the bot must not come back with an empty journal and trade.
         reason = f"the journal was damaged ({error.reason}): what the bot held and earned is not known to it"
         home.kill_switch(settings).activate(reason, actor="bot")
-        aside = set_aside(path, now=system_clock())
+        now = system_clock()
+        aside = set_aside(path, now=now, with_suffixes=BESIDE)
         if not log.is_empty:
-            log.path.rename(log.path.with_name(log.path.name + aside.name.removeprefix(path.name)))
+            set_aside(log.path, now=now)
         logger.critical(
             "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
             error,

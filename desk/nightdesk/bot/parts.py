@@ -9,6 +9,7 @@ from functools import partial
 
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.registry import Champion
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillLimits, PerformanceGuard
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
@@ -27,8 +28,6 @@ from nightdesk.bot.journal import open_journal
 from nightdesk.channels import channels
 from nightdesk.logbook import secrets
 from nightdesk.settings import Settings
-
-_DAY_SECONDS = 86_400
 
 
 def tuning(settings: Settings) -> Tuning:
@@ -56,8 +55,8 @@ def probation(settings: Settings) -> Probation:
     rotation, rules = settings.operations.model_rotation, settings.guard.probation
     return Probation(
         home.registry(settings),
-        oldest_seconds=settings.scale.limit(rotation.max_model_age_days * _DAY_SECONDS),
-        between_rollbacks_seconds=settings.scale.limit(rules.days_between_rollbacks * _DAY_SECONDS),
+        oldest_seconds=settings.scale.limit(rotation.max_model_age_days * DAY_SECONDS),
+        between_rollbacks_seconds=settings.scale.limit(rules.days_between_rollbacks * DAY_SECONDS),
     )
 
 

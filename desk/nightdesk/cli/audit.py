@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
-from nightdesk_core.audit import AuditHead
+from nightdesk_core.audit import AuditEntry, AuditHead
 from nightdesk_core.clock import from_iso, iso
 from nightdesk_core.errors import NightdeskError
 
@@ -49,9 +49,9 @@ def replay(
 
     settings = load_settings(context)
     entry = _verdict(settings, verdict)
-    recorded = entry["details"]
+    recorded = entry.details
     found = recompute(home.registry(settings).bundle(recorded["version"]), recorded)
-    typer.echo(f"entry {entry['seq']}, {entry['time']}, {recorded['version']}: {found.ruling.verdict}")
+    typer.echo(f"entry {entry.seq}, {entry.time}, {recorded['version']}: {found.ruling.verdict}")
     for criterion in found.ruling.criteria:
         value = "not measured" if criterion.value is None else f"{criterion.value:.6g}"
         met = "met   " if criterion.passed else "missed"
@@ -75,8 +75,8 @@ def explain(
     from nightdesk_retrain.explain import explain as why
 
     entry = _verdict(load_settings(context), verdict)
-    typer.echo(f"entry {entry['seq']}, {entry['time']}, {entry['details']['version']}")
-    for line in why(entry["details"]):
+    typer.echo(f"entry {entry.seq}, {entry.time}, {entry.details['version']}")
+    for line in why(entry.details):
         typer.echo(line)
 
 
@@ -92,16 +92,16 @@ def champion(
     until = market_time(at) if at is not None else None
     move, verdicts = None, {}
     for entry in home.audit_log(settings).entries():
-        if entry["event"] == "verdict":
-            verdicts[entry["details"]["version"]] = entry["details"]
-        if entry["event"] in _MOVES and (until is None or from_iso(entry["time"]) <= until):
+        if entry.event == "verdict":
+            verdicts[entry.details["version"]] = entry.details
+        if entry.event in _MOVES and (until is None or from_iso(entry.time) <= until):
             move = entry
     if move is None:
         raise NightdeskError("no model was champion then, as far as the audit log knows")
-    pointer = move["details"]
-    since = f"since {move['time']} (entry {move['seq']}, {move['event']})"
+    pointer = move.details
+    since = f"since {move.time} (entry {move.seq}, {move.event})"
     typer.echo(f"{pointer['version']}, {pointer['standing']}, {since}")
-    if move["event"] == "rolled_back":
+    if move.event == "rolled_back":
         taken = pointer["rollback"]
         typer.echo(f"it came back for {taken['version']}: {taken['reason']}")
     _say_verdict(verdicts.get(pointer["version"]))
@@ -117,9 +117,9 @@ def _say_verdict(recorded: Mapping[str, Any] | None) -> None:
     typer.echo(f"data: {data['rows']} rows, fingerprint {data['fingerprint']}")
 
 
-def _verdict(settings: Settings, wanted: str) -> Mapping[str, Any]:
+def _verdict(settings: Settings, wanted: str) -> AuditEntry:
     for entry in home.audit_log(settings).entries():
-        if entry["event"] == "verdict" and wanted in (str(entry["seq"]), entry["details"]["version"]):
+        if entry.event == "verdict" and wanted in (str(entry.seq), entry.details["version"]):
             return entry
     raise NightdeskError(f"the audit log holds no verdict {wanted}; `nightdesk models list` prints the versions")
 

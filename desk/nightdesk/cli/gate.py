@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from loguru import logger
 from nightdesk_core.bundle import BundleError
+from nightdesk_core.units import DAYS_A_YEAR
 
 from nightdesk import home
 from nightdesk.cli.choice import load_settings
@@ -102,7 +103,7 @@ def power(
         return
     typer.echo(f"{setup.days} days in common, {setup.tries_a_year:.3g} tries a year")
     typer.echo(f"correlation {alike:.3g}: {alike_from}")
-    volatility = pace.daily_volatility_ratio * math.sqrt(365)
+    volatility = pace.daily_volatility_ratio * math.sqrt(DAYS_A_YEAR)
     typer.echo(f"{pace.trades_a_day:.3g} trades a day, {volatility:.1%} volatility a year: {pace_from}\n")
     for line in _report(setup, found):
         typer.echo(line)
@@ -157,7 +158,7 @@ def _report(setup: Setup, found: Sequence[Power]) -> Iterator[str]:
     if setup.rotation.require_outperformance and setup.days < setup.retrain.min_common_days:
         yield f"Nothing is promoted: {setup.retrain.min_common_days:g} days are needed (retrain.min_common_days)."
     if setup.retrain.min_deflated_sharpe is not None:
-        luck = setup.luck * math.sqrt(365)
+        luck = setup.luck * math.sqrt(DAYS_A_YEAR)
         yield f"The deflated Sharpe ratio counts (retrain.min_deflated_sharpe): the trials show {luck:.2f} by luck."
     if not setup.rotation.require_outperformance:
         yield "The relative rule is switched off (operations.model_rotation.require_outperformance)."

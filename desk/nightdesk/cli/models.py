@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.registry import Champion, ModelRegistry
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
@@ -95,7 +97,7 @@ def rollback(
     settings = load_settings(context)
     registry = home.registry(settings)
     back = registry.roll_back(_chosen(registry, None), reason.strip(), to=to)
-    home.audit_log(settings).append("rolled_back", back.to_json(), actor=actor())
+    home.audit_log(settings).append("rolled_back", stored.plain(back), actor=actor())
     typer.echo(f"{back.version} is the champion again, {back.standing}")
     home.schedule(settings).push()
 
@@ -115,7 +117,7 @@ def prune(
     registry = home.registry(settings)
     doomed = registry.superfluous(
         keep=settings.retrain.keep_models if keep is None else keep,
-        younger_than_seconds=(settings.retrain.keep_models_days if days is None else days) * 86_400,
+        younger_than_seconds=(settings.retrain.keep_models_days if days is None else days) * DAY_SECONDS,
     )
     for version in doomed:
         typer.echo(f"{'would remove' if dry_run else 'removed'} {version}")

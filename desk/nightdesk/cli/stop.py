@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from nightdesk_core.clock import iso
 from nightdesk_core.journal import journal_path, read_journal
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import GuardState, GuardStatus, ResumeFile
 from nightdesk_guard.store import SmallStore
 
@@ -77,7 +78,7 @@ def resume(context: typer.Context, reason: Reason) -> None:
 
 def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
     word = ResumeFile(home.state_dir(settings)).give(reason, actor=actor())
-    ends = guard.since + settings.guard.cool_down_days * 86_400
+    ends = guard.since + settings.guard.cool_down_days * DAY_SECONDS
     typer.echo(
         f"the guard of {settings.bot.name} climbs from {guard.status} to {guard.status.better}"
         f" at its first candle from {iso(ends)} on (market time)"

@@ -9,8 +9,17 @@ from __future__ import annotations
 import re
 
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.units import DAY_SECONDS
 
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+_UNIT_SECONDS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": DAY_SECONDS,
+    "w": 7 * DAY_SECONDS,
+    "y": 365 * DAY_SECONDS,  # by Prometheus' own definition
+}
 _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 _DURATION = re.compile(r"\b(?:\d+(?:ms|[smhdwy]))+\b")
 _LAST_NUMBER = re.compile(r"\d+(?:\.\d+)?(?=\s*$)")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import requests
 from nightdesk_core.clock import from_iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk.settings import Settings
 
-_DAY_SECONDS = 86_400
 _TIMEOUT_SECONDS = 2.0
 
 
@@ -151,13 +151,13 @@ class Play:
             return
         with suppress(requests.RequestException):
             status = requests.get(f"{self._url}/status", timeout=_TIMEOUT_SECONDS).json()
-            day = (status["market_time_unix"] - from_iso(status["starts_at"])) / _DAY_SECONDS
+            day = (status["market_time_unix"] - from_iso(status["starts_at"])) / DAY_SECONDS
             while self._left and self._left[0].day <= day:
                 self._begin(self._left[0])
                 del self._left[0]
 
     def _begin(self, act: Act) -> None:
         for name in act.faults:
-            body = {"name": name, "seconds": act.days * _DAY_SECONDS / self._speed}
+            body = {"name": name, "seconds": act.days * DAY_SECONDS / self._speed}
             requests.post(f"{self._url}/fault", json=body, timeout=_TIMEOUT_SECONDS).raise_for_status()
         self._say(f"market day {act.day:g}: {act.said}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nightdesk_core.units import DAY_SECONDS
+
 from nightdesk_exporter.arguments import LARGEST, WrongCallError, moment, number
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.curve import Point
-
-_DAY_SECONDS = 86_400
 
 
 class MoneyCalls(Calls):
@@ -34,7 +34,7 @@ class MoneyCalls(Calls):
         if daily_pnl_ratio is not None:
             daily = number(daily_pnl_ratio, "daily_pnl_ratio")
         else:
-            start = self._day_start(equity, int(market_time // _DAY_SECONDS))
+            start = self._day_start(equity, int(market_time // DAY_SECONDS))
             daily = equity / start - 1 if start > 0 else 0.0
         drawdown = 1 - equity / highest if equity < highest else 0.0
         snapshot.equity = equity

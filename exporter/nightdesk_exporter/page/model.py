@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_core.units import DAY_SECONDS
+
 from nightdesk_exporter.page.parts import card, facts, note, table
 from nightdesk_exporter.page.view import View
 from nightdesk_exporter.page.words import UNKNOWN, age, date, number, said, share, term
-
-_DAY_SECONDS = 86_400
 
 
 def model_card(view: View) -> str:
     """Return the model's section."""
     model, now = view.status["model"], view.now
-    limit = note(f"limit {view.limits.model_age_seconds / _DAY_SECONDS:.4g} days")
+    limit = note(f"limit {view.limits.model_age_seconds / DAY_SECONDS:.4g} days")
     rows = [
         ("Version", f"<code>{said(model['version'])}</code>" if model["version"] else UNKNOWN),
         ("Standing", term(model["standing"])),

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from nightdesk_core.units import DAY_SECONDS
+
 UNKNOWN = '<span class="unknown">unknown</span>'
 
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_MINUTE, _HOUR, _DAY = 60, 3_600, DAY_SECONDS
 _JUST_NOW_SECONDS = 2
 _UNTRIMMED_DAYS = 2
 """From so many days on nobody asks for the hours."""

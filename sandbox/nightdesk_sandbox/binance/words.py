@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nightdesk_core.units import DAY_SECONDS
+
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.instrument import plain
 
@@ -14,7 +16,7 @@ INTERVAL_SECONDS = {
     "6h": 21_600,
     "8h": 28_800,
     "12h": 43_200,
-    "1d": 86_400,
+    "1d": DAY_SECONDS,
 }
 """The intervals that are served, by Binance's name for them: those that hourly candles make up."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from nightdesk_core.units import DAY_SECONDS
+
 from nightdesk_sandbox.funding import next_funding
 from nightdesk_sandbox.instrument import plain
 from nightdesk_sandbox.market import Market
-from nightdesk_sandbox.replay import DAY_SECONDS
 
 
 def ticker(market: Market, *, now: float, funding_rate: float) -> dict[str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nightdesk_core.units import DAY_SECONDS
+
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.instrument import plain
 from nightdesk_sandbox.update import Topic
 
-INTERVAL_SECONDS = {"60": 3600, "120": 7200, "240": 14_400, "360": 21_600, "720": 43_200, "D": 86_400}
+INTERVAL_SECONDS = {"60": 3600, "120": 7200, "240": 14_400, "360": 21_600, "720": 43_200, "D": DAY_SECONDS}
 """The intervals that are served, by Bybit's name for them: those that hourly candles make up."""
 
 CATEGORIES = ("spot", "linear", "inverse", "option")

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from aiohttp import web
+from nightdesk_core.units import DAY_SECONDS
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from nightdesk_sandbox.update import Message, Topic, Update
 from nightdesk_sandbox.venue import Refusals
 
-_LONGEST_SECONDS = 86_400
+_LONGEST_SECONDS = DAY_SECONDS
 
 
 class World(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 from aiohttp import web
+from nightdesk_core.units import DAY_SECONDS
 from pydantic import Field
 
 from nightdesk_sandbox.faults.base import Fault, World
@@ -66,7 +67,7 @@ class ClockOffset(Fault):
     """
 
     name: Literal["clock_offset"]
-    offset_seconds: float = Field(ge=-86_400, le=86_400, allow_inf_nan=False)
+    offset_seconds: float = Field(ge=-DAY_SECONDS, le=DAY_SECONDS, allow_inf_nan=False)
 
     def shown_time(self, now: float) -> float:
         """Return the wrong time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from nightdesk_core.units import DAY_SECONDS
 from pydantic import Field
 
 from nightdesk_sandbox.faults.base import Fault, World
@@ -18,7 +19,7 @@ class PriceShock(Fault):
 
     name: Literal["price_shock"]
     change: float = Field(gt=-1, le=10, allow_inf_nan=False)
-    seconds: float = Field(60, gt=0, le=86_400, allow_inf_nan=False)
+    seconds: float = Field(60, gt=0, le=DAY_SECONDS, allow_inf_nan=False)
 
     async def begin(self, world: World) -> None:
         """Change the future."""

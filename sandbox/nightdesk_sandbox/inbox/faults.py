@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from weakref import WeakSet
 
+from nightdesk_core.units import DAY_SECONDS
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nightdesk_sandbox.fault_request import read_fault
@@ -22,7 +23,7 @@ class InboxFault(BaseModel):
 
     name: str
     channel: Literal[Channel, "any"] = "any"
-    seconds: float = Field(gt=0, le=86_400, allow_inf_nan=False)
+    seconds: float = Field(gt=0, le=DAY_SECONDS, allow_inf_nan=False)
     count: int | None = Field(None, ge=1)
 
     def concerns(self, channel: Channel) -> bool:

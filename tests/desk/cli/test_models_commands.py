@@ -115,7 +115,7 @@ def test_a_rollback_moves_the_pointer_and_is_recorded(desk: Desk, versions: list
         f"{versions[1]} is the champion again, champion"
     ]
     (entry,) = AuditLog(desk.state_dir / "audit.jsonl").entries()
-    assert (entry["event"], entry["details"]["rollback"]["reason"]) == ("rolled_back", "trades against the trend")
+    assert (entry.event, entry.details["rollback"]["reason"]) == ("rolled_back", "trades against the trend")
     assert desk.said("rollback", "--reason", "that one", "--to", versions[0])[0] == (
         f"{versions[0]} is the champion again, provisional"
     )

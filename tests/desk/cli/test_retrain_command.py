@@ -38,7 +38,7 @@ def test_a_request_prints_its_key_and_a_second_one_that_it_was_merged(settings: 
     assert code == 0
     assert said.startswith(f"merged into {request.key}, which is pending since ")
     assert said.endswith(": asked for 2 times\n")
-    assert [entry["event"] for entry in home.audit_log(settings).entries()] == ["retrain_requested"] * 2
+    assert [entry.event for entry in home.audit_log(settings).entries()] == ["retrain_requested"] * 2
 
 
 def test_the_status_names_the_requests_that_are_pending(settings: Settings) -> None:

@@ -35,7 +35,7 @@ class Desk:
         return lines
 
     def events(self) -> list[str]:
-        return [entry["event"] for entry in AuditLog(self.state_dir / "audit.jsonl").entries()]
+        return [entry.event for entry in AuditLog(self.state_dir / "audit.jsonl").entries()]
 
     def guard(self, status: GuardStatus) -> None:
         """Have the bot's journal end with its guard in a status."""

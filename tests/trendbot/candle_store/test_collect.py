@@ -32,7 +32,7 @@ def _commits_every_other_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def store_in(folder: Path) -> StoreFile:
-    return StoreFile(folder, source="x", symbol="S", series="1h", columns=SERIES.columns)
+    return StoreFile(folder, source="x", symbol="S", series="1h", columns=SERIES.columns, clock=lambda: 1_571_302_800.0)
 
 
 def refresh(file: StoreFile, told: Told, start: int, stop: int) -> Collected:
@@ -166,9 +166,9 @@ def test_another_market_s_history_is_set_aside_and_all_is_fetched_anew(file: Sto
     (note,) = done.notes
     assert note == (
         "4 of 4 rows stored from 1970-01-02T02:00:00Z on are not the exchange's: S-1h.parquet is of another market,"
-        " set aside as S-1h.aside, and all is fetched anew"
+        " set aside as S-1h.parquet.damaged-2019-10-17T090000Z, and all is fetched anew"
     )
-    assert (file.path.parent / "S-1h.aside").exists()
+    assert (file.path.parent / "S-1h.parquet.damaged-2019-10-17T090000Z").exists()
     assert refresh(file, other, 0, 40).notes == []
 
 
@@ -226,7 +226,7 @@ def test_a_damaged_file_is_set_aside_with_a_word_and_fetched_anew(file: StoreFil
     assert len(done.rows) == 30
     (note,) = done.notes
     assert note.startswith(f"{file.path} is damaged: ")
-    assert note.endswith("; it is set aside as S-1h.aside, and all is fetched anew")
+    assert note.endswith("; it is set aside as S-1h.parquet.damaged-2019-10-17T090000Z, and all is fetched anew")
 
 
 def test_gaps_are_asked_for_once_more_and_what_comes_is_reported(file: StoreFile) -> None:

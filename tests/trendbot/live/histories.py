@@ -235,7 +235,7 @@ class Life:
             "shadow_trades": [asdict(trade) for trade in journal.trades(shadow=True)],
             "equity": [equity for _, equity in journal.equity()],
             "transitions": [asdict(moved) for moved in journal.transitions()],
-            "audit": [[entry["event"], entry["details"]] for entry in audit.entries()],
+            "audit": [[entry.event, entry.details] for entry in audit.entries()],
             "requests": [
                 [request.cause, len(request.keys), request.reason, request.newest_reason] for request in requests
             ],

@@ -47,7 +47,7 @@ class Desk:
             record(self.journal, StepResult(new_state(["S"], 1000.0), (), {}, step))
 
     def events(self) -> list[str]:
-        return [entry["event"] for entry in self.audit.entries()]
+        return [entry.event for entry in self.audit.entries()]
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ async def test_a_guard_that_gets_worse_is_audited_and_asks_for_a_retrain(desk: D
     await desk.guard.tell_in_background()
     assert desk.events() == ["guard_transition", "retrain_requested"]
     (entry, _) = desk.audit.entries()
-    assert entry["actor"] == "bot"
-    assert entry["details"] == {
+    assert entry.actor == "bot"
+    assert entry.details == {
         "time": 7200,
         "before": "normal",
         "after": "reduced",
@@ -126,7 +126,7 @@ async def test_what_cannot_be_told_now_waits_in_order(
         await desk.guard.tell_in_background()
     assert len(desk.journal.outbox()) == 4
     await desk.guard.tell_in_background()
-    moves = [entry["details"]["after"] for entry in desk.audit.entries() if entry["event"] == "guard_transition"]
+    moves = [entry.details["after"] for entry in desk.audit.entries() if entry.event == "guard_transition"]
     assert moves == ["reduced", "paused"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import ccxt
 import pytest
 from nightdesk_core.pipeline import DataError
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener, backoff_seconds, open_exchange, persistently
+from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange, persistently
 from nightdesk_trendbot.settings import ExchangeSettings
 from nightdesk_trendbot.signals.candles import Bar
 
@@ -225,14 +225,6 @@ async def test_network_errors_are_tried_again_and_others_are_not() -> None:
 
     with pytest.raises(ccxt.BadSymbol):
         await persistently(wrong, "asking")
-
-
-def test_waits_double_up_to_the_longest_with_jitter() -> None:
-    for attempt, ceiling in ((0, 0.5), (1, 1.0), (3, 4.0), (10, 30.0), (10_000, 30.0)):
-        waits = [backoff_seconds(attempt) for _ in range(50)]
-        assert ceiling / 2 <= min(waits) <= max(waits) <= ceiling
-        assert max(waits) > min(waits)
-    assert backoff_seconds(5, longest=0.0) == 0.0
 
 
 async def test_news_are_candles_and_a_sign_of_life() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import ccxt
 import pytest
@@ -156,9 +157,9 @@ async def test_a_symbol_that_pauses_though_it_is_listed_is_waited_for_at_first_a
 ) -> None:
     waits: list[int] = []
 
-    def no_wait(attempt: int, *, longest: float) -> float:
-        waits.append(attempt)
-        return longest
+    def no_wait(failures: int, **_: Any) -> float:
+        waits.append(failures)
+        return 0.0
 
     monkeypatch.setattr(feed, "backoff_seconds", no_wait)
     steps: list[tuple[int, list[Bar] | Exception | None]] = [(hour, [partial(hour)]) for hour in range(10)]

@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from nightdesk_core.bundle import Manifest
-from nightdesk_trendbot import model
+from nightdesk_trendbot.model import meta_model as model
 folder = Path(sys.argv[1])
 loaded = model.load(folder, Manifest.read(folder))
 sys.stdout.buffer.write(loaded.predict(np.load(sys.argv[2])).tobytes())

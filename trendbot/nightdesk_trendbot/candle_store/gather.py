@@ -11,6 +11,7 @@ import ccxt
 import numpy as np
 from nightdesk_core.clock import iso
 from nightdesk_core.pipeline import DataError
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_trendbot.candle_store.collect import Collected, Page, Refresh, Series
 from nightdesk_trendbot.candle_store.quality import Mask, impossible
@@ -20,7 +21,6 @@ from nightdesk_trendbot.market.funding import funding_rates
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Floats, Ints
 
-_DAY_SECONDS = 86_400
 _OVERLAP_BARS = 24
 _OVERLAP_SETTLEMENTS = 9
 _TRIES = 8
@@ -64,7 +64,7 @@ async def gather(settings: TrendbotSettings, folder: Path, *, days: float, progr
         exchange.offers(settings.timeframe)
         now = int(await _insist(exchange.now, "asking for the time"))
         stop = now // interval * interval
-        start = stop - int(days * _DAY_SECONDS)
+        start = stop - int(days * DAY_SECONDS)
         found = []
         for number, symbol in enumerate(settings.symbols):
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from nightdesk_core.clock import iso
+from nightdesk_core.units import DAY_SECONDS
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.candle_store.spans import Span
 from nightdesk_trendbot.signals.candles import Candles, Floats, Ints
 
-_DAY_SECONDS = 86_400
 _HOUR_SECONDS = 3600
 _NAMED = 5
 """Rows that a finding names one by one; it counts the others."""
@@ -29,7 +29,7 @@ _NEIGHBOURS = 84
 """Bars on either side that a spike's neighbours are: three and a half days of hourly bars."""
 _MAD_TO_DEVIATION = 1.4826
 """Of a normal distribution, standard deviation over median absolute deviation."""
-IDLE_SECONDS = _DAY_SECONDS
+IDLE_SECONDS = DAY_SECONDS
 """So long without any volume is worth a word. The sample's longest is 15 hours, the exchange being down."""
 _LONGEST_SHIFT_HOURS = 14
 """No time zone lies further from UTC."""
@@ -104,7 +104,7 @@ def check_series(candles: Candles) -> list[Finding]:
 
 def check_coverage(candles: Candles, *, days: float) -> list[Finding]:
     """Return a warning where the candles begin more than a day later than was asked for."""
-    covered = (int(candles.time[-1] - candles.time[0]) + candles.interval_seconds) / _DAY_SECONDS
+    covered = (int(candles.time[-1] - candles.time[0]) + candles.interval_seconds) / DAY_SECONDS
     if covered >= days - 1:
         return []
     return [Finding("coverage", False, f"the exchange has {covered:.0f} of the {days:g} days asked for")]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from nightdesk_core.clock import iso
 from nightdesk_core.pipeline import DataError
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_trendbot.candle_store import quality
 from nightdesk_trendbot.candle_store.alignment import check_alignment
@@ -20,7 +21,6 @@ from nightdesk_trendbot.signals.candles import Candles
 
 _NAMED = 20
 """Gaps and rows that a report names one by one."""
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,12 @@ def _funding_known(part: Gathered, candles: Candles) -> list[Finding]:
         return []
     time = part.funding.rows.time
     begin, end = int(candles.time[0]), int(candles.time[-1])
-    known = np.concatenate([[begin - _DAY_SECONDS], time, [end + _DAY_SECONDS]])
-    silent = [gap for gap in quality.gaps(known, _DAY_SECONDS) if gap[1] - gap[0] > _DAY_SECONDS]
+    known = np.concatenate([[begin - DAY_SECONDS], time, [end + DAY_SECONDS]])
+    silent = [gap for gap in quality.gaps(known, DAY_SECONDS) if gap[1] - gap[0] > DAY_SECONDS]
     if not silent:
         return []
     longest = max(silent, key=lambda gap: gap[1] - gap[0])
-    days = sum(stop - start for start, stop in silent) / _DAY_SECONDS
+    days = sum(stop - start for start, stop in silent) / DAY_SECONDS
     message = f"no funding is known, and none counted, for {days:.0f} days, the most of them from {iso(longest[0])} on"
     return [Finding("funding", False, message, times=tuple(start for start, _ in silent))]
 

@@ -17,8 +17,11 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from nightdesk_core.files import LockTimeoutError, locked, write_atomic
+from nightdesk_core import stored
+from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.files import LockTimeoutError, locked, set_aside, write_atomic
 from nightdesk_core.pipeline import DataError
+from nightdesk_core.stored import StoredError
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.candle_store.spans import Span, union, within, without
@@ -98,12 +101,35 @@ class Rows:
         return int(first), int(last)
 
 
+@dataclass(frozen=True)
+class _Label:
+    """What a file says of itself, in the metadata of its Parquet schema."""
+
+    format: int
+    source: str
+    symbol: str
+    series: str
+    covered: tuple[Span, ...] = ()
+    sha256: str = ""
+    """Over the numbers, see `_digest`."""
+
+
 class StoreFile:
     """The rows of one symbol and one series of a source. One process at a time, under `held`."""
 
-    def __init__(self, folder: Path, *, source: str, symbol: str, series: str, columns: Sequence[str]) -> None:
-        self._identity = {"format": _FORMAT, "source": source, "symbol": symbol, "series": series}
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        source: str,
+        symbol: str,
+        series: str,
+        columns: Sequence[str],
+        clock: WallClock = system_clock,
+    ) -> None:
+        self._blank = _Label(_FORMAT, source, symbol, series)
         self._columns = tuple(columns)
+        self._clock = clock
         # Quoted, a name holds no separator and every name is another: no symbol leaves the folder or meets another.
         self.path = source_folder(folder, source) / f"{quote(symbol, safe='')}-{series}.parquet"
 
@@ -137,25 +163,25 @@ class StoreFile:
             raise _unusable(self.path, error) from error
         try:
             table = pq.ParquetFile(io.BytesIO(content)).read()
-            metadata = json.loads((table.schema.metadata or {})[_METADATA])
-            if {key: metadata.get(key) for key in self._identity} != self._identity:
+            label = stored.from_json(_Label, (table.schema.metadata or {})[_METADATA], source="metadata")
+            if replace(label, covered=(), sha256="") != self._blank:
                 raise DamagedStoreError(self.path, "it holds something else, or comes from another release")
             rows = Rows(
                 table[_TIME].to_numpy().astype(np.int64, copy=False),
                 np.column_stack([table[name].to_numpy() for name in self._columns]).astype(np.float64, copy=False),
-                tuple((int(start), int(end)) for start, end in metadata["covered"]),
+                label.covered,
             )
-        except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
+        except (OSError, KeyError, ValueError, StoredError, pa.ArrowException) as error:
             raise DamagedStoreError(self.path, " ".join(str(error).split())[:200]) from error
-        if metadata.get("sha256") != _digest(rows):
+        if label.sha256 != _digest(rows):
             raise DamagedStoreError(self.path, "its numbers are not those that were written")
         return rows
 
     def save(self, rows: Rows) -> None:
         """Replace what is kept, the whole file at once. Raises `DataError`, and leaves the old file."""
-        metadata = {**self._identity, "covered": rows.covered, "sha256": _digest(rows)}
+        label = stored.plain(replace(self._blank, covered=rows.covered, sha256=_digest(rows)))
         columns = {name: rows.values[:, index] for index, name in enumerate(self._columns)}
-        table = pa.table({_TIME: rows.time, **columns}).replace_schema_metadata({_METADATA: json.dumps(metadata)})
+        table = pa.table({_TIME: rows.time, **columns}).replace_schema_metadata({_METADATA: json.dumps(label)})
         buffer = io.BytesIO()
         # Prices hardly repeat: a dictionary of them would cost time and save no room.
         pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
@@ -165,9 +191,9 @@ class StoreFile:
             raise _unusable(self.path, error) from error
 
     def set_aside(self) -> Path:
-        """Move the file out of the way, over one that was set aside before, and return where to. Raises `DataError`."""
+        """Move the file out of the way and return where to. Raises `DataError`."""
         try:
-            return self.path.replace(self.path.with_suffix(".aside"))
+            return set_aside(self.path, now=self._clock())
         except OSError as error:
             raise _unusable(self.path, error) from error
 

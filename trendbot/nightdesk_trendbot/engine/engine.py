@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import Close, GuardStatus, GuardStep, ModelInUse, PerformanceGuard, Resume
 from nightdesk_guard.policy import step
 
@@ -206,7 +207,7 @@ class Engine:
 
     def _mark(self, state: EngineState, close_time: int) -> EngineState:
         now = equity(state, {})
-        midnight = close_time // 86_400 * 86_400
+        midnight = close_time // DAY_SECONDS * DAY_SECONDS
         day_start = state.day_start_equity
         if state.last_close < midnight:
             # The exchange may lack the candle that ends at midnight: then it is what there was before.

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 from nightdesk_core.trades import ClosedTrade
 from numba import njit
+from numpy.typing import NDArray
 
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Order
 from nightdesk_trendbot.engine.portfolio import Caps, correlation, room
 from nightdesk_trendbot.engine.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.signals.candles import Candles, Floats, Ints
-
-_COLUMNS = 14
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,47 @@ class Simulation:
     trades: tuple[ClosedTrade, ...]
 
 
+class MarketColumns(NamedTuple):
+    """Candles and wishes as the compiled walk takes them: for S symbols and T steps, each of shape (S, T).
+
+    Where a symbol has no candle its close is NaN, and it wishes nothing.
+    """
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    funding: Floats
+    sides: Ints
+    leverages: Floats
+    volatilities: Floats
+
+
+class RoundTrip(NamedTuple):
+    """A trade as the compiled walk notes it. Times are market time, money is in the account's currency."""
+
+    symbol: int
+    """Its place among the symbols."""
+    side: int
+    quantity: float
+    entry_time: int
+    entry_price: float
+    exit_time: int
+    exit_price: float
+    exit_reason: int
+    """TARGET, STOP or TIME of the broker."""
+    fees: float
+    funding: float
+    profit: float
+    equity_before: float
+    slippage: float
+    risk: float
+
+
+_ROUND_TRIP = np.dtype([(name, np.dtype(kind)) for name, kind in get_type_hints(RoundTrip).items()])
+"""One row for each trade: the walk writes columns by their names, and no Python object."""
+
+
 def simulate(
     markets: Sequence[tuple[str, Candles, Wishes]],
     *,
@@ -62,91 +102,83 @@ def simulate(
     time = markets[0][1].time
     if len(markets) > 1:
         time = np.unique(np.concatenate([candles.time for _, candles, _ in markets]))
-    columns = [_aligned(time, candles, wishes) for _, candles, wishes in markets]
-    # One symbol's columns are as they are: of a million bars a copy takes longer than the walk.
-    open_, high, low, close, funding, sides, leverages, volatilities = (
-        np.stack(parts) if len(parts) > 1 else parts[0][np.newaxis] for parts in zip(*columns, strict=True)
-    )
-    at_close, rows = walk(
-        time,
-        open_,
-        high,
-        low,
-        close,
-        funding,
-        sides,
-        leverages,
-        volatilities,
-        interval,
-        rules,
-        caps,
-        float(equity),
-    )
-    trades = tuple(
-        ClosedTrade(
-            symbol=markets[int(row[11])][0],
-            side="long" if row[0] > 0 else "short",
-            quantity=float(row[1]),
-            entry_time=int(row[2]),
-            entry_price=float(row[3]),
-            exit_time=int(row[4]),
-            exit_price=float(row[5]),
-            exit_reason=broker.EXIT_REASONS[int(row[6])],
-            fees=float(row[7]),
-            funding=float(row[8]),
-            profit=float(row[9]),
-            equity_before=float(row[10]),
-            model_version=model_version,
-            slippage=float(row[12]),
-            risk=float(row[13]),
-        )
-        for row in rows
-    )
+    columns = _columns([_aligned(time, candles, wishes) for _, candles, wishes in markets])
+    at_close, rows = walk(time, columns, interval, rules, caps, float(equity))
+    symbols = [symbol for symbol, _, _ in markets]
+    trades = tuple(_closed(RoundTrip._make(row), symbols, model_version) for row in rows.tolist())
     first = int(np.searchsorted(time, start))
     return Simulation(time[first:] + interval, at_close[first:], trades)
 
 
-def _aligned(time: Ints, candles: Candles, wishes: Wishes) -> list[Any]:
-    """Return open, high, low, close, funding, sides, leverages and volatilities, each of shape (T,).
+def _aligned(time: Ints, candles: Candles, wishes: Wishes) -> MarketColumns:
+    """Return a symbol's columns, each of shape (T,).
 
     A step in which the symbol has no candle is NaN, and wishes nothing (0); so does one before its first wish.
     """
-    columns: list[Any] = [candles.open, candles.high, candles.low, candles.close, candles.funding]
-    columns += [wishes.sides, wishes.leverages, wishes.volatilities]
+    columns = MarketColumns(
+        candles.open,
+        candles.high,
+        candles.low,
+        candles.close,
+        candles.funding,
+        wishes.sides,
+        wishes.leverages,
+        wishes.volatilities,
+    )
     if len(candles) == len(time) == len(wishes.sides):
         return columns
     at = np.searchsorted(time, candles.time)
-    aligned: list[Any] = []
-    for column in columns:
-        spread = np.full(len(time), np.nan) if column is candles.close else np.zeros(len(time), dtype=column.dtype)
-        spread[at[len(at) - len(column) :]] = column
-        aligned.append(spread)
-    return aligned
+
+    def spread(column: NDArray[np.generic]) -> NDArray[np.generic]:
+        whole = np.zeros(len(time), dtype=column.dtype)
+        whole[at[len(at) - len(column) :]] = column
+        return whole
+
+    spaced = MarketColumns._make(map(spread, columns))
+    close = np.full(len(time), np.nan)
+    close[at] = candles.close
+    return spaced._replace(close=close)
+
+
+def _columns(symbols: Sequence[MarketColumns]) -> MarketColumns:
+    """Return the columns of S symbols together."""
+    if len(symbols) == 1:
+        # They are as they are: of a million bars a copy takes longer than the walk.
+        return MarketColumns._make(column[np.newaxis] for column in symbols[0])
+    return MarketColumns._make(map(np.stack, zip(*symbols, strict=True)))
+
+
+def _closed(trade: RoundTrip, symbols: Sequence[str], model_version: str) -> ClosedTrade:
+    return ClosedTrade(
+        symbol=symbols[trade.symbol],
+        side="long" if trade.side > 0 else "short",
+        quantity=trade.quantity,
+        entry_time=trade.entry_time,
+        entry_price=trade.entry_price,
+        exit_time=trade.exit_time,
+        exit_price=trade.exit_price,
+        exit_reason=broker.EXIT_REASONS[trade.exit_reason],
+        fees=trade.fees,
+        funding=trade.funding,
+        profit=trade.profit,
+        equity_before=trade.equity_before,
+        model_version=model_version,
+        slippage=trade.slippage,
+        risk=trade.risk,
+    )
 
 
 @njit(cache=True)
 def walk(
-    time: Ints,
-    open_: Floats,
-    high: Floats,
-    low: Floats,
-    close: Floats,
-    funding: Floats,
-    sides: Ints,
-    leverages: Floats,
-    volatilities: Floats,
-    interval: int,
-    rules: Rules,
-    caps: Caps,
-    cash: float,
-) -> tuple[Floats, Floats]:
-    """Return equity, shape (T,), and one row of fourteen numbers for each trade, as `simulate` reads them.
+    time: Ints, columns: MarketColumns, interval: int, rules: Rules, caps: Caps, cash: float
+) -> tuple[Floats, NDArray[np.void]]:
+    """Return equity, shape (T,), and a `RoundTrip` as a row of a structured array for each trade.
 
-    `time` has shape (T,); the other columns, for S symbols, (S, T). Where a symbol has no candle its close is NaN.
+    `time` is each step's open (market time), shape (T,), and `interval` its length in seconds.
     """
-    symbols, steps = sides.shape
+    symbols, steps = columns.sides.shape
     equity = np.empty(steps)
-    rows = np.empty((np.count_nonzero(sides) + 1, _COLUMNS))
+    rows = np.empty(np.count_nonzero(columns.sides) + 1, _ROUND_TRIP)
     trades = 0
     accounts = [broker.flat(0.0) for _ in range(symbols)]
     marks = np.zeros(symbols)
@@ -156,20 +188,20 @@ def walk(
     for i in range(steps):
         close_time = time[i] + interval
         for s in range(symbols):
-            if np.isnan(close[s, i]):
+            if np.isnan(columns.close[s, i]):
                 continue
-            marks[s] = close[s, i]
+            marks[s] = columns.close[s, i]
             if accounts[s].side != 0 or accounts[s].waiting:
                 costs = costs_at(rules, present[s])
-                before = broker.at_open(accounts[s], time[i], open_[s, i], costs)
+                before = broker.at_open(accounts[s], time[i], columns.open[s, i], costs)
                 done = broker.at_close(
                     before,
                     time[i],
-                    open_[s, i],
-                    high[s, i],
-                    low[s, i],
-                    close[s, i],
-                    funding[s, i],
+                    columns.open[s, i],
+                    columns.high[s, i],
+                    columns.low[s, i],
+                    columns.close[s, i],
+                    columns.funding[s, i],
                     close_time,
                     costs,
                 )
@@ -177,7 +209,7 @@ def walk(
                 if done.reason != 0:
                     _note(rows[trades], s, before, done, close_time)
                     trades += 1
-            present[s] = volatilities[s, i]
+            present[s] = columns.volatilities[s, i]
         if i == steps - 1:
             for s in range(symbols):
                 if accounts[s].side != 0:
@@ -192,15 +224,17 @@ def walk(
             total += broker.value(accounts[s], marks[s])
         equity[i] = total
         for s in range(symbols):
-            side = sides[s, i]
+            side = columns.sides[s, i]
             if side == 0 or accounts[s].side != 0 or accounts[s].waiting or total <= 0:
                 continue
             for other in range(symbols):
                 held[other] = broker.exposure(accounts[other], marks[other]) / total
                 correlations[other] = 0.0
                 if other != s and held[other] != 0:
-                    correlations[other] = correlation(time, close[s], close[other], i, caps.correlation_seconds)
-            allowed = room(s, side, leverages[s, i], held, present, correlations, caps)
+                    correlations[other] = correlation(
+                        time, columns.close[s], columns.close[other], i, caps.correlation_seconds
+                    )
+            allowed = room(s, side, columns.leverages[s, i], held, present, correlations, caps)
             if allowed > 0:
                 order = Order(side, allowed * total, total, barriers_at(rules, present[s]))
                 accounts[s] = broker.place(accounts[s], order)
@@ -208,8 +242,9 @@ def walk(
 
 
 @njit(cache=True)
-def _note(row: Floats, symbol: int, before: broker.Account, done: broker.Close, close_time: int) -> None:
-    row[0], row[1], row[2], row[3] = before.side, before.quantity, before.entry_time, before.entry_price
-    row[4], row[5], row[6], row[7] = close_time, done.price, done.reason, done.fees
-    row[8], row[9], row[10], row[11] = done.funding, done.profit, before.order.equity, symbol
-    row[12], row[13] = done.slippage, broker.risk(before)
+def _note(row: Any, symbol: int, before: broker.Account, done: broker.Close, close_time: int) -> None:
+    row.symbol, row.side, row.quantity = symbol, before.side, before.quantity
+    row.entry_time, row.entry_price = before.entry_time, before.entry_price
+    row.exit_time, row.exit_price, row.exit_reason = close_time, done.price, done.reason
+    row.fees, row.funding, row.profit = done.fees, done.funding, done.profit
+    row.equity_before, row.slippage, row.risk = before.order.equity, done.slippage, broker.risk(before)

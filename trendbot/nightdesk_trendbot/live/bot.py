@@ -15,6 +15,7 @@ from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import iso
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, LiveMeasures, ModelInUse
 
 from nightdesk_trendbot.engine.engine import Engine
@@ -40,7 +41,6 @@ from nightdesk_trendbot.signals.signal import Outcome, Permission, Signal
 _STREAM_SILENCE_SECONDS = 90.0
 _SETTLED_SECONDS = 10.0
 """So long after its end REST has a candle for certain."""
-_DAY_SECONDS = 86_400
 
 
 class LiveBot:
@@ -119,7 +119,7 @@ class LiveBot:
                 if self._fresh:
                     await asyncio.sleep(self._until_settled(now - start))
                     self._begin_at(start)
-                elif now < self._state.last_close - _DAY_SECONDS:
+                elif now < self._state.last_close - DAY_SECONDS:
                     raise DataError(
                         f"the exchange's time, {iso(now)}, lies before the journal's last candle,"
                         f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"

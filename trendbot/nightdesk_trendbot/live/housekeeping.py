@@ -10,6 +10,7 @@ from typing import Any
 
 import ccxt
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import GuardRuntime
 
@@ -23,7 +24,7 @@ _CLOCK_SECONDS = 60.0
 _AGAIN_SECONDS = 1.0
 _PROMPT_SECONDS = 1.0
 """An answer that takes longer is not taken for the time."""
-_SELF_TEST_SECONDS = 86_400.0
+_SELF_TEST_SECONDS = float(DAY_SECONDS)
 
 
 class Housekeeping:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import Journal
+from nightdesk_core.measures import sharpe_ratio
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Expected, LiveMeasures
-from nightdesk_guard.expectation import MIN_RATIO_DAYS, Ratios, ratios, sharpe_ratio
+from nightdesk_guard.expectation import MIN_RATIO_DAYS, Ratios, ratios
 
 from nightdesk_trendbot.model.backtest import daily_returns
 from nightdesk_trendbot.model.champion import ChampionWatch
-
-_DAY_SECONDS = 86_400
 
 
 class ModelReport:
@@ -36,7 +36,7 @@ class ModelReport:
         standing, data_end = watch.champion.standing, float(model.data_end)
         self._exporter.model(model.version, trained_at=model.trained_at, standing=standing, data_end=data_end)
         backtest = model.backtest
-        seconds = _DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
+        seconds = DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
         self._exporter.promised(
             win_ratio=backtest.get("win_ratio"),
             sharpe_ratio=backtest.get("sharpe_ratio"),
@@ -49,7 +49,7 @@ class ModelReport:
 
         Sharpe ratio and drawdown are of daily returns: they are worked out once a day.
         """
-        measured = (now // _DAY_SECONDS, model_since)
+        measured = (now // DAY_SECONDS, model_since)
         if measured != self._measured:
             self._measured = measured
             self._ratios, self._sharpe_ratio = self._measure(model_since, expected)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.registry import Champion, ModelRegistry
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import Evidence, PerformanceGuard
 from nightdesk_guard.notices import Notice
 from nightdesk_guard.policy import held
@@ -14,8 +15,6 @@ from nightdesk_guard.probation import probation_share
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import EngineState
 from nightdesk_trendbot.live.rotation import ROLLBACK, SETTLEMENT
-
-_DAY_SECONDS = 86_400
 
 Owed = tuple[Notice, ...]
 
@@ -63,7 +62,7 @@ class Probation:
 def has_stood(state: EngineState, guard: PerformanceGuard) -> bool:
     """Return whether the model in use has earned its full size."""
     memory = state.guard
-    days = (state.last_close - memory.model_since) / _DAY_SECONDS
+    days = (state.last_close - memory.model_since) / DAY_SECONDS
     return probation_share(guard.settings.probation, trades=memory.model_trades, days=days) == 1.0
 
 

@@ -8,6 +8,7 @@ from loguru import logger
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import Journal
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 
 from nightdesk_trendbot.engine import broker
@@ -17,7 +18,6 @@ from nightdesk_trendbot.market.prices import Prices
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.signal import Outcome, Signal
 
-_DAY_SECONDS = 86_400
 _NOTED = (
     Outcome.BLOCKED_NO_MODEL,
     Outcome.BLOCKED_KILL_SWITCH,
@@ -71,7 +71,7 @@ class Report:
 
     def recent_trades(self, journal: Journal, now: int) -> None:
         """Tell how many trades closed within the day before a market time."""
-        self._exporter.recent_trades(len(journal.trades(closed_after=now - _DAY_SECONDS)))
+        self._exporter.recent_trades(len(journal.trades(closed_after=now - DAY_SECONDS)))
 
     def account(self, state: EngineState) -> None:
         """Tell of account and positions, marked to the newest prices."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 from nightdesk_guard.notices import ACTOR, Handler
@@ -41,7 +42,7 @@ class Rotation:
                 return
             # It was done, and the bot was killed before it could say so.
             champion = now
-        self._audit.append("rolled_back", champion.to_json(), actor=ACTOR)
+        self._audit.append("rolled_back", stored.plain(champion), actor=ACTOR)
         logger.warning("{} is taken back: {}; the champion is {} again", version, reason, champion.version)
         self._rolled_back(champion)
 
@@ -55,5 +56,5 @@ class Rotation:
                 logger.info("its probation is of no account any more: {}", error)
                 return
             champion = now
-        self._audit.append("probation_stood", champion.to_json(), actor=ACTOR)
+        self._audit.append("probation_stood", stored.plain(champion), actor=ACTOR)
         logger.info("{} has stood its probation, and trades at its full size", version)

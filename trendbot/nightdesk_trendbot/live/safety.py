@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import AccountView
 from nightdesk_guard.settings import EntrySettings
 
@@ -72,7 +73,7 @@ def _held(state: EngineState) -> list[str]:
 
 def kill_switch_defects(engine: Engine, strategy: Strategy, settings: TrendbotSettings) -> str:
     """Return what of the bot would not obey an active kill switch, empty where all of it would. Touches no state."""
-    symbol, time = settings.symbols[0], 86_400
+    symbol, time = settings.symbols[0], DAY_SECONDS
     signal = Signal(Regime.TRENDING_UP, 1, 1, 1.0, 1.0, 0.0)
     state = new_state(settings.symbols, settings.initial_equity)
     refused = decide(signal, strategy.permission(None, None, state, signal, killed=True), in_position=False)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import ccxt
 import numpy as np
 from loguru import logger
+from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.pipeline import DataError
 from numpy.typing import NDArray
 
@@ -25,7 +26,8 @@ _FUNDING_PAGE = 200
 _FIELDS = 6
 """Time, open, high, low, close, volume."""
 _TRIES = 5
-_FIRST_WAIT_SECONDS = 0.5
+FIRST_WAIT_SECONDS = 0.5
+"""Before an exchange that did not answer is asked again."""
 _LONGEST_WAIT_SECONDS = 30.0
 
 REQUEST_FAILURES = tuple(
@@ -263,16 +265,15 @@ async def persistently(
         except on as error:
             if attempt == tries - 1:
                 raise DataError(f"{what}: the exchange did not answer {tries} times ({brief(error)})") from error
-            wait = backoff_seconds(attempt)
+            wait = backoff_seconds(
+                attempt,
+                first_seconds=FIRST_WAIT_SECONDS,
+                longest_seconds=_LONGEST_WAIT_SECONDS,
+                jitter=random.random,
+            )
             logger.warning("{}: {}; trying again in {:.1f} s", what, brief(error), wait)
             await asyncio.sleep(wait)
     raise AssertionError("tries is at least 1")
-
-
-def backoff_seconds(attempt: int, *, longest: float = _LONGEST_WAIT_SECONDS) -> float:
-    """Return how long to wait after the failure number `attempt` (from 0): doubling, with full jitter on its half."""
-    ceiling = min(longest, _FIRST_WAIT_SECONDS * 2 ** min(attempt, 16))
-    return float(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
 
 def brief(error: Exception) -> str:

@@ -8,17 +8,19 @@ nothing is decided; once it does, nothing is lost.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import ccxt
 from loguru import logger
+from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.clock import iso
 from nightdesk_exporter import BotExporter
 
 from nightdesk_trendbot.market.clock import MarketClock
-from nightdesk_trendbot.market.exchange import Exchange, backoff_seconds
+from nightdesk_trendbot.market.exchange import FIRST_WAIT_SECONDS, Exchange
 from nightdesk_trendbot.market.funding import funding_rates
 from nightdesk_trendbot.market.stream import Streams
 from nightdesk_trendbot.settings import CostSettings
@@ -179,7 +181,7 @@ class Feed:
             if not waiting and not unsure:
                 break
             if waiting:
-                await asyncio.sleep(backoff_seconds(attempt, longest=self._longest_lag_seconds))
+                await asyncio.sleep(_wait_seconds(attempt, longest_seconds=self._longest_lag_seconds))
         async for event in self._close_until(min([begun, *unsure]), found):
             yield event
 
@@ -289,9 +291,15 @@ class Feed:
             self._connected = True
 
     async def _wait_after_failure(self) -> None:
-        wait = backoff_seconds(self._failures, longest=self._longest_wait_seconds)
+        wait = _wait_seconds(self._failures, longest_seconds=self._longest_wait_seconds)
         self._failures += 1
         await asyncio.sleep(wait)
+
+
+def _wait_seconds(failures: int, *, longest_seconds: float) -> float:
+    return backoff_seconds(
+        failures, first_seconds=FIRST_WAIT_SECONDS, longest_seconds=longest_seconds, jitter=random.random
+    )
 
 
 def _brief(error: Exception) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import PerformanceGuard
 
 from nightdesk_trendbot.engine.engine import Engine
@@ -191,7 +192,7 @@ def _interval(markets: Markets) -> int:
 
 def daily_returns(close_time: Ints, equity: np.ndarray, *, start: float) -> tuple[Ints, np.ndarray]:
     """Return (each UTC day's last close, the day's return), shape (D,), of equity marked to market, both shape (N,)."""
-    day = (close_time - 1) // 86_400
+    day = (close_time - 1) // DAY_SECONDS
     last = np.append(np.flatnonzero(np.diff(day)), len(day) - 1)
     at_end = equity[last]
     before = np.concatenate([[start], at_end[:-1]])

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from nightdesk_core.units import DAY_SECONDS
 from numba import njit
 
 from nightdesk_trendbot.engine import broker
@@ -59,8 +61,9 @@ def label_events(candles: Candles, settings: TrendbotSettings) -> Events:
     rows = indicators.compute(candles, lengths)
     sides = breakout_sides(rows, candles.close)
     at = np.flatnonzero(sides)
-    volatility = rows[:, indicators.COLUMN["volatility"]] * np.sqrt(86_400 / candles.interval_seconds)
-    profit, end = walk(*_columns(candles), candles.interval_seconds, at, sides[at], volatility, Rules.of(settings))
+    volatility = rows[:, indicators.COLUMN["volatility"]] * np.sqrt(DAY_SECONDS / candles.interval_seconds)
+    columns = CandleColumns.of(candles)
+    profit, end = walk(columns, candles.interval_seconds, at, sides[at], volatility, Rules.of(settings))
     done = end >= 0
     unique = uniqueness(at, np.where(done, end, len(candles) - 1), len(candles))[done]
     at, end, profit = at[done], end[done], profit[done]
@@ -100,38 +103,49 @@ def uniqueness(at: Ints, end: Ints, bars: int) -> Floats:
     return np.asarray((total[end + 1] - total[at + 1]) / np.maximum(end - at, 1))
 
 
-def _columns(candles: Candles) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
-    return candles.time, candles.open, candles.high, candles.low, candles.close, candles.funding
+class CandleColumns(NamedTuple):
+    """N candles as the compiled walk takes them, each of shape (N,)."""
+
+    time: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    funding: Floats
+
+    @classmethod
+    def of(cls, candles: Candles) -> CandleColumns:
+        """Return the candles' columns, not copied."""
+        return cls(candles.time, candles.open, candles.high, candles.low, candles.close, candles.funding)
 
 
 @njit(cache=True, nogil=True)
 def walk(
-    time: Ints,
-    open_: Floats,
-    high: Floats,
-    low: Floats,
-    close: Floats,
-    funding: Floats,
-    interval: int,
-    at: Ints,
-    sides: Ints,
-    volatility: Floats,
-    rules: Rules,
+    candles: CandleColumns, interval: int, at: Ints, sides: Ints, volatility: Floats, rules: Rules
 ) -> tuple[Floats, Ints]:
     """Return each event's net profit per unit of notional, and the index of the bar that ended it (-1: none did).
 
-    Of N bars, all columns and `volatility` (a day's, at each close) have shape (N,); `at` and `sides` that of events.
+    Of N candles, `volatility` (a day's, at each close) has shape (N,); `at`, the bars that the events are decided at,
+    and `sides` have shape (E,).
     """
     profit = np.zeros(len(at))
     end = np.full(len(at), -1)
     for event in range(len(at)):
         barriers = barriers_at(rules, volatility[at[event]])
         account = broker.place(broker.flat(0.0), Order(sides[event], 1.0, 1.0, barriers))
-        for i in range(at[event] + 1, len(close)):
+        for i in range(at[event] + 1, len(candles.time)):
             costs = costs_at(rules, volatility[i - 1])
-            account = broker.at_open(account, time[i], open_[i], costs)
+            account = broker.at_open(account, candles.time[i], candles.open[i], costs)
             done = broker.at_close(
-                account, time[i], open_[i], high[i], low[i], close[i], funding[i], time[i] + interval, costs
+                account,
+                candles.time[i],
+                candles.open[i],
+                candles.high[i],
+                candles.low[i],
+                candles.close[i],
+                candles.funding[i],
+                candles.time[i] + interval,
+                costs,
             )
             account = done.account
             if done.reason != 0:

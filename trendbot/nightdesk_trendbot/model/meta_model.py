@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
+from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest, version_of
+from nightdesk_core.files import indented_json
+from nightdesk_core.stored import StoredError
 
 from nightdesk_trendbot.settings import EntrySettings
 from nightdesk_trendbot.signals.candles import Floats
@@ -44,6 +47,27 @@ class LinearModel:
             standardised = (inputs[:, column] - self.mean[column]) / self.scale[column]
             total = total + coefficient * np.clip(standardised, -self.clip, self.clip)
         return np.asarray(1 / (1 + np.exp(-total)))
+
+
+@dataclass(frozen=True)
+class _Blended(LinearModel):
+    """The linear model as it is stored: with the weights of trees and linear model in the blend."""
+
+    weights: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Schema:
+    """The inputs that a model was trained on, as they are stored."""
+
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Thresholds:
+    """The purged probabilities that thresholds are quantiles of, as they are stored."""
+
+    out_of_fold: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -118,10 +142,10 @@ class MetaModel:
         """Return what a bundle holds of the model."""
         return {
             TREES: self.trees.model_to_string().encode(),
-            LINEAR: _json({**vars(self.linear), "weights": self.weights}),
-            CALIBRATION: _json(vars(self.calibration)),
-            THRESHOLDS: _json({"out_of_fold": self.out_of_fold}),
-            SCHEMA: _json({"features": FEATURES}),
+            LINEAR: _json(_Blended(**vars(self.linear), weights=self.weights)),
+            CALIBRATION: _json(self.calibration),
+            THRESHOLDS: _json(_Thresholds(self.out_of_fold)),
+            SCHEMA: _json(_Schema(FEATURES)),
         }
 
 
@@ -131,30 +155,24 @@ def load(folder: Path, manifest: Manifest | None) -> MetaModel:
     Raises `BundleError` where its features are not the ones that this release computes, or a file is not as expected.
     """
     try:
-        schema = _read(folder, SCHEMA)
-        if tuple(schema["features"]) != FEATURES:
+        if stored.read(_Schema, folder / SCHEMA).features != FEATURES:
             raise BundleError(folder, "was trained on other features than this release computes; retrain")
-        linear = _read(folder, LINEAR)
-        weights = linear.pop("weights")
+        blended = stored.read(_Blended, folder / LINEAR)
         summary = folder / "backtest.json"
         return MetaModel(
             version=manifest.version if manifest else version_of(folder),
             trained_at=manifest.trained_at if manifest else 0.0,
             data_end=manifest.data_end if manifest else 0.0,
             trees=lightgbm.Booster(model_str=(folder / TREES).read_text(encoding="utf-8")),
-            linear=LinearModel(**linear),
-            weights=(float(weights[0]), float(weights[1])),
-            calibration=Calibration(**_read(folder, CALIBRATION)),
-            out_of_fold=tuple(_read(folder, THRESHOLDS)["out_of_fold"]),
+            linear=LinearModel(**{field.name: getattr(blended, field.name) for field in fields(LinearModel)}),
+            weights=blended.weights,
+            calibration=stored.read(Calibration, folder / CALIBRATION),
+            out_of_fold=stored.read(_Thresholds, folder / THRESHOLDS).out_of_fold,
             backtest=json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {},
         )
-    except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+    except (OSError, ValueError, StoredError, lightgbm.basic.LightGBMError) as error:
         raise BundleError(folder, f"cannot be loaded: {error}") from error
 
 
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    return dict(json.loads((folder / name).read_text(encoding="utf-8")))
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+def _json(record: object) -> bytes:
+    return indented_json(stored.plain(record), indent=1)

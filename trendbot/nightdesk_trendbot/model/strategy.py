@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import GuardProfile, GuardStatus, ModelInUse, PerformanceGuard
 from nightdesk_guard.probation import probation_share
 
@@ -27,7 +28,6 @@ from nightdesk_trendbot.signals.signal import (
 )
 
 _HIGHEST_QUANTILE = 0.99
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Strategy:
         start = max(0, first - bars_needed(self.settings) + 1)
         rows = indicators.compute(candles.slice(start, len(candles)), self._lengths)
         regimes = classify(rows, candles.close[start:], self.settings.regime)
-        bars_a_day = 86_400 / candles.interval_seconds
+        bars_a_day = DAY_SECONDS / candles.interval_seconds
         found = []
         for index in range(first, len(candles)):
             row, close, regime = rows[index - start], float(candles.close[index]), regimes[index - start]
@@ -140,5 +140,5 @@ def _earned(deployment: Deployment, guard: PerformanceGuard | None, state: Engin
     """Return the share of its size that a model has earned."""
     if not deployment.on_probation or guard is None:
         return 1.0
-    days = (state.last_close - state.guard.model_since) / _DAY_SECONDS
+    days = (state.last_close - state.guard.model_since) / DAY_SECONDS
     return probation_share(guard.settings.probation, trades=state.guard.model_trades, days=days)

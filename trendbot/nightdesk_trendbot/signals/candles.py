@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, get_args
 
 import numpy as np
+from nightdesk_core.units import DAY_SECONDS
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.settings import Timeframe
@@ -15,7 +16,7 @@ from nightdesk_trendbot.settings import Timeframe
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_UNITS = {"m": 60, "h": 3600, "d": 86_400}
+_UNITS = {"m": 60, "h": 3600, "d": DAY_SECONDS}
 TIMEFRAME_SECONDS = {name: int(name[:-1]) * _UNITS[name[-1]] for name in get_args(Timeframe)}
 
 

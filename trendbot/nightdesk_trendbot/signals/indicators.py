@@ -20,23 +20,28 @@ from nightdesk_trendbot.signals.candles import Candles, Floats
 WINDOW = 420
 """Bars that every value is computed from."""
 
-COLUMNS = (
-    "ema",
-    "adx",
-    "directional_difference",
-    "atr",
-    "atr_average",
-    "prior_high",
-    "prior_low",
-    "volatility",
-    "return_1",
-    "return_6",
-    "return_24",
-    "return_72",
-    "volatility_ratio",
-    "volume_ratio",
-    "range_position",
-)
+
+class Indicators(NamedTuple):
+    """What is known of a bar at its close. Returns are log returns over so many bars, in standard deviations."""
+
+    ema: float
+    adx: float
+    directional_difference: float
+    atr: float
+    atr_average: float
+    prior_high: float
+    prior_low: float
+    volatility: float
+    return_1: float
+    return_6: float
+    return_24: float
+    return_72: float
+    volatility_ratio: float
+    volume_ratio: float
+    range_position: float
+
+
+COLUMNS = Indicators._fields
 """Columns of the matrix that `compute` returns, by their position."""
 
 COLUMN = {name: index for index, name in enumerate(COLUMNS)}
@@ -72,42 +77,50 @@ def compute(candles: Candles, bars: IndicatorBars) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _matrix(high: Floats, low: Floats, close: Floats, volume: Floats, bars: IndicatorBars) -> Floats:
-    result = np.full((len(close), 15), np.nan)
+    result = np.full((len(close), len(COLUMNS)), np.nan)
     for last in range(WINDOW - 1, len(close)):
         first = last - WINDOW + 1
         stop = last + 1
-        _row(high[first:stop], low[first:stop], close[first:stop], volume[first:stop], bars, result[last])
+        found = _at_last(high[first:stop], low[first:stop], close[first:stop], volume[first:stop], bars)
+        for column in range(len(COLUMNS)):
+            result[last, column] = found[column]
     return result
 
 
 @njit(cache=True)
-def _row(h: Floats, low: Floats, c: Floats, v: Floats, bars: IndicatorBars, out: Floats) -> None:
-    """Fill one row from a window of `WINDOW` bars; the bar it belongs to is the last."""
+def _at_last(h: Floats, low: Floats, c: Floats, v: Floats, bars: IndicatorBars) -> Indicators:
+    """Return the indicators of the last bar of a window of `WINDOW` bars."""
     end = len(c) - 1
-    out[0] = _ema(c, bars.ema)
-    out[1], out[2] = _directional(h, low, c, bars.adx)
-    out[3], out[4] = _atr(h, low, c, bars.atr, bars.atr_average)
-    highest = h[end - bars.breakout]
-    lowest = low[end - bars.breakout]
+    adx, directional_difference = _directional(h, low, c, bars.adx)
+    atr, atr_average = _atr(h, low, c, bars.atr, bars.atr_average)
+    prior_high = h[end - bars.breakout]
+    prior_low = low[end - bars.breakout]
     for i in range(end - bars.breakout, end):
-        highest = max(highest, h[i])
-        lowest = min(lowest, low[i])
-    out[5] = highest
-    out[6] = lowest
+        prior_high = max(prior_high, h[i])
+        prior_low = min(prior_low, low[i])
     volatility = _volatility(c, bars.volatility)
-    out[7] = volatility
     unit = max(volatility, 1e-9)
-    out[8] = np.log(c[end] / c[end - 1]) / unit
-    out[9] = np.log(c[end] / c[end - 6]) / (unit * np.sqrt(6.0))
-    out[10] = np.log(c[end] / c[end - 24]) / (unit * np.sqrt(24.0))
-    out[11] = np.log(c[end] / c[end - 72]) / (unit * np.sqrt(72.0))
-    out[12] = _volatility(c, 24) / max(_volatility(c, 240), 1e-9)
     total = 0.0
     for i in range(end - 24, end):
         total += v[i]
-    out[13] = np.log((v[end] + 1e-9) / (total / 24.0 + 1e-9))
-    spread = highest - lowest
-    out[14] = (c[end] - lowest) / spread if spread > 0 else 0.5
+    spread = prior_high - prior_low
+    return Indicators(
+        ema=_ema(c, bars.ema),
+        adx=adx,
+        directional_difference=directional_difference,
+        atr=atr,
+        atr_average=atr_average,
+        prior_high=prior_high,
+        prior_low=prior_low,
+        volatility=volatility,
+        return_1=np.log(c[end] / c[end - 1]) / unit,
+        return_6=np.log(c[end] / c[end - 6]) / (unit * np.sqrt(6.0)),
+        return_24=np.log(c[end] / c[end - 24]) / (unit * np.sqrt(24.0)),
+        return_72=np.log(c[end] / c[end - 72]) / (unit * np.sqrt(72.0)),
+        volatility_ratio=_volatility(c, 24) / max(_volatility(c, 240), 1e-9),
+        volume_ratio=np.log((v[end] + 1e-9) / (total / 24.0 + 1e-9)),
+        range_position=(c[end] - prior_low) / spread if spread > 0 else 0.5,
+    )
 
 
 @njit(cache=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import GuardStatus
 
 from nightdesk_trendbot.settings import TrendbotSettings
@@ -72,7 +73,7 @@ def features(rows: Floats, close: Floats, close_time: Ints, side: Ints) -> Float
 
     atr = np.maximum(column("atr"), 1e-12)
     extreme = np.where(side > 0, column("prior_high"), column("prior_low"))
-    hour = 2 * np.pi * (close_time % 86_400) / 86_400
+    hour = 2 * np.pi * (close_time % DAY_SECONDS) / DAY_SECONDS
     position = np.where(side > 0, column("range_position"), 1 - column("range_position"))
     return np.column_stack(
         [

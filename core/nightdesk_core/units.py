@@ -1,0 +1,9 @@
+"""How long a day and a year are, for all rooms."""
+
+from __future__ import annotations
+
+DAY_SECONDS = 86_400
+"""A UTC day has no leap second in Unix time."""
+
+DAYS_A_YEAR = 365
+"""What daily figures are annualised with: the markets in question trade on every day of the year."""
