@@ -9,7 +9,7 @@ Importing this loads neither `requests` nor `smtplib`: what delivers is loaded w
 """
 
 from nightdesk_alerts.alerting import Alerting, Mail
-from nightdesk_alerts.outcome import DROP_REASONS, SENT_PATHS
+from nightdesk_alerts.delivery_outcome import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS
 from nightdesk_alerts.sender import AlertSender
 

@@ -9,10 +9,10 @@ from nightdesk_alerts.alert import Notice
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.alertmanager import Alertmanager, place
 from nightdesk_alerts.channels import discord, mail, slack, telegram, webhook
-from nightdesk_alerts.outcome import Outcome
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome
 from nightdesk_alerts.web import Web, WebError
 
-_CHANNELS: dict[str, Callable[[Notice, Alerting, Web], Outcome]] = {
+_CHANNELS: dict[str, Callable[[Notice, Alerting, Web], DeliveryOutcome]] = {
     "discord": discord.deliver,
     "slack": slack.deliver,
     "telegram": telegram.deliver,
@@ -26,7 +26,7 @@ class Destination:
 
     name: str
     alertmanager: bool
-    deliver: Callable[[str, Notice], Outcome]
+    deliver: Callable[[str, Notice], DeliveryOutcome]
 
 
 def destinations(alerting: Alerting, timeout_seconds: float) -> list[Destination]:
@@ -38,7 +38,7 @@ def destinations(alerting: Alerting, timeout_seconds: float) -> list[Destination
 def _alertmanager(number: int, url: str, timeout_seconds: float) -> Destination:
     server = Alertmanager(url, Web(timeout_seconds=timeout_seconds, near=True))
 
-    def deliver(action: str, notice: Notice) -> Outcome:
+    def deliver(action: str, notice: Notice) -> DeliveryOutcome:
         try:
             return server.check(notice.alert) if action == "check" else server.post(notice)
         except WebError as error:
@@ -55,7 +55,7 @@ def _direct(name: str, alerting: Alerting, timeout_seconds: float) -> Destinatio
         )
     web, channel = Web(timeout_seconds=timeout_seconds), _CHANNELS[name]
 
-    def deliver(_action: str, notice: Notice) -> Outcome:
+    def deliver(_action: str, notice: Notice) -> DeliveryOutcome:
         try:
             return channel(notice, alerting, web)
         except WebError as error:

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 from loguru import logger
 
 from nightdesk_alerts.alert import Alert, Key, Notice, Status
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
 from nightdesk_alerts.entry import Entry, Leg, Post
-from nightdesk_alerts.outcome import Delivered, Kept, Later, Lost, Outcome, Refused, Reported
 
 CAPACITY = 256
 _REFRESH_SHARE = 0.25
@@ -137,7 +137,7 @@ class Ledger:
         way.attempts += 1
         return Job(destination, "post" if isinstance(way, Post) else "tell", notice, way.attempts, entry, way)
 
-    def done(self, job: Job, outcome: Outcome, now: Now) -> None:
+    def done(self, job: Job, outcome: DeliveryOutcome, now: Now) -> None:
         """Note how a job ended. One that failed is due again as soon as its destination is ready."""
         entry = job.entry
         self.changes += 1
@@ -308,7 +308,7 @@ class Ledger:
                 leg = entry.legs[destination]
                 yield key, entry, leg, entry.leg_due(leg)
 
-    def _told(self, leg: Leg, job: Job, outcome: Outcome, now: Now) -> None:
+    def _told(self, leg: Leg, job: Job, outcome: DeliveryOutcome, now: Now) -> None:
         leg.busy = False
         if isinstance(outcome, Delivered):
             leg.told, leg.told_at, leg.told_wall = job.notice.status, now.tick, now.wall
@@ -319,7 +319,7 @@ class Ledger:
             leg.refused_at, leg.attempts = now.tick, 0
             self._count("alerts_dropped", "refused")
 
-    def _posted(self, entry: Entry, post: Post, job: Job, outcome: Outcome, tick: float) -> None:
+    def _posted(self, entry: Entry, post: Post, job: Job, outcome: DeliveryOutcome, tick: float) -> None:
         post.busy = False
         match outcome:
             case Delivered() if job.notice.status == "resolved":

@@ -22,7 +22,7 @@ from nightdesk_alerts.ledger import CAPACITY, Now
 from nightdesk_alerts.preferences import muted
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.worker import Worker
+    from nightdesk_alerts.delivery_worker import DeliveryWorker
 
 _CALLS_FOR_EACH_PLACE = 8
 
@@ -70,7 +70,7 @@ class AlertSender:
         self.clock = clock
         self.monotonic = monotonic
         self._muted = frozenset(muted(alerting))
-        self._queue: SimpleQueue[Callable[[Worker], None]] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[DeliveryWorker], None]] = SimpleQueue()
         self._takes = alerting.enabled
         self._turned_away = 0
         self._thread: threading.Thread | None = None
@@ -84,9 +84,9 @@ class AlertSender:
             self._takes = False
             return self
         # What delivers is loaded here: somebody who only measures does not pay for it.
-        from nightdesk_alerts.worker import Worker
+        from nightdesk_alerts.delivery_worker import DeliveryWorker
 
-        self._thread = threading.Thread(target=Worker(self).run, name="nightdesk-alerts", daemon=True)
+        self._thread = threading.Thread(target=DeliveryWorker(self).run, name="nightdesk-alerts", daemon=True)
         self._thread.start()
         return self
 
@@ -147,11 +147,11 @@ class AlertSender:
         """Both clocks."""
         return Now(self.monotonic(), self.clock())
 
-    def post(self, item: Callable[[Worker], None]) -> None:
+    def post(self, item: Callable[[DeliveryWorker], None]) -> None:
         """Have the sender's thread do something: how lanes report."""
         self._queue.put(item)
 
-    def waiting(self, timeout_seconds: float) -> list[Callable[[Worker], None]]:
+    def waiting(self, timeout_seconds: float) -> list[Callable[[DeliveryWorker], None]]:
         """Return what has been put into the queue, having waited for the first thing in it."""
         items = []
         try:
@@ -165,7 +165,7 @@ class AlertSender:
         """Return how many alerts there have been that the thread was too far behind to be given."""
         return self._turned_away
 
-    def _put(self, item: Callable[[Worker], None]) -> bool:
+    def _put(self, item: Callable[[DeliveryWorker], None]) -> bool:
         """Return whether the thread is given something. It is far behind only where it hangs: it waits for nobody."""
         there_is_room = self._queue.qsize() < _CALLS_FOR_EACH_PLACE * self.capacity
         if there_is_room:

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 from nightdesk_alerts.alert import Alert, condition_of, new_alert
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome
 from nightdesk_alerts.ledger import Job, Ledger, Now
-from nightdesk_alerts.outcome import Delivered, Outcome
 
 WALL = 1_800_000_000.0
 DIRECT, AM = "discord", "alertmanager"
@@ -24,7 +24,7 @@ class Desk:
         self.severities: list[str] = []
         self.descriptions: list[str] = []
         """Of what the direct channel was told that fires."""
-        self.answers: dict[str, Outcome] = {}
+        self.answers: dict[str, DeliveryOutcome] = {}
         self.ledger = Ledger(
             alertmanagers=alertmanagers,
             direct=(DIRECT,),

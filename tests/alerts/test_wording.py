@@ -12,8 +12,8 @@ import pytest
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import Alerting, Mail
 from nightdesk_alerts.alert import Alert, Notice
-from nightdesk_alerts.answers import Answer
 from nightdesk_alerts.channels import discord, mail, slack, telegram
+from nightdesk_alerts.http_response import HttpResponse
 from nightdesk_alerts.web import Web
 
 from tests.alertmanager.test_templates import alert as template_alert
@@ -32,9 +32,9 @@ class Recorder(Web):
         super().__init__(timeout_seconds=1)
         self.posted: Any = None
 
-    def post(self, url: str, payload: Any) -> Answer:
+    def post(self, url: str, payload: Any) -> HttpResponse:
         self.posted = payload
-        return Answer(200, {}, b"ok")
+        return HttpResponse(200, {}, b"ok")
 
 
 def notice(status: str) -> Notice:

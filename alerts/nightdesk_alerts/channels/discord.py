@@ -5,8 +5,8 @@ from __future__ import annotations
 from nightdesk_alerts import wording
 from nightdesk_alerts.alert import Notice
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Outcome
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome
+from nightdesk_alerts.http_response import judge
 from nightdesk_alerts.web import Web, without_secrets
 
 # Alertmanager's own, so that a message looks the same whoever sends it.
@@ -14,7 +14,7 @@ _RED, _GREEN = 0x992D22, 0x2ECC71
 _LONGEST_TITLE, _LONGEST_TEXT = 256, 4096
 
 
-def deliver(notice: Notice, alerting: Alerting, web: Web) -> Outcome:
+def deliver(notice: Notice, alerting: Alerting, web: Web) -> DeliveryOutcome:
     """Tell a Discord channel. Raises `WebError` where there is no answer."""
     url = alerting.discord_webhook_url
     lines = [

@@ -14,12 +14,12 @@ from nightdesk_core.clock import iso
 from nightdesk_alerts import wording
 from nightdesk_alerts.alert import Notice
 from nightdesk_alerts.alerting import Mail
-from nightdesk_alerts.outcome import Delivered, Later, Outcome, Refused
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
 
 _TLS_PORT = 465
 
 
-def deliver(notice: Notice, mail: Mail, *, timeout_seconds: float) -> Outcome:
+def deliver(notice: Notice, mail: Mail, *, timeout_seconds: float) -> DeliveryOutcome:
     """Send a mail to all recipients."""
     try:
         message = letter(notice, mail)
@@ -53,7 +53,7 @@ def deliver(notice: Notice, mail: Mail, *, timeout_seconds: float) -> Outcome:
         return Refused(f"the mail cannot be written ({type(error).__name__})")
 
 
-def _send(client: smtplib.SMTP, message: EmailMessage, mail: Mail) -> Outcome:
+def _send(client: smtplib.SMTP, message: EmailMessage, mail: Mail) -> DeliveryOutcome:
     encrypted = mail.port == _TLS_PORT
     if mail.require_tls and not encrypted:
         client.starttls(context=ssl.create_default_context())
@@ -66,7 +66,7 @@ def _send(client: smtplib.SMTP, message: EmailMessage, mail: Mail) -> Outcome:
     return Delivered()
 
 
-def _by_code(code: int, what: str) -> Outcome:
+def _by_code(code: int, what: str) -> DeliveryOutcome:
     return Refused(f"SMTP {code}, {what}") if 500 <= code < 600 else Later(f"SMTP {code}, {what}")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from nightdesk_alerts import wording
 from nightdesk_alerts.alert import Notice
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Outcome
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome
+from nightdesk_alerts.http_response import judge
 from nightdesk_alerts.web import Web, without_secrets
 
 
-def deliver(notice: Notice, alerting: Alerting, web: Web) -> Outcome:
+def deliver(notice: Notice, alerting: Alerting, web: Web) -> DeliveryOutcome:
     """Tell a Slack channel. Raises `WebError` where there is no answer."""
     url = alerting.slack_webhook_url
     title = escaped(wording.title(notice))

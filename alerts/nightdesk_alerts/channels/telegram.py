@@ -7,12 +7,12 @@ from html import escape
 from nightdesk_alerts import wording
 from nightdesk_alerts.alert import Notice
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Outcome
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome
+from nightdesk_alerts.http_response import judge
 from nightdesk_alerts.web import Web, without_secrets
 
 
-def deliver(notice: Notice, alerting: Alerting, web: Web) -> Outcome:
+def deliver(notice: Notice, alerting: Alerting, web: Web) -> DeliveryOutcome:
     """Tell a Telegram chat. Raises `WebError` where there is no answer."""
     url = f"{alerting.telegram_api_url.rstrip('/')}/bot{alerting.telegram_bot_token}/sendMessage"
     lines = [

@@ -8,14 +8,14 @@ from nightdesk_core.clock import iso
 
 from nightdesk_alerts.alert import Notice
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Outcome
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome
+from nightdesk_alerts.http_response import judge
 from nightdesk_alerts.web import Web
 
 _OFFSET, _PRIME = 14695981039346656037, 1099511628211
 
 
-def deliver(notice: Notice, alerting: Alerting, web: Web) -> Outcome:
+def deliver(notice: Notice, alerting: Alerting, web: Web) -> DeliveryOutcome:
     """Tell a webhook. Raises `WebError` where there is no answer."""
     return judge(web.post(alerting.webhook_url, payload(notice)), wall=notice.at)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from nightdesk_alerts.alert import Alert, Key
+from nightdesk_alerts.backoff import Backoff
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome, Later, Refused
 from nightdesk_alerts.destinations import Destination, destinations
-from nightdesk_alerts.keeper import Keeper
 from nightdesk_alerts.lane import Lane
 from nightdesk_alerts.ledger import Job, Ledger
-from nightdesk_alerts.outcome import Later, Outcome, Refused
-from nightdesk_alerts.pace import Pace
+from nightdesk_alerts.spool_writer import SpoolWriter
 
 if TYPE_CHECKING:
     from nightdesk_alerts.sender import AlertSender
@@ -30,16 +30,16 @@ _LONGEST_DIRECT_WAIT_SECONDS = 300.0
 
 
 class Road:
-    """A destination with its lane and its pace, and whether it is failing: each failure is logged once."""
+    """A destination with its lane and its backoff, and whether it is failing: each failure is logged once."""
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
         longest = _LONGEST_ALERTMANAGER_WAIT_SECONDS if destination.alertmanager else _LONGEST_DIRECT_WAIT_SECONDS
-        self.pace = Pace(longest_seconds=longest)
-        self.lane: Lane[Outcome] = Lane(destination.name, failed=lambda error: Later(type(error).__name__))
+        self.backoff = Backoff(longest_seconds=longest)
+        self.lane: Lane[DeliveryOutcome] = Lane(destination.name, failed=lambda error: Later(type(error).__name__))
         self.problem = ""
 
-    def log(self, outcome: Outcome, name: str, wait_seconds: float = 0.0) -> None:
+    def log(self, outcome: DeliveryOutcome, name: str, wait_seconds: float = 0.0) -> None:
         """Log an attempt that failed, or the first that works again."""
         if isinstance(outcome, Refused):
             if self.problem != "refused":
@@ -55,7 +55,7 @@ class Road:
             self.problem = ""
 
 
-class Worker:
+class DeliveryWorker:
     """Runs on the sender's thread; everything in it is that thread's own."""
 
     def __init__(self, sender: AlertSender) -> None:
@@ -68,7 +68,7 @@ class Worker:
             capacity=sender.capacity,
             count=self.count,
         )
-        self._keeper = Keeper(sender.spool)
+        self._spool_writer = SpoolWriter(sender.spool)
         self._closing_at: float | None = None
         self._count_failed = False
         self._turned_away = 0
@@ -77,9 +77,11 @@ class Worker:
 
     def run(self) -> None:
         """Work until the sender closes. What is wrong in here is logged, and never ends it."""
-        bad = self.ledger.restore(self._keeper.open(), self._sender.now(), settle_seconds=self._sender.settle_seconds)
+        bad = self.ledger.restore(
+            self._spool_writer.open(), self._sender.now(), settle_seconds=self._sender.settle_seconds
+        )
         if bad:
-            self._keeper.set_aside(bad)
+            self._spool_writer.set_aside(bad)
         while True:
             try:
                 if self._step():
@@ -129,35 +131,35 @@ class Worker:
         for road in self._roads.values():
             self._dispatch(road)
         changes = self.ledger.changes
-        if (changes != self._kept_changes or not self._keeper.kept) and self._keeper.save(
+        if (changes != self._kept_changes or not self._spool_writer.kept) and self._spool_writer.save(
             self.ledger.saved(now), now.tick, then=self._kept
         ):
             self._kept_changes = changes
         if self._closing_at is None:
             return False
-        busy = self._keeper.busy or any(road.lane.busy for road in self._roads.values())
+        busy = self._spool_writer.busy or any(road.lane.busy for road in self._roads.values())
         return now.tick >= self._closing_at or not (busy or self.ledger.unfinished())
 
     def _next(self, tick: float) -> float:
         """Return the tick by which there is something to do, unless something comes before."""
         longest = tick + (_LONGEST_WAIT_SECONDS if self._closing_at is None else 0.05)
         dues = [longest]
-        write_at = self._keeper.due_at()
+        write_at = self._spool_writer.due_at()
         if write_at is not None:
             dues.append(write_at)
-        elif self.ledger.changes != self._kept_changes and not self._keeper.writing:
+        elif self.ledger.changes != self._kept_changes and not self._spool_writer.writing:
             dues.append(tick)
         for name, road in self._roads.items():
             if road.lane.busy:
                 continue
-            due = road.pace.ready_at if road.pace.ready_at > tick else self.ledger.due_at(name)
+            due = road.backoff.ready_at if road.backoff.ready_at > tick else self.ledger.due_at(name)
             if due is not None:
                 dues.append(due)
         return min(dues)
 
     def _dispatch(self, road: Road) -> None:
         now = self._sender.now()
-        if road.lane.busy or now.tick < road.pace.ready_at:
+        if road.lane.busy or now.tick < road.backoff.ready_at:
             return
         job = self.ledger.next_job(road.destination.name, now)
         if job is None:
@@ -170,15 +172,15 @@ class Worker:
             lambda outcome: self._sender.post(lambda worker: worker.done(road, job, outcome)),
         )
 
-    def done(self, road: Road, job: Job, outcome: Outcome) -> None:
+    def done(self, road: Road, job: Job, outcome: DeliveryOutcome) -> None:
         """Take from a lane how its job ended."""
         road.lane.busy = False
         now = self._sender.now()
         wait = 0.0
         if isinstance(outcome, Later):
-            wait = road.pace.failed(now.tick, after_seconds=outcome.after_seconds)
+            wait = road.backoff.failed(now.tick, after_seconds=outcome.after_seconds)
         else:
-            road.pace.succeeded()
+            road.backoff.succeeded()
         road.log(outcome, job.notice.alert.name, wait)
         self.ledger.done(job, outcome, now)
 
@@ -192,13 +194,13 @@ class Worker:
         return self._sender.monotonic()
 
     def _finish(self) -> None:
-        lost = [] if self._keeper.kept else [entry for entry in self.ledger.unfinished() if not entry.out]
+        lost = [] if self._spool_writer.kept else [entry for entry in self.ledger.unfinished() if not entry.out]
         for entry in lost:
             logger.error("alerts: {} was neither delivered nor kept on disk", entry.alert.name)
             self.count("alerts_dropped", "unsaved")
         for road in self._roads.values():
             road.lane.close()
-        self._keeper.close()
+        self._spool_writer.close()
 
 
 def _place(error: Exception) -> str:

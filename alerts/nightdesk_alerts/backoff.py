@@ -8,8 +8,8 @@ from collections.abc import Callable
 LONGEST_RETRY_AFTER_SECONDS = 900.0
 
 
-class Pace:
-    """The pace of one destination. A wait that the other side asked for is kept, up to 15 minutes.
+class Backoff:
+    """The waits of one destination. A wait that the other side asked for is kept, up to 15 minutes.
 
     `jitter` returns numbers between 0 and 1, so that many bots do not come again at the same moment.
     """
