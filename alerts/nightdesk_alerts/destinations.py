@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from nightdesk_alerts.alert import Notice
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.alertmanager import Alertmanager, place
-from nightdesk_alerts.channels import discord, mail, slack, telegram, webhook
+from nightdesk_alerts.channel import Channel
 from nightdesk_alerts.delivery_outcome import DeliveryOutcome
 from nightdesk_alerts.web import Web, WebError
-
-_CHANNELS: dict[str, Callable[[Notice, Alerting, Web], DeliveryOutcome]] = {
-    "discord": discord.deliver,
-    "slack": slack.deliver,
-    "telegram": telegram.deliver,
-    "webhook": webhook.deliver,
-}
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class Destination:
 def destinations(alerting: Alerting, timeout_seconds: float) -> list[Destination]:
     """Return the Alertmanagers and the direct channels that are configured."""
     found = [_alertmanager(number, url, timeout_seconds) for number, url in enumerate(alerting.alertmanagers, start=1)]
-    return [*found, *(_direct(name, alerting, timeout_seconds) for name in alerting.direct)]
+    return [*found, *(_direct(channel, timeout_seconds) for channel in alerting.channels)]
 
 
 def _alertmanager(number: int, url: str, timeout_seconds: float) -> Destination:
@@ -47,18 +40,13 @@ def _alertmanager(number: int, url: str, timeout_seconds: float) -> Destination:
     return Destination(f"alertmanager {number} ({place(url)})", True, deliver)
 
 
-def _direct(name: str, alerting: Alerting, timeout_seconds: float) -> Destination:
-    if name == "mail" and alerting.mail is not None:
-        settings = alerting.mail
-        return Destination(
-            name, False, lambda _action, notice: mail.deliver(notice, settings, timeout_seconds=timeout_seconds)
-        )
-    web, channel = Web(timeout_seconds=timeout_seconds), _CHANNELS[name]
+def _direct(channel: Channel, timeout_seconds: float) -> Destination:
+    web = Web(timeout_seconds=timeout_seconds)
 
     def deliver(_action: str, notice: Notice) -> DeliveryOutcome:
         try:
-            return channel(notice, alerting, web)
+            return channel.deliver(notice, web)
         except WebError as error:
             return error.outcome
 
-    return Destination(name, False, deliver)
+    return Destination(channel.name, False, deliver)

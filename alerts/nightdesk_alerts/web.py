@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
@@ -13,7 +12,6 @@ from nightdesk_alerts.delivery_outcome import Later, Refused
 from nightdesk_alerts.http_response import HttpResponse
 
 _LARGEST_BYTES = 65_536
-_SHORTEST_SECRET = 6
 _MALFORMED = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -60,14 +58,6 @@ class Web:
             raise WebError(Later(_words(error))) from None
         except ValueError:
             raise WebError(Refused("its address is malformed")) from None
-
-
-def without_secrets(text: object, url: str) -> str:
-    """Return a service's words on one line; nothing where they repeat a part of its address."""
-    words = " ".join(text.split()) if isinstance(text, str) else ""
-    parts = urlsplit(url)
-    secrets = [part for part in (*parts.path.split("/"), *parts.query.split("&"), parts.password or "") if part]
-    return "" if any(len(part) >= _SHORTEST_SECRET and part in words for part in secrets) else words
 
 
 def _body(response: requests.Response, largest: int, deadline: float) -> bytes:

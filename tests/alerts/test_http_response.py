@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from nightdesk_alerts.addresses import without_secrets
 from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
 from nightdesk_alerts.http_response import HttpResponse, judge, retry_after
-from nightdesk_alerts.web import without_secrets
 
 WALL = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 

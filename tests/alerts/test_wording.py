@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from nightdesk.stack.tools import Tools
-from nightdesk_alerts import Alerting, Mail
+from nightdesk_alerts import Mail
 from nightdesk_alerts.alert import Alert, Notice
-from nightdesk_alerts.channels import discord, mail, slack, telegram
+from nightdesk_alerts.channels.discord import DiscordChannel
+from nightdesk_alerts.channels.mail import letter
+from nightdesk_alerts.channels.slack import SlackChannel
+from nightdesk_alerts.channels.telegram import TelegramChannel
 from nightdesk_alerts.http_response import HttpResponse
 from nightdesk_alerts.web import Web
 
@@ -57,23 +60,23 @@ def test_the_bot_s_words_are_the_templates(status: str, tools: Tools, tmp_path: 
     ours, web = notice(status), Recorder()
     title = rendered(tools, tmp_path, "title", theirs)
 
-    discord.deliver(ours, Alerting(), web)
+    DiscordChannel(webhook_url="").deliver(ours, web)
     embed = web.posted["embeds"][0]
     assert (embed["title"], embed["description"]) == (title, rendered(tools, tmp_path, "discord.message", theirs))
 
-    slack.deliver(ours, Alerting(), web)
+    SlackChannel(webhook_url="").deliver(ours, web)
     attachment = web.posted["attachments"][0]
     assert attachment["title"] == rendered(tools, tmp_path, "slack.title", theirs)
     assert attachment["text"] == rendered(tools, tmp_path, "slack.message", theirs)
 
-    telegram.deliver(ours, Alerting(), web)
+    TelegramChannel(bot_token="", chat_id="").deliver(ours, web)
     html = rendered(tools, tmp_path, "telegram.message", theirs, kind="html")
     assert unescape(web.posted["text"]) == unescape(html)
     assert "<b>CRITICAL" in html or "<b>Resolved" in html
 
-    letter = mail.letter(ours, Mail(server="x", recipients=("a@b.c",)))
-    assert letter["Subject"] == title
-    assert letter.get_content().strip() == rendered(tools, tmp_path, "email.text", theirs).strip()
+    mail = letter(ours, Mail(server="x", recipients=("a@b.c",)))
+    assert mail["Subject"] == title
+    assert mail.get_content().strip() == rendered(tools, tmp_path, "email.text", theirs).strip()
 
 
 def test_slack_s_own_characters_are_written_out_in_the_template(tools: Tools, tmp_path: Path) -> None:
