@@ -37,6 +37,8 @@ class Secret:
 
     file_name: str
     what: str
+    deployed_as: str = ""
+    """Its name among the secrets of `docker-compose.yml`, where that is not the setting's key."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Channel(ABC):
     """In `Alerting.direct`, in the log, and in the spool."""
     title: ClassVar[str]
     """What people call it, in the middle of a sentence."""
+    how: ClassVar[str]
+    """How a person comes by one, for `docs/alerts.md`."""
     role: ClassVar[Role]
     receiver_kind: ClassVar[str]
     """Alertmanager's word for its list of such places in a receiver: `discord_configs`."""

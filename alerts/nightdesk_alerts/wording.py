@@ -1,4 +1,4 @@
-"""What people read. The wording of `alertmanager/templates/nightdesk.tmpl`, for one alert."""
+"""What people read. The wording of Alertmanager's templates, for one alert."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ class DiscordChannel(Channel):
 
     name = "discord"
     title = "Discord"
+    how = "channel settings → Integrations → Webhooks → New; copy the URL"
     role = Role.CHAT
     receiver_kind = "discord_configs"
     receiver = """\

@@ -31,6 +31,7 @@ class Mail(Channel):
 
     name = "mail"
     title = "e-mail"
+    how = "a mail server with STARTTLS, or TLS on port 465"
     role = Role.SECOND_CHOICE
     receiver_kind = "email_configs"
     receiver = """\
@@ -62,7 +63,7 @@ smtp_require_tls: true
         metadata=setting(
             "email_password",
             "The login's password; better in a file.",
-            secret=Secret("smtp_password", "the login's password"),
+            secret=Secret("smtp_password", "the login's password", deployed_as="smtp_password"),
         ),
     )
     require_tls: bool = field(

@@ -23,6 +23,7 @@ class SlackChannel(Channel):
 
     name = "slack"
     title = "Slack"
+    how = "api.slack.com/apps → your app → Incoming Webhooks → Add to a channel; copy the URL"
     role = Role.CHAT
     receiver_kind = "slack_configs"
     receiver = """\

@@ -27,6 +27,10 @@ class TelegramChannel(Channel):
 
     name = "telegram"
     title = "Telegram"
+    how = (
+        "write `/newbot` to @BotFather, keep the token; write to your bot, or add it to a group, then read the chat's "
+        "number from `https://api.telegram.org/bot<token>/getUpdates`"
+    )
     role = Role.CHAT
     receiver_kind = "telegram_configs"
     receiver = """\

@@ -26,6 +26,10 @@ class WebhookChannel(Channel):
 
     name = "webhook"
     title = "a webhook of your own"
+    how = (
+        "anything that takes POST with JSON: Alertmanager's payload, version 4, whoever sends it "
+        "(`receiver` is `nightdesk-direct` from the bot)"
+    )
     role = Role.PROGRAM
     receiver_kind = "webhook_configs"
     receiver = """\

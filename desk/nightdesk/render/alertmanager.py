@@ -15,8 +15,8 @@ from nightdesk_core.clock import TimeScale
 
 from nightdesk.channels import Channels, channels
 from nightdesk.render.files import File, Files, RenderError, yaml_file
-from nightdesk.render.receivers import PAGE, RECEIVERS, WATCHDOG, channels_by_kind
 from nightdesk.render.scale import scaled_duration
+from nightdesk.render.static import PAGE, RECEIVERS, WATCHDOG, channels_by_kind
 from nightdesk.settings import Settings
 
 
