@@ -1,4 +1,4 @@
-"""What is rendered for the channels is what it was when one list named them all: recorded then, compared by the byte."""
+"""What is rendered for the channels is what it was when one list named them all: recorded then, to the byte."""
 
 from __future__ import annotations
 
