@@ -6,20 +6,18 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from nightdesk_alerts.alert import Alert, Key
 from nightdesk_alerts.backoff import Backoff
+from nightdesk_alerts.call_queue import CallQueue
 from nightdesk_alerts.delivery_outcome import DeliveryOutcome, Later, Refused
 from nightdesk_alerts.destinations import Destination, destinations
 from nightdesk_alerts.lane import Lane
 from nightdesk_alerts.ledger import Job, Ledger
+from nightdesk_alerts.sender_options import SenderOptions
 from nightdesk_alerts.spool_writer import SpoolWriter
-
-if TYPE_CHECKING:
-    from nightdesk_alerts.sender import AlertSender
 
 _LONGEST_WAIT_SECONDS = 30.0
 _TIDY_SECONDS = 1.0
@@ -58,17 +56,18 @@ class Road:
 class DeliveryWorker:
     """Runs on the sender's thread; everything in it is that thread's own."""
 
-    def __init__(self, sender: AlertSender) -> None:
-        self._sender = sender
-        self._roads = {found.name: Road(found) for found in destinations(sender.alerting, sender.timeout_seconds)}
+    def __init__(self, options: SenderOptions, calls: CallQueue[DeliveryWorker]) -> None:
+        self._options = options
+        self._calls = calls
+        self._roads = {found.name: Road(found) for found in destinations(options.alerting, options.timeout_seconds)}
         self.ledger = Ledger(
             alertmanagers=[name for name, road in self._roads.items() if road.destination.alertmanager],
             direct=[name for name, road in self._roads.items() if not road.destination.alertmanager],
-            fallback_seconds=sender.fallback_seconds,
-            capacity=sender.capacity,
+            fallback_seconds=options.fallback_seconds,
+            capacity=options.capacity,
             count=self.count,
         )
-        self._spool_writer = SpoolWriter(sender.spool)
+        self._spool_writer = SpoolWriter(options.spool)
         self._closing_at: float | None = None
         self._count_failed = False
         self._turned_away = 0
@@ -78,7 +77,7 @@ class DeliveryWorker:
     def run(self) -> None:
         """Work until the sender closes. What is wrong in here is logged, and never ends it."""
         bad = self.ledger.restore(
-            self._spool_writer.open(), self._sender.now(), settle_seconds=self._sender.settle_seconds
+            self._spool_writer.open(), self._options.now(), settle_seconds=self._options.settle_seconds
         )
         if bad:
             self._spool_writer.set_aside(bad)
@@ -94,16 +93,16 @@ class DeliveryWorker:
 
     def take(self, alert: Alert) -> None:
         """Take an alert from the bot."""
-        self.ledger.take(alert, self._sender.now())
+        self.ledger.take(alert, self._options.now())
 
     def withdraw(self, condition: Key) -> None:
         """Take from the bot that a condition no longer holds."""
-        self.ledger.withdraw(condition, self._sender.now())
+        self.ledger.withdraw(condition, self._options.now())
 
     def count(self, name: str, *labels: str) -> None:
         """Count for the metrics. A counter that fails costs no alert; it is said once."""
         try:
-            self._sender.count(name, *labels)
+            self._options.count(name, *labels)
         except Exception as error:  # noqa: BLE001 - somebody else's code, in the middle of the ledger's
             if not self._count_failed:
                 logger.error("alerts: count({!r}) raised {}", name, type(error).__name__)
@@ -111,23 +110,23 @@ class DeliveryWorker:
 
     def close(self) -> None:
         """Finish what is on its way, for a moment."""
-        self._closing_at = self._sender.monotonic() + self._sender.close_seconds
+        self._closing_at = self._options.monotonic() + self._options.close_seconds
 
     def _step(self) -> bool:
         """Wait for something to do and do it; return whether it was the last."""
-        now = self._sender.now()
-        for item in self._sender.waiting(self._next(now.tick) - now.tick):
-            item(self)
-        for _ in range(self._sender.turned_away() - self._turned_away):
+        now = self._options.now()
+        for call in self._calls.wait(self._next(now.tick) - now.tick):
+            call(self)
+        for _ in range(self._calls.turned_away - self._turned_away):
             self._turned_away += 1
             self.count("alerts_dropped", "queue_full")
-        now = self._sender.now()
+        now = self._options.now()
         if now.tick >= self._tidied_at + _TIDY_SECONDS:
             self.ledger.tidy(now)
             self._tidied_at = now.tick
         if self._closing_at is not None:
             left = self._closing_at - now.tick
-            self.ledger.hasten(now, whatever_is_on_its_way=left <= _SHARE_FOR_DIRECT * self._sender.close_seconds)
+            self.ledger.hasten(now, whatever_is_on_its_way=left <= _SHARE_FOR_DIRECT * self._options.close_seconds)
         for road in self._roads.values():
             self._dispatch(road)
         changes = self.ledger.changes
@@ -158,7 +157,7 @@ class DeliveryWorker:
         return min(dues)
 
     def _dispatch(self, road: Road) -> None:
-        now = self._sender.now()
+        now = self._options.now()
         if road.lane.busy or now.tick < road.backoff.ready_at:
             return
         job = self.ledger.next_job(road.destination.name, now)
@@ -169,13 +168,13 @@ class DeliveryWorker:
         deliver = road.destination.deliver
         road.lane.start(
             lambda: deliver(job.action, job.notice),
-            lambda outcome: self._sender.post(lambda worker: worker.done(road, job, outcome)),
+            lambda outcome: self._calls.put(lambda worker: worker.done(road, job, outcome)),
         )
 
     def done(self, road: Road, job: Job, outcome: DeliveryOutcome) -> None:
         """Take from a lane how its job ended."""
         road.lane.busy = False
-        now = self._sender.now()
+        now = self._options.now()
         wait = 0.0
         if isinstance(outcome, Later):
             wait = road.backoff.failed(now.tick, after_seconds=outcome.after_seconds)
@@ -186,12 +185,12 @@ class DeliveryWorker:
 
     def _kept(self, done: Callable[[float], None]) -> None:
         """Have what the disk's lane reports happen on this thread."""
-        self._sender.post(lambda worker: done(worker.tick))
+        self._calls.put(lambda worker: done(worker.tick))
 
     @property
     def tick(self) -> float:
         """The monotonic clock."""
-        return self._sender.monotonic()
+        return self._options.monotonic()
 
     def _finish(self) -> None:
         lost = [] if self._spool_writer.kept else [entry for entry in self.ledger.unfinished() if not entry.out]

@@ -22,13 +22,14 @@ from tests.alerts.test_wording import notice
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "https://host/s3cr3t-token"
-ALL = [*known_channels(), _template.CHANNEL]
-every_channel = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+ALL: list[type[Channel]] = [*known_channels(), _template.CHANNEL]
+every_channel = pytest.mark.parametrize("kind", ALL, ids=[kind.name for kind in ALL])
 
 
 def filled(kind: type[Channel]) -> Channel:
     """Return a channel with every setting, all its secrets the same."""
-    types, values = get_type_hints(kind), {}
+    types = get_type_hints(kind)
+    values: dict[str, Any] = {}
     for name, setting in kind.settings().items():
         found: dict[Any, Any] = {str: SECRET if setting.secret else "5", int: 5, bool: False, tuple: ("a@b.c",)}
         values[setting.key] = found[get_origin(types[name]) or types[name]]
