@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.alert import Notice
+    from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.delivery_outcome import DeliveryOutcome
     from nightdesk_alerts.web import Web
 
@@ -123,7 +123,7 @@ class Channel(ABC):
         return {file_name: text for file_name, text in held.items() if text}
 
     @abstractmethod
-    def deliver(self, notice: Notice, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Tell people, on a thread of its own, within `web.timeout_seconds`.
 
         Raises `WebError` where there is no answer. No outcome's words hold a secret.

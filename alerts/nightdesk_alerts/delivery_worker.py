@@ -167,7 +167,7 @@ class DeliveryWorker:
             self.count("alerts_retried")
         deliver = road.destination.deliver
         road.lane.start(
-            lambda: deliver(job.action, job.notice),
+            lambda: deliver(job.action, job.notification),
             lambda outcome: self._calls.put(lambda worker: worker.done(road, job, outcome)),
         )
 
@@ -180,7 +180,7 @@ class DeliveryWorker:
             wait = road.backoff.failed(now.tick, after_seconds=outcome.after_seconds)
         else:
             road.backoff.succeeded()
-        road.log(outcome, job.notice.alert.name, wait)
+        road.log(outcome, job.notification.alert.name, wait)
         self.ledger.done(job, outcome, now)
 
     def _kept(self, done: Callable[[float], None]) -> None:

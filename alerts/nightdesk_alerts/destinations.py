@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nightdesk_alerts.alert import Notice
+from nightdesk_alerts.alert import Notification
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.alertmanager import Alertmanager, place
 from nightdesk_alerts.channel import Channel
@@ -19,7 +19,7 @@ class Destination:
 
     name: str
     alertmanager: bool
-    deliver: Callable[[str, Notice], DeliveryOutcome]
+    deliver: Callable[[str, Notification], DeliveryOutcome]
 
 
 def destinations(alerting: Alerting, timeout_seconds: float) -> list[Destination]:
@@ -31,9 +31,9 @@ def destinations(alerting: Alerting, timeout_seconds: float) -> list[Destination
 def _alertmanager(number: int, url: str, timeout_seconds: float) -> Destination:
     server = Alertmanager(url, Web(timeout_seconds=timeout_seconds, near=True))
 
-    def deliver(action: str, notice: Notice) -> DeliveryOutcome:
+    def deliver(action: str, notification: Notification) -> DeliveryOutcome:
         try:
-            return server.check(notice.alert) if action == "check" else server.post(notice)
+            return server.check(notification.alert) if action == "check" else server.post(notification)
         except WebError as error:
             return error.outcome
 
@@ -43,9 +43,9 @@ def _alertmanager(number: int, url: str, timeout_seconds: float) -> Destination:
 def _direct(channel: Channel, timeout_seconds: float) -> Destination:
     web = Web(timeout_seconds=timeout_seconds)
 
-    def deliver(_action: str, notice: Notice) -> DeliveryOutcome:
+    def deliver(_action: str, notification: Notification) -> DeliveryOutcome:
         try:
-            return channel.deliver(notice, web)
+            return channel.deliver(notification, web)
         except WebError as error:
             return error.outcome
 

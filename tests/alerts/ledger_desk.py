@@ -60,10 +60,10 @@ class Desk:
                     break
                 outcome = self.answers.get(job.action, self.answers.get(destination, Delivered()))
                 if isinstance(outcome, Delivered):
-                    self.told.append((self.tick, destination, job.notice.alert.name, job.notice.status))
-                    if (destination, job.notice.status) == (DIRECT, "firing"):
-                        self.severities.append(job.notice.alert.labels["severity"])
-                        self.descriptions.append(job.notice.alert.description)
+                    self.told.append((self.tick, destination, job.notification.alert.name, job.notification.status))
+                    if (destination, job.notification.status) == (DIRECT, "firing"):
+                        self.severities.append(job.notification.alert.labels["severity"])
+                        self.descriptions.append(job.notification.alert.description)
                 self.ledger.done(job, outcome, self.now)
                 if not isinstance(outcome, Delivered):
                     break

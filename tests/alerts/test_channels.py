@@ -18,7 +18,7 @@ from nightdesk_alerts.delivery_outcome import Delivered, Refused
 from nightdesk_alerts.http_response import HttpResponse
 from nightdesk_alerts.web import Web
 
-from tests.alerts.test_wording import notice
+from tests.alerts.test_wording import notification
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "https://host/s3cr3t-token"
@@ -112,8 +112,8 @@ def test_the_template_is_a_channel_but_not_registered() -> None:
             return HttpResponse(404 if len(posted) > 1 else 200, {}, b'{"error": "no such room"}')
 
     web = Recorder(timeout_seconds=1)
-    assert channel.deliver(notice("firing"), web) == Delivered()
-    assert channel.deliver(notice("firing"), web) == Refused("HTTP 404, no such room")
+    assert channel.deliver(notification("firing"), web) == Delivered()
+    assert channel.deliver(notification("firing"), web) == Refused("HTTP 404, no such room")
     url, payload = posted[0]
     assert (url, payload["title"]) == ("http://host/x", "CRITICAL: TradebotDown (btc)")
     assert payload["text"].startswith("The bot does not answer.\ncritical, btc, BTC/USDT:USDT\n")

@@ -30,6 +30,10 @@ def loaded_after(code: str) -> str:
 def test_importing_the_interface_loads_nothing_that_delivers() -> None:
     plain = loaded_after("import prometheus_client, loguru")
     assert loaded_after("import prometheus_client, loguru, nightdesk_alerts") == plain
+    every = "discord_webhook_url='http://x', mail=Mail(server='x', recipients=('a@b.c',))"
+    sender = f"from nightdesk_alerts import Alerting, AlertSender, Mail; AlertSender('btc', alerting=Alerting({every}))"
+    begun = f"import prometheus_client, loguru; {sender}"
+    assert loaded_after(begun) == plain
     assert "requests" in loaded_after("import nightdesk_alerts.destinations")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import Mail
-from nightdesk_alerts.alert import Alert, Notice
+from nightdesk_alerts.alert import Alert, Notification
 from nightdesk_alerts.channels.discord import DiscordChannel
 from nightdesk_alerts.channels.mail import letter
 from nightdesk_alerts.channels.slack import SlackChannel
@@ -40,7 +40,7 @@ class Recorder(Web):
         return HttpResponse(200, {}, b"ok")
 
 
-def notice(status: str) -> Notice:
+def notification(status: str) -> Notification:
     """Return the alert of the templates' tests as the bot has it."""
     labels = {"alertname": "TradebotDown", "severity": "critical", "bot": "btc", "symbol": "BTC/USDT:USDT"}
     alert = Alert(
@@ -51,13 +51,13 @@ def notice(status: str) -> Notice:
         ends_at=UNTIL,
         lasting=True,
     )
-    return Notice(alert, "resolved" if status == "resolved" else "firing", UNTIL)
+    return Notification(alert, "resolved" if status == "resolved" else "firing", UNTIL)
 
 
 @pytest.mark.parametrize("status", ["firing", "resolved"])
 def test_the_bot_s_words_are_the_templates(status: str, tools: Tools, tmp_path: Path) -> None:
     theirs = template_alert("btc", status=status, description=DESCRIPTION, symbol="BTC/USDT:USDT")
-    ours, web = notice(status), Recorder()
+    ours, web = notification(status), Recorder()
     title = rendered(tools, tmp_path, "title", theirs)
 
     DiscordChannel(webhook_url="").deliver(ours, web)

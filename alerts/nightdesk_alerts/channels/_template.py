@@ -35,7 +35,7 @@ from nightdesk_alerts.channel import Channel, Role, Secret, setting
 from nightdesk_alerts.http_response import judge
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.alert import Notice
+    from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.delivery_outcome import DeliveryOutcome
     from nightdesk_alerts.web import Web
 
@@ -68,14 +68,19 @@ send_resolved: true
         metadata=setting("template_most_alerts", "How many alerts one message has.", least=1, most=50),
     )
 
-    def deliver(self, notice: Notice, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Post to the webhook. Raises `WebError` where there is no answer."""
-        lines = [wording.summary(notice), wording.whom(notice), wording.description(notice), wording.runbook(notice)]
-        payload = {"title": wording.title(notice), "text": "\n".join(line for line in lines if line)}
+        lines = [
+            wording.summary(notification),
+            wording.whom(notification),
+            wording.description(notification),
+            wording.runbook(notification),
+        ]
+        payload = {"title": wording.title(notification), "text": "\n".join(line for line in lines if line)}
         answer = web.post(self.webhook_url, payload)
         said = answer.json()
         words = without_secrets(said.get("error"), self.webhook_url) if isinstance(said, dict) else ""
-        return judge(answer, wall=notice.at, words=words)
+        return judge(answer, wall=notification.at, words=words)
 
     def problems(self) -> Iterator[str]:
         """Yield whether the webhook is no address."""

@@ -12,7 +12,7 @@ from nightdesk_alerts.channel import Channel, Role, SandboxInbox, Secret, settin
 from nightdesk_alerts.http_response import judge
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.alert import Notice
+    from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.delivery_outcome import DeliveryOutcome
     from nightdesk_alerts.web import Web
 
@@ -47,17 +47,17 @@ send_resolved: true
         ),
     )
 
-    def deliver(self, notice: Notice, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Post to the webhook. Raises `WebError` where there is no answer."""
         lines = [
-            f"**{wording.summary(notice)}** {wording.whom(notice)}",
-            wording.description(notice),
-            wording.runbook(notice),
+            f"**{wording.summary(notification)}** {wording.whom(notification)}",
+            wording.description(notification),
+            wording.runbook(notification),
         ]
         embed = {
-            "title": wording.title(notice)[:_LONGEST_TITLE],
+            "title": wording.title(notification)[:_LONGEST_TITLE],
             "description": "\n".join(line for line in lines if line)[:_LONGEST_TEXT],
-            "color": _GREEN if notice.status == "resolved" else _RED,
+            "color": _GREEN if notification.status == "resolved" else _RED,
         }
         # Nothing that a label holds may ping anybody.
         payload = {"username": "Nightdesk", "embeds": [embed], "allowed_mentions": {"parse": []}}
@@ -65,7 +65,7 @@ send_resolved: true
         said = answer.json()
         said = said if isinstance(said, dict) else {}
         words = without_secrets(said.get("message"), self.webhook_url)
-        return judge(answer, wall=notice.at, words=words, after_seconds=said.get("retry_after"))
+        return judge(answer, wall=notification.at, words=words, after_seconds=said.get("retry_after"))
 
     def problems(self) -> Iterator[str]:
         """Yield whether the webhook is no address."""

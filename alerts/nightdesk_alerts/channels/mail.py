@@ -19,7 +19,7 @@ from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later,
 if TYPE_CHECKING:
     from smtplib import SMTP
 
-    from nightdesk_alerts.alert import Notice
+    from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.web import Web
 
 _TLS_PORT = 465
@@ -71,13 +71,13 @@ smtp_require_tls: true
         metadata=setting("email_require_tls", "Send no mail where the server does not offer STARTTLS."),
     )
 
-    def deliver(self, notice: Notice, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Send a mail to all recipients."""
         import smtplib
         from ssl import SSLError
 
         try:
-            message = letter(notice, self)
+            message = letter(notification, self)
             with self._connected(web.timeout_seconds) as client:
                 return self._send(client, message)
         except smtplib.SMTPRecipientsRefused as error:
@@ -172,22 +172,22 @@ def _address_problems(key: str, address: str) -> Iterator[str]:
         yield f"{key} holds {address!r}, which is no e-mail address: it must read name@host"
 
 
-def letter(notice: Notice, mail: Mail) -> EmailMessage:
+def letter(notification: Notification, mail: Mail) -> EmailMessage:
     """Return the mail: its words are those of Alertmanager's template."""
-    alert = notice.alert
+    alert = notification.alert
     message = EmailMessage()
-    message["Subject"] = wording.title(notice)
+    message["Subject"] = wording.title(notification)
     message["From"] = mail.sender
     message["To"] = ", ".join(mail.recipients)
-    message["Date"] = formatdate(notice.at)
+    message["Date"] = formatdate(notification.at)
     message["Message-ID"] = make_msgid(domain=mail.sender.partition("@")[2] or "nightdesk.invalid")
     message["Auto-Submitted"] = "auto-generated"
-    heading = "Resolved\n--------" if notice.status == "resolved" else "Firing\n------"
+    heading = "Resolved\n--------" if notification.status == "resolved" else "Firing\n------"
     lines = [heading, alert.summary, alert.description]
     lines += [f"  {name}: {text}" for name, text in sorted(alert.labels.items())]
     lines.append(f"  since: {_moment(alert.starts_at)}")
-    if notice.status == "resolved":
-        lines.append(f"  until: {_moment(notice.at)}")
+    if notification.status == "resolved":
+        lines.append(f"  until: {_moment(notification.at)}")
     if "runbook_url" in alert.annotations:
         lines.append(f"  what to do: {alert.annotations['runbook_url']}")
     message.set_content("\n".join(lines) + "\n")

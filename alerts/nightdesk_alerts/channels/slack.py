@@ -12,7 +12,7 @@ from nightdesk_alerts.channel import Channel, Role, Secret, setting
 from nightdesk_alerts.http_response import judge
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.alert import Notice
+    from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.delivery_outcome import DeliveryOutcome
     from nightdesk_alerts.web import Web
 
@@ -45,24 +45,24 @@ send_resolved: true
         ),
     )
 
-    def deliver(self, notice: Notice, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Post to the webhook. Raises `WebError` where there is no answer."""
-        title = escaped(wording.title(notice))
+        title = escaped(wording.title(notification))
         lines = [
-            f"*{escaped(wording.summary(notice))}* {escaped(wording.whom(notice))}",
-            escaped(wording.description(notice)),
-            escaped(wording.runbook(notice)),
+            f"*{escaped(wording.summary(notification))}* {escaped(wording.whom(notification))}",
+            escaped(wording.description(notification)),
+            escaped(wording.runbook(notification)),
         ]
         attachment = {
             "title": title,
             "fallback": title,
             "text": "\n".join(line for line in lines if line),
-            "color": "good" if notice.status == "resolved" else "danger",
+            "color": "good" if notification.status == "resolved" else "danger",
             "mrkdwn_in": ["text"],
         }
         answer = web.post(self.webhook_url, {"attachments": [attachment]})
         words = without_secrets(answer.body.decode("utf-8", errors="replace"), self.webhook_url)
-        return judge(answer, wall=notice.at, words=words)
+        return judge(answer, wall=notification.at, words=words)
 
     def problems(self) -> Iterator[str]:
         """Yield whether the webhook is no address."""

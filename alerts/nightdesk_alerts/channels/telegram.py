@@ -14,7 +14,7 @@ from nightdesk_alerts.channel import Channel, Role, Secret, setting
 from nightdesk_alerts.http_response import judge
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.alert import Notice
+    from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.delivery_outcome import DeliveryOutcome
     from nightdesk_alerts.web import Web
 
@@ -62,14 +62,14 @@ send_resolved: true
         metadata=setting("telegram_api_url", "Where Telegram's Bot API is; change it for a server of your own."),
     )
 
-    def deliver(self, notice: Notice, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Send to the chat. Raises `WebError` where there is no answer."""
         url = f"{self.api_url.rstrip('/')}/bot{self.bot_token}/sendMessage"
         lines = [
-            f"<b>{_escaped(wording.title(notice))}</b>",
-            f"<b>{_escaped(wording.summary(notice))}</b> {_escaped(wording.whom(notice))}",
-            _escaped(wording.description(notice)),
-            _escaped(wording.runbook(notice)),
+            f"<b>{_escaped(wording.title(notification))}</b>",
+            f"<b>{_escaped(wording.summary(notification))}</b> {_escaped(wording.whom(notification))}",
+            _escaped(wording.description(notification)),
+            _escaped(wording.runbook(notification)),
         ]
         # With the longest of everything about 800 characters, of the 4,096 that a message may have.
         text = "\n".join(line for line in lines if line)
@@ -80,7 +80,7 @@ send_resolved: true
         parameters = said.get("parameters")
         after = parameters.get("retry_after") if isinstance(parameters, dict) else None
         words = without_secrets(said.get("description"), f"{url}/{self.bot_token}")
-        return judge(answer, wall=notice.at, words=words, after_seconds=after)
+        return judge(answer, wall=notification.at, words=words, after_seconds=after)
 
     def problems(self) -> Iterator[str]:
         """Yield whether the token is none, and whether the server's URL is no address."""

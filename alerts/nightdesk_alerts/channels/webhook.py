@@ -13,7 +13,7 @@ from nightdesk_alerts.channel import Channel, Role, Secret, setting
 from nightdesk_alerts.http_response import judge
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.alert import Notice
+    from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.delivery_outcome import DeliveryOutcome
     from nightdesk_alerts.web import Web
 
@@ -46,33 +46,33 @@ send_resolved: true
         ),
     )
 
-    def deliver(self, notice: Notice, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Post to it. Raises `WebError` where there is no answer."""
-        return judge(web.post(self.url, payload(notice)), wall=notice.at)
+        return judge(web.post(self.url, payload(notification)), wall=notification.at)
 
     def problems(self) -> Iterator[str]:
         """Yield whether it is no address."""
         return url_problems("webhook_url", self.url)
 
 
-def payload(notice: Notice) -> dict[str, object]:
+def payload(notification: Notification) -> dict[str, object]:
     """Return Alertmanager's payload with one alert."""
-    alert = notice.alert
+    alert = notification.alert
     labels, annotations = dict(alert.labels), alert.annotations
     group = {"alertname": alert.name, "bot": alert.bot}
     one = {
-        "status": notice.status,
+        "status": notification.status,
         "labels": labels,
         "annotations": annotations,
         "startsAt": iso(alert.starts_at),
-        "endsAt": notice.ends_at,
+        "endsAt": notification.ends_at,
         "generatorURL": "",
         "fingerprint": fingerprint(labels),
     }
     return {
         "version": "4",
         "receiver": "nightdesk-direct",
-        "status": notice.status,
+        "status": notification.status,
         "alerts": [one],
         "groupLabels": group,
         "commonLabels": labels,
