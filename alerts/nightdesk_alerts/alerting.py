@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nightdesk_alerts.channel import Channel
-from nightdesk_alerts.channels import known_channels
+if TYPE_CHECKING:
+    from nightdesk_alerts.channel import Channel
 
 
 @dataclass(frozen=True, init=False)
@@ -56,8 +56,12 @@ class Alerting:
 
 def _channels(by_keyword: Mapping[str, Any]) -> Iterator[Channel]:
     """Yield the channels that keywords make."""
-    # Without any, no channel's module is loaded: somebody who only measures does not pay for them.
-    kinds = known_channels() if by_keyword else ()
+    if not by_keyword:
+        return
+    # Loaded here: somebody who only measures does not pay for the channels.
+    from nightdesk_alerts.channels import known_channels
+
+    kinds = known_channels()
     known = {kind.name for kind in kinds} | {each.key for kind in kinds for each in kind.settings().values()}
     if unknown := sorted(set(by_keyword) - known):
         raise TypeError(
