@@ -93,7 +93,7 @@ class Channel(ABC):
     receiver: ClassVar[str]
     """One entry of that list in YAML, as in the static `alertmanager.yml`, with a line `send_resolved: true`.
 
-    A secret is a key that ends with `_file` and names `secrets/<file name>`.
+    A secret is a key that ends with `_file` and names `secrets/<file name>`; it is left out where there is none.
     """
     receiver_global: ClassVar[str] = ""
     """What Alertmanager's section `global` has for it, in YAML. It is left out where there is no such channel."""

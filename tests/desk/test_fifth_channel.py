@@ -35,6 +35,10 @@ class PagerChannel(Channel):
 user_key_file: secrets/pager_user
 token_file: secrets/pager_token
 url: http://nowhere
+http_config:
+  basic_auth:
+    username: belt
+    password_file: secrets/pager_password
 send_resolved: true
 """
 
@@ -43,6 +47,11 @@ send_resolved: true
     )
     user: str = field(repr=False, metadata=setting("pager_user", "The user.", secret=Secret("pager_user", "the user")))
     url: str = field(default="http://pager", metadata=setting("pager_url", "Where pagers are called."))
+    password: str = field(
+        default="",
+        repr=False,
+        metadata=setting("pager_password", "A password.", secret=Secret("pager_password", "a password")),
+    )
 
     def deliver(self, notice, web):
         return Delivered()
@@ -146,7 +155,8 @@ def found(folder: Path) -> dict[str, Any]:
 
 
 def test_it_has_its_keys_in_the_settings_and_in_their_reference(found: dict[str, Any]) -> None:
-    assert found["keys"] == ["pager_token", "pager_token_file", "pager_user", "pager_user_file", "pager_url"]
+    keys = ["pager_token", "pager_token_file", "pager_user", "pager_user_file", "pager_url"]
+    assert found["keys"] == [*keys, "pager_password", "pager_password_file"]
     assert "| `pager_token` | text, kept secret | `''` |  | The token. |" in found["reference"]
     assert "| `pager_user_file` | path or null | `null` |  | A file that holds the user. |" in found["reference"]
     assert "| `pager_url` | text | `http://pager` |  | Where pagers are called. |" in found["reference"]
@@ -181,6 +191,7 @@ def test_alertmanager_is_given_it_in_the_static_file_and_in_the_running_one(
                 "user_key_file": str(secrets / "pager_user"),
                 "token_file": str(secrets / "pager_token"),
                 "url": "http://pager",
+                "http_config": {"basic_auth": {"username": "belt"}},
                 "send_resolved": True,
             }
         ]
@@ -199,7 +210,7 @@ def test_the_deployment_and_the_documents_have_it_too(found: dict[str, Any]) -> 
     compose = found["static"]["docker-compose.yml"]
     assert "--set=operations.alerts.pager_user_file=/run/secrets/pager_user" in compose
     assert {"pager_token", "pager_user"} <= set(yaml.safe_load(compose)["secrets"])
-    row = "| a pager | ask your grandparents | `pager_token_file`, `pager_user_file`, `pager_url` |"
+    row = "| a pager | ask your grandparents | `pager_token_file`, `pager_user_file`, `pager_url`, "
     assert row in found["static"]["docs/alerts.md"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files
     for receiver in document["receivers"]:
         _configure_receiver(receiver, found)
     for section in (document["global"], document["receivers"]):
-        _point_to_secrets(section, out / "alertmanager")
+        _point_to_secrets(section, found.secrets, out / "alertmanager")
     _mute(document, found.alerting)
     files["alertmanager/alertmanager.yml"] = yaml_file(document)
     return files
@@ -82,17 +83,22 @@ def _is_told(channel: Channel, receiver: dict[str, Any], alerting: Alerting) -> 
     return not any(other.role is Role.CHAT for other in alerting.channels)
 
 
-def _point_to_secrets(part: Any, folder: Path) -> None:
-    """Make the paths of secrets absolute: Alertmanager looks where it was started, not beside its configuration."""
+def _point_to_secrets(part: Any, secrets: Collection[str], folder: Path) -> None:
+    """Make the paths of secrets absolute, and leave out those that are not there.
+
+    Alertmanager looks where it was started, not beside its configuration.
+    """
     if isinstance(part, list):
         for item in part:
-            _point_to_secrets(item, folder)
+            _point_to_secrets(item, secrets, folder)
     elif isinstance(part, dict):
-        for key, value in part.items():
-            if key.endswith("_file"):
+        for key, value in list(part.items()):
+            if not key.endswith("_file"):
+                _point_to_secrets(value, secrets, folder)
+            elif Path(value).name in secrets:
                 part[key] = str(folder / value)
             else:
-                _point_to_secrets(value, folder)
+                del part[key]
 
 
 def _mute(document: dict[str, Any], alerting: Alerting) -> None:
