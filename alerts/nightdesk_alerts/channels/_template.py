@@ -18,7 +18,7 @@ A channel is four files written by hand. Everything else follows from the first:
    that the whole stays within the service's limit. What only the settings know is put in by `receiver_values`.
 6. Write the service's stand-in, `sandbox/nightdesk_sandbox/inbox/services/<name>.py`, with its limits, its refusals and
    its words for them, from its documentation. Write `in_sandbox` where the demo without a channel is to write to it.
-7. Write `tests/alerts/channels/test_<name>.py`: the words of template and `deliver` are the same; a message arrives in
+7. Write `tests/alerts/test_<name>.py`: the words of template and `deliver` are the same; a message arrives in
    the stand-in both ways; what the service refuses is refused; no secret shows.
 8. `make docs` writes what follows into the files that are checked in; `make test`.
 """
