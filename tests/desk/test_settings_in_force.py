@@ -13,7 +13,7 @@ from tests.desk.conftest import Load
 
 def test_a_retrain_s_alerts_outlast_an_alertmanager_that_hangs_and_then_a_channel(settings_with: Load) -> None:
     with show_progress("retrain") as progress, job_parts(settings_with(), progress) as parts:
-        assert parts.alerts.close_seconds / 2 > parts.alerts.timeout_seconds
+        assert parts.alerts.options.close_seconds / 2 > parts.alerts.options.timeout_seconds
 
 
 def test_the_first_candle_may_take_as_long_as_the_timeframe_says(settings_with: Load) -> None:

@@ -129,7 +129,7 @@ def fault(
         str | None,
         typer.Option(
             "--channel",
-            help="Have the inbox fail instead: discord, slack, telegram, webhook, email, or any for all of them.",
+            help="Have a channel of the inbox fail instead, or any for all of them; an unknown one lists them.",
         ),
     ] = None,
     parameters: Annotated[

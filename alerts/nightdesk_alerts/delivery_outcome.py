@@ -47,4 +47,4 @@ class Lost:
     """Alertmanager does not have the alert, as after its restart."""
 
 
-Outcome = Delivered | Later | Refused | Reported | Kept | Lost
+DeliveryOutcome = Delivered | Later | Refused | Reported | Kept | Lost

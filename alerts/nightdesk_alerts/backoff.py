@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from nightdesk_core.backoff import backoff_seconds
+
 LONGEST_RETRY_AFTER_SECONDS = 900.0
 
 
-class Pace:
-    """The pace of one destination. A wait that the other side asked for is kept, up to 15 minutes.
+class Backoff:
+    """The waits of one destination. A wait that the other side asked for is kept, up to 15 minutes.
 
     `jitter` returns numbers between 0 and 1, so that many bots do not come again at the same moment.
     """
@@ -30,8 +32,9 @@ class Pace:
 
     def failed(self, tick: float, *, after_seconds: float | None = None) -> float:
         """The destination failed; return after how many seconds it is tried again."""
-        wait = min(self._first * 2.0 ** min(self.failures, 30), self._longest)
-        wait *= 0.5 + self._jitter() / 2
+        wait = backoff_seconds(
+            self.failures, first_seconds=self._first, longest_seconds=self._longest, jitter=self._jitter
+        )
         if after_seconds is not None:
             wait = max(wait, min(after_seconds, LONGEST_RETRY_AFTER_SECONDS))
         self.failures += 1

@@ -6,20 +6,18 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from nightdesk_alerts.alert import Alert, Key
+from nightdesk_alerts.backoff import Backoff
+from nightdesk_alerts.call_queue import CallQueue
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome, Later, Refused
 from nightdesk_alerts.destinations import Destination, destinations
-from nightdesk_alerts.keeper import Keeper
 from nightdesk_alerts.lane import Lane
 from nightdesk_alerts.ledger import Job, Ledger
-from nightdesk_alerts.outcome import Later, Outcome, Refused
-from nightdesk_alerts.pace import Pace
-
-if TYPE_CHECKING:
-    from nightdesk_alerts.sender import AlertSender
+from nightdesk_alerts.sender_options import SenderOptions
+from nightdesk_alerts.spool_writer import SpoolWriter
 
 _LONGEST_WAIT_SECONDS = 30.0
 _TIDY_SECONDS = 1.0
@@ -30,16 +28,16 @@ _LONGEST_DIRECT_WAIT_SECONDS = 300.0
 
 
 class Road:
-    """A destination with its lane and its pace, and whether it is failing: each failure is logged once."""
+    """A destination with its lane and its backoff, and whether it is failing: each failure is logged once."""
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
         longest = _LONGEST_ALERTMANAGER_WAIT_SECONDS if destination.alertmanager else _LONGEST_DIRECT_WAIT_SECONDS
-        self.pace = Pace(longest_seconds=longest)
-        self.lane: Lane[Outcome] = Lane(destination.name, failed=lambda error: Later(type(error).__name__))
+        self.backoff = Backoff(longest_seconds=longest)
+        self.lane: Lane[DeliveryOutcome] = Lane(destination.name, failed=lambda error: Later(type(error).__name__))
         self.problem = ""
 
-    def log(self, outcome: Outcome, name: str, wait_seconds: float = 0.0) -> None:
+    def log(self, outcome: DeliveryOutcome, name: str, wait_seconds: float = 0.0) -> None:
         """Log an attempt that failed, or the first that works again."""
         if isinstance(outcome, Refused):
             if self.problem != "refused":
@@ -55,20 +53,21 @@ class Road:
             self.problem = ""
 
 
-class Worker:
+class DeliveryWorker:
     """Runs on the sender's thread; everything in it is that thread's own."""
 
-    def __init__(self, sender: AlertSender) -> None:
-        self._sender = sender
-        self._roads = {found.name: Road(found) for found in destinations(sender.alerting, sender.timeout_seconds)}
+    def __init__(self, options: SenderOptions, calls: CallQueue[DeliveryWorker]) -> None:
+        self._options = options
+        self._calls = calls
+        self._roads = {found.name: Road(found) for found in destinations(options.alerting, options.timeout_seconds)}
         self.ledger = Ledger(
             alertmanagers=[name for name, road in self._roads.items() if road.destination.alertmanager],
             direct=[name for name, road in self._roads.items() if not road.destination.alertmanager],
-            fallback_seconds=sender.fallback_seconds,
-            capacity=sender.capacity,
+            fallback_seconds=options.fallback_seconds,
+            capacity=options.capacity,
             count=self.count,
         )
-        self._keeper = Keeper(sender.spool)
+        self._spool_writer = SpoolWriter(options.spool)
         self._closing_at: float | None = None
         self._count_failed = False
         self._turned_away = 0
@@ -77,9 +76,11 @@ class Worker:
 
     def run(self) -> None:
         """Work until the sender closes. What is wrong in here is logged, and never ends it."""
-        bad = self.ledger.restore(self._keeper.open(), self._sender.now(), settle_seconds=self._sender.settle_seconds)
+        bad = self.ledger.restore(
+            self._spool_writer.open(), self._options.now(), settle_seconds=self._options.settle_seconds
+        )
         if bad:
-            self._keeper.set_aside(bad)
+            self._spool_writer.set_aside(bad)
         while True:
             try:
                 if self._step():
@@ -92,16 +93,16 @@ class Worker:
 
     def take(self, alert: Alert) -> None:
         """Take an alert from the bot."""
-        self.ledger.take(alert, self._sender.now())
+        self.ledger.take(alert, self._options.now())
 
     def withdraw(self, condition: Key) -> None:
         """Take from the bot that a condition no longer holds."""
-        self.ledger.withdraw(condition, self._sender.now())
+        self.ledger.withdraw(condition, self._options.now())
 
     def count(self, name: str, *labels: str) -> None:
         """Count for the metrics. A counter that fails costs no alert; it is said once."""
         try:
-            self._sender.count(name, *labels)
+            self._options.count(name, *labels)
         except Exception as error:  # noqa: BLE001 - somebody else's code, in the middle of the ledger's
             if not self._count_failed:
                 logger.error("alerts: count({!r}) raised {}", name, type(error).__name__)
@@ -109,55 +110,55 @@ class Worker:
 
     def close(self) -> None:
         """Finish what is on its way, for a moment."""
-        self._closing_at = self._sender.monotonic() + self._sender.close_seconds
+        self._closing_at = self._options.monotonic() + self._options.close_seconds
 
     def _step(self) -> bool:
         """Wait for something to do and do it; return whether it was the last."""
-        now = self._sender.now()
-        for item in self._sender.waiting(self._next(now.tick) - now.tick):
-            item(self)
-        for _ in range(self._sender.turned_away() - self._turned_away):
+        now = self._options.now()
+        for call in self._calls.wait(self._next(now.tick) - now.tick):
+            call(self)
+        for _ in range(self._calls.turned_away - self._turned_away):
             self._turned_away += 1
             self.count("alerts_dropped", "queue_full")
-        now = self._sender.now()
+        now = self._options.now()
         if now.tick >= self._tidied_at + _TIDY_SECONDS:
             self.ledger.tidy(now)
             self._tidied_at = now.tick
         if self._closing_at is not None:
             left = self._closing_at - now.tick
-            self.ledger.hasten(now, whatever_is_on_its_way=left <= _SHARE_FOR_DIRECT * self._sender.close_seconds)
+            self.ledger.hasten(now, whatever_is_on_its_way=left <= _SHARE_FOR_DIRECT * self._options.close_seconds)
         for road in self._roads.values():
             self._dispatch(road)
         changes = self.ledger.changes
-        if (changes != self._kept_changes or not self._keeper.kept) and self._keeper.save(
+        if (changes != self._kept_changes or not self._spool_writer.kept) and self._spool_writer.save(
             self.ledger.saved(now), now.tick, then=self._kept
         ):
             self._kept_changes = changes
         if self._closing_at is None:
             return False
-        busy = self._keeper.busy or any(road.lane.busy for road in self._roads.values())
+        busy = self._spool_writer.busy or any(road.lane.busy for road in self._roads.values())
         return now.tick >= self._closing_at or not (busy or self.ledger.unfinished())
 
     def _next(self, tick: float) -> float:
         """Return the tick by which there is something to do, unless something comes before."""
         longest = tick + (_LONGEST_WAIT_SECONDS if self._closing_at is None else 0.05)
         dues = [longest]
-        write_at = self._keeper.due_at()
+        write_at = self._spool_writer.due_at()
         if write_at is not None:
             dues.append(write_at)
-        elif self.ledger.changes != self._kept_changes and not self._keeper.writing:
+        elif self.ledger.changes != self._kept_changes and not self._spool_writer.writing:
             dues.append(tick)
         for name, road in self._roads.items():
             if road.lane.busy:
                 continue
-            due = road.pace.ready_at if road.pace.ready_at > tick else self.ledger.due_at(name)
+            due = road.backoff.ready_at if road.backoff.ready_at > tick else self.ledger.due_at(name)
             if due is not None:
                 dues.append(due)
         return min(dues)
 
     def _dispatch(self, road: Road) -> None:
-        now = self._sender.now()
-        if road.lane.busy or now.tick < road.pace.ready_at:
+        now = self._options.now()
+        if road.lane.busy or now.tick < road.backoff.ready_at:
             return
         job = self.ledger.next_job(road.destination.name, now)
         if job is None:
@@ -166,39 +167,39 @@ class Worker:
             self.count("alerts_retried")
         deliver = road.destination.deliver
         road.lane.start(
-            lambda: deliver(job.action, job.notice),
-            lambda outcome: self._sender.post(lambda worker: worker.done(road, job, outcome)),
+            lambda: deliver(job.action, job.notification),
+            lambda outcome: self._calls.put(lambda worker: worker.done(road, job, outcome)),
         )
 
-    def done(self, road: Road, job: Job, outcome: Outcome) -> None:
+    def done(self, road: Road, job: Job, outcome: DeliveryOutcome) -> None:
         """Take from a lane how its job ended."""
         road.lane.busy = False
-        now = self._sender.now()
+        now = self._options.now()
         wait = 0.0
         if isinstance(outcome, Later):
-            wait = road.pace.failed(now.tick, after_seconds=outcome.after_seconds)
+            wait = road.backoff.failed(now.tick, after_seconds=outcome.after_seconds)
         else:
-            road.pace.succeeded()
-        road.log(outcome, job.notice.alert.name, wait)
+            road.backoff.succeeded()
+        road.log(outcome, job.notification.alert.name, wait)
         self.ledger.done(job, outcome, now)
 
     def _kept(self, done: Callable[[float], None]) -> None:
         """Have what the disk's lane reports happen on this thread."""
-        self._sender.post(lambda worker: done(worker.tick))
+        self._calls.put(lambda worker: done(worker.tick))
 
     @property
     def tick(self) -> float:
         """The monotonic clock."""
-        return self._sender.monotonic()
+        return self._options.monotonic()
 
     def _finish(self) -> None:
-        lost = [] if self._keeper.kept else [entry for entry in self.ledger.unfinished() if not entry.out]
+        lost = [] if self._spool_writer.kept else [entry for entry in self.ledger.unfinished() if not entry.out]
         for entry in lost:
             logger.error("alerts: {} was neither delivered nor kept on disk", entry.alert.name)
             self.count("alerts_dropped", "unsaved")
         for road in self._roads.values():
             road.lane.close()
-        self._keeper.close()
+        self._spool_writer.close()
 
 
 def _place(error: Exception) -> str:

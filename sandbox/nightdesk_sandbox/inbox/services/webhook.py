@@ -12,7 +12,6 @@ from pydantic_core import from_json
 
 from nightdesk_sandbox.inbox.alertmanager import notification
 from nightdesk_sandbox.inbox.limits import Standing
-from nightdesk_sandbox.inbox.message import Channel
 from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
 
 _TITLE_KEYS = ("title", "subject", "summary", "name", "event")
@@ -22,7 +21,8 @@ _TEXT_KEYS = ("text", "message", "description", "body", "content")
 class Webhook(Service):
     """Takes `POST /webhook/<name>`, with any name."""
 
-    channel: ClassVar[Channel] = "webhook"
+    channel = "webhook"
+    title = "Webhook"
     refusals: ClassVar[Mapping[str, Refusal]] = {
         "unauthorized": Refusal(401, "Unauthorized"),
         "forbidden": Refusal(403, "Forbidden"),
@@ -64,3 +64,6 @@ class Webhook(Service):
 
 def _first(fields: Mapping[str, object], keys: tuple[str, ...]) -> str:
     return next((value for key in keys if isinstance(value := fields.get(key), str) and value.strip()), "")
+
+
+SERVICE = Webhook

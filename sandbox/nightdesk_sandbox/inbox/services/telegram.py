@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 from pydantic_core import from_json
 
-from nightdesk_sandbox.inbox.limits import Standing
-from nightdesk_sandbox.inbox.message import Channel
+from nightdesk_sandbox.inbox.limits import Allowance, Standing
 from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
 from nightdesk_sandbox.inbox.telegram_markup import Formatted, MarkupError, formatted, utf16_length
 
@@ -31,7 +30,10 @@ class _RefusalError(Exception):
 class Telegram(Service):
     """Takes `/bot<token>/sendMessage` by GET and POST, as JSON and as a form, for any bot and any chat."""
 
-    channel: ClassVar[Channel] = "telegram"
+    channel = "telegram"
+    title = "Telegram"
+    # What a bot may send to one group.
+    allowances = (Allowance(20, 60),)
     refusals: ClassVar[Mapping[str, Refusal]] = {
         "chat_not_found": Refusal(400, "Bad Request: chat not found"),
         "unauthorized": Refusal(401, "Unauthorized"),
@@ -147,3 +149,6 @@ def _chat(chat: str) -> dict[str, Any]:
         if number > 0
         else {"id": number, "type": "supergroup" if chat.startswith("-100") else "group", "title": "Alerts"}
     )
+
+
+SERVICE = Telegram

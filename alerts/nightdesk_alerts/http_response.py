@@ -9,13 +9,13 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from nightdesk_alerts.outcome import Delivered, Later, Outcome, Refused
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
 
 _TOO_EARLY = frozenset({408, 425, 429})
 _LONGEST_WORDS = 100
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """A status, headers whose names are in any case, and the first bytes of a body."""
 
     status: int
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
             return None
 
 
-def judge(answer: Answer, *, wall: float, words: str = "", after_seconds: Any = None) -> Outcome:
+def judge(answer: HttpResponse, *, wall: float, words: str = "", after_seconds: Any = None) -> DeliveryOutcome:
     """Return what an answer means.
 
     `words` are the service's own, `after_seconds` what its body says of when to come back: it is more exact than the

@@ -9,8 +9,8 @@ from typing import Any
 
 from loguru import logger
 
+from nightdesk_alerts.backoff import Backoff
 from nightdesk_alerts.lane import Lane
-from nightdesk_alerts.pace import Pace
 from nightdesk_alerts.spool import Spool, open_spool
 
 _OPENING_SECONDS = 5.0
@@ -18,13 +18,13 @@ _WRITE_SECONDS = 0.05
 """A burst of alerts is one write: each costs the disk two syncs."""
 
 
-class Keeper:
+class SpoolWriter:
     """The spool as the sender's thread sees it. Without a path it keeps nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lane: Lane[bool] = Lane("spool", failed=_unexpected)
-        self._pace = Pace(longest_seconds=30.0)
+        self._backoff = Backoff(longest_seconds=30.0)
         self._spool: Spool | None = None
         self._asked: list[dict[str, Any]] = []
         self._opened = threading.Event()
@@ -40,7 +40,7 @@ class Keeper:
     @property
     def busy(self) -> bool:
         """Whether the disk is at work, or is about to be: one that failed is not waited for."""
-        return self._lane.busy or (self._spool is not None and not self.kept and self._pace.failures == 0)
+        return self._lane.busy or (self._spool is not None and not self.kept and self._backoff.failures == 0)
 
     def open(self) -> list[Any]:
         """Return what the spool holds; nothing where the disk does not answer for five seconds."""
@@ -84,7 +84,7 @@ class Keeper:
             return False
         if alerts == self._asked and self.kept:
             return True
-        if tick < max(self._written_at + _WRITE_SECONDS, self._pace.ready_at):
+        if tick < max(self._written_at + _WRITE_SECONDS, self._backoff.ready_at):
             self.kept = False
             return False
         spool = self._spool
@@ -97,7 +97,7 @@ class Keeper:
         """Return the tick at which a write that failed, or came too soon after another, is made."""
         if self.kept or self._lane.busy or self._spool is None:
             return None
-        return max(self._pace.ready_at, self._written_at + _WRITE_SECONDS)
+        return max(self._backoff.ready_at, self._written_at + _WRITE_SECONDS)
 
     def close(self) -> None:
         """Let another bot have the file."""
@@ -110,9 +110,9 @@ class Keeper:
         self._lane.busy = False
         self.kept = saved
         if saved:
-            self._pace.succeeded()
+            self._backoff.succeeded()
         else:
-            self._pace.failed(tick)
+            self._backoff.failed(tick)
 
 
 def _unexpected(error: Exception) -> bool:

@@ -11,15 +11,17 @@ from zlib import crc32
 from aiohttp import web
 
 from nightdesk_sandbox.inbox import discord_message
-from nightdesk_sandbox.inbox.limits import Standing
-from nightdesk_sandbox.inbox.message import Channel
+from nightdesk_sandbox.inbox.limits import Allowance, Standing
 from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
 
 
 class Discord(Service):
     """Takes `POST /api/webhooks/<id>/<token>`, of any version of the API and with any id and token."""
 
-    channel: ClassVar[Channel] = "discord"
+    channel = "discord"
+    title = "Discord"
+    # What its X-RateLimit headers say of a webhook, and what a channel's webhooks may send in a minute.
+    allowances = (Allowance(5, 2), Allowance(30, 60))
     refusals: ClassVar[Mapping[str, Refusal]] = {
         "unknown_webhook": Refusal(404, "Unknown Webhook", 10015),
         "invalid_webhook_token": Refusal(401, "Invalid Webhook Token", 50027),
@@ -83,3 +85,6 @@ async def _body(request: web.Request) -> bytes:
         return await request.read()
     payload = (await request.post()).get("payload_json", "")
     return payload.encode() if isinstance(payload, str) else b""
+
+
+SERVICE = Discord

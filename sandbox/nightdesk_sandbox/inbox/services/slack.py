@@ -10,8 +10,7 @@ from typing import ClassVar
 from aiohttp import web
 
 from nightdesk_sandbox.inbox import slack_message
-from nightdesk_sandbox.inbox.limits import Standing
-from nightdesk_sandbox.inbox.message import Channel
+from nightdesk_sandbox.inbox.limits import Allowance, Standing
 from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
 
 _TEAM, _HOOK = re.compile(r"T[A-Z0-9]+"), re.compile(r"B[A-Z0-9]+")
@@ -24,7 +23,10 @@ def _refusal(status: int, word: str) -> dict[str, Refusal]:
 class Slack(Service):
     """Takes `POST /services/T…/B…/<token>`, as JSON or as a form with a `payload`, and answers in single words."""
 
-    channel: ClassVar[Channel] = "slack"
+    channel = "slack"
+    title = "Slack"
+    # One a second, short bursts allowed: counted over ten seconds.
+    allowances = (Allowance(10, 10),)
     refusals: ClassVar[Mapping[str, Refusal]] = {
         **_refusal(400, "invalid_payload"),
         **_refusal(400, "user_not_found"),
@@ -77,3 +79,6 @@ async def _payload(request: web.Request) -> bytes:
         return await request.read()
     payload = (await request.post()).get("payload", "")
     return payload.encode("utf-8", errors="surrogatepass") if isinstance(payload, str) else b""
+
+
+SERVICE = Slack
