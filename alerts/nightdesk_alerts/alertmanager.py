@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from nightdesk_core.clock import utc
 
-from nightdesk_alerts.alert import Alert, Key, Notice
+from nightdesk_alerts.alert import Key, Notice, SentAlert
 from nightdesk_alerts.answers import judge
 from nightdesk_alerts.outcome import Delivered, Kept, Later, Lost, Outcome, Reported
 from nightdesk_alerts.web import Web
@@ -54,7 +54,7 @@ class Alertmanager:
                 self._posted.popitem(last=False)
         return outcome
 
-    def check(self, alert: Alert) -> Outcome:
+    def check(self, alert: SentAlert) -> Outcome:
         """Return whether Alertmanager has an alert, and from whom."""
         filters = [("filter", f"{name}={_quoted(text)}") for name, text in alert.labels.items()]
         answer = self._web.get(f"{self._url}/alerts", filters)

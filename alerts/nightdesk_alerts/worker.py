@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from nightdesk_alerts.alert import Alert, Key
+from nightdesk_alerts.alert import Key, SentAlert
 from nightdesk_alerts.destinations import Destination, destinations
 from nightdesk_alerts.keeper import Keeper
 from nightdesk_alerts.lane import Lane
@@ -90,7 +90,7 @@ class Worker:
                 time.sleep(0.2)
         self._finish()
 
-    def take(self, alert: Alert) -> None:
+    def take(self, alert: SentAlert) -> None:
         """Take an alert from the bot."""
         self.ledger.take(alert, self._sender.now())
 

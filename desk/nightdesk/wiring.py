@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 from nightdesk_alerts import AlertSender
+from nightdesk_alerts.catalogue.retrain import MODEL_ROLLED_BACK
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, system_clock
 from nightdesk_core.journal import DamagedJournalError, Journal, JournalError, journal_path, set_aside
@@ -169,10 +170,11 @@ def tell_of_rollback(exporter: BotExporter, champion: Champion) -> None:
     """Tell people at once that a champion was taken back; the rule of the same name follows."""
     taken = champion.rollback
     if taken is not None:
+        (rule,) = MODEL_ROLLED_BACK.rules
         exporter.send_alert(
-            "TradebotModelRolledBack",
-            severity="warning",
-            summary="A model was taken back.",
+            rule.name,
+            severity=rule.severity,
+            summary=rule.summary,
             description=f"{taken.version}: {taken.reason}. {champion.version} is the champion again.",
             lasting=False,
         )

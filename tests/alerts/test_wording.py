@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import Alerting, Mail
-from nightdesk_alerts.alert import Alert, Notice
+from nightdesk_alerts.alert import Notice, SentAlert
 from nightdesk_alerts.answers import Answer
 from nightdesk_alerts.channels import discord, mail, slack, telegram
 from nightdesk_alerts.web import Web
@@ -40,7 +40,7 @@ class Recorder(Web):
 def notice(status: str) -> Notice:
     """Return the alert of the templates' tests as the bot has it."""
     labels = {"alertname": "TradebotDown", "severity": "critical", "bot": "btc", "symbol": "BTC/USDT:USDT"}
-    alert = Alert(
+    alert = SentAlert(
         labels=labels,
         summary="The bot does not answer.",
         description=DESCRIPTION,
