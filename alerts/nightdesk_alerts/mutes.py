@@ -57,4 +57,5 @@ def _firing(*matchers: str) -> str:
 
 
 def _bracketed(expression: str) -> str:
-    return f"(\n{indent(expression.strip(), '    ')}\n)"
+    inner = indent(expression.strip("\n"), "    ")
+    return f"(\n{inner}\n)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nightdesk_alerts.catalogue import SUBJECTS
 from nightdesk_alerts.catalogue.declaration import AlertDeclaration, Mute, MutedIn, SilentCondition, Subject
@@ -22,9 +22,9 @@ mutes its own warning. [alerts.md](alerts.md) says how alerts get out.
 _WHERE = {MutedIn.INHIBITION: "", MutedIn.RULE: " (in its rule, until it has been told)"}
 
 
-def reference() -> str:
+def reference(subjects: Sequence[Subject] = SUBJECTS) -> str:
     """Return the page in Markdown."""
-    return "\n".join([_HEAD, *(line for subject in SUBJECTS for line in _subject(subject))])
+    return "\n".join([_HEAD, *(line for subject in subjects for line in _subject(subject))])
 
 
 def _subject(subject: Subject) -> Iterator[str]:
