@@ -190,6 +190,7 @@ def test_a_mute_in_the_rule_silences_only_what_has_not_been_told(name: str, tool
         ],
     }
     (tmp_path / "mutes_test.yml").write_text(yaml.safe_dump(tests))
-    command = [tools.promtool, "test", "rules", "mutes_test.yml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tools.promtool, "test", "rules", "mutes_test.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from nightdesk_alerts.catalogue.declaration import AlertDeclaration, AlertRule, Condition, Subject
+from nightdesk_alerts.catalogue.declaration import AlertDeclaration, AlertRule, SilentCondition, Subject
 from nightdesk_alerts.mutes import with_mutes
 from nightdesk_alerts.reference import reference
 
@@ -123,8 +123,8 @@ def _of_alert(alert: AlertDeclaration, subject: Subject, checkout: Checkout) -> 
         yield f"{alert.runbook} is missing"
 
 
-def _case_names(declared: AlertDeclaration | Condition) -> list[str]:
-    if isinstance(declared, Condition):
+def _case_names(declared: AlertDeclaration | SilentCondition) -> list[str]:
+    if isinstance(declared, SilentCondition):
         return [declared.issue]
     if declared.condition is None:
         return []

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightdesk_alerts.catalogue.candles import CANDLES
-from nightdesk_alerts.catalogue.declaration import AlertDeclaration, Condition, SilentCondition, Subject
+from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, SilentCondition, Subject
 from nightdesk_alerts.catalogue.exchange import EXCHANGE
 from nightdesk_alerts.catalogue.liveness import LIVENESS
 from nightdesk_alerts.catalogue.model import MODEL
@@ -31,7 +31,7 @@ _DECLARED = tuple(each for subject in SUBJECTS for each in subject.declared)
 ALERTS: tuple[AlertDeclaration, ...] = tuple(each for each in _DECLARED if isinstance(each, AlertDeclaration))
 
 
-def _looked_for() -> Iterator[tuple[Condition, AlertDeclaration | None]]:
+def _looked_for() -> Iterator[tuple[AlertCondition | SilentCondition, AlertDeclaration | None]]:
     for each in _DECLARED:
         if isinstance(each, SilentCondition):
             yield each, None

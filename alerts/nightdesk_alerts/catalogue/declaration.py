@@ -52,8 +52,7 @@ class MutedIn(StrEnum):
     """In the alert's own rule, and only while it has not been told: what was told goes on until it is over."""
 
 
-@dataclass(frozen=True)
-class Mute:
+class Mute(NamedTuple):
     """Nobody need hear of the alert while `cause` holds for the same bot."""
 
     cause: AlertDeclaration | AnyCritical
@@ -85,37 +84,37 @@ class Finding:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Condition:
-    """What the bot's health check looks for.
+Find = Callable[[Observation], Iterable[Finding]]
+"""Returns a finding for each thing that a condition holds of. Pure; what is unknown counts as wrong once the bot has
+had its time."""
 
-    `issue` is its name in status file and `health_issues`. `find` returns a finding for each thing that it holds of: it
-    is pure, and what is unknown counts as wrong once the bot has had its time. `unhealthy` has the severities at which
-    the bot does not do its work; at any other it does, but something needs a look.
+
+class AlertCondition(NamedTuple):
+    """What the bot's health check looks for, and an alert is about: it holds where the alert's expression does.
+
+    `issue` is its name in status file and `health_issues`. `is_known` says whether the bot has said enough, since its
+    start, to know whether it holds: an alert of a run before is withdrawn only then. A bot that has just started and
+    has reported no equity yet has no drawdown that the check could find, and is not thereby out of it. `unhealthy` has
+    the severities at which the bot does not do its work; at any other it does, but something needs a look.
     """
 
     issue: str
-    find: Callable[[Observation], Iterable[Finding]]
+    find: Find
+    is_known: Callable[[Observation], bool]
     unhealthy: tuple[Severity, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SilentCondition(Condition):
-    """One that has no alert, for a `reason`. Its findings are of severity none."""
+class SilentCondition(NamedTuple):
+    """What the health check looks for and no alert is about, for a `reason`. Its findings are of severity none."""
 
+    issue: str
+    find: Find
     reason: str
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AlertCondition(Condition):
-    """One that an alert is about: it holds exactly where the alert's expression does, before its `for`.
-
-    `is_known` says whether the bot has said enough, since its start, to know whether it holds: an alert of a run before
-    is withdrawn only then. A bot that has just started and has reported no equity yet has no drawdown that the check
-    could find, and is not thereby out of it.
-    """
-
-    is_known: Callable[[Observation], bool]
+    @property
+    def unhealthy(self) -> tuple[Severity, ...]:
+        """What keeps the bot from its work has an alert."""
+        return ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,8 +161,7 @@ class AlertDeclaration:
         return _ROUTE_OF_SEVERITY[severity] if self.route is None else self.route
 
 
-@dataclass(frozen=True)
-class AlertRule:
+class AlertRule(NamedTuple):
     """An alert at one of its severities: what Prometheus has one alerting rule for."""
 
     alert: AlertDeclaration

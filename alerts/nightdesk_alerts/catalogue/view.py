@@ -6,8 +6,7 @@ Times are Unix seconds of wall time; `None` means not known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Market = tuple[str, str]
 """A symbol and a timeframe."""
@@ -228,8 +227,7 @@ class BotView(Protocol):
         """By the issue that it is, what last failed of the exporter's own."""
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """A bot and its limits at wall time `now`."""
 
     bot: BotView
