@@ -11,12 +11,12 @@ from nightdesk_alerts.catalogue.declaration import ANY_CRITICAL, AlertDeclaratio
 
 def muted(rule: AlertRule, *, by: AlertRule) -> MutedIn | None:
     """Return where `rule` is muted while `by` fires for the same bot; `None` where people hear of both."""
-    if not by.alert.of_a_bot:
+    if not by.declaration.of_a_bot:
         return None
-    if by.alert is rule.alert:  # the worse of two limits
+    if by.declaration is rule.declaration:  # the worse of two limits
         return MutedIn.INHIBITION if by.severity == "critical" and rule.severity in ("warning", "info") else None
-    for mute in mutes_of(rule.alert, among=(by.alert,)):
-        if mute.cause is by.alert or (mute.cause == ANY_CRITICAL and by.severity == "critical"):
+    for mute in mutes_of(rule.declaration, among=(by.declaration,)):
+        if mute.cause is by.declaration or (mute.cause == ANY_CRITICAL and by.severity == "critical"):
             return mute.where
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nightdesk_alerts.catalogue import HEALTH_CHECK
 from nightdesk_alerts.catalogue.declaration import AlertRule
-from nightdesk_alerts.catalogue.view import Observation
+from nightdesk_alerts.catalogue.view import Situation
 
 from nightdesk_exporter.health import Health, Issue, Verdict
 from nightdesk_exporter.snapshot import Limits, Snapshot
@@ -14,7 +14,7 @@ from nightdesk_exporter.snapshot import Limits, Snapshot
 
 def assess(snapshot: Snapshot, limits: Limits, *, now: float) -> Health:
     """Return the bot's health at wall time `now`. What is unknown counts as wrong once the bot has had its time."""
-    issues = tuple(_issues(Observation(snapshot, limits, now)))
+    issues = tuple(_issues(Situation(snapshot, limits, now)))
     verdicts = {issue.verdict for issue in issues}
     if Verdict.UNHEALTHY in verdicts:
         return Health(Verdict.UNHEALTHY, issues)
@@ -23,7 +23,7 @@ def assess(snapshot: Snapshot, limits: Limits, *, now: float) -> Health:
     return Health(Verdict.DEGRADED if verdicts else Verdict.HEALTHY, issues)
 
 
-def _issues(seen: Observation) -> Iterator[Issue]:
+def _issues(seen: Situation) -> Iterator[Issue]:
     for condition, alert in HEALTH_CHECK:
         for found in condition.find(seen):
             yield Issue(

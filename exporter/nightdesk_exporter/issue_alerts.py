@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nightdesk_alerts.catalogue import ALERTS, known
 from nightdesk_alerts.catalogue.declaration import AlertDeclaration, AlertRule, Route
-from nightdesk_alerts.catalogue.view import Observation
+from nightdesk_alerts.catalogue.view import Situation
 from nightdesk_alerts.mutes import muted
 from nightdesk_alerts.sender import AlertSender
 
@@ -21,7 +21,7 @@ _COUNTED = tuple(alert for alert in ALERTS if alert.counter)
 class Told(NamedTuple):
     """What is said of a condition. It is said again where it changes: a reminder has the words of its own day."""
 
-    alert: AlertRule
+    rule: AlertRule
     description: str
 
 
@@ -49,7 +49,7 @@ class IssueAlerts:
         for name, told in to_tell.items():
             if self._sent.get(name) != told:
                 self._send(told)
-        seen = Observation(snapshot, limits, self._sender.clock())
+        seen = Situation(snapshot, limits, self._sender.clock())
         known_names = {alert.name for alert in known(seen) if self._is_ours(alert)}
         over = (known_names | self._sent.keys()) - found.keys()
         for name in over - self._withdrawn:
@@ -71,7 +71,7 @@ class IssueAlerts:
         """Return what is to be said of each alertname whose condition holds."""
         issues: dict[str, list[Issue]] = {}
         for issue in health.issues:
-            if issue.alert is not None and self._is_ours(issue.alert.alert):
+            if issue.alert is not None and self._is_ours(issue.alert.declaration):
                 issues.setdefault(issue.alert.name, []).append(issue)
         return {name: told for name, same in issues.items() if (told := _told(same))}
 
@@ -80,16 +80,16 @@ class IssueAlerts:
 
     def _send(self, told: Told, *, lasting: bool = True) -> None:
         self._sender.send_alert(
-            told.alert.name,
-            severity=told.alert.severity,
-            summary=told.alert.summary,
+            told.rule.name,
+            severity=told.rule.severity,
+            summary=told.rule.summary,
             description=told.description,
             lasting=lasting,
         )
 
 
 def _is_muted(told: Told, found: Mapping[str, Told]) -> bool:
-    return any(muted(told.alert, by=cause.alert) for cause in found.values())
+    return any(muted(told.rule, by=cause.rule) for cause in found.values())
 
 
 def _told(issues: Sequence[Issue]) -> Told | None:

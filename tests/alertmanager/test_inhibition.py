@@ -32,7 +32,11 @@ def is_inhibited(rule: AlertRule, *, by: AlertRule) -> bool:
 
 
 def matches(rule: AlertRule, matchers: list[str]) -> bool:
-    labels = {"alertname": rule.name, "severity": rule.severity, **({"bot": "btc"} if rule.alert.of_a_bot else {})}
+    labels = {
+        "alertname": rule.name,
+        "severity": rule.severity,
+        **({"bot": "btc"} if rule.declaration.of_a_bot else {}),
+    }
     for matcher in matchers:
         found = _MATCHER.fullmatch(matcher)
         assert found is not None, matcher

@@ -61,9 +61,9 @@ def test_amtool_accepts_the_configuration(tools: Tools) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}-{rule.severity}")
 def test_an_alert_reaches_the_receiver_of_its_route(tools: Tools, rule: AlertRule) -> None:
-    receiver, _, _ = ROUTES[rule.alert.route_of(rule.severity)]
+    receiver, _, _ = ROUTES[rule.declaration.route_of(rule.severity)]
     labels = {"alertname": rule.name, "severity": rule.severity}
-    done = receivers_of(tools, receiver, **labels, **({"bot": "btc"} if rule.alert.of_a_bot else {}))
+    done = receivers_of(tools, receiver, **labels, **({"bot": "btc"} if rule.declaration.of_a_bot else {}))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -74,7 +74,7 @@ def test_a_severity_that_nobody_foresaw_is_shown(tools: Tools) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}-{rule.severity}")
 def test_waits_intervals_and_repeats_are_those_of_its_route(rule: AlertRule) -> None:
-    _, waits, group_by = ROUTES[rule.alert.route_of(rule.severity)]
+    _, waits, group_by = ROUTES[rule.declaration.route_of(rule.severity)]
     route = route_of(rule.name, rule.severity)
     assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == waits
     assert route["group_by"] == group_by
@@ -98,8 +98,8 @@ def test_every_alert_that_the_configuration_names_is_declared() -> None:
 def test_the_bot_itself_reminds_people_as_often_as_alertmanager() -> None:
     hours = {"1h": 3600.0, "12h": 43_200.0}
     for rule in RULES:
-        _, (_, _, repeat), _ = ROUTES[rule.alert.route_of(rule.severity)]
-        if rule.alert.of_a_bot and repeat in hours:
+        _, (_, _, repeat), _ = ROUTES[rule.declaration.route_of(rule.severity)]
+        if rule.declaration.of_a_bot and repeat in hours:
             labels = {"alertname": rule.name, "severity": rule.severity, "bot": "btc"}
             sent = new_alert(labels, summary="", description="", lasting=True, starts_at=0.0)
             assert sent.repeat_seconds == hours[repeat], rule.name

@@ -20,7 +20,7 @@ from nightdesk_alerts.catalogue.declaration import AlertRule
 from nightdesk_exporter.health import Verdict
 
 from tests.exporter.health_cases import CASES
-from tests.exporter.health_cases.case import Told
+from tests.exporter.health_cases.case import AlertStory
 from tests.exporter.story import START, Bot, Minute, Story, after, without
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus" / "rules"
@@ -60,7 +60,7 @@ class Tale:
 
 TALES: dict[str, Tale] = {
     "a healthy bot": Tale(lambda bot, _: bot.healthy()),
-    **{case.name: Tale(case.told.story, case.told.minutes, case.issue.alert) for case in CASES if case.told},
+    **{case.name: Tale(case.story.plot, case.story.minutes, case.issue.alert) for case in CASES if case.story},
     "never a model": Tale(never_a_model),
     "never an equity": Tale(without("equity", from_minute=0)),
     "never told whether trading is expected": Tale(never_told, minutes=75),
@@ -69,8 +69,8 @@ TALES: dict[str, Tale] = {
         after(lambda exporter: exporter.trading_expected(expected=False), minute=5, instead="candle")
     ),
 }
-TOLD: dict[tuple[str, str], Told] = {
-    (case.issue.alert.name, case.issue.alert.severity): case.told for case in CASES if case.issue.alert and case.told
+ALERT_STORIES: dict[tuple[str, str], AlertStory] = {
+    (case.issue.alert.name, case.issue.alert.severity): case.story for case in CASES if case.issue.alert and case.story
 }
 IGNORED = {"TradebotLimitMissing", "TradebotNameMismatch"}
 
@@ -89,13 +89,13 @@ def test_health_and_alerts_agree_minute_by_minute(name: str, tools: Tools, tmp_p
             if (alert, "critical") in held[minute]:
                 continue  # the warning's rule holds, too, and Alertmanager mutes it
             # Only where it looks back on what was so: it held within its window.
-            assert (alert, severity) in TOLD, f"{alert} fires at minute {minute}, and no case is about it"
-            back = TOLD[alert, severity].looks_back
+            assert (alert, severity) in ALERT_STORIES, f"{alert} fires at minute {minute}, and no case is about it"
+            back = ALERT_STORIES[alert, severity].looks_back
             recent = set().union(*held[max(0, minute - back) : minute + 1])
             assert back, f"{alert} fires at minute {minute}, and the health check says nothing"
             assert (alert, severity) in recent
         for alert, severity in held[minute] - fired[minute]:
-            wait = TOLD[alert, severity].waits
+            wait = ALERT_STORIES[alert, severity].waits
             before = held[max(0, minute - wait) : minute + 1]
             lasted = minute >= wait and all((alert, severity) in conditions for conditions in before)
             assert wait, f"the health check says {alert} ({severity}) at minute {minute}, and no alert fires"

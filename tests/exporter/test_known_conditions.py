@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 from nightdesk_alerts.catalogue import ALERTS
 from nightdesk_exporter.snapshot import CandlesExpected, Limits
-from tests.exporter.health_cases.case import ETH, Say
 
 from tests.exporter.conftest import BTC
 from tests.exporter.health_cases import CASES
+from tests.exporter.health_cases.case import ETH, Say
 from tests.exporter.test_issue_alerts import START, Desk
 
 MARKETS = ((BTC, "1h"), (ETH, "1h"))
 KNOWN_BY: dict[str, Say] = {
-    case.issue.alert.name: case.told.known_by for case in CASES if case.issue.alert and case.told and case.told.known_by
+    case.issue.alert.name: case.story.known_by
+    for case in CASES
+    if case.issue.alert and case.story and case.story.known_by
 }
 """By alertname, what the bot says that makes its condition known."""
 LATER = {case.issue.alert.name for case in CASES if case.issue.alert} - KNOWN_BY.keys()

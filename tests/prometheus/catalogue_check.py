@@ -104,15 +104,15 @@ def _of_rule(rule: AlertRule, subject: Subject, checkout: Checkout) -> Iterator[
     else:
         if written["annotations"]["summary"] != rule.summary:
             yield f"{file}: the summary of {named} is not {rule.summary!r}"
-        if written["annotations"]["runbook_url"] != rule.alert.runbook:
-            yield f"{file}: the runbook of {named} is not {rule.alert.runbook}"
-        if not _is_muted_as_declared(rule.alert, written["expr"]):
+        if written["annotations"]["runbook_url"] != rule.declaration.runbook:
+            yield f"{file}: the runbook of {named} is not {rule.declaration.runbook}"
+        if not _is_muted_as_declared(rule.declaration, written["expr"]):
             yield f"{file}: {named} is not muted by what its declaration says is muted in the rule"
     labels, tests = checkout.fired_labels.get((rule.name, rule.severity)), f"prometheus/tests/{subject.rules}_test.yml"
     if labels is None:
         yield f"{tests} has no test in which {named} fires"
-    elif labels != set(rule.alert.labels):
-        yield f"{tests}: {named} fires with the labels {sorted(labels)}, declared are {sorted(rule.alert.labels)}"
+    elif labels != set(rule.declaration.labels):
+        yield f"{tests}: {named} fires with the labels {sorted(labels)}, declared are {sorted(rule.declaration.labels)}"
 
 
 def _of_alert(alert: AlertDeclaration, subject: Subject, checkout: Checkout) -> Iterator[str]:

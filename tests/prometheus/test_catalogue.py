@@ -13,8 +13,8 @@ from nightdesk_alerts.catalogue import ALERTS, SUBJECTS
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
-    Finding,
     Subject,
+    Symptom,
     muted_in_rule_by,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
@@ -34,7 +34,7 @@ MADE_UP = AlertDeclaration(
     when="Something was made up.",
     condition=AlertCondition(
         issue="made_up",
-        find=lambda seen: [Finding("warning", "it is made up")] if seen.bot.clock_offset == 42 else [],
+        find=lambda seen: [Symptom("warning", "it is made up")] if seen.bot.clock_offset == 42 else [],
         is_known=lambda seen: seen.bot.clock_offset is not None,
     ),
     muted_by=muted_in_rule_by(EXCHANGE_DISCONNECTED),

@@ -21,7 +21,7 @@ from nightdesk_alerts.catalogue.retrain import RETRAIN
 from nightdesk_alerts.catalogue.risk import RISK
 from nightdesk_alerts.catalogue.stack import STACK
 from nightdesk_alerts.catalogue.trading import TRADING
-from nightdesk_alerts.catalogue.view import Observation
+from nightdesk_alerts.catalogue.view import Situation
 
 __all__ = ["ALERTS", "HEALTH_CHECK", "SUBJECTS", "declared", "known"]
 
@@ -50,7 +50,7 @@ def declared(name: str) -> AlertDeclaration | None:
     return _BY_NAME.get(name)
 
 
-def known(seen: Observation) -> Iterator[AlertDeclaration]:
+def known(seen: Situation) -> Iterator[AlertDeclaration]:
     """Yield the alerts of whose condition the bot has said enough to know whether it holds."""
     for alert in ALERTS:
         if alert.condition is not None and alert.condition.is_known(seen):

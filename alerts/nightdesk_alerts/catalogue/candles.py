@@ -9,15 +9,15 @@ from nightdesk_alerts.catalogue.declaration import (
     ANY_CRITICAL,
     AlertCondition,
     AlertDeclaration,
-    Finding,
     Severity,
     Subject,
+    Symptom,
     inhibited_by,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
 from nightdesk_alerts.catalogue.late import late
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
-from nightdesk_alerts.catalogue.view import ExpectedCandles, LimitsView, Observation
+from nightdesk_alerts.catalogue.view import ExpectedCandles, LimitsView, Situation
 
 
 class _Wait(NamedTuple):
@@ -34,7 +34,7 @@ def _limit(candles: ExpectedCandles, limits: LimitsView) -> float:
     return 2 * candles.interval_seconds + limits.candle_grace_seconds
 
 
-def _waits(seen: Observation) -> Iterator[_Wait]:
+def _waits(seen: Situation) -> Iterator[_Wait]:
     bot = seen.bot
     reopened = bot.trading_expected_since or 0.0
     for (symbol, timeframe), candles in dict(bot.candles_expected).items():
@@ -44,7 +44,7 @@ def _waits(seen: Observation) -> Iterator[_Wait]:
         yield _Wait(symbol, timeframe, last, _limit(candles, seen.limits))
 
 
-def _stale(seen: Observation) -> Iterator[Finding]:
+def _stale(seen: Situation) -> Iterator[Symptom]:
     bot = seen.bot
     if bot.trading_expected is False:
         return
@@ -57,7 +57,7 @@ def _stale(seen: Observation) -> Iterator[Finding]:
         yield from late(seen, "warning", what, last=bot.started_at, limit=limit)
 
 
-def _sees_every_candle(seen: Observation) -> bool:
+def _sees_every_candle(seen: Situation) -> bool:
     bot = seen.bot
     all_seen = bool(bot.candles) and all(each in bot.candles for each in tuple(bot.candles_expected))
     return bot.trading_expected is False or all_seen
@@ -79,7 +79,7 @@ CANDLE_STALE = AlertDeclaration(
 )
 
 
-def _undecided(seen: Observation) -> Iterator[Finding]:
+def _undecided(seen: Situation) -> Iterator[Symptom]:
     bot = seen.bot
     if bot.trading_expected is False:
         return
@@ -95,7 +95,7 @@ def _undecided(seen: Observation) -> Iterator[Finding]:
             yield from late(seen, "critical", what, last=last, limit=limit, labels=labels)
 
 
-def _decides(seen: Observation) -> bool:
+def _decides(seen: Situation) -> bool:
     symbols = {symbol for symbol, _ in tuple(seen.bot.candles_expected)}
     decided = bool(symbols) and symbols <= seen.bot.decided_at.keys()
     return seen.bot.trading_expected is False or decided

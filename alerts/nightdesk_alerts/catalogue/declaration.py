@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from nightdesk_alerts.catalogue.view import Observation
+from nightdesk_alerts.catalogue.view import Situation
 
 Severity = Literal["critical", "warning", "info", "none"]
 AnyCritical = Literal["any other critical alert"]
@@ -70,8 +70,8 @@ def muted_in_rule_by(*causes: AlertDeclaration | AnyCritical) -> tuple[Mute, ...
 
 
 @dataclass(frozen=True)
-class Finding:
-    """That a condition holds: how grave it is, and what was found against which limit.
+class Symptom:
+    """Of what a condition holds: how grave it is, and what was found against which limit.
 
     `limit` is in seconds or a ratio; `since` is the wall time at which it came about, where that is known; `labels` say
     what it is about.
@@ -84,8 +84,8 @@ class Finding:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-Find = Callable[[Observation], Iterable[Finding]]
-"""Returns a finding for each thing that a condition holds of. Pure; what is unknown counts as wrong once the bot has
+Find = Callable[[Situation], Iterable[Symptom]]
+"""Returns a symptom for each thing that a condition holds of. Pure; what is unknown counts as wrong once the bot has
 had its time."""
 
 
@@ -100,12 +100,12 @@ class AlertCondition(NamedTuple):
 
     issue: str
     find: Find
-    is_known: Callable[[Observation], bool]
+    is_known: Callable[[Situation], bool]
     unhealthy: tuple[Severity, ...] = ()
 
 
 class SilentCondition(NamedTuple):
-    """What the health check looks for and no alert is about, for a `reason`. Its findings are of severity none."""
+    """What the health check looks for and no alert is about, for a `reason`. Its symptoms are of severity none."""
 
     issue: str
     find: Find
@@ -164,18 +164,18 @@ class AlertDeclaration:
 class AlertRule(NamedTuple):
     """An alert at one of its severities: what Prometheus has one alerting rule for."""
 
-    alert: AlertDeclaration
+    declaration: AlertDeclaration
     severity: Severity
 
     @property
     def name(self) -> str:
         """Its alertname."""
-        return self.alert.name
+        return self.declaration.name
 
     @property
     def summary(self) -> str:
         """The sentence that says what is the matter; it ends in a full stop and holds no number."""
-        return self.alert.summaries[self.severity]
+        return self.declaration.summaries[self.severity]
 
 
 class Subject(NamedTuple):

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
-    Finding,
     SilentCondition,
     Subject,
+    Symptom,
     inhibited_by,
 )
 from nightdesk_alerts.catalogue.late import late
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
-from nightdesk_alerts.catalogue.view import Observation
+from nightdesk_alerts.catalogue.view import Situation
 
 
-def _disconnected(seen: Observation) -> Iterator[Finding]:
+def _disconnected(seen: Situation) -> Iterator[Symptom]:
     last = max(dict(seen.bot.contact_at).values(), default=seen.bot.started_at)
     limit = seen.limits.exchange_contact_seconds
     return late(seen, "critical", "no contact with the exchange", last=last, limit=limit)
@@ -38,11 +38,11 @@ EXCHANGE_DISCONNECTED = AlertDeclaration(
 )
 
 
-def _stream_broken(seen: Observation) -> Iterator[Finding]:
+def _stream_broken(seen: Situation) -> Iterator[Symptom]:
     broken_at, limit = seen.bot.connection_changed_at, seen.limits.exchange_contact_seconds
     if seen.bot.connected is False and broken_at is not None and seen.now - broken_at > limit:
         cause = f"the candle stream has been broken for {seen.now - broken_at:.0f} s, the limit is {limit:.0f} s"
-        yield Finding("none", cause, limit, broken_at + limit)
+        yield Symptom("none", cause, limit, broken_at + limit)
 
 
 WEBSOCKET_DISCONNECTED = SilentCondition(
@@ -52,10 +52,10 @@ WEBSOCKET_DISCONNECTED = SilentCondition(
 )
 
 
-def _clock_skewed(seen: Observation) -> Iterator[Finding]:
+def _clock_skewed(seen: Situation) -> Iterator[Symptom]:
     offset, most = seen.bot.clock_offset, seen.limits.clock_offset_seconds
     if offset is not None and abs(offset) > most:
-        yield Finding("warning", f"the exchange's clock is {offset:+.1f} s from ours, the limit is {most:g} s", most)
+        yield Symptom("warning", f"the exchange's clock is {offset:+.1f} s from ours, the limit is {most:g} s", most)
 
 
 CLOCK_SKEWED = AlertDeclaration(

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
-    Finding,
     MutedIn,
     Route,
     Subject,
+    Symptom,
 )
 from nightdesk_alerts.catalogue.late import late
-from nightdesk_alerts.catalogue.view import Observation
+from nightdesk_alerts.catalogue.view import Situation
 
 DOWN = AlertDeclaration(
     name="TradebotDown",
@@ -51,7 +51,7 @@ LIMIT_MISSING = AlertDeclaration(
 )
 
 
-def _loop_stalled(seen: Observation) -> Iterator[Finding]:
+def _loop_stalled(seen: Situation) -> Iterator[Symptom]:
     last = seen.bot.heartbeat_at or seen.bot.started_at
     return late(seen, "critical", "no turn of the loop", last=last, limit=seen.limits.heartbeat_seconds)
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Finding, Subject, inhibited_by
+from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Subject, Symptom, inhibited_by
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
 from nightdesk_alerts.catalogue.late import DAY_SECONDS
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
-from nightdesk_alerts.catalogue.view import Observation
+from nightdesk_alerts.catalogue.view import Situation
 
 
-def _is_known(seen: Observation) -> bool:
+def _is_known(seen: Situation) -> bool:
     return seen.bot.model_known
 
 
-def _missing(seen: Observation) -> Iterator[Finding]:
+def _missing(seen: Situation) -> Iterator[Symptom]:
     bot = seen.bot
     if bot.model_known and bot.model is None:
-        yield Finding("critical", "no valid model is loaded: the bot does not trade")
+        yield Symptom("critical", "no valid model is loaded: the bot does not trade")
     elif bot.model is None and seen.now - bot.started_at > seen.limits.first_model_seconds:
-        yield Finding("critical", "the bot names no model")
+        yield Symptom("critical", "the bot names no model")
 
 
 MODEL_MISSING = AlertDeclaration(
@@ -31,9 +31,9 @@ MODEL_MISSING = AlertDeclaration(
 )
 
 
-def _not_loaded(seen: Observation) -> Iterator[Finding]:
+def _not_loaded(seen: Situation) -> Iterator[Symptom]:
     if seen.bot.model_failure:
-        yield Finding("critical", f"a model could not be loaded: {seen.bot.model_failure}")
+        yield Symptom("critical", f"a model could not be loaded: {seen.bot.model_failure}")
 
 
 # What stands still, or has no exchange, takes over no new champion either.
@@ -47,14 +47,14 @@ MODEL_NOT_LOADED = AlertDeclaration(
 )
 
 
-def _stale(seen: Observation) -> Iterator[Finding]:
+def _stale(seen: Situation) -> Iterator[Symptom]:
     bot, limit = seen.bot, seen.limits.model_age_seconds
     if not bot.model_known and seen.now - bot.started_at > seen.limits.first_report_seconds:
-        yield Finding("warning", "the model's age is unknown", limit)
+        yield Symptom("warning", "the model's age is unknown", limit)
     if bot.model is not None and seen.now - bot.model.trained_at > limit:
         age = (seen.now - bot.model.trained_at) / DAY_SECONDS
         cause = f"the model is {age:.3g} days old, the limit is {limit / DAY_SECONDS:.3g}"
-        yield Finding("warning", cause, limit, bot.model.trained_at + limit)
+        yield Symptom("warning", cause, limit, bot.model.trained_at + limit)
 
 
 MODEL_STALE = AlertDeclaration(
@@ -66,9 +66,9 @@ MODEL_STALE = AlertDeclaration(
 )
 
 
-def _underperforming(seen: Observation) -> Iterator[Finding]:
+def _underperforming(seen: Situation) -> Iterator[Symptom]:
     if seen.bot.expectation_breached:
-        yield Finding("warning", "the model does worse than its backtest promised")
+        yield Symptom("warning", "the model does worse than its backtest promised")
 
 
 MODEL_UNDERPERFORMING = AlertDeclaration(

@@ -8,14 +8,14 @@ from nightdesk_alerts.catalogue.candles import CANDLE_STALE
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
-    Finding,
     SilentCondition,
     Subject,
+    Symptom,
     inhibited_by,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
-from nightdesk_alerts.catalogue.view import BotView, LimitsView, Observation
+from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
 
 
 def snapshot_limit_seconds(bot: BotView, limits: LimitsView) -> float | None:
@@ -26,13 +26,13 @@ def snapshot_limit_seconds(bot: BotView, limits: LimitsView) -> float | None:
     return 2 * max(intervals) + limits.candle_grace_seconds
 
 
-def _snapshot_stale(seen: Observation) -> Iterator[Finding]:
+def _snapshot_stale(seen: Situation) -> Iterator[Symptom]:
     bot, limit = seen.bot, snapshot_limit_seconds(seen.bot, seen.limits)
     # What lies before the start, or before the market opened again, is not held against the bot.
     last = max(bot.equity_at or 0.0, bot.trading_expected_since or 0.0, bot.started_at)
     if limit is not None and seen.now - last > limit:
         cause = f"no equity was reported for {seen.now - last:.0f} s, the limit is {limit:.0f} s"
-        yield Finding("warning", cause, limit, last + limit)
+        yield Symptom("warning", cause, limit, last + limit)
 
 
 # Equity and positions are reported with each candle.
@@ -48,11 +48,11 @@ SNAPSHOT_STALE = AlertDeclaration(
 )
 
 
-def _status_file_stale(seen: Observation) -> Iterator[Finding]:
+def _status_file_stale(seen: Situation) -> Iterator[Symptom]:
     limit, written = seen.bot.status_limit_seconds, seen.bot.status_written_at or seen.bot.started_at
     if limit is not None and seen.now - written > limit:
         cause = f"the status file was not written for {seen.now - written:.0f} s, the limit is {limit:.0f} s"
-        yield Finding("warning", cause, limit, written + limit)
+        yield Symptom("warning", cause, limit, written + limit)
 
 
 STATUS_FILE_STALE = AlertDeclaration(
@@ -68,18 +68,18 @@ STATUS_FILE_STALE = AlertDeclaration(
 )
 
 
-def _trouble(issue: str) -> Callable[[Observation], Iterator[Finding]]:
+def _trouble(issue: str) -> Callable[[Situation], Iterator[Symptom]]:
     """Return the condition that something of the exporter's own failed not long ago."""
 
-    def find(seen: Observation) -> Iterator[Finding]:
+    def find(seen: Situation) -> Iterator[Symptom]:
         failure = seen.bot.troubles.get(issue)
         if failure is not None and seen.now - failure.at < seen.limits.trouble_seconds:
-            yield Finding("warning", failure.text, since=failure.at)
+            yield Symptom("warning", failure.text, since=failure.at)
 
     return find
 
 
-def _would_have_failed(seen: Observation) -> bool:
+def _would_have_failed(seen: Situation) -> bool:
     """That nothing of the exporter's own has failed shows once a failure would no longer count."""
     return seen.now - seen.bot.started_at >= seen.limits.trouble_seconds
 
@@ -101,12 +101,12 @@ ALERTS_DROPPED = AlertDeclaration(
 )
 
 
-def _called_wrongly(seen: Observation) -> Iterator[Finding]:
+def _called_wrongly(seen: Situation) -> Iterator[Symptom]:
     calls = dict(seen.bot.wrong_calls)
     wrong = {cause: call for cause, call in calls.items() if seen.now - call.at < seen.limits.trouble_seconds}
     if wrong:
         said = "; ".join(f"{cause}: {call.text}" for cause, call in wrong.items())
-        yield Finding("none", f"the exporter was called wrongly: {said}")
+        yield Symptom("none", f"the exporter was called wrongly: {said}")
 
 
 INSTRUMENTATION_ERRORS = SilentCondition(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Finding, Severity, Subject
-from nightdesk_alerts.catalogue.view import LimitsView, Observation
+from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Severity, Subject, Symptom
+from nightdesk_alerts.catalogue.view import LimitsView, Situation
 
 
 def drawdown_severity(drawdown_ratio: float, limits: LimitsView) -> Severity | None:
@@ -20,16 +20,16 @@ def daily_loss_severity(daily_pnl_ratio: float, limits: LimitsView) -> Severity 
     return "critical" if -daily_pnl_ratio > limits.daily_loss_ratio else None
 
 
-def _drawdown_high(seen: Observation) -> Iterator[Finding]:
+def _drawdown_high(seen: Situation) -> Iterator[Symptom]:
     drawdown, limits = seen.bot.drawdown_ratio, seen.limits
     if drawdown is None:
         if seen.now - seen.bot.started_at > limits.first_report_seconds:
-            yield Finding("warning", "the drawdown is unknown: the bot reports no equity")
+            yield Symptom("warning", "the drawdown is unknown: the bot reports no equity")
         return
     severity = drawdown_severity(drawdown, limits)
     if severity is not None:
         limit = limits.drawdown_critical_ratio if severity == "critical" else limits.drawdown_warning_ratio
-        yield Finding(severity, f"the drawdown is {drawdown:.2%}, the limit is {limit:.2%}", limit)
+        yield Symptom(severity, f"the drawdown is {drawdown:.2%}, the limit is {limit:.2%}", limit)
 
 
 DRAWDOWN_HIGH = AlertDeclaration(
@@ -49,11 +49,11 @@ DRAWDOWN_HIGH = AlertDeclaration(
 )
 
 
-def _daily_loss_high(seen: Observation) -> Iterator[Finding]:
+def _daily_loss_high(seen: Situation) -> Iterator[Symptom]:
     daily, limit = seen.bot.daily_pnl_ratio, seen.limits.daily_loss_ratio
     severity = None if daily is None else daily_loss_severity(daily, seen.limits)
     if daily is not None and severity is not None:
-        yield Finding(severity, f"{-daily:.2%} lost today, the limit is {limit:.2%}", limit)
+        yield Symptom(severity, f"{-daily:.2%} lost today, the limit is {limit:.2%}", limit)
 
 
 DAILY_LOSS_HIGH = AlertDeclaration(
@@ -69,10 +69,10 @@ DAILY_LOSS_HIGH = AlertDeclaration(
 )
 
 
-def _leverage_high(seen: Observation) -> Iterator[Finding]:
+def _leverage_high(seen: Situation) -> Iterator[Symptom]:
     leverage, limit = seen.bot.leverage_ratio(), seen.limits.leverage_ratio
     if leverage is not None and leverage > limit:
-        yield Finding("critical", f"leverage is {leverage:.2f}, the limit is {limit:.2f}", limit)
+        yield Symptom("critical", f"leverage is {leverage:.2f}, the limit is {limit:.2f}", limit)
 
 
 LEVERAGE_HIGH = AlertDeclaration(

@@ -9,21 +9,21 @@ from nightdesk_alerts.catalogue.declaration import (
     HOUR_SECONDS,
     AlertCondition,
     AlertDeclaration,
-    Finding,
     Preference,
     Route,
     Subject,
+    Symptom,
     inhibited_by,
 )
 from nightdesk_alerts.catalogue.late import DAY_SECONDS
-from nightdesk_alerts.catalogue.view import BotView, LimitsView, Observation
+from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
 
 _LN_100 = math.log(100)
 
 
-def _paused(seen: Observation) -> Iterator[Finding]:
+def _paused(seen: Situation) -> Iterator[Symptom]:
     if seen.bot.guard == "paused":
-        yield Finding("critical", f"the guard pauses trading: {seen.bot.guard_reason}")
+        yield Symptom("critical", f"the guard pauses trading: {seen.bot.guard_reason}")
 
 
 GUARD_PAUSED = AlertDeclaration(
@@ -38,9 +38,9 @@ GUARD_PAUSED = AlertDeclaration(
 )
 
 
-def _reduced(seen: Observation) -> Iterator[Finding]:
+def _reduced(seen: Situation) -> Iterator[Symptom]:
     if seen.bot.guard == "reduced":
-        yield Finding("warning", f"the guard reduces trading: {seen.bot.guard_reason}")
+        yield Symptom("warning", f"the guard reduces trading: {seen.bot.guard_reason}")
 
 
 GUARD_REDUCED = AlertDeclaration(
@@ -54,9 +54,9 @@ GUARD_REDUCED = AlertDeclaration(
 )
 
 
-def _killed(seen: Observation) -> Iterator[Finding]:
+def _killed(seen: Situation) -> Iterator[Symptom]:
     if seen.bot.kill_switch:
-        yield Finding("critical", f"the kill switch is active: {seen.bot.kill_switch_reason}")
+        yield Symptom("critical", f"the kill switch is active: {seen.bot.kill_switch_reason}")
 
 
 KILL_SWITCH_ACTIVE = AlertDeclaration(
@@ -83,7 +83,7 @@ def no_trade_limit_seconds(bot: BotView, limits: LimitsView) -> float:
     return max(limits.no_trade_seconds, _LN_100 * (bot.trade_interval_seconds or 0.0))
 
 
-def _no_trades(seen: Observation) -> Iterator[Finding]:
+def _no_trades(seen: Situation) -> Iterator[Symptom]:
     bot, now = seen.bot, seen.now
     if bot.trading_expected is False:
         return
@@ -93,7 +93,7 @@ def _no_trades(seen: Observation) -> Iterator[Finding]:
     last = max(bot.started_at if since is None else since, bot.last_trade_at or 0.0)
     if now - last > limit:
         cause = f"no trade for {(now - last) / DAY_SECONDS:.3g} days, the limit is {limit / DAY_SECONDS:.3g}"
-        yield Finding("warning", cause, limit, last + limit)
+        yield Symptom("warning", cause, limit, last + limit)
 
 
 # A bot that may not trade does not.

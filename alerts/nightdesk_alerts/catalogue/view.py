@@ -227,7 +227,7 @@ class BotView(Protocol):
         """By the issue that it is, what last failed of the exporter's own."""
 
 
-class Observation(NamedTuple):
+class Situation(NamedTuple):
     """A bot and its limits at wall time `now`."""
 
     bot: BotView

@@ -20,15 +20,15 @@ Say = Callable[[Snapshot], object]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """Of a condition that has an alert: a story in which it comes to hold, of so many `minutes`.
+class AlertStory:
+    """Of a condition that has an alert: a `plot` in which it comes to hold, of so many `minutes`.
 
     The rule is sure of it `waits` minutes later, and says so for `looks_back` minutes after it is over; the health
     check does neither. `known_by` is what the bot says at its start that makes the condition known; `None` where that
     is time alone.
     """
 
-    story: Story
+    plot: Story
     minutes: int = 45
     waits: int = 0
     looks_back: int = 0
@@ -37,11 +37,11 @@ class Told:
 
 @dataclass(frozen=True)
 class Case:
-    """What has a healthy bot come to the condition, the issue that is then found, and what is told of it."""
+    """What has a healthy bot come to the condition, the issue that is then found, and its alert's story."""
 
     change: Change
     issue: Issue
-    told: Told | None
+    story: AlertStory | None
 
     @property
     def name(self) -> str:

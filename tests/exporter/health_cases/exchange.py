@@ -7,7 +7,7 @@ from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Issue
 
 from tests.exporter.conftest import NOW, Clock, late
-from tests.exporter.health_cases.case import DEGRADED, UNHEALTHY_VERDICT, Case, Told, critical, says, warning
+from tests.exporter.health_cases.case import DEGRADED, UNHEALTHY_VERDICT, AlertStory, Case, critical, says, warning
 from tests.exporter.story import after, without
 
 
@@ -27,8 +27,8 @@ CASES = (
             NOW + 300,
             critical(EXCHANGE_DISCONNECTED),
         ),
-        Told(
-            story=without("contact", "candle", from_minute=10),
+        AlertStory(
+            plot=without("contact", "candle", from_minute=10),
             known_by=lambda snapshot: snapshot.contact_at.update(ws=snapshot.started_at),
         ),
     ),
@@ -53,8 +53,8 @@ CASES = (
             NOW,
             warning(CLOCK_SKEWED),
         ),
-        Told(
-            story=after(lambda exporter: exporter.clock_offset(-2.1), instead="clock"),
+        AlertStory(
+            plot=after(lambda exporter: exporter.clock_offset(-2.1), instead="clock"),
             waits=5,
             known_by=says("clock_offset", 0.1),
         ),

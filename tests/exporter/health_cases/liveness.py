@@ -9,7 +9,7 @@ from nightdesk_exporter.health import Issue
 from nightdesk_exporter.snapshot import Snapshot
 
 from tests.exporter.conftest import BTC, NOW, Clock, late
-from tests.exporter.health_cases.case import ETH, UNHEALTHY_VERDICT, Case, Told, critical, happens, warning
+from tests.exporter.health_cases.case import ETH, UNHEALTHY_VERDICT, AlertStory, Case, critical, happens, warning
 from tests.exporter.story import Bot, Minute, without
 
 CANDLE_ISSUE = ("no candle of BTC/USDT:USDT 1h for 7261 s, the limit is 7260 s", 7260, NOW + 7260)
@@ -46,17 +46,17 @@ CASES = (
             NOW + 120,
             critical(LOOP_STALLED),
         ),
-        Told(story=without("heartbeat", from_minute=10), known_by=happens("heartbeat_at")),
+        AlertStory(plot=without("heartbeat", from_minute=10), known_by=happens("heartbeat_at")),
     ),
     Case(
         no_candle_while_flat,
         Issue("candle_stale", UNHEALTHY_VERDICT, *CANDLE_ISSUE, warning(CANDLE_STALE), CANDLE_LABELS),
-        Told(story=without("candle", from_minute=10), known_by=says_candles),
+        AlertStory(plot=without("candle", from_minute=10), known_by=says_candles),
     ),
     Case(
         late(7261, "loop", "contact", "decision", "equity"),
         Issue("candle_stale", UNHEALTHY_VERDICT, *CANDLE_ISSUE, critical(CANDLE_STALE), CANDLE_LABELS),
-        Told(story=candles_with_a_position, known_by=says_candles),
+        AlertStory(plot=candles_with_a_position, known_by=says_candles),
     ),
     Case(
         late(7261, "loop", "contact", "candle", "equity"),
@@ -69,6 +69,6 @@ CASES = (
             critical(UNHEALTHY),
             {"symbol": BTC},
         ),
-        Told(story=without("decision", from_minute=10), waits=5, known_by=says_decisions),
+        AlertStory(plot=without("decision", from_minute=10), waits=5, known_by=says_decisions),
     ),
 )

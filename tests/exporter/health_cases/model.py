@@ -7,7 +7,7 @@ from nightdesk_exporter.health import Issue
 from nightdesk_exporter.snapshot import ModelInUse, Snapshot
 
 from tests.exporter.conftest import NOW
-from tests.exporter.health_cases.case import DAY, DEGRADED, UNHEALTHY_VERDICT, Case, Told, critical, says, warning
+from tests.exporter.health_cases.case import DAY, DEGRADED, UNHEALTHY_VERDICT, AlertStory, Case, critical, says, warning
 from tests.exporter.story import START, Bot, Minute, after
 
 
@@ -33,7 +33,7 @@ CASES = (
             NOW,
             critical(MODEL_MISSING),
         ),
-        Told(story=after(lambda exporter: exporter.no_model()), waits=1, known_by=says_model),
+        AlertStory(plot=after(lambda exporter: exporter.no_model()), waits=1, known_by=says_model),
     ),
     Case(
         lambda exporter, _: exporter.model_load_failed("v2 is damaged"),
@@ -45,8 +45,8 @@ CASES = (
             NOW,
             critical(MODEL_NOT_LOADED),
         ),
-        Told(
-            story=after(lambda exporter: exporter.model_load_failed("x"), until=21),
+        AlertStory(
+            plot=after(lambda exporter: exporter.model_load_failed("x"), until=21),
             waits=1,
             looks_back=30,
             known_by=says_model,
@@ -62,7 +62,7 @@ CASES = (
             NOW - DAY,
             warning(MODEL_STALE),
         ),
-        Told(story=model_of_before, minutes=75, known_by=says_model),
+        AlertStory(plot=model_of_before, minutes=75, known_by=says_model),
     ),
     Case(
         lambda exporter, _: exporter.delivered(trades=40, evalue=21.0, breached=True),
@@ -74,8 +74,8 @@ CASES = (
             NOW,
             warning(MODEL_UNDERPERFORMING),
         ),
-        Told(
-            story=after(lambda exporter: exporter.delivered(trades=9, evalue=30.0, breached=True)),
+        AlertStory(
+            plot=after(lambda exporter: exporter.delivered(trades=9, evalue=30.0, breached=True)),
             known_by=says("expectation_breached", False),
         ),
     ),

@@ -7,7 +7,7 @@ from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Issue
 
 from tests.exporter.conftest import NOW, Clock, late
-from tests.exporter.health_cases.case import DEGRADED, Case, Told, happens, warning
+from tests.exporter.health_cases.case import DEGRADED, AlertStory, Case, happens, warning
 from tests.exporter.story import after, without
 
 
@@ -31,7 +31,7 @@ CASES = (
             NOW + 7260,
             warning(SNAPSHOT_STALE),
         ),
-        Told(story=without("equity", from_minute=10), known_by=happens("equity_at")),
+        AlertStory(plot=without("equity", from_minute=10), known_by=happens("equity_at")),
     ),
     Case(
         status_not_written,
@@ -43,7 +43,7 @@ CASES = (
             NOW + 600,
             warning(STATUS_FILE_STALE),
         ),
-        Told(story=without("status", from_minute=10), waits=1, known_by=happens("status_written_at")),
+        AlertStory(plot=without("status", from_minute=10), waits=1, known_by=happens("status_written_at")),
     ),
     Case(
         lambda exporter, _: exporter._collector_failed("Mine", OSError("gone")),
@@ -55,8 +55,8 @@ CASES = (
             NOW,
             warning(COLLECTOR_FAILING),
         ),
-        Told(
-            story=after(lambda exporter: exporter._collector_failed("trading", OSError("gone")), until=21),
+        AlertStory(
+            plot=after(lambda exporter: exporter._collector_failed("trading", OSError("gone")), until=21),
             waits=1,
             looks_back=10,
             known_by=None,
@@ -72,8 +72,8 @@ CASES = (
             NOW,
             warning(ALERTS_DROPPED),
         ),
-        Told(
-            story=after(lambda exporter: exporter._alert_counted("alerts_dropped", "expired"), until=21),
+        AlertStory(
+            plot=after(lambda exporter: exporter._alert_counted("alerts_dropped", "expired"), until=21),
             waits=1,
             looks_back=10,
             known_by=None,

@@ -8,7 +8,7 @@ from nightdesk_exporter.health import Issue
 from nightdesk_exporter.snapshot import Position, Snapshot
 
 from tests.exporter.conftest import BTC, NOW, late
-from tests.exporter.health_cases.case import DAY, DEGRADED, UNHEALTHY_VERDICT, Case, Told, critical, says, warning
+from tests.exporter.health_cases.case import DAY, DEGRADED, UNHEALTHY_VERDICT, AlertStory, Case, critical, says, warning
 from tests.exporter.story import after, without
 
 says_guard = says("guard", "normal")
@@ -30,7 +30,9 @@ CASES = (
             NOW,
             critical(GUARD_PAUSED),
         ),
-        Told(story=after(lambda exporter: exporter.guard("paused", reason="x")), looks_back=15, known_by=says_guard),
+        AlertStory(
+            plot=after(lambda exporter: exporter.guard("paused", reason="x")), looks_back=15, known_by=says_guard
+        ),
     ),
     Case(
         lambda exporter, _: exporter.guard("reduced", reason="drawdown 10.40% reaches 10.00%"),
@@ -42,7 +44,9 @@ CASES = (
             NOW,
             warning(GUARD_REDUCED),
         ),
-        Told(story=after(lambda exporter: exporter.guard("reduced", reason="x")), looks_back=15, known_by=says_guard),
+        AlertStory(
+            plot=after(lambda exporter: exporter.guard("reduced", reason="x")), looks_back=15, known_by=says_guard
+        ),
     ),
     Case(
         lambda exporter, _: exporter.kill_switch(active=True, reason="a test"),
@@ -54,8 +58,8 @@ CASES = (
             NOW,
             critical(KILL_SWITCH_ACTIVE),
         ),
-        Told(
-            story=after(lambda exporter: exporter.kill_switch(active=True, reason="x")),
+        AlertStory(
+            plot=after(lambda exporter: exporter.kill_switch(active=True, reason="x")),
             looks_back=15,
             known_by=says("kill_switch", False),
         ),
@@ -70,7 +74,7 @@ CASES = (
             NOW + 7 * DAY,
             warning(NO_TRADES),
         ),
-        Told(story=without("trade", from_minute=5), minutes=75, known_by=says("trading_expected", True)),
+        AlertStory(plot=without("trade", from_minute=5), minutes=75, known_by=says("trading_expected", True)),
     ),
     Case(
         lambda exporter, _: exporter.equity(94.0, peak=100.0, daily_pnl_ratio=0.0),
@@ -82,8 +86,8 @@ CASES = (
             NOW,
             warning(DRAWDOWN_HIGH),
         ),
-        Told(
-            story=after(lambda exporter: exporter.equity(94.9, peak=100.0, daily_pnl_ratio=0.0), instead="equity"),
+        AlertStory(
+            plot=after(lambda exporter: exporter.equity(94.9, peak=100.0, daily_pnl_ratio=0.0), instead="equity"),
             known_by=says_drawdown,
         ),
     ),
@@ -97,8 +101,8 @@ CASES = (
             NOW,
             critical(DRAWDOWN_HIGH),
         ),
-        Told(
-            story=after(lambda exporter: exporter.equity(89.9, peak=100.0, daily_pnl_ratio=0.0), instead="equity"),
+        AlertStory(
+            plot=after(lambda exporter: exporter.equity(89.9, peak=100.0, daily_pnl_ratio=0.0), instead="equity"),
             known_by=says_drawdown,
         ),
     ),
@@ -112,8 +116,8 @@ CASES = (
             NOW,
             critical(DAILY_LOSS_HIGH),
         ),
-        Told(
-            story=after(lambda exporter: exporter.equity(96.0, peak=100.0, daily_pnl_ratio=-0.051), instead="equity"),
+        AlertStory(
+            plot=after(lambda exporter: exporter.equity(96.0, peak=100.0, daily_pnl_ratio=-0.051), instead="equity"),
             known_by=says("daily_pnl_ratio", 0.0),
         ),
     ),
@@ -127,8 +131,8 @@ CASES = (
             NOW,
             critical(LEVERAGE_HIGH),
         ),
-        Told(
-            story=after(lambda exporter: exporter.position(BTC, "short", size_ratio=2.51), instead="position"),
+        AlertStory(
+            plot=after(lambda exporter: exporter.position(BTC, "short", size_ratio=2.51), instead="position"),
             known_by=says_positions,
         ),
     ),
