@@ -2,7 +2,8 @@
 #                   SCENARIO=crash has the market fail the bot, or SCENARIO=outage, SCENARIO=decay
 # make test         set up, and pass every check and test
 # make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
-# make docs         write from the code: docs/settings.md, docs/metrics.md, and what each channel has in the files by hand
+# make docs         write from the code: docs/settings.md, docs/metrics.md, docs/alerts-reference.md, and what each channel
+#                   has in the files by hand
 # make bench        measure against peers, each in an environment of its own, as ratios; ONLY=exporter for a part
 # make requirements pin the requirements anew
 PYTHON ?= python3
@@ -21,7 +22,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint
-	$(BIN)/python -m pytest tests/test_arrows.py tests/prometheus tests/alertmanager tests/grafana tests/desk/test_compose.py
+	$(BIN)/python -m pytest tests/test_arrows.py tests/prometheus tests/alertmanager tests/grafana tests/desk/render/test_compose.py
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check
@@ -32,6 +33,7 @@ docs: $(VENV)/.run-installed
 	$(BIN)/nightdesk settings --reference > docs/settings.md
 	$(BIN)/nightdesk metrics > docs/metrics.md
 	$(BIN)/python -m nightdesk.render.static
+	$(BIN)/nightdesk alerts --reference > docs/alerts-reference.md
 
 bench: $(VENV)/.run-installed
 	$(BIN)/python -m bench $(ONLY)

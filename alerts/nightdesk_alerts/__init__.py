@@ -5,14 +5,14 @@ with AlertSender("btc", alerting=Alerting(alertmanagers=("http://127.0.0.1:9093"
     ...
     sender.withdraw("TradebotGuardPaused")
 
-Importing this loads neither `requests` nor `smtplib`: what delivers is loaded when a sender starts.
+`nightdesk_alerts.catalogue` declares every alert that there is. Importing this loads neither `requests` nor `smtplib`:
+what delivers is loaded when a sender starts.
 """
 
 from typing import TYPE_CHECKING
 
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.delivery_outcome import DROP_REASONS, SENT_PATHS
-from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS
 from nightdesk_alerts.sender import AlertSender
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ else:
 
 __all__ = [
     "DROP_REASONS",
-    "KILL_SWITCH_ALERTS",
-    "PAUSE_ALERTS",
-    "ROTATION_ALERTS",
     "SENT_PATHS",
     "AlertSender",
     "Alerting",

@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 from nightdesk_core.clock import iso
 
-from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
+from nightdesk_alerts.catalogue import declared
+from nightdesk_alerts.catalogue.declaration import HOUR_SECONDS, AlertDeclaration, Route
 
 OPTIONAL_LABELS = ("symbol", "timeframe", "criterion")
-_KILL_SWITCH_SECONDS = 24 * 3600.0
-_OTHER_SECONDS = 3600.0
 # Repeats are those of Alertmanager's routes.
-_REPEAT_SECONDS = 3600.0
-_WARNING_REPEAT_SECONDS = 12 * 3600.0
+_REPEAT_SECONDS = HOUR_SECONDS
+_WARNING_REPEAT_SECONDS = 12 * HOUR_SECONDS
 _RANKS = {"critical": 0, "warning": 1, "info": 2}
 _LONGEST_WORDS = 1000
 _WORTH_MOVING = 0.1
@@ -25,8 +24,8 @@ Status = Literal["firing", "resolved"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alert:
-    """One alert. `labels` are its whole identity; times are Unix seconds of wall time.
+class SentAlert:
+    """One alert as it is sent. `labels` are its whole identity; times are Unix seconds of wall time.
 
     One that lasts holds until it is withdrawn; any other is an event, which is told once.
     """
@@ -64,32 +63,38 @@ class Alert:
         return _RANKS.get(self.labels["severity"], 1)
 
     @property
+    def declaration(self) -> AlertDeclaration | None:
+        """What the catalogue says of it; `None` for one of the bot's own."""
+        found = declared(self.name)
+        return found if found is not None and found.of_a_bot else None
+
+    @property
     def ours(self) -> bool:
         """Whether there is a rule for it, which reports it and its end too, and a runbook."""
-        return self.name.startswith("Tradebot")
+        return self.declaration is not None
 
     @property
     def annotations(self) -> dict[str, str]:
         """What a rule says of it: the runbook's path is that of the rules."""
-        runbook = {"runbook_url": f"prometheus/runbooks/{self.name}.md"} if self.ours else {}
+        runbook = {} if self.declaration is None else {"runbook_url": self.declaration.runbook}
         return {"summary": self.summary, "description": self.description, **runbook}
 
     @property
     def lifetime_seconds(self) -> float:
         """How long it counts without being sent again."""
-        return _KILL_SWITCH_SECONDS if self.name in KILL_SWITCH_ALERTS else _OTHER_SECONDS
+        return HOUR_SECONDS if self.declaration is None else self.declaration.lifetime_seconds
 
     @property
     def repeat_seconds(self) -> float:
         """After how long a person who was told is reminded."""
-        instant = self.name in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS)
+        instant = self.declaration is not None and self.declaration.route is Route.INSTANT
         return _REPEAT_SECONDS if instant or self.rank == 0 else _WARNING_REPEAT_SECONDS
 
-    def until(self, ends_at: float) -> Alert:
+    def until(self, ends_at: float) -> SentAlert:
         """Return it with a later end; never with an earlier one."""
         return replace(self, ends_at=max(ends_at, self.ends_at))
 
-    def again(self, alert: Alert) -> Alert:
+    def again(self, alert: SentAlert) -> SentAlert:
         """Return it as it stands once it has been sent again as `alert`: it began when it began.
 
         The end moves only by a good part of the lifetime, so that sending again and again writes no file each time.
@@ -114,7 +119,7 @@ class Alert:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> Alert:
+    def from_json(cls, value: Any) -> SentAlert:
         """Return what `as_json` returned. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
         labels = {str(name): str(text) for name, text in dict(value["labels"]).items()}
         if not {"alertname", "severity", "bot"} <= set(labels) <= {"alertname", "severity", "bot", *OPTIONAL_LABELS}:
@@ -133,7 +138,7 @@ class Alert:
 class Notification:
     """What a channel is to say: that an alert fires, or that it has ended at `at`, Unix seconds."""
 
-    alert: Alert
+    alert: SentAlert
     status: Status
     at: float
 
@@ -143,9 +148,11 @@ class Notification:
         return iso(self.at) if self.status == "resolved" else "0001-01-01T00:00:00Z"
 
 
-def new_alert(labels: Mapping[str, str], *, summary: str, description: str, lasting: bool, starts_at: float) -> Alert:
+def new_alert(
+    labels: Mapping[str, str], *, summary: str, description: str, lasting: bool, starts_at: float
+) -> SentAlert:
     """Return an alert that begins now. What is too long for any channel is cut: the queue's memory is bounded."""
-    draft = Alert(
+    draft = SentAlert(
         labels={name: clean(text) for name, text in labels.items()},
         summary=clean(summary),
         description=clean(description),

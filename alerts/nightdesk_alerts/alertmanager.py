@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from nightdesk_core.clock import utc
 
-from nightdesk_alerts.alert import Alert, Key, Notification
+from nightdesk_alerts.alert import Key, Notification, SentAlert
 from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Reported
 from nightdesk_alerts.http_response import judge
 from nightdesk_alerts.web import Web
@@ -54,7 +54,7 @@ class Alertmanager:
                 self._posted.popitem(last=False)
         return outcome
 
-    def check(self, alert: Alert) -> DeliveryOutcome:
+    def check(self, alert: SentAlert) -> DeliveryOutcome:
         """Return whether Alertmanager has an alert, and from whom."""
         filters = [("filter", f"{name}={_quoted(text)}") for name, text in alert.labels.items()]
         answer = self._web.get(f"{self._url}/alerts", filters)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from nightdesk_alerts.alert import Alert, Key
+from nightdesk_alerts.alert import Key, SentAlert
 from nightdesk_alerts.backoff import Backoff
 from nightdesk_alerts.call_queue import CallQueue
 from nightdesk_alerts.delivery_outcome import DeliveryOutcome, Later, Refused
@@ -91,7 +91,7 @@ class DeliveryWorker:
                 time.sleep(0.2)
         self._finish()
 
-    def take(self, alert: Alert) -> None:
+    def take(self, alert: SentAlert) -> None:
         """Take an alert from the bot."""
         self.ledger.take(alert, self._options.now())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nightdesk_alerts.alert import Alert, Status
+from nightdesk_alerts.alert import SentAlert, Status
 
 EVENT_SECONDS = 900.0
 """An event told again within this time is the same one: as long as the rules show it."""
@@ -53,7 +53,7 @@ class Post:
 class Entry:
     """One alert and its ways. `due_at` is when it goes out first, `direct_at` when the direct channels take over."""
 
-    alert: Alert
+    alert: SentAlert
     since: float
     due_at: float
     direct_at: float
@@ -132,7 +132,7 @@ class Entry:
             return max(due, leg.refused_at + self.alert.repeat_seconds) if self.alert.lasting else None
         return due
 
-    def is_past(self, alert: Alert, tick: float) -> bool:
+    def is_past(self, alert: SentAlert, tick: float) -> bool:
         """Return whether an alert of the same labels is another one."""
         if alert.lasting:
             return not self.alert.lasting

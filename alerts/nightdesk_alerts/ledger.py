@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from loguru import logger
 
-from nightdesk_alerts.alert import Alert, Key, Notification, Status
+from nightdesk_alerts.alert import Key, Notification, SentAlert, Status
 from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
 from nightdesk_alerts.entry import Entry, Leg, Post
 
@@ -61,7 +61,7 @@ class Ledger:
         self.changes = 0
         """Grows with each change: as long as it stands, the spool needs no new look."""
 
-    def take(self, alert: Alert, now: Now) -> None:
+    def take(self, alert: SentAlert, now: Now) -> None:
         """Take an alert; one that is known and still holds changes nothing but the words that are yet to go out.
 
         One that lasts takes the place of the same condition's with another severity, and of an event. An event is part
@@ -107,7 +107,7 @@ class Ledger:
                 entry.ended_at = now.tick
                 self.changes += 1
 
-    def _of_other_severity(self, alert: Alert) -> Iterator[Entry]:
+    def _of_other_severity(self, alert: SentAlert) -> Iterator[Entry]:
         """Yield what lasts, or whose end is yet to be told, of a lasting alert's condition."""
         for entry in self.entries.values() if alert.lasting else ():
             if entry.alert.name != alert.name or entry.alert.key == alert.key or not entry.alert.lasting:
@@ -216,7 +216,7 @@ class Ledger:
         self.changes += 1
         for value in saved[: self._capacity]:
             try:
-                alert = Alert.from_json(value)
+                alert = SentAlert.from_json(value)
                 told = {str(name): float(at) for name, at in value["told"].items()}
                 ranks = {str(name): int(rank) for name, rank in value.get("told_ranks", {}).items()}
                 holds = bool(value["holds"])
@@ -240,7 +240,7 @@ class Ledger:
             self.entries[alert.key] = entry
         return bad
 
-    def _entry(self, alert: Alert, tick: float, *, due_at: float) -> Entry:
+    def _entry(self, alert: SentAlert, tick: float, *, due_at: float) -> Entry:
         return Entry(
             alert=alert,
             since=tick,
@@ -270,7 +270,7 @@ class Ledger:
             if leg.told == "resolved":
                 leg.told = None
 
-    def _make_room(self, alert: Alert) -> bool:
+    def _make_room(self, alert: SentAlert) -> bool:
         """Return whether there is room, having let go of what is over or else of what matters least."""
         if len(self.entries) < self._capacity:
             self._full = False

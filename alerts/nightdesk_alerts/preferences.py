@@ -1,19 +1,22 @@
-"""Which alerts each preference of the requirements document is about. Alertmanager's routes are rendered from these."""
+"""Which alerts a person does not want to hear of. Alertmanager's routes are rendered from these."""
 
 from __future__ import annotations
 
 from nightdesk_alerts.alerting import Alerting
+from nightdesk_alerts.catalogue import ALERTS
+from nightdesk_alerts.catalogue.declaration import Preference
 
-PAUSE_ALERTS = ("TradebotGuardPaused", "TradebotGuardReduced")
-KILL_SWITCH_ALERTS = ("TradebotKillSwitchActive",)
-ROTATION_ALERTS = ("TradebotModelPromoted", "TradebotModelKept", "TradebotModelRolledBack")
+
+def silenced_by(preference: Preference) -> tuple[str, ...]:
+    """Return the names of the alerts that a preference is about."""
+    return tuple(alert.name for alert in ALERTS if alert.preference is preference)
 
 
 def muted(alerting: Alerting) -> tuple[str, ...]:
     """Return the alerts that nobody wants to hear of, while alerts are on."""
     wanted = {
-        PAUSE_ALERTS: alerting.on_pause,
-        KILL_SWITCH_ALERTS: alerting.on_kill_switch,
-        ROTATION_ALERTS: alerting.on_model_rotation,
+        Preference.PAUSE: alerting.on_pause,
+        Preference.KILL_SWITCH: alerting.on_kill_switch,
+        Preference.MODEL_ROTATION: alerting.on_model_rotation,
     }
-    return tuple(name for names, on in wanted.items() if not on for name in names)
+    return tuple(name for preference, on in wanted.items() if not on for name in silenced_by(preference))

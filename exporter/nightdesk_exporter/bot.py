@@ -11,12 +11,14 @@ from typing import Any, Self
 
 from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
+from nightdesk_alerts.catalogue.liveness import DOWN
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.files import LockTimeoutError
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from nightdesk_exporter.assessment import assess
 from nightdesk_exporter.calls.alerts import AlertCalls
 from nightdesk_exporter.calls.exchange import ExchangeCalls
 from nightdesk_exporter.calls.market import MarketCalls
@@ -26,7 +28,6 @@ from nightdesk_exporter.calls.trading import TradingCalls
 from nightdesk_exporter.catalogue import GUARD_STATES, LOG_LEVELS
 from nightdesk_exporter.checkup import Checkup
 from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
-from nightdesk_exporter.conditions import assess
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.issue_alerts import IssueAlerts
@@ -221,10 +222,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     def _send_last_words(self) -> None:
         """Tell people that the bot has died, where no Alertmanager's rule would miss it."""
         if not self._alerts.alerting.alertmanagers:
+            (rule,) = DOWN.rules
             self.send_alert(
-                "TradebotDown",
-                severity="critical",
-                summary="The bot does not answer.",
+                rule.name,
+                severity=rule.severity,
+                summary=rule.summary,
                 description=f"It ended by {self.snapshot.stopped_by}.",
                 lasting=False,
             )

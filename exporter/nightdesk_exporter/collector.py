@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from nightdesk_alerts.catalogue.plumbing import snapshot_limit_seconds
+from nightdesk_alerts.catalogue.trading import no_trade_limit_seconds
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -84,7 +86,7 @@ class SnapshotCollector(Collector):
         yield family("status_file_written_timestamp_seconds", snapshot.status_written_at)
         yield family("status_file_limit_seconds", snapshot.status_limit_seconds)
         yield family("snapshot_timestamp_seconds", snapshot.equity_at)
-        yield family("snapshot_limit_seconds", snapshot.snapshot_limit_seconds(self._limits()))
+        yield family("snapshot_limit_seconds", snapshot_limit_seconds(snapshot, self._limits()))
         yield info("audit_head", None if snapshot.audit_head is None else (snapshot.audit_head,))
 
     def _trading(self) -> Iterator[Metric]:
@@ -108,7 +110,7 @@ class SnapshotCollector(Collector):
         yield family("trading_expected", _truth(snapshot.trading_expected))
         since = None if snapshot.trading_expected is None else snapshot.trading_expected_since
         yield family("trading_expected_since_timestamp_seconds", since)
-        yield family("no_trade_limit_seconds", snapshot.no_trade_limit_seconds(self._limits()))
+        yield family("no_trade_limit_seconds", no_trade_limit_seconds(snapshot, self._limits()))
 
     def _model(self) -> Iterator[Metric]:
         snapshot = self._snapshot

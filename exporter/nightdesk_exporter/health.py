@@ -1,4 +1,4 @@
-"""What a health check finds: issues, each of a condition that one alert of the catalogue is about, too."""
+"""What a health check finds: issues, each of a condition that the catalogue of alerts declares."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nightdesk_alerts.catalogue.declaration import AlertRule
 from nightdesk_core.clock import iso
 
 
@@ -20,21 +21,11 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Alert:
-    """The alert about a condition: the catalogue's name, its rule's own summary, and the names of its labels."""
-
-    name: str
-    severity: str
-    summary: str
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Issue:
     """One finding: `name` is the label of `health_issues`, `cause` says what was found against which limit.
 
-    `since` is the wall time at which it came about, or was first found; `limit` is in seconds or a ratio; `labels` say
-    what it is about.
+    `since` is the wall time at which it came about, or was first found; `limit` is in seconds or a ratio; `alert` is
+    the one about it, at its severity; `labels` say what it is about.
     """
 
     name: str
@@ -42,19 +33,13 @@ class Issue:
     cause: str
     limit: float | None = None
     since: float | None = None
-    alert: Alert | None = None
+    alert: AlertRule | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, ...]:
         """What it is told apart by from other issues."""
         return (self.name, *self.labels.values())
-
-    @property
-    def alert_labels(self) -> dict[str, str]:
-        """The labels that its alert has beside bot and severity."""
-        names = () if self.alert is None else self.alert.labels
-        return {name: self.labels[name] for name in names if name in self.labels}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as status file and `/healthz` show it."""

@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS
+from nightdesk_alerts.catalogue import ALERTS, known
+from nightdesk_alerts.catalogue.declaration import AlertDeclaration, AlertRule, Route
+from nightdesk_alerts.catalogue.view import Situation
+from nightdesk_alerts.mutes import muted
 from nightdesk_alerts.sender import AlertSender
 
-from nightdesk_exporter.alert_mutes import mutes
-from nightdesk_exporter.alert_names import ALERTS
-from nightdesk_exporter.health import Alert, Health, Issue
-from nightdesk_exporter.known_conditions import known_conditions
+from nightdesk_exporter.health import Health, Issue
 from nightdesk_exporter.snapshot import Limits, Snapshot
 
 _NAMED_AT_ONCE = 5
-_COUNTED = {
-    ("guard_transitions", "paused"): "guard_paused",
-    ("guard_transitions", "reduced"): "guard_reduced",
-    ("kill_switch_activations",): "kill_switch_active",
-}
-"""The issue whose beginnings each counter counts."""
+_COUNTED = tuple(alert for alert in ALERTS if alert.counter)
 
 
 class Told(NamedTuple):
     """What is said of a condition. It is said again where it changes: a reminder has the words of its own day."""
 
-    alert: Alert
+    rule: AlertRule
     description: str
 
 
@@ -54,8 +49,9 @@ class IssueAlerts:
         for name, told in to_tell.items():
             if self._sent.get(name) != told:
                 self._send(told)
-        known = {name for name in known_conditions(snapshot, limits, now=self._sender.clock()) if self._is_ours(name)}
-        over = (known | self._sent.keys()) - found.keys()
+        seen = Situation(snapshot, limits, self._sender.clock())
+        known_names = {alert.name for alert in known(seen) if self._is_ours(alert)}
+        over = (known_names | self._sent.keys()) - found.keys()
         for name in over - self._withdrawn:
             self._sender.withdraw(name)
         self._tell_of_what_was_missed(snapshot, found.keys())
@@ -63,40 +59,37 @@ class IssueAlerts:
 
     def _tell_of_what_was_missed(self, snapshot: Snapshot, found: Collection[str]) -> None:
         """Send as an event what came and went since the last look, and was counted, as its rule finds it, too."""
-        for key, issue in _COUNTED.items():
-            count, alert = snapshot.counters.get(key, 0.0), ALERTS[issue]
-            if count > self._counts.get(key, 0.0) and alert.name not in found:
-                self._sender.send_alert(
-                    alert.name,
-                    severity=alert.severity,
-                    summary=alert.summary,
-                    description="It is over already: it came and went between two looks.",
-                    lasting=False,
+        for alert in _COUNTED:
+            count = snapshot.counters.get(alert.counter, 0.0)
+            if count > self._counts.get(alert.counter, 0.0) and alert.name not in found:
+                self._send(
+                    Told(alert.rules[0], "It is over already: it came and went between two looks."), lasting=False
                 )
-            self._counts[key] = count
+            self._counts[alert.counter] = count
 
     def _found(self, health: Health) -> dict[str, Told]:
         """Return what is to be said of each alertname whose condition holds."""
         issues: dict[str, list[Issue]] = {}
         for issue in health.issues:
-            if issue.alert is not None and self._is_ours(issue.alert.name):
+            if issue.alert is not None and self._is_ours(issue.alert.declaration):
                 issues.setdefault(issue.alert.name, []).append(issue)
         return {name: told for name, same in issues.items() if (told := _told(same))}
 
-    def _is_ours(self, name: str) -> bool:
-        return self._all or name in (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS)
+    def _is_ours(self, alert: AlertDeclaration) -> bool:
+        return self._all or alert.route is Route.INSTANT
 
-    def _send(self, told: Told) -> None:
+    def _send(self, told: Told, *, lasting: bool = True) -> None:
         self._sender.send_alert(
-            told.alert.name,
-            severity=told.alert.severity,
-            summary=told.alert.summary,
+            told.rule.name,
+            severity=told.rule.severity,
+            summary=told.rule.summary,
             description=told.description,
+            lasting=lasting,
         )
 
 
 def _is_muted(told: Told, found: Mapping[str, Told]) -> bool:
-    return any(mutes(cause.alert, told.alert) for cause in found.values())
+    return any(muted(told.rule, by=cause.rule) for cause in found.values())
 
 
 def _told(issues: Sequence[Issue]) -> Told | None:

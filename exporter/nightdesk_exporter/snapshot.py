@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
@@ -15,7 +14,6 @@ from nightdesk_exporter.curve import Curve
 from nightdesk_exporter.histogram import Histogram
 
 _MOST_EVENTS = 50
-_LN_100 = math.log(100)
 
 
 @dataclass(frozen=True)
@@ -190,14 +188,3 @@ class Snapshot:
         if not self.positions:
             return None
         return sum(position.size_ratio for position in tuple(self.positions.values()) if position is not None)
-
-    def no_trade_limit_seconds(self, limits: Limits) -> float:
-        """Return how long no trade may be closed before it is worth a look."""
-        return max(limits.no_trade_seconds, _LN_100 * (self.trade_interval_seconds or 0.0))
-
-    def snapshot_limit_seconds(self, limits: Limits) -> float | None:
-        """Return how old a reported equity may get; `None` while no candle is expected."""
-        intervals = [expected.interval_seconds for expected in tuple(self.candles_expected.values())]
-        if self.trading_expected is False or not intervals:
-            return None
-        return 2 * max(intervals) + limits.candle_grace_seconds

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from loguru import logger
 from nightdesk_alerts import AlertSender
+from nightdesk_alerts.catalogue.retrain import MODEL_KEPT, MODEL_PROMOTED
 
 from nightdesk_retrain.metrics import Performance
 from nightdesk_retrain.outcome import Outcome
 
-_EVENTS = {
-    "promoted": ("TradebotModelPromoted", "A new model was promoted."),
-    "kept": ("TradebotModelKept", "A retraining kept the model in place."),
-}
+_EVENTS = {"promoted": MODEL_PROMOTED, "kept": MODEL_KEPT}
 """By the decision. The others have no rule: too little evidence is no verdict on the candidate, a dry run is none."""
 
 
@@ -24,9 +22,9 @@ def announce(outcome: Outcome, alerts: AlertSender) -> None:
     logger.bind(verdict=outcome.to_json()).log(level, "{}: {}: {}{}", *_told(outcome))
     if outcome.decision not in _EVENTS:
         return
-    name, summary = _EVENTS[outcome.decision]
+    (rule,) = _EVENTS[outcome.decision].rules
     description = f"Model {outcome.version}: {outcome.reason}."
-    alerts.send_alert(name, severity="info", summary=summary, description=description, lasting=False)
+    alerts.send_alert(rule.name, severity=rule.severity, summary=rule.summary, description=description, lasting=False)
 
 
 def _told(outcome: Outcome) -> tuple[str, str, str, str]:

@@ -14,7 +14,6 @@ from nightdesk.render.configuration import render
 from nightdesk.settings import Settings, SettingsError
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import Alerting
-from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS
 from nightdesk_core.settings import override
 from nightdesk_sandbox.server import InboxHandle
 
@@ -198,14 +197,3 @@ def test_the_bot_is_given_the_stack_s_alertmanager_and_the_same_channels(tmp_pat
     assert sandbox.of_inbox
     assert sandbox.alerting.direct == ("discord", "mail")
     assert "s3cret" not in repr(found)
-
-
-def test_the_routes_and_the_bot_agree_on_what_each_preference_is_about() -> None:
-    """The instant route names what the preferences name: neither can be renamed alone."""
-    root = Path(__file__).resolve().parents[2]
-    document = yaml.safe_load((root / "alertmanager/alertmanager.yml").read_text())
-    instant = document["route"]["routes"][1]["matchers"]
-    assert instant == [f'alertname=~"{"|".join((*PAUSE_ALERTS, *KILL_SWITCH_ALERTS))}"']
-    rules = "".join(file.read_text() for file in (root / "prometheus/rules").glob("*.yml"))
-    known = rules + (root / "alertmanager/alertmanager.yml").read_text()
-    assert [name for name in ROTATION_ALERTS if name not in known] == []

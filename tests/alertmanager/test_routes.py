@@ -8,17 +8,23 @@ from typing import Any
 import pytest
 import yaml
 from nightdesk.stack.tools import Tools
+from nightdesk_alerts.alert import new_alert
+from nightdesk_alerts.catalogue import ALERTS, declared
+from nightdesk_alerts.catalogue.declaration import AlertRule, Route
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "alertmanager" / "alertmanager.yml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
-ALERTS: set[tuple[str, str]] = {
-    (rule["alert"], rule["labels"]["severity"])
-    for file in (ROOT / "prometheus" / "rules").glob("*.yml")
-    for group in yaml.safe_load(file.read_text())["groups"]
-    for rule in group["rules"]
-    if "alert" in rule
+RULES = [rule for alert in ALERTS for rule in alert.rules]
+ROUTES: dict[Route, tuple[str, tuple[str, str, str], list[str]]] = {
+    Route.PAGE: ("page", ("5s", "1m", "1h"), ["alertname", "bot"]),
+    Route.INSTANT: ("page", ("0s", "1s", "1h"), ["alertname", "bot"]),
+    Route.FLEET: ("page", ("5s", "1m", "1h"), ["alertname"]),
+    Route.NOTICE: ("notice", ("30s", "5m", "12h"), ["alertname", "bot"]),
+    Route.EVENT: ("event", ("1s", "5m", "5d"), ["alertname", "bot"]),
+    Route.HEARTBEAT: ("watchdog", ("0s", "1m", "1m"), ["alertname", "bot"]),
 }
+"""The receiver of each, its waits (for the group, its interval, its repeats), and what it is grouped by."""
 
 
 def receivers_of(tools: Tools, expected: str, **labels: str) -> subprocess.CompletedProcess[str]:
@@ -53,14 +59,11 @@ def test_amtool_accepts_the_configuration(tools: Tools) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("alertname", "severity"), sorted(ALERTS))
-def test_an_alert_reaches_the_receiver_of_its_kind(tools: Tools, alertname: str, severity: str) -> None:
-    instant = {"TradebotGuardPaused", "TradebotGuardReduced", "TradebotKillSwitchActive"}
-    by_severity = {"critical": "page", "warning": "notice", "info": "event", "none": "watchdog"}
-    expected = "page" if alertname in instant else by_severity[severity]
-    expected = "event" if alertname == "TradebotModelRolledBack" else expected
-    labels = {"alertname": alertname, "severity": severity}
-    done = receivers_of(tools, expected, **labels, **({"bot": "btc"} if alertname.startswith("Tradebot") else {}))
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}-{rule.severity}")
+def test_an_alert_reaches_the_receiver_of_its_route(tools: Tools, rule: AlertRule) -> None:
+    receiver, _, _ = ROUTES[rule.declaration.route_of(rule.severity)]
+    labels = {"alertname": rule.name, "severity": rule.severity}
+    done = receivers_of(tools, receiver, **labels, **({"bot": "btc"} if rule.declaration.of_a_bot else {}))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -69,30 +72,37 @@ def test_a_severity_that_nobody_foresaw_is_shown(tools: Tools) -> None:
     assert receivers_of(tools, "page", alertname="Unheard", severity="odd").returncode == 1
 
 
-@pytest.mark.parametrize(
-    ("alertname", "severity", "waits", "group_by"),
-    [
-        ("TradebotGuardPaused", "critical", ("0s", "1s", "1h"), ["alertname", "bot"]),
-        ("TradebotGuardReduced", "warning", ("0s", "1s", "1h"), ["alertname", "bot"]),
-        ("TradebotKillSwitchActive", "critical", ("0s", "1s", "1h"), ["alertname", "bot"]),
-        ("TradebotDown", "critical", ("5s", "1m", "1h"), ["alertname"]),
-        ("TradebotDrawdownHigh", "critical", ("5s", "1m", "1h"), ["alertname", "bot"]),
-        ("TradebotDrawdownHigh", "warning", ("30s", "5m", "12h"), ["alertname", "bot"]),
-        ("TradebotModelPromoted", "info", ("1s", "5m", "5d"), ["alertname", "bot"]),
-        ("TradebotModelRolledBack", "warning", ("1s", "5m", "5d"), ["alertname", "bot"]),
-    ],
-)
-def test_waits_intervals_and_repeats_are_the_catalogues(
-    alertname: str, severity: str, waits: tuple[str, str, str], group_by: list[str]
-) -> None:
-    route = route_of(alertname, severity)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}-{rule.severity}")
+def test_waits_intervals_and_repeats_are_those_of_its_route(rule: AlertRule) -> None:
+    _, waits, group_by = ROUTES[rule.declaration.route_of(rule.severity)]
+    route = route_of(rule.name, rule.severity)
     assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == waits
     assert route["group_by"] == group_by
 
 
-def test_every_alert_that_the_configuration_names_has_a_rule() -> None:
+def test_what_has_a_route_of_its_own_is_what_the_requirements_say() -> None:
+    assert {alert.name: alert.route for alert in ALERTS if alert.route is not None} == {
+        "TradebotDown": Route.FLEET,
+        "TradebotGuardPaused": Route.INSTANT,
+        "TradebotGuardReduced": Route.INSTANT,
+        "TradebotKillSwitchActive": Route.INSTANT,
+        "TradebotModelRolledBack": Route.EVENT,
+    }
+
+
+def test_every_alert_that_the_configuration_names_is_declared() -> None:
     named = set(re.findall(r"\b(?:Tradebot\w+|Watchdog)", CONFIG.read_text()))
-    assert named <= {name for name, _ in ALERTS}
+    assert {name for name in named if declared(name) is None} == set()
+
+
+def test_the_bot_itself_reminds_people_as_often_as_alertmanager() -> None:
+    hours = {"1h": 3600.0, "12h": 43_200.0}
+    for rule in RULES:
+        _, (_, _, repeat), _ = ROUTES[rule.declaration.route_of(rule.severity)]
+        if rule.declaration.of_a_bot and repeat in hours:
+            labels = {"alertname": rule.name, "severity": rule.severity, "bot": "btc"}
+            sent = new_alert(labels, summary="", description="", lasting=True, starts_at=0.0)
+            assert sent.repeat_seconds == hours[repeat], rule.name
 
 
 def test_inhibition_asks_for_a_bot_on_both_sides() -> None:

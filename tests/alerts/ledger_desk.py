@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from nightdesk_alerts.alert import Alert, condition_of, new_alert
+from nightdesk_alerts.alert import SentAlert, condition_of, new_alert
 from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome
 from nightdesk_alerts.ledger import Job, Ledger, Now
 
@@ -37,7 +37,7 @@ class Desk:
     def now(self) -> Now:
         return Now(self.tick, WALL + self.tick)
 
-    def alert(self, name: str, severity: str = "critical", *, lasting: bool = True) -> Alert:
+    def alert(self, name: str, severity: str = "critical", *, lasting: bool = True) -> SentAlert:
         labels = {"alertname": name, "severity": severity, "bot": "btc"}
         return new_alert(labels, summary="s.", description="", lasting=lasting, starts_at=self.now.wall)
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_alerts.alert import new_alert
+from nightdesk_alerts.catalogue.declaration import Preference
 from nightdesk_alerts.ledger import Ledger, Now
-from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS, muted
+from nightdesk_alerts.preferences import muted, silenced_by
 
 from tests.alerts.conftest import PAUSED, Counts, ServedInbox, StartSender, only, until
 
@@ -92,16 +93,16 @@ def test_only_the_labels_of_an_identity_leave_the_bot(
 @pytest.mark.parametrize(
     ("preference", "silent"),
     [
-        ("on_pause", PAUSE_ALERTS),
-        ("on_kill_switch", KILL_SWITCH_ALERTS),
-        ("on_model_rotation", ROTATION_ALERTS),
+        ("on_pause", silenced_by(Preference.PAUSE)),
+        ("on_kill_switch", silenced_by(Preference.KILL_SWITCH)),
+        ("on_model_rotation", silenced_by(Preference.MODEL_ROTATION)),
     ],
 )
 def test_a_preference_silences_its_alerts_and_no_others(
     preference: str, silent: tuple[str, ...], inbox: ServedInbox, start: StartSender
 ) -> None:
     sender = start(only(inbox, "discord", **{preference: False}))
-    everything = (*PAUSE_ALERTS, *KILL_SWITCH_ALERTS, *ROTATION_ALERTS, "TradebotDrawdownHigh")
+    everything = (*(name for preference in Preference for name in silenced_by(preference)), "TradebotDrawdownHigh")
     for name in everything:
         sender.send_alert(name, **PAUSED)
     found = inbox.arrived("discord", len(everything) - len(silent))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import Mail
-from nightdesk_alerts.alert import Alert, Notification
+from nightdesk_alerts.alert import Notification, SentAlert
 from nightdesk_alerts.channels.discord import DiscordChannel
 from nightdesk_alerts.channels.mail import letter
 from nightdesk_alerts.channels.slack import SlackChannel
@@ -43,7 +43,7 @@ class Recorder(Web):
 def notification(status: str) -> Notification:
     """Return the alert of the templates' tests as the bot has it."""
     labels = {"alertname": "TradebotDown", "severity": "critical", "bot": "btc", "symbol": "BTC/USDT:USDT"}
-    alert = Alert(
+    alert = SentAlert(
         labels=labels,
         summary="The bot does not answer.",
         description=DESCRIPTION,

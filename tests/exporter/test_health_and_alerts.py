@@ -9,88 +9,23 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from nightdesk.stack.tools import Tools
-from nightdesk_exporter import BotExporter, Limits
-from nightdesk_exporter.alert_names import ALERTS, WITHOUT_ALERT
+from nightdesk_alerts.catalogue.declaration import AlertRule
 from nightdesk_exporter.health import Verdict
+
+from tests.exporter.health_cases import CASES
+from tests.exporter.health_cases.case import AlertStory
+from tests.exporter.story import START, Bot, Minute, Story, after, without
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus" / "rules"
 BTC = "BTC/USDT:USDT"
 MINUTE = 60.0
-START = 3600.0
-"""The rule engine's time begins at 0; the bot is started an hour later, so that nothing lies before it."""
-LIMITS = Limits(no_trade_seconds=1800.0, model_age_seconds=3600.0)
-"""Short ones, so that what takes days takes minutes."""
-
-Minute = int
-Story = Callable[["Bot", Minute], None]
-
-
-class Bot:
-    """A bot whose minutes a story changes. `healthy` is a minute in which everything happens."""
-
-    def __init__(self) -> None:
-        self.now = START
-        self.exporter = BotExporter(
-            "btc", symbols=[(BTC, "5m")], port=0, clock=lambda: self.now, limits=LIMITS, strict=True
-        )
-        self.exporter.snapshot.status_limit_seconds = 600.0
-        self.exporter.kill_switch(active=False)
-        self.exporter.guard("normal")
-        self.exporter.trading_expected(expected=True)
-        self.exporter.model("v1", trained_at=START)
-
-    def healthy(self, *, without: tuple[str, ...] = ()) -> None:
-        """Let everything happen in a minute, but for some things."""
-        exporter = self.exporter
-        happens: dict[str, Callable[[], None]] = {
-            "heartbeat": exporter.heartbeat,
-            "contact": lambda: exporter.contact("ws"),
-            "candle": lambda: exporter.candle(BTC, "5m", close_time=self.now),
-            "decision": lambda: exporter.decision(BTC),
-            "equity": lambda: exporter.equity(100.0, peak=100.0, daily_pnl_ratio=0.0),
-            "trade": lambda: exporter.trade(BTC, profit=1.0),
-            "status": lambda: setattr(exporter.snapshot, "status_written_at", self.now),
-            "clock": lambda: exporter.clock_offset(0.1),
-            "position": lambda: exporter.position(BTC, None),
-        }
-        for name, happen in happens.items():
-            if name not in without:
-                happen()
-
-
-def without(*what: str, from_minute: int) -> Story:
-    """Return a story in which some things no longer happen."""
-    return lambda bot, minute: bot.healthy(without=what if minute >= from_minute else ())
-
-
-def after(change: Callable[[BotExporter], object], *, minute: int = 20, until: int = 1000, instead: str = "") -> Story:
-    """Return a story in which something is so in each minute from one on."""
-
-    def story(bot: Bot, now: Minute) -> None:
-        there = minute <= now < until
-        bot.healthy(without=(instead,) if there else ())
-        if there:
-            change(bot.exporter)
-
-    return story
-
-
-def candles_with_a_position(bot: Bot, minute: Minute) -> None:
-    bot.healthy(without=("candle",) if minute >= 10 else ())
-    bot.exporter.position(BTC, "long", size_ratio=0.5)
-
-
-def model_of_before(bot: Bot, minute: Minute) -> None:
-    bot.healthy()
-    if minute == 10:
-        bot.exporter.model("v0", trained_at=START - 3000.0)
 
 
 def never_a_model(bot: Bot, minute: Minute) -> None:
@@ -114,111 +49,53 @@ def opens_again(bot: Bot, minute: Minute) -> None:
         bot.exporter.expect_candles("EUR/USDT", "5m", interval_seconds=300.0)
 
 
-def trouble(name: str) -> Callable[[BotExporter], object]:
-    def change(exporter: BotExporter) -> None:
-        if name == "collector_failing":
-            exporter._collector_failed("trading", OSError("gone"))
-        else:
-            exporter._alert_counted("alerts_dropped", "expired")
+@dataclass(frozen=True)
+class Tale:
+    """A story, its length in minutes, and the alert that comes of it."""
 
-    return change
+    story: Story
+    minutes: int = 45
+    alert: AlertRule | None = None
 
 
-STORIES: dict[str, Story] = {
-    "": lambda bot, _: bot.healthy(),
-    "loop_stalled": without("heartbeat", from_minute=10),
-    "exchange_disconnected": without("contact", "candle", from_minute=10),
-    "candle_stale": without("candle", from_minute=10),
-    "candle_stale, holding": candles_with_a_position,
-    "no_decision": without("decision", from_minute=10),
-    "no_trades": without("trade", from_minute=5),
-    "snapshot_stale": without("equity", from_minute=10),
-    "status_file_stale": without("status", from_minute=10),
-    "clock_skewed": after(lambda exporter: exporter.clock_offset(-2.1), instead="clock"),
-    "guard_paused": after(lambda exporter: exporter.guard("paused", reason="x")),
-    "guard_reduced": after(lambda exporter: exporter.guard("reduced", reason="x")),
-    "kill_switch_active": after(lambda exporter: exporter.kill_switch(active=True, reason="x")),
-    "model_missing": after(lambda exporter: exporter.no_model()),
-    "model_not_loaded": after(lambda exporter: exporter.model_load_failed("x"), until=21),
-    "model_stale": model_of_before,
-    "model_underperforming": after(lambda exporter: exporter.delivered(trades=9, evalue=30.0, breached=True)),
-    "drawdown_high": after(lambda exporter: exporter.equity(94.9, peak=100.0, daily_pnl_ratio=0.0), instead="equity"),
-    "drawdown_high, critical": after(
-        lambda exporter: exporter.equity(89.9, peak=100.0, daily_pnl_ratio=0.0), instead="equity"
+TALES: dict[str, Tale] = {
+    "a healthy bot": Tale(lambda bot, _: bot.healthy()),
+    **{case.name: Tale(case.story.plot, case.story.minutes, case.issue.alert) for case in CASES if case.story},
+    "never a model": Tale(never_a_model),
+    "never an equity": Tale(without("equity", from_minute=0)),
+    "never told whether trading is expected": Tale(never_told, minutes=75),
+    "a market that opens after days in which another was open": Tale(opens_again),
+    "a closed market": Tale(
+        after(lambda exporter: exporter.trading_expected(expected=False), minute=5, instead="candle")
     ),
-    "daily_loss_high": after(
-        lambda exporter: exporter.equity(96.0, peak=100.0, daily_pnl_ratio=-0.051), instead="equity"
-    ),
-    "leverage_high": after(lambda exporter: exporter.position(BTC, "short", size_ratio=2.51), instead="position"),
-    "collector_failing": after(trouble("collector_failing"), until=21),
-    "alerts_dropped": after(trouble("alerts_dropped"), until=21),
-    "never a model": never_a_model,
-    "never an equity": without("equity", from_minute=0),
-    "never told whether trading is expected": never_told,
-    "a market that opens after days in which another was open": opens_again,
-    "a closed market": after(lambda exporter: exporter.trading_expected(expected=False), minute=5, instead="candle"),
 }
-LONG = ("no_trades", "model_stale", "never told whether trading is expected")
-WAITS = {
-    # The rules wait until they are sure, and some look back; the health check does neither.
-    "TradebotUnhealthy": 5,
-    "TradebotClockSkewed": 5,
-    "TradebotModelMissing": 1,
-    "TradebotStatusFileStale": 1,
-    "TradebotCollectorFailing": 1,
-    "TradebotAlertsDropped": 1,
-    "TradebotModelNotLoaded": 1,
-}
-LOOKS_BACK = {
-    "TradebotGuardPaused": 15,
-    "TradebotGuardReduced": 15,
-    "TradebotKillSwitchActive": 15,
-    "TradebotModelNotLoaded": 30,
-    "TradebotCollectorFailing": 10,
-    "TradebotAlertsDropped": 10,
+ALERT_STORIES: dict[tuple[str, str], AlertStory] = {
+    (case.issue.alert.name, case.issue.alert.severity): case.story for case in CASES if case.issue.alert and case.story
 }
 IGNORED = {"TradebotLimitMissing", "TradebotNameMismatch"}
 
 
-def test_every_condition_with_an_alert_has_a_story_and_the_others_a_reason() -> None:
-    assert set(ALERTS) <= set(STORIES)
-    assert all(WITHOUT_ALERT.values())
-    assert not set(ALERTS) & set(WITHOUT_ALERT)
-
-
-def test_every_alert_of_a_condition_has_its_rule_s_severity_summary_and_labels() -> None:
-    rules = [
-        rule
-        for file in RULES.glob("*.yml")
-        for group in yaml.safe_load(file.read_text())["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
-    ]
-    known = {(rule["alert"], rule["labels"]["severity"]): rule["annotations"]["summary"] for rule in rules}
-    for alert in ALERTS.values():
-        assert known[alert.name, alert.severity] == alert.summary
-
-
-@pytest.mark.parametrize("name", STORIES, ids=lambda name: name or "a healthy bot")
+@pytest.mark.parametrize("name", TALES)
 def test_health_and_alerts_agree_minute_by_minute(name: str, tools: Tools, tmp_path: Path) -> None:
-    minutes = 75 if name in LONG else 45
-    held, series = live(STORIES[name], minutes)
-    fired = evaluate(series, minutes, tools, tmp_path)
-    conditions = {condition for minute in held for condition in minute}
-    if name in ALERTS:
-        assert (ALERTS[name].name, ALERTS[name].severity) in conditions
-        assert (ALERTS[name].name, ALERTS[name].severity) in {pair for minute in fired for pair in minute}
-    for minute in range(minutes):
+    tale = TALES[name]
+    held, series = live(tale.story, tale.minutes)
+    fired = evaluate(series, tale.minutes, tools, tmp_path)
+    if tale.alert is not None:
+        pair = (tale.alert.name, tale.alert.severity)
+        assert pair in set().union(*held)
+        assert pair in set().union(*fired)
+    for minute in range(tale.minutes):
         for alert, severity in fired[minute] - held[minute]:
             if (alert, "critical") in held[minute]:
                 continue  # the warning's rule holds, too, and Alertmanager mutes it
             # Only where it looks back on what was so: it held within its window.
-            back = LOOKS_BACK.get(alert, 0)
+            assert (alert, severity) in ALERT_STORIES, f"{alert} fires at minute {minute}, and no case is about it"
+            back = ALERT_STORIES[alert, severity].looks_back
             recent = set().union(*held[max(0, minute - back) : minute + 1])
             assert back, f"{alert} fires at minute {minute}, and the health check says nothing"
             assert (alert, severity) in recent
         for alert, severity in held[minute] - fired[minute]:
-            wait = WAITS.get(alert, 0)
+            wait = ALERT_STORIES[alert, severity].waits
             before = held[max(0, minute - wait) : minute + 1]
             lasted = minute >= wait and all((alert, severity) in conditions for conditions in before)
             assert wait, f"the health check says {alert} ({severity}) at minute {minute}, and no alert fires"
@@ -234,7 +111,9 @@ def live(story: Story, minutes: int) -> tuple[list[set[tuple[str, str]]], dict[s
         bot.now = START + minute * MINUTE
         story(bot, minute)
         health = bot.exporter.health()
-        now = {(issue.alert.name, issue.alert.severity) for issue in health.issues if issue.alert is not None}
+        now: set[tuple[str, str]] = {
+            (issue.alert.name, issue.alert.severity) for issue in health.issues if issue.alert is not None
+        }
         precise = any(severity == "critical" or name == "TradebotCandleStale" for name, severity in now)
         if health.verdict is Verdict.UNHEALTHY and not precise:
             now.add(("TradebotUnhealthy", "critical"))

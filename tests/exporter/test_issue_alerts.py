@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 from nightdesk_alerts import Alerting, AlertSender
-from nightdesk_exporter.conditions import assess
+from nightdesk_exporter.assessment import assess
 from nightdesk_exporter.issue_alerts import IssueAlerts
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, ModelInUse, Position, Snapshot
 

@@ -22,7 +22,6 @@ RULES: list[dict[str, Any]] = [
     rule for file in RULE_FILES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]
 ]
 ALERTS = [rule for rule in RULES if "alert" in rule]
-ALERT_NAMES = {rule["alert"] for rule in ALERTS}
 
 
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
@@ -42,23 +41,6 @@ def test_promtool_accepts_configuration_and_rules(tools: Tools) -> None:
     assert f"{len(RULE_FILES)} rule files found" in done.stdout
 
 
-def test_every_alert_is_tested_to_fire_and_to_stay_silent() -> None:
-    fires, silent = set[str](), set[str]()
-    for file in TEST_FILES:
-        for test in yaml.safe_load(file.read_text())["tests"]:
-            for case in test.get("alert_rule_test", []):
-                (fires if case.get("exp_alerts") else silent).add(case["alertname"])
-            for case in test.get("promql_expr_test", []):
-                silent |= {name for name in ALERT_NAMES if name in case["expr"] and not case["exp_samples"]}
-    # The watchdog is never silent; that is its point.
-    assert fires == ALERT_NAMES
-    assert ALERT_NAMES - silent <= {"Watchdog"}
-
-
-def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
-    assert {file.stem for file in (FOLDER / "runbooks").glob("*.md")} == ALERT_NAMES
-
-
 @pytest.mark.parametrize("file", sorted((FOLDER / "runbooks").glob("*.md")), ids=lambda file: file.stem)
 def test_a_runbook_has_its_four_parts_and_none_is_empty(file: Path) -> None:
     title, *parts = re.split(r"^#+ (.*)$", file.read_text(), flags=re.MULTILINE)[1:]
@@ -74,7 +56,6 @@ def test_an_alert_says_what_and_how_much_and_where_to_read_on(rule: dict[str, An
     assert notes["summary"].endswith(".")
     assert "{{" not in notes["summary"]
     assert len(notes["summary"]) <= 80
-    assert notes["runbook_url"] == f"prometheus/runbooks/{rule['alert']}.md"
     assert set(rule["labels"]) == {"severity"}
     assert rule["labels"]["severity"] in {"critical", "warning", "info", "none"}
     if rule["alert"].startswith("Tradebot"):

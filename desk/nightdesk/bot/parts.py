@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
+from nightdesk_alerts.catalogue.retrain import MODEL_ROLLED_BACK
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.registry import Champion
 from nightdesk_core.units import DAY_SECONDS
@@ -116,10 +117,11 @@ def _tell_of_rollback(exporter: BotExporter, champion: Champion) -> None:
     """Tell people at once that a champion was taken back; the rule of the same name follows."""
     taken = champion.rollback
     if taken is not None:
+        (rule,) = MODEL_ROLLED_BACK.rules
         exporter.send_alert(
-            "TradebotModelRolledBack",
-            severity="warning",
-            summary="A model was taken back.",
+            rule.name,
+            severity=rule.severity,
+            summary=rule.summary,
             description=f"{taken.version}: {taken.reason}. {champion.version} is the champion again.",
             lasting=False,
         )

@@ -150,3 +150,38 @@ def metrics() -> None:
     from nightdesk_exporter.reference import reference
 
     typer.echo(reference(), nl=False)
+
+
+@app.command()
+def alerts(
+    context: typer.Context,
+    as_reference: Annotated[
+        bool, typer.Option("--reference", help="Print all that is to say of every alert instead, in Markdown.")
+    ] = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Print every alert that there is, and which ones the settings silence."""
+    if as_reference:
+        from nightdesk_alerts.reference import reference
+
+        typer.echo(reference(), nl=False)
+        return
+    from nightdesk_alerts.catalogue import ALERTS
+    from nightdesk_alerts.preferences import muted
+
+    from nightdesk.channels import channels
+    from nightdesk.cli.tables import show
+
+    alerting = channels(load_settings(context)).alerting
+    silenced = muted(alerting) if alerting.enabled else tuple(alert.name for alert in ALERTS)
+    rules = [rule for alert in ALERTS for rule in alert.rules]
+    rows = [
+        {
+            "alert": rule.name,
+            "severity": rule.severity,
+            "summary": rule.summary,
+            "silenced": "yes" if rule.name in silenced else "",
+        }
+        for rule in rules
+    ]
+    show(rows, as_csv=as_csv)

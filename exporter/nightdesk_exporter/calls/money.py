@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nightdesk_alerts.catalogue.declaration import Severity
+from nightdesk_alerts.catalogue.risk import daily_loss_severity, drawdown_severity
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.arguments import LARGEST, WrongCallError, moment, number
@@ -14,8 +16,8 @@ from nightdesk_exporter.curve import Point
 class MoneyCalls(Calls):
     """Equity, its peak and its day."""
 
-    _alarms = (False, False, False)
-    """Which limits the account was past when it was last reported."""
+    _severities: tuple[Severity | None, Severity | None] = (None, None)
+    """How grave drawdown and loss of the day were when the account was last reported."""
 
     @never_raises
     def equity(self, equity: float, *, peak: float | None = None, daily_pnl_ratio: float | None = None) -> None:
@@ -44,14 +46,9 @@ class MoneyCalls(Calls):
         snapshot.daily_pnl_ratio = daily
         if market_time >= snapshot.curve.next_at or market_time < snapshot.curve.last_at:
             snapshot.curve.add(Point(market_time, equity, drawdown))
-        limits = self._limits
-        alarms = (
-            drawdown > limits.drawdown_warning_ratio,
-            drawdown > limits.drawdown_critical_ratio,
-            -daily > limits.daily_loss_ratio,
-        )
-        if alarms != self._alarms:
-            self._alarms = alarms
+        severities = (drawdown_severity(drawdown, self._limits), daily_loss_severity(daily, self._limits))
+        if severities != self._severities:
+            self._severities = severities
             self.changed()
 
     @never_raises

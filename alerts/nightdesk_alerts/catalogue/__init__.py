@@ -1,0 +1,57 @@
+"""The catalogue of alerts: one declaration for each, by subject.
+
+To add an alert, write its declaration into the module of its subject, with its condition where the bot itself can
+tell, and name it in the module's `Subject`. Then `tests/prometheus/test_catalogue.py` names each file that still lacks
+it: rule, rule test, runbook, the generated reference (`make docs`), and the case of its unit test.
+
+Whoever checks a bot's health, sends, mutes, routes or documents alerts asks here. Importing it loads only itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nightdesk_alerts.catalogue.candles import CANDLES
+from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, SilentCondition, Subject
+from nightdesk_alerts.catalogue.exchange import EXCHANGE
+from nightdesk_alerts.catalogue.liveness import LIVENESS
+from nightdesk_alerts.catalogue.model import MODEL
+from nightdesk_alerts.catalogue.plumbing import PLUMBING
+from nightdesk_alerts.catalogue.retrain import RETRAIN
+from nightdesk_alerts.catalogue.risk import RISK
+from nightdesk_alerts.catalogue.stack import STACK
+from nightdesk_alerts.catalogue.trading import TRADING
+from nightdesk_alerts.catalogue.view import Situation
+
+__all__ = ["ALERTS", "HEALTH_CHECK", "SUBJECTS", "declared", "known"]
+
+SUBJECTS: tuple[Subject, ...] = (LIVENESS, EXCHANGE, CANDLES, TRADING, MODEL, RISK, PLUMBING, RETRAIN, STACK)
+
+_DECLARED = tuple(each for subject in SUBJECTS for each in subject.declared)
+ALERTS: tuple[AlertDeclaration, ...] = tuple(each for each in _DECLARED if isinstance(each, AlertDeclaration))
+
+
+def _looked_for() -> Iterator[tuple[AlertCondition | SilentCondition, AlertDeclaration | None]]:
+    for each in _DECLARED:
+        if isinstance(each, SilentCondition):
+            yield each, None
+        elif each.condition is not None:
+            yield each.condition, each
+
+
+HEALTH_CHECK = tuple(_looked_for())
+"""What the bot's health check looks for, each with the alert about it, in the order of its issues."""
+
+_BY_NAME = {alert.name: alert for alert in ALERTS}
+
+
+def declared(name: str) -> AlertDeclaration | None:
+    """Return the alert of this name; `None` for a bot's own."""
+    return _BY_NAME.get(name)
+
+
+def known(seen: Situation) -> Iterator[AlertDeclaration]:
+    """Yield the alerts of whose condition the bot has said enough to know whether it holds."""
+    for alert in ALERTS:
+        if alert.condition is not None and alert.condition.is_known(seen):
+            yield alert

@@ -1,0 +1,113 @@
+"""Candles that do not come, and candles that nobody decides on: a loop that turns says nothing of either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nightdesk_alerts.catalogue.declaration import (
+    ANY_CRITICAL,
+    AlertCondition,
+    AlertDeclaration,
+    Severity,
+    Subject,
+    Symptom,
+    inhibited_by,
+)
+from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
+from nightdesk_alerts.catalogue.late import late
+from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
+from nightdesk_alerts.catalogue.view import ExpectedCandles, LimitsView, Situation
+
+
+class _Wait(NamedTuple):
+    """Since when a market's next candle is waited for, and for how long at most."""
+
+    symbol: str
+    timeframe: str
+    last: float
+    limit: float
+
+
+def _limit(candles: ExpectedCandles, limits: LimitsView) -> float:
+    """Return how long after the last candle the next one is stale: one may be late, the next one too is a fault."""
+    return 2 * candles.interval_seconds + limits.candle_grace_seconds
+
+
+def _waits(seen: Situation) -> Iterator[_Wait]:
+    bot = seen.bot
+    reopened = bot.trading_expected_since or 0.0
+    for (symbol, timeframe), candles in dict(bot.candles_expected).items():
+        received = bot.candles.get((symbol, timeframe))
+        # One that never came is late, too: from when it was expected, or from when the market opened again.
+        last = max(candles.since if received is None else received[0], reopened)
+        yield _Wait(symbol, timeframe, last, _limit(candles, seen.limits))
+
+
+def _stale(seen: Situation) -> Iterator[Symptom]:
+    bot = seen.bot
+    if bot.trading_expected is False:
+        return
+    for symbol, timeframe, last, limit in _waits(seen):
+        severity: Severity = "warning" if bot.positions.get(symbol) is None else "critical"
+        what, labels = f"no candle of {symbol} {timeframe}", {"symbol": symbol, "timeframe": timeframe}
+        yield from late(seen, severity, what, last=last, limit=limit, labels=labels)
+    if not bot.candles_expected:
+        what, limit = "no candles are expected, nor any seen,", seen.limits.first_candle_seconds
+        yield from late(seen, "warning", what, last=bot.started_at, limit=limit)
+
+
+def _sees_every_candle(seen: Situation) -> bool:
+    bot = seen.bot
+    all_seen = bool(bot.candles) and all(each in bot.candles for each in tuple(bot.candles_expected))
+    return bot.trading_expected is False or all_seen
+
+
+CANDLE_STALE = AlertDeclaration(
+    name="TradebotCandleStale",
+    summaries={
+        "critical": "No candles arrive while a position is open.",
+        "warning": "No candles arrive.",
+    },
+    when="No candle was received for two intervals and a minute, where the market is open; critical while a position in"
+    " the symbol is open. Where not even the interval is known, two hours and a minute count.",
+    labels=("bot", "symbol", "timeframe"),
+    condition=AlertCondition(
+        issue="candle_stale", find=_stale, is_known=_sees_every_candle, unhealthy=("critical", "warning")
+    ),
+    muted_by=inhibited_by(LOOP_STALLED, EXCHANGE_DISCONNECTED),
+)
+
+
+def _undecided(seen: Situation) -> Iterator[Symptom]:
+    bot = seen.bot
+    if bot.trading_expected is False:
+        return
+    stale = {wait.symbol for wait in _waits(seen) if seen.now - wait.last > wait.limit}
+    waiting: dict[str, tuple[float, float]] = {}
+    for (symbol, _), candles in dict(bot.candles_expected).items():
+        since, longest = waiting.get(symbol, (bot.trading_expected_since or 0.0, 0.0))
+        waiting[symbol] = (max(candles.since, since), max(_limit(candles, seen.limits), longest))
+    for symbol, (since, limit) in waiting.items():
+        if symbol not in stale:  # there the candles are what is missing
+            last = max(bot.decided_at.get(symbol, 0.0), since)
+            what, labels = f"no decision on {symbol}", {"symbol": symbol}
+            yield from late(seen, "critical", what, last=last, limit=limit, labels=labels)
+
+
+def _decides(seen: Situation) -> bool:
+    symbols = {symbol for symbol, _ in tuple(seen.bot.candles_expected)}
+    decided = bool(symbols) and symbols <= seen.bot.decided_at.keys()
+    return seen.bot.trading_expected is False or decided
+
+
+# The health check says what a more precise alert has said.
+UNHEALTHY = AlertDeclaration(
+    name="TradebotUnhealthy",
+    summaries={"critical": "The bot's own health check says that it does not do its work."},
+    when="For 5m the health check has said unhealthy and no more precise alert has: no candle is decided on.",
+    condition=AlertCondition(issue="no_decision", find=_undecided, is_known=_decides, unhealthy=("critical",)),
+    muted_by=inhibited_by(ANY_CRITICAL),
+)
+
+CANDLES = Subject("Candles and decisions", "liveness", (CANDLE_STALE, UNHEALTHY))

@@ -1,0 +1,75 @@
+"""Whether the bot is there, is watched under its own name, and whether its loop turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nightdesk_alerts.catalogue.declaration import (
+    AlertCondition,
+    AlertDeclaration,
+    MutedIn,
+    Route,
+    Subject,
+    Symptom,
+)
+from nightdesk_alerts.catalogue.late import late
+from nightdesk_alerts.catalogue.view import Situation
+
+DOWN = AlertDeclaration(
+    name="TradebotDown",
+    summaries={"critical": "The bot does not answer."},
+    when="The bot has not answered Prometheus for 2m.",
+    mutes_its_bot=MutedIn.INHIBITION,
+    never_muted=True,
+    route=Route.FLEET,
+)
+
+TARGET_MISSING = AlertDeclaration(
+    name="TradebotTargetMissing",
+    summaries={"critical": "The bot is not being watched."},
+    when="The bot is in the settings, but for 5m Prometheus has had no target of that name to scrape.",
+    mutes_its_bot=MutedIn.INHIBITION,
+    never_muted=True,
+)
+
+CRASH_LOOPING = AlertDeclaration(
+    name="TradebotCrashLooping",
+    summaries={"critical": "The bot is started again and again."},
+    when="The bot was started more than twice within 30m.",
+)
+
+NAME_MISMATCH = AlertDeclaration(
+    name="TradebotNameMismatch",
+    summaries={"warning": "What answers for the bot has another name, or none."},
+    when="For 5m the exporter's own name has not been that of its target, or it has not said its name since its start.",
+)
+
+LIMIT_MISSING = AlertDeclaration(
+    name="TradebotLimitMissing",
+    summaries={"warning": "The bot does not export a limit that an alert needs."},
+    when="The bot has been up for two minutes and lacks a limit of its own, without which an alert cannot fire.",
+)
+
+
+def _loop_stalled(seen: Situation) -> Iterator[Symptom]:
+    last = seen.bot.heartbeat_at or seen.bot.started_at
+    return late(seen, "critical", "no turn of the loop", last=last, limit=seen.limits.heartbeat_seconds)
+
+
+LOOP_STALLED = AlertDeclaration(
+    name="TradebotLoopStalled",
+    summaries={"critical": "The bot answers, but its trading loop stands still."},
+    when="The loop last turned, or the bot was started, longer ago than the bot's own limit (120 s).",
+    condition=AlertCondition(
+        issue="loop_stalled",
+        find=_loop_stalled,
+        is_known=lambda seen: seen.bot.heartbeat_at is not None,
+        unhealthy=("critical",),
+    ),
+)
+
+LIVENESS = Subject(
+    "The bot and its loop",
+    "liveness",
+    (DOWN, TARGET_MISSING, CRASH_LOOPING, NAME_MISMATCH, LIMIT_MISSING, LOOP_STALLED),
+)

@@ -1,0 +1,122 @@
+"""What other alerts rest on: reports, the status file, the exporter's own parts. None of it stops the bot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from nightdesk_alerts.catalogue.candles import CANDLE_STALE
+from nightdesk_alerts.catalogue.declaration import (
+    AlertCondition,
+    AlertDeclaration,
+    SilentCondition,
+    Subject,
+    Symptom,
+    inhibited_by,
+)
+from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
+from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
+from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
+
+
+def snapshot_limit_seconds(bot: BotView, limits: LimitsView) -> float | None:
+    """Return how old a reported equity may get; `None` while no candle is expected."""
+    intervals = [expected.interval_seconds for expected in tuple(bot.candles_expected.values())]
+    if bot.trading_expected is False or not intervals:
+        return None
+    return 2 * max(intervals) + limits.candle_grace_seconds
+
+
+def _snapshot_stale(seen: Situation) -> Iterator[Symptom]:
+    bot, limit = seen.bot, snapshot_limit_seconds(seen.bot, seen.limits)
+    # What lies before the start, or before the market opened again, is not held against the bot.
+    last = max(bot.equity_at or 0.0, bot.trading_expected_since or 0.0, bot.started_at)
+    if limit is not None and seen.now - last > limit:
+        cause = f"no equity was reported for {seen.now - last:.0f} s, the limit is {limit:.0f} s"
+        yield Symptom("warning", cause, limit, last + limit)
+
+
+# Equity and positions are reported with each candle.
+SNAPSHOT_STALE = AlertDeclaration(
+    name="TradebotSnapshotStale",
+    summaries={"warning": "The bot no longer reports equity and positions."},
+    when="Neither was reported for longer than the bot's own limit: two intervals of its candles and a minute. Silent"
+    " while no trading is expected.",
+    condition=AlertCondition(
+        issue="snapshot_stale", find=_snapshot_stale, is_known=lambda seen: seen.bot.equity_at is not None
+    ),
+    muted_by=inhibited_by(LOOP_STALLED, EXCHANGE_DISCONNECTED, CANDLE_STALE),
+)
+
+
+def _status_file_stale(seen: Situation) -> Iterator[Symptom]:
+    limit, written = seen.bot.status_limit_seconds, seen.bot.status_written_at or seen.bot.started_at
+    if limit is not None and seen.now - written > limit:
+        cause = f"the status file was not written for {seen.now - written:.0f} s, the limit is {limit:.0f} s"
+        yield Symptom("warning", cause, limit, written + limit)
+
+
+STATUS_FILE_STALE = AlertDeclaration(
+    name="TradebotStatusFileStale",
+    summaries={"warning": "The status file is out of date."},
+    when="For 1m it has been older than the bot's own limit (two health checks), or writes have failed and none has"
+    " succeeded within 15m.",
+    condition=AlertCondition(
+        issue="status_file_stale",
+        find=_status_file_stale,
+        is_known=lambda seen: seen.bot.status_written_at is not None,
+    ),
+)
+
+
+def _trouble(issue: str) -> Callable[[Situation], Iterator[Symptom]]:
+    """Return the condition that something of the exporter's own failed not long ago."""
+
+    def find(seen: Situation) -> Iterator[Symptom]:
+        failure = seen.bot.troubles.get(issue)
+        if failure is not None and seen.now - failure.at < seen.limits.trouble_seconds:
+            yield Symptom("warning", failure.text, since=failure.at)
+
+    return find
+
+
+def _would_have_failed(seen: Situation) -> bool:
+    """That nothing of the exporter's own has failed shows once a failure would no longer count."""
+    return seen.now - seen.bot.started_at >= seen.limits.trouble_seconds
+
+
+COLLECTOR_FAILING = AlertDeclaration(
+    name="TradebotCollectorFailing",
+    summaries={"warning": "A part of the bot's metrics cannot be collected."},
+    when="A collector failed within the last 10m.",
+    condition=AlertCondition(
+        issue="collector_failing", find=_trouble("collector_failing"), is_known=_would_have_failed
+    ),
+)
+
+ALERTS_DROPPED = AlertDeclaration(
+    name="TradebotAlertsDropped",
+    summaries={"warning": "The bot has dropped alerts of its own."},
+    when="The bot dropped one within the last 10m.",
+    condition=AlertCondition(issue="alerts_dropped", find=_trouble("alerts_dropped"), is_known=_would_have_failed),
+)
+
+
+def _called_wrongly(seen: Situation) -> Iterator[Symptom]:
+    calls = dict(seen.bot.wrong_calls)
+    wrong = {cause: call for cause, call in calls.items() if seen.now - call.at < seen.limits.trouble_seconds}
+    if wrong:
+        said = "; ".join(f"{cause}: {call.text}" for cause, call in wrong.items())
+        yield Symptom("none", f"the exporter was called wrongly: {said}")
+
+
+INSTRUMENTATION_ERRORS = SilentCondition(
+    issue="instrumentation_errors",
+    find=_called_wrongly,
+    reason="a mistake in the bot's code, which shows at the first try, and is logged",
+)
+
+PLUMBING = Subject(
+    "What other alerts rest on",
+    "plumbing",
+    (SNAPSHOT_STALE, STATUS_FILE_STALE, COLLECTOR_FAILING, ALERTS_DROPPED, INSTRUMENTATION_ERRORS),
+)

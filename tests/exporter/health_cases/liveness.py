@@ -1,0 +1,74 @@
+"""The loop, candles and decisions."""
+
+from __future__ import annotations
+
+from nightdesk_alerts.catalogue.candles import CANDLE_STALE, UNHEALTHY
+from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
+from nightdesk_exporter import BotExporter
+from nightdesk_exporter.health import Issue
+from nightdesk_exporter.snapshot import Snapshot
+
+from tests.exporter.conftest import BTC, NOW, Clock, late
+from tests.exporter.health_cases.case import ETH, UNHEALTHY_VERDICT, AlertStory, Case, critical, happens, warning
+from tests.exporter.story import Bot, Minute, without
+
+CANDLE_ISSUE = ("no candle of BTC/USDT:USDT 1h for 7261 s, the limit is 7260 s", 7260, NOW + 7260)
+CANDLE_LABELS = {"symbol": BTC, "timeframe": "1h"}
+
+
+def no_candle_while_flat(exporter: BotExporter, clock: Clock) -> None:
+    exporter.position(BTC, None)
+    late(7261, "loop", "contact", "decision", "equity")(exporter, clock)
+
+
+def candles_with_a_position(bot: Bot, minute: Minute) -> None:
+    bot.healthy(without=("candle",) if minute >= 10 else ())
+    bot.exporter.position(BTC, "long", size_ratio=0.5)
+
+
+def says_candles(snapshot: Snapshot) -> None:
+    at = snapshot.started_at
+    snapshot.candles |= {(symbol, "1h"): (at, at) for symbol in (BTC, ETH)}
+
+
+def says_decisions(snapshot: Snapshot) -> None:
+    snapshot.decided_at |= {BTC: snapshot.started_at, ETH: snapshot.started_at}
+
+
+CASES = (
+    Case(
+        late(121, "contact"),
+        Issue(
+            "loop_stalled",
+            UNHEALTHY_VERDICT,
+            "no turn of the loop for 121 s, the limit is 120 s",
+            120,
+            NOW + 120,
+            critical(LOOP_STALLED),
+        ),
+        AlertStory(plot=without("heartbeat", from_minute=10), known_by=happens("heartbeat_at")),
+    ),
+    Case(
+        no_candle_while_flat,
+        Issue("candle_stale", UNHEALTHY_VERDICT, *CANDLE_ISSUE, warning(CANDLE_STALE), CANDLE_LABELS),
+        AlertStory(plot=without("candle", from_minute=10), known_by=says_candles),
+    ),
+    Case(
+        late(7261, "loop", "contact", "decision", "equity"),
+        Issue("candle_stale", UNHEALTHY_VERDICT, *CANDLE_ISSUE, critical(CANDLE_STALE), CANDLE_LABELS),
+        AlertStory(plot=candles_with_a_position, known_by=says_candles),
+    ),
+    Case(
+        late(7261, "loop", "contact", "candle", "equity"),
+        Issue(
+            "no_decision",
+            UNHEALTHY_VERDICT,
+            "no decision on BTC/USDT:USDT for 7261 s, the limit is 7260 s",
+            7260,
+            NOW + 7260,
+            critical(UNHEALTHY),
+            {"symbol": BTC},
+        ),
+        AlertStory(plot=without("decision", from_minute=10), waits=5, known_by=says_decisions),
+    ),
+)

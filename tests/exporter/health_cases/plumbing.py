@@ -1,0 +1,94 @@
+"""What other alerts rest on."""
+
+from __future__ import annotations
+
+from nightdesk_alerts.catalogue.plumbing import ALERTS_DROPPED, COLLECTOR_FAILING, SNAPSHOT_STALE, STATUS_FILE_STALE
+from nightdesk_exporter import BotExporter
+from nightdesk_exporter.health import Issue
+
+from tests.exporter.conftest import NOW, Clock, late
+from tests.exporter.health_cases.case import DEGRADED, AlertStory, Case, happens, warning
+from tests.exporter.story import after, without
+
+
+def status_not_written(exporter: BotExporter, clock: Clock) -> None:
+    exporter.snapshot.status_limit_seconds = 600.0
+    late(601, "loop", "contact")(exporter, clock)
+
+
+def called_wrongly(exporter: BotExporter, _: Clock) -> None:
+    exporter.guard("odd")
+
+
+CASES = (
+    Case(
+        late(7261, "loop", "contact", "candle", "decision"),
+        Issue(
+            "snapshot_stale",
+            DEGRADED,
+            "no equity was reported for 7261 s, the limit is 7260 s",
+            7260,
+            NOW + 7260,
+            warning(SNAPSHOT_STALE),
+        ),
+        AlertStory(plot=without("equity", from_minute=10), known_by=happens("equity_at")),
+    ),
+    Case(
+        status_not_written,
+        Issue(
+            "status_file_stale",
+            DEGRADED,
+            "the status file was not written for 601 s, the limit is 600 s",
+            600,
+            NOW + 600,
+            warning(STATUS_FILE_STALE),
+        ),
+        AlertStory(plot=without("status", from_minute=10), waits=1, known_by=happens("status_written_at")),
+    ),
+    Case(
+        lambda exporter, _: exporter._collector_failed("Mine", OSError("gone")),
+        Issue(
+            "collector_failing",
+            DEGRADED,
+            "the metrics of Mine cannot be collected: OSError: gone",
+            None,
+            NOW,
+            warning(COLLECTOR_FAILING),
+        ),
+        AlertStory(
+            plot=after(lambda exporter: exporter._collector_failed("trading", OSError("gone")), until=21),
+            waits=1,
+            looks_back=10,
+            known_by=None,
+        ),
+    ),
+    Case(
+        lambda exporter, _: exporter._alert_counted("alerts_dropped", "expired"),
+        Issue(
+            "alerts_dropped",
+            DEGRADED,
+            "an alert of the bot's own reached nobody: expired",
+            None,
+            NOW,
+            warning(ALERTS_DROPPED),
+        ),
+        AlertStory(
+            plot=after(lambda exporter: exporter._alert_counted("alerts_dropped", "expired"), until=21),
+            waits=1,
+            looks_back=10,
+            known_by=None,
+        ),
+    ),
+    Case(
+        called_wrongly,
+        Issue(
+            "instrumentation_errors",
+            DEGRADED,
+            "the exporter was called wrongly: guard: state: state is 'odd'; pass one of unknown, normal, reduced,"
+            " paused",
+            None,
+            NOW,
+        ),
+        None,
+    ),
+)
