@@ -12,9 +12,8 @@ from loguru import logger
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.health import Health, Verdict
-from nightdesk_exporter.page import HEADERS
 from nightdesk_exporter.web.exposition import GarbageWaits, StoppedError, Wish, exposition, gzip_wanted
-from nightdesk_exporter.web.request import Answer, RefusedError, Request, json_answer
+from nightdesk_exporter.web.request import Answer, Headers, RefusedError, Request, json_answer
 from nightdesk_exporter.web.worker import Worker
 
 _METHODS = ("GET", "HEAD")
@@ -125,12 +124,14 @@ class Endpoints:
     async def _start_page(self, page: Callable[[], str], request: Request, _: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
         packed = gzip_wanted(request.headers.get("accept-encoding", ""))
 
-        def render() -> bytes:
-            text = page().encode()
-            return gzip.compress(text, compresslevel=1) if packed else text
+        def render() -> tuple[bytes, Headers]:
+            from nightdesk_exporter.page import HEADERS  # loaded for the first who looks at the page
 
-        body = await self._pages.do(("page", packed), self._guarded("/", render))
-        headers = [*HEADERS, ("Vary", "Accept-Encoding")]
+            text = page().encode()
+            return gzip.compress(text, compresslevel=1) if packed else text, HEADERS
+
+        body, own = await self._pages.do(("page", packed), self._guarded("/", render))
+        headers = [*own, ("Vary", "Accept-Encoding")]
         if packed:
             headers.append(("Content-Encoding", "gzip"))
         return Answer(200, body, tuple(headers))

@@ -21,10 +21,14 @@ _VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _SINGLE = ("host", "authorization", "content-length")
 
 
+Headers = tuple[tuple[str, str], ...]
+"""Names with their values, in the order in which they are sent."""
+
+
 class RefusedError(Exception):
     """A request is answered with `status` and `reason`, and its connection is closed."""
 
-    def __init__(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, status: int, reason: str, headers: Headers = ()) -> None:
         self.status = status
         self.reason = reason
         self.headers = headers
@@ -48,9 +52,9 @@ class Answer:
 
     status: int
     body: bytes
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
 
-    def encoded(self, *, head_only: bool, keep_alive: bool, extra: tuple[tuple[str, str], ...]) -> bytes:
+    def encoded(self, *, head_only: bool, keep_alive: bool, extra: Headers) -> bytes:
         """Return the bytes to send. `extra` headers come from the web configuration file, and go before the page's."""
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
         replaced = {name.lower() for name, _ in extra}
@@ -61,7 +65,7 @@ class Answer:
         return "\r\n".join(lines).encode("latin-1") + (b"" if head_only else self.body)
 
 
-def json_answer(status: int, value: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+def json_answer(status: int, value: Any, headers: Headers = ()) -> Answer:
     """Return `value` as indented JSON."""
     body = json.dumps(value, indent=2).encode() + b"\n"
     return Answer(status, body, (("Content-Type", "application/json"), *headers))
