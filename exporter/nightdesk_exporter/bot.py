@@ -55,6 +55,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
     to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls
     raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords.
+    `pause_garbage_collection` has the process collect no garbage while a scrape is rendered.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         host: str = "127.0.0.1",
         port: int = 8700,
         web_config_file: Path | None = None,
+        pause_garbage_collection: bool = False,
         failures: Iterable[str] = ("ConnectionError", "TimeoutError"),
         limits: Limits | None = None,
         status_file: StatusFile | Path | None = None,
@@ -87,6 +89,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._name = name
         self._address = (host, port)
         self._web_config_file = web_config_file
+        self._pause_garbage_collection = pause_garbage_collection
         self._status_file = StatusFile(status_file) if isinstance(status_file, Path) else status_file
         self._interval = health_check_interval_seconds
         _refuse_odd(self._limits, health_check_interval_seconds)
@@ -143,6 +146,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             status=self.status,
             page=self._page,
             web_config_file=self._web_config_file,
+            pause_garbage_collection=self._pause_garbage_collection,
         )
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()

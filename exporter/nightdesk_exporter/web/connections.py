@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from nightdesk_exporter.web.config import WebConfig
-from nightdesk_exporter.web.conversation import Conversation, Peer
+from nightdesk_exporter.web.http_connection import HttpConnection, Peer
 from nightdesk_exporter.web.request import HEAD_BYTES
-from nightdesk_exporter.web.service import Service
+from nightdesk_exporter.web.request_handler import RequestHandler
 from nightdesk_exporter.web.tls import has_allowed_san
 
 MOST_CONNECTIONS = 128
@@ -41,9 +41,9 @@ class Connections:
     only hold connections shut out nobody.
     """
 
-    def __init__(self, listener: socket.socket, service: Service) -> None:
+    def __init__(self, listener: socket.socket, handler: RequestHandler) -> None:
         self._listener = listener
-        self._service = service
+        self._handler = handler
         self._ended = False
         self._open: dict[_Open, None] = {}  # in the order of their coming
 
@@ -112,13 +112,13 @@ class Connections:
             one.transport.abort()
 
     async def _serve(self, one: _Open) -> None:
-        config = self._service.config()
+        config = self._handler.config()
         try:
             reader, writer = await _opened(one.client, config.tls)
             one.transport = writer.transport
             try:
                 if _is_allowed(config, writer.transport):
-                    await Conversation(reader, writer, self._service, one.address, one.peer).hold()
+                    await HttpConnection(reader, writer, self._handler, one.address, one.peer).serve()
             finally:
                 # However it ended: some versions of Python warn of a writer that is dropped open.
                 writer.close()
