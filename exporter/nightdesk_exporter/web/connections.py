@@ -14,7 +14,6 @@ from nightdesk_exporter.web.config import WebConfig
 from nightdesk_exporter.web.http_connection import HttpConnection, Peer
 from nightdesk_exporter.web.request import HEAD_BYTES
 from nightdesk_exporter.web.request_handler import RequestHandler
-from nightdesk_exporter.web.tls import has_allowed_san
 
 MOST_CONNECTIONS = 128
 MOST_FROM_ADDRESS = 100
@@ -145,5 +144,8 @@ async def _opened(
 
 
 def _is_allowed(config: WebConfig, transport: asyncio.WriteTransport) -> bool:
-    """Return whether the client's certificate is one of those that are let in, where the configuration names them."""
-    return not config.allowed_sans or has_allowed_san(transport.get_extra_info("peercert"), config.allowed_sans)
+    """Return whether the client's certificate has one of the names that are let in, where the configuration has any."""
+    if not config.allowed_sans:
+        return True
+    certificate = transport.get_extra_info("peercert") or {}  # verified
+    return any(value in config.allowed_sans for _, value in certificate.get("subjectAltName", ()))
