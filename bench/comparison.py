@@ -41,6 +41,20 @@ class AtMost:
 
 
 @dataclass(frozen=True)
+class AtMostTimes:
+    """A goal for our figure over the peer's: the median of the rounds."""
+
+    factor: float
+
+    def __str__(self) -> str:
+        return f"≤ {self.factor:g} times"
+
+    def is_met(self, rounds: Sequence[Pair]) -> bool:
+        """Return whether what was measured reaches it."""
+        return statistics.median(ours / theirs for ours, theirs in rounds) <= self.factor
+
+
+@dataclass(frozen=True)
 class Row:
     """One comparison, as measured. A row without a goal is there to be read beside one that has it."""
 
@@ -48,7 +62,7 @@ class Row:
     peer: str
     unit: str
     rounds: Sequence[Pair]
-    goal: AtLeast | AtMost | None = None
+    goal: AtLeast | AtMost | AtMostTimes | None = None
 
     def __str__(self) -> str:
         ours, theirs = (statistics.median(side) for side in zip(*self.rounds, strict=True))

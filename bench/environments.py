@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,5 +37,7 @@ def command(python: Path, subject: str, *arguments: object) -> list[str]:
 
 def told_by(python: Path, subject: str, *arguments: object) -> Any:
     """Return what a subject measured itself."""
-    done = subprocess.run(command(python, subject, *arguments), stdout=subprocess.PIPE, text=True, check=True)
+    # Bytecode is kept, as by an installation: without, each import of ours would measure the compiler.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command(python, subject, *arguments), stdout=subprocess.PIPE, text=True, check=True, env=kept)
     return json.loads(done.stdout)

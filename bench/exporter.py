@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bench.comparison import AtLeast, AtMost, Row
+from bench.comparison import AtLeast, AtMost, AtMostTimes, Row
 from bench.environments import OURS, environment, told_by
 
 ROUNDS = 3
@@ -13,6 +13,12 @@ SCRAPES = 1_000
 PEER_SCRAPES = 200
 """Enough for a percentile that is many times ours, and not for ever."""
 IMPORTS = 15
+IMPORT = "from nightdesk_exporter import BotExporter"
+SERVE = f"{IMPORT}\nexporter = BotExporter('btc', symbols=[('BTC/USDT:USDT', '1h')], port=0).__enter__()"
+DEPENDENCIES = {
+    "import prometheus_client": "prometheus_client",
+    "import prometheus_client, loguru": "prometheus_client and loguru",
+}
 UNLABELLED = ("heartbeat",)
 """Where prometheus_client has no child to look up there is no goal."""
 
@@ -47,21 +53,21 @@ def pauses() -> Iterator[Row]:
 
 
 def imports() -> Iterator[Row | str]:
-    """Importing the exporter alone, against what it stands on."""
-    peers = {"prometheus_client": ["prometheus_client"], "and loguru": ["prometheus_client", "loguru"]}
-    found: dict[str, list[tuple[Any, Any]]] = {peer: [] for peer in peers}
+    """Importing the exporter, and serving with it, against what it stands on, in turn: processor time and memory."""
+    found: dict[str, list[Any]] = {code: [told_by(OURS, "imports", code)] for code in (IMPORT, SERVE, *DEPENDENCIES)}
     for _ in range(IMPORTS):
-        for peer, modules in peers.items():
-            found[peer].append((told_by(OURS, "imports", "nightdesk_exporter"), told_by(OURS, "imports", *modules)))
-    for name, key, unit, factor, most in (
-        ("import, time", "seconds", "ms", 1e3, 200),
-        ("import, memory of the process", "megabytes", "MB", 1, 32),
-    ):
-        for peer, rounds in found.items():
-            figures = [(ours[key] * factor, theirs[key] * factor) for ours, theirs in rounds]
-            yield Row(name, peer, unit, figures, AtMost(most))
-    ours, _ = found["prometheus_client"][0]
-    yield f"import, what others wrote that is loaded: {', '.join(ours['loaded'])}"
+        for code, figures in found.items():
+            figures.append(told_by(OURS, "imports", code))
+    for name, ours, most in (("import", IMPORT, 1.3), ("import and serve", SERVE, 2.0)):
+        for theirs, peer in DEPENDENCIES.items():
+            # The first of each wrote the bytecode, as an installation does.
+            pairs = list(zip(found[ours][1:], found[theirs][1:], strict=True))
+            cpu = [(our["cpu_seconds"] * 1e3, their["cpu_seconds"] * 1e3) for our, their in pairs]
+            memory = [(our["megabytes"], their["megabytes"]) for our, their in pairs]
+            both = "loguru" in theirs
+            yield Row(f"{name}, processor time", peer, "ms", cpu, AtMostTimes(most) if both else None)
+            yield Row(f"{name}, memory of the process", peer, "MB", memory, AtMost(32) if both else None)
+        yield f"{name}, what others wrote that is loaded: {', '.join(found[ours][0]['loaded'])}"
 
 
 def _pause(name: str, ours: Any, theirs: dict[str, float], peer: str, goal: AtMost | None = None) -> Row:

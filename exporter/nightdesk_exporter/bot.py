@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
@@ -30,16 +29,17 @@ from nightdesk_exporter.checkup import Checkup
 from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health_check_thread import HealthCheckThread
 from nightdesk_exporter.issue_alerts import IssueAlerts
-from nightdesk_exporter.keeper import Keeper
 from nightdesk_exporter.logs import count_messages
-from nightdesk_exporter.page import View, document
 from nightdesk_exporter.registry import SafeRegistry
-from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Snapshot, Trouble
 from nightdesk_exporter.status import recall, sections
 from nightdesk_exporter.status_file import StatusFile
 from nightdesk_exporter.timeframes import seconds_of
+
+if TYPE_CHECKING:
+    from nightdesk_exporter.server import ExporterServer
 
 _HEALTH_LEVELS = {Verdict.UNHEALTHY: "ERROR", Verdict.DEGRADED: "WARNING"}
 
@@ -56,6 +56,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
     to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls
     raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords.
+    `pause_garbage_collection` has the process collect no garbage while a scrape is rendered.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         host: str = "127.0.0.1",
         port: int = 8700,
         web_config_file: Path | None = None,
+        pause_garbage_collection: bool = False,
         failures: Iterable[str] = ("ConnectionError", "TimeoutError"),
         limits: Limits | None = None,
         status_file: StatusFile | Path | None = None,
@@ -80,12 +82,15 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         clock: WallClock = system_clock,
     ) -> None:
         """Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number."""
+        from importlib.metadata import version  # 5 ms, which an import alone need not pay
+
         started = clock()
         snapshot = Snapshot(started_at=started, currency=currency)
         super().__init__(snapshot, limits or Limits(), clock=clock, strict=strict, secrets=secrets)
         self._name = name
         self._address = (host, port)
         self._web_config_file = web_config_file
+        self._pause_garbage_collection = pause_garbage_collection
         self._status_file = StatusFile(status_file) if isinstance(status_file, Path) else status_file
         self._interval = health_check_interval_seconds
         _refuse_odd(self._limits, health_check_interval_seconds)
@@ -112,7 +117,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         )
         self._issue_alerts = IssueAlerts(self._alerts)
         self._checkup = Checkup(self._assess, on_change=self._health_changed)
-        self._keeper = Keeper(self._turn, interval_seconds=self._interval)
+        self._health_checks = HealthCheckThread(self._turn, interval_seconds=self._interval)
         self.registry = SafeRegistry(self._collector_failed)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -131,6 +136,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         """Serve, once. Raises `ExporterError` where the port is taken, `WebConfigError` where that file is no use."""
         if self._server is not None:
             raise RuntimeError("an exporter serves once; make a new one")
+        from nightdesk_exporter.server import ExporterServer  # who only imports does not pay for what serves
+
         host, port = self._address
         self._server = ExporterServer(
             self.registry,
@@ -140,10 +147,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             status=self.status,
             page=self._page,
             web_config_file=self._web_config_file,
+            pause_garbage_collection=self._pause_garbage_collection,
         )
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()
-        self._keeper.start()
+        self._health_checks.start()
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
@@ -151,7 +159,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self.snapshot.stopped_by = self._without_secrets(f"{type(error).__name__}: {error}")
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")
             self._send_last_words()
-        self._keeper.stop()
+        self._health_checks.stop()
         self._alerts.__exit__()
         if self._server is not None:
             self._server.close()
@@ -178,16 +186,18 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def status(self) -> dict[str, Any]:
         """Return the status file's sections of the bot as of now."""
-        running = not self._keeper.is_stopped
+        running = not self._health_checks.is_stopped
         health, since = self.health(), self._checkup.verdict_since
         now = self._clock()
         return sections(self.snapshot, health, health_since=since, bot=self._name, running=running, now=now)
 
     def changed(self) -> None:
-        """Have health, status file and alerts follow at once, on the keeper's thread."""
-        self._keeper.wake()
+        """Have health, status file and alerts follow at once, on the health check's thread."""
+        self._health_checks.wake()
 
     def _page(self) -> str:
+        from nightdesk_exporter.page import View, document  # loaded for the first who looks at it
+
         status, points = self.status(), self.snapshot.curve.points()
         return document(View(status, points, self._limits, now=self._clock()))
 
@@ -216,7 +226,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._count(name, *labels)
         if name == "alerts_dropped":
             text = f"an alert of the bot's own reached nobody: {', '.join(labels)}"
-            # It shows at the next check. Were it to wake the keeper, a full queue would be told of itself without end.
+            # It shows at the next check. Were it to wake the thread, a full queue would be told of itself without end.
             self.snapshot.troubles["alerts_dropped"] = Trouble(self._clock(), text)
 
     def _send_last_words(self) -> None:
@@ -231,7 +241,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
                 lasting=False,
             )
 
-    def _turn(self, regular: bool) -> bool:  # noqa: FBT001 - a keeper's turn
+    def _turn(self, regular: bool) -> bool:  # noqa: FBT001 - the thread's signature
         """Check the health, send its alerts, write the status file. Return whether all succeeded."""
         if regular:
             self._refresh()

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health
 from nightdesk_exporter.web.connections import Connections
+from nightdesk_exporter.web.dns_rebinding import is_loopback
 from nightdesk_exporter.web.endpoints import Endpoints
-from nightdesk_exporter.web.host import is_loopback
-from nightdesk_exporter.web.service import Service
+from nightdesk_exporter.web.request_handler import RequestHandler
 from nightdesk_exporter.web.watch import WatchedConfig
 
 _BACKLOG = 128
@@ -36,11 +36,13 @@ class ExporterServer:
         health: Callable[[], Health],
         status: Callable[[], dict[str, Any]],
         page: Callable[[], str] | None = None,
+        pause_garbage_collection: bool = False,
         web_config_file: Path | None = None,
     ) -> None:
         """Bind and serve; port 0 picks a free one.
 
         `page` renders `/`; `None` is no page. `web_config_file` is in the exporter-toolkit's format.
+        `pause_garbage_collection` has the process collect no garbage while metrics are rendered.
 
         Raises `ExporterError` where the port is taken, and `WebConfigError` where the file or a certificate is not
         usable. While it runs, the file is read again where it changes.
@@ -51,9 +53,11 @@ class ExporterServer:
         shown = f"[{host}]" if ":" in host else host
         address, number = self._listener.getsockname()[:2]
         self.url = f"{scheme}://{shown}:{number}"
-        endpoints = Endpoints(registry, health=health, status=status, page=page)
-        self._service = Service(endpoints, watched, local=is_loopback(address))
-        self._connections = Connections(self._listener, self._service)
+        endpoints = Endpoints(
+            registry, health=health, status=status, page=page, pause_garbage_collection=pause_garbage_collection
+        )
+        self._handler = RequestHandler(endpoints, watched, local=is_loopback(address))
+        self._connections = Connections(self._listener, self._handler)
         self._loop = asyncio.SelectorEventLoop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="nightdesk-exporter", daemon=True)
@@ -63,10 +67,10 @@ class ExporterServer:
         """Stop serving. A second time it does nothing."""
         if self._loop.is_closed():
             return
-        self._service.close()
+        self._handler.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_CLOSE_SECONDS)
-        self._service.join(_CLOSE_SECONDS)
+        self._handler.join(_CLOSE_SECONDS)
         self._listener.close()
 
     def _run(self) -> None:

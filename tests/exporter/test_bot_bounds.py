@@ -96,7 +96,7 @@ def test_what_is_slow_to_find_out_is_asked_for_at_regular_checks_only(clock: Clo
         turns = len(exporter.snapshot.events)
         exporter.guard("normal")
         exporter.guard("paused", reason="x")
-        until(lambda: len(exporter.snapshot.events) > turns + 1, "the keeper's turn")
+        until(lambda: len(exporter.snapshot.events) > turns + 1, "a health check")
     assert asked == [exporter]
 
 

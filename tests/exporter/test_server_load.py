@@ -15,7 +15,7 @@ import pytest
 import requests
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.server import ExporterServer
-from nightdesk_exporter.web import conversation
+from nightdesk_exporter.web import http_connection
 from nightdesk_exporter.web.connections import MOST_FROM_ADDRESS
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -59,11 +59,19 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ExporterS
     server.close()
 
 
-def make(collector: Collector, *, web_config_file: Path | None = None) -> ExporterServer:
+def make(
+    collector: Collector, *, web_config_file: Path | None = None, pause_garbage_collection: bool = False
+) -> ExporterServer:
     registry = CollectorRegistry()
     registry.register(collector)
     return ExporterServer(
-        registry, host="127.0.0.1", port=0, health=lambda: HEALTH, status=dict, web_config_file=web_config_file
+        registry,
+        host="127.0.0.1",
+        port=0,
+        health=lambda: HEALTH,
+        status=dict,
+        web_config_file=web_config_file,
+        pause_garbage_collection=pause_garbage_collection,
     )
 
 
@@ -135,7 +143,7 @@ def _trickle(clients: list[socket.socket], ended: threading.Event) -> None:
 def test_a_head_that_trickles_is_refused_after_its_time_however_steadily_it_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(conversation, "_HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(http_connection, "_HEAD_SECONDS", 1.0)
     server = make(ManySeries(1))
     try:
         with socket.create_connection(address(server), timeout=SECONDS) as client:
@@ -229,14 +237,38 @@ def test_a_collector_that_hangs_leaves_health_answered_and_the_server_closable()
     server.close()
 
 
-def test_rendering_brings_about_no_garbage_collection_and_leaves_the_collector_as_it_was() -> None:
+class Watching(ManySeries):
+    """Notes whether garbage is collected while it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(10)
+        self.collects: list[bool] = []
+
+    def collect(self) -> Iterator[Metric]:
+        self.collects.append(gc.isenabled())
+        yield from super().collect()
+
+
+def test_a_scrape_leaves_the_process_s_garbage_collection_alone() -> None:
+    collector = Watching()
+    server = make(collector)
+    try:
+        assert requests.get(f"{server.url}/metrics", timeout=SECONDS).ok
+    finally:
+        server.close()
+    assert set(collector.collects) == {True}
+    assert gc.isenabled()
+
+
+def test_who_asks_for_it_has_no_garbage_collected_in_a_scrape_and_the_collector_left_as_it_was() -> None:
     generations = []
 
     def note(phase: str, information: dict[str, int]) -> None:
         if phase == "start" and threading.current_thread().name == "nightdesk-metrics":
             generations.append(information["generation"])
 
-    server = make(ManySeries(1000))
+    collector = Watching()
+    server = make(collector, pause_garbage_collection=True)
     gc.callbacks.append(note)
     try:
         for _ in range(10):
@@ -249,6 +281,7 @@ def test_rendering_brings_about_no_garbage_collection_and_leaves_the_collector_a
         gc.enable()
         gc.callbacks.remove(note)
         server.close()
+    assert set(collector.collects) == {False}
     assert 2 not in generations
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import h11
 import pytest
 import requests
 from nightdesk_exporter.health import Health, Issue, Verdict
 from nightdesk_exporter.server import ExporterServer
+from nightdesk_exporter.web.request import RefusedError, next_request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -184,12 +188,24 @@ def test_a_collector_that_raises_is_a_500_that_names_the_error_and_is_logged_onc
         (b"GET /metrics HTTP/1.1\r\nHost : x\r\n\r\n", 400, "a header is malformed"),
         (b"GET /metrics HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400, "a header is malformed"),
         (b"GET /metrics HTTP/1.1\r\nHost: x\r\nA: \x00\r\n\r\n", 400, "a header is malformed"),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nA: b\r\n\tfolded\r\n\r\n", 400, "a header is malformed"),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nA: \x1b[31m\r\n\r\n", 400, "a header is malformed"),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", 400, "a header is malformed"),
+        (b"GET /metrics HTTP/1.1\nHost: x\r\n\r\n", 400, "the request line is malformed"),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nA: \rb\r\n\r\n", 400, "a header is malformed"),
+        (b"\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 400, "the request is malformed"),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n",
+            400,
+            "the header authorization is there twice",
+        ),
         (b"GET /metrics HTTP/2.0\r\nHost: x\r\n\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
         (b"GET //[ HTTP/1.1\r\nHost: x\r\n\r\n", 400, "the address is malformed"),
         (b"GET /?" + b"a=1&" * 2000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400, "the address is malformed"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "Content-Length is no number"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 413, "requests have no body here"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", 413, "requests have no body here"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 413, "requests have no body here"),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 65 + b"\r\n", 431, "more than 64 headers"),
         (b"GET /" + b"a" * 100_000, 414, "the address is longer than 16384 bytes"),
         (b"GET / HTTP/1.1\r\nA: " + b"a" * 100_000, 431, "the headers are longer than 16384 bytes"),
@@ -202,6 +218,39 @@ def test_what_is_not_well_formed_is_refused_with_the_reason_and_the_connection_c
     assert (status_of(head), json.loads(body)) == (status, {"error": error})
     assert b"Connection: close" in head
     assert get(server, "/healthz").ok
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"A: " + b" \t" * 8_000 + b"\x00",
+        b"A: " + (b" " * 30 + b"b") * 500,
+        b"\r\n".join([b"A:" + b" " * 31 + b"\x80" * 200] * 62),
+        b"A" * 16_000,
+        b"a:\r\n" * 4_000,
+    ],
+)
+def test_no_head_takes_long_to_be_read(field: bytes) -> None:
+    # h11 alone takes 0.9 s for the first of them, in which the bot's loop would wait.
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n" + field + b"\r\n\r\n"
+    took = []
+    for _ in range(3):
+        begun = time.thread_time()
+        with suppress(RefusedError):
+            next_request(h11.Connection(h11.SERVER), head)
+        took.append(time.thread_time() - begun)
+    assert min(took) < 0.003
+
+
+@pytest.mark.parametrize(
+    "line", [b"CONNECT localhost:1 HTTP/1.1", b"GET /healthz HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c"]
+)
+def test_a_connection_becomes_no_tunnel_and_speaks_nothing_but_http_1(server: ExporterServer, line: bytes) -> None:
+    ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = say(server, line + b"\r\nHost: localhost\r\n\r\n" + ask)
+    assert status_of(answer) in (200, 404)
+    assert answer.count(b"HTTP/1.1 ") == 2
+    assert answer.count(b"Connection: keep-alive") == 1
 
 
 def test_a_body_of_many_megabytes_is_refused_before_it_is_read(server: ExporterServer) -> None:

@@ -232,6 +232,27 @@ def test_the_rate_of_the_file_bounds_each_address(serve: Serve) -> None:
             "rate_limit: {interval: often, burst: 0}",
             ["rate_limit.interval: must be a duration such as 100ms or 1s; 0 is no limit"],
         ),
+        ("rate_limit: {burst: 5}", ["rate_limit.interval: is missing"]),
+        ("rate_limit: {interval: 1s}", ["rate_limit.burst: must be at least 1: otherwise nobody is answered"]),
+        ("rate_limit: {interval: 1s, burst: true}", ["rate_limit.burst: must be a whole number"]),
+        ("tls_server_config: {cipher_suites: RC4}", ["tls_server_config.cipher_suites: must be a list of texts"]),
+        (
+            f"basic_auth_users: {{'a:b': $2b$04${'a' * 53}}}",
+            ["basic_auth_users.a:b: cannot be a user's name: it is empty or holds a colon"],
+        ),
+        ("basic_auth_users: [a]", ["basic_auth_users: must hold keys and values"]),
+        (
+            'http_server_config: {headers: {X-XSS-Protection: "a\\nb"}}',
+            ["http_server_config.headers.X-XSS-Protection: must be one line of ASCII"],
+        ),
+        (
+            "tls_server_config: {cert_file: }\nx: 1",
+            [
+                "tls_server_config.cert_file: is missing: TLS needs it, or cert",
+                "tls_server_config.key_file: is missing: TLS needs it, or key",
+                "x: is not a key that exists here",
+            ],
+        ),
         ("basic_auth_users: {a: x, a: y}", ["a: is there twice (line 1)"]),
         ("a: b: c", ["is not YAML (line 1)"]),
         ("- a", ["must hold keys and values at its top level"]),

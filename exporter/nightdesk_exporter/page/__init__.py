@@ -1,6 +1,6 @@
 """The status page, for a person with a phone: pure functions from what is known to HTML that loads nothing.
 
-Everything is escaped here: symbols, reasons and events are others' text.
+Symbols, reasons and events are others' text: `html` escapes whatever is put into HTML.
 """
 
 from nightdesk_exporter.page.document import HEADERS, document

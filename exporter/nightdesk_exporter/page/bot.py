@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nightdesk_exporter.page.parts import card, facts, note, table
+from nightdesk_exporter.page.html import NOTHING, Html
+from nightdesk_exporter.page.parts import Fact, bad, card, facts, note, table
 from nightdesk_exporter.page.view import View
 from nightdesk_exporter.page.words import UNKNOWN, age, date, lasting, moment, said
 
 
-def bot_card(view: View) -> str:
+def bot_card(view: View) -> Html:
     """Return the bot's section."""
     bot, now = view.status["bot"], view.now
     rows = [
@@ -25,33 +26,33 @@ def bot_card(view: View) -> str:
     return card("bot", "Bot", facts(rows) + _candles(bot, now))
 
 
-def _stream(bot: Mapping[str, Any], now: float) -> str:
+def _stream(bot: Mapping[str, Any], now: float) -> Html:
     if bot["websocket_connected"] is None:
         return UNKNOWN
-    state = "connected" if bot["websocket_connected"] else '<strong class="bad">broken</strong>'
+    state = Html("connected") if bot["websocket_connected"] else bad("broken")
     changed = moment(bot["websocket_changed_at"])
-    return state + (note(lasting(bot["websocket_changed_at"], now=now)) if changed else "")
+    return state + (note(lasting(bot["websocket_changed_at"], now=now)) if changed else NOTHING)
 
 
-def _contacts(contacts: Mapping[str, Any], now: float) -> list[tuple[str, str]]:
+def _contacts(contacts: Mapping[str, Any], now: float) -> list[Fact]:
     names = {"rest": "requests", "ws": "stream"}
     if not contacts:
         return [("Exchange answered", UNKNOWN)]
     return [
-        (f"Exchange answered ({said(names.get(channel, channel))})", age(at, now=now))
+        (f"Exchange answered ({names.get(channel, channel)})", age(at, now=now))
         for channel, at in sorted(contacts.items())
     ]
 
 
-def _candles(bot: Mapping[str, Any], now: float) -> str:
+def _candles(bot: Mapping[str, Any], now: float) -> Html:
     decided = bot["last_decision_at"]
     candles = sorted(bot["candles"], key=lambda candle: (candle["symbol"], candle["timeframe"]))
     rows = [
         (
-            f"{said(candle['symbol'])} {note(said(candle['timeframe']))}",
+            Html("{} {}").format(said(candle["symbol"]), note(said(candle["timeframe"]))),
             age(candle["received_at"], now=now),
             age(decided.get(candle["symbol"]), now=now),
         )
         for candle in candles
     ]
-    return table("candles", "Candles by symbol", ("Symbol", "Candle", "Decision"), rows) if rows else ""
+    return table("candles", "Candles by symbol", ("Symbol", "Candle", "Decision"), rows) if rows else NOTHING

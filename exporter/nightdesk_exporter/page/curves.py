@@ -9,16 +9,17 @@ from nightdesk_core.clock import iso
 from nightdesk_exporter.curve import Point
 from nightdesk_exporter.page.axis import axis
 from nightdesk_exporter.page.chart import Chart, drawn
+from nightdesk_exporter.page.html import Html
 from nightdesk_exporter.page.parts import card, facts
 from nightdesk_exporter.page.view import View
 from nightdesk_exporter.page.words import exact, limit, moment, number, said, share
 
-_EMPTY = '<p class="empty">No equity has been reported yet.</p>'
+_EMPTY = Html('<p class="empty">No equity has been reported yet.</p>')
 _SHALLOWEST_PERCENT = 1.0
 """A drawdown of nearly nothing must not fill the chart."""
 
 
-def equity_card(view: View) -> str:
+def equity_card(view: View) -> Html:
     """Return equity's section."""
     points, currency = _points(view), said(view.status["risk"]["currency"])
     if not points:
@@ -29,17 +30,17 @@ def equity_card(view: View) -> str:
     chart = Chart(
         name="equity",
         title="Equity over time",
-        description=_described(points, values, lambda value: f"{number(value)} {currency}"),
+        description=_described(points, values, lambda value: Html("{} {}").format(number(value), currency)),
         times=[point.at for point in points],
         values=values,
         axis=scale,
         written=[number(tick, f",.{scale.places()}f") for tick in scale.ticks()],
     )
     rows = [("Last", number(values[-1])), ("Lowest", number(min(values))), ("Highest", number(max(values)))]
-    return card("equity", f"Equity in {currency}", drawn(chart) + facts(rows))
+    return card("equity", Html("Equity in {}").format(currency), drawn(chart) + facts(rows))
 
 
-def drawdown_card(view: View) -> str:
+def drawdown_card(view: View) -> Html:
     """Return drawdown's section."""
     points = _points(view)
     if not points:
@@ -55,13 +56,13 @@ def drawdown_card(view: View) -> str:
         times=[point.at for point in points],
         values=[-100 * ratio for ratio in ratios],
         axis=scale,
-        written=[f"{number(tick + 0.0, f'.{scale.places()}f')} %" for tick in scale.ticks()],
+        written=[number(tick + 0.0, f".{scale.places()}f") + " %" for tick in scale.ticks()],
         limits=[-100 * ratio for ratio in drawn_limits],
         filled_from=0.0,
     )
     rows = [("Last", share(ratios[-1])), ("Lowest", share(min(ratios))), ("Highest", share(max(ratios)))]
     if drawn_limits:
-        rows.append(("Limits, dashed", " and ".join(limit(ratio) for ratio in drawn_limits)))
+        rows.append(("Limits, dashed", Html(" and ").join(limit(ratio) for ratio in drawn_limits)))
     return card("drawdown", "Drawdown", drawn(chart) + facts(rows))
 
 
@@ -75,7 +76,7 @@ def _points(view: View) -> Sequence[Point]:
     return (*(point for point in view.points if point.at < until), Point(until, equity, drawdown))
 
 
-def _described(points: Sequence[Point], values: Sequence[float], shown: Callable[[float], str]) -> str:
+def _described(points: Sequence[Point], values: Sequence[float], shown: Callable[[float], Html]) -> Html:
     """Say what a drawing shows to who does not see it."""
 
     def at(index: int) -> str:
@@ -83,7 +84,7 @@ def _described(points: Sequence[Point], values: Sequence[float], shown: Callable
         return "" if time is None else f" at {exact(time)}"
 
     lowest, highest = values.index(min(values)), values.index(max(values))
-    return (
-        f"First {shown(values[0])}{at(0)}, last {shown(values[-1])}{at(-1)}, "
-        f"lowest {shown(values[lowest])}{at(lowest)}, highest {shown(values[highest])}{at(highest)}."
+    named = (0, -1, lowest, highest)
+    return Html("First {}{}, last {}{}, lowest {}{}, highest {}{}.").format(
+        *(part for index in named for part in (shown(values[index]), at(index)))
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from nightdesk_exporter.page.parts import card, facts, note
+from nightdesk_exporter.page.html import Html
+from nightdesk_exporter.page.parts import bad, card, facts, note
 from nightdesk_exporter.page.view import View
 from nightdesk_exporter.page.words import limit, money, number, share
 
 
-def risk_card(view: View) -> str:
+def risk_card(view: View) -> Html:
     """Return the risk's section."""
     risk, limits = view.status["risk"], view.limits
     drawdown, daily, leverage = risk["drawdown_ratio"], risk["daily_pnl_ratio"], risk["leverage_ratio"]
@@ -41,5 +42,5 @@ def _above(value: float | None, most: float) -> bool:
     return value is not None and value > most
 
 
-def _against(shown: str, against: str, *, past: bool) -> str:
-    return (f'<strong class="bad">{shown}</strong>' if past else shown) + note(against + (", passed" if past else ""))
+def _against(shown: Html, against: str, *, past: bool) -> Html:
+    return (bad(shown) if past else shown) + note(against + (", passed" if past else ""))

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_exporter.page.html import NOTHING, Html
 from nightdesk_exporter.page.icons import icon
 from nightdesk_exporter.page.view import View
 from nightdesk_exporter.page.words import lasting, said
 
 _KNOWN = ("healthy", "degraded", "unhealthy")
+_SECTION = Html(
+    '<section class="verdict {verdict}" id="verdict" aria-labelledby="verdict-title">'
+    '<div class="answer">{icon}<div><h2 id="verdict-title">{word}</h2>{since}</div></div>'
+    "<p>{meaning}</p>{issues}</section>"
+)
+_ISSUE = Html(
+    '<li class="{level}">{icon}<div><p class="cause">{cause}</p>'
+    '<p class="note"><strong>{word}</strong> · {lasting}{alert}</p></div></li>'
+)
 _MEANINGS = {
     "healthy": "The bot does its work, and nothing needs a look.",
     "degraded": "The bot does its work, but something needs a look.",
@@ -32,21 +42,23 @@ def word(view: View) -> str:
 
 
 def summary(view: View) -> str:
-    """Return the verdict as a sentence that can be read out, not yet escaped."""
+    """Return the verdict as a sentence that can be read out."""
     bot = view.status["bot"]
     causes = [issue["cause"] for issue in _worst_first(bot["issues"])]
     return f"{bot['name']}: {word(view)}. {'; '.join(causes) or _meaning(view)}"
 
 
-def verdict(view: View) -> str:
+def verdict(view: View) -> Html:
     """Return the part of the page that says it all."""
     bot, found = view.status["bot"], verdict_of(view)
-    issues = "".join(_issue(issue, view.now) for issue in _worst_first(bot["issues"]))
-    listed = f'<ul class="issues">{issues}</ul>' if issues else ""
-    return (
-        f'<section class="verdict {found}" id="verdict" aria-labelledby="verdict-title">'
-        f'<div class="answer">{icon(found)}<div><h2 id="verdict-title">{word(view)}</h2>{_since(view)}</div></div>'
-        f"<p>{said(_meaning(view))}</p>{listed}</section>"
+    issues = NOTHING.join(_issue(issue, view.now) for issue in _worst_first(bot["issues"]))
+    return _SECTION.format(
+        verdict=found,
+        icon=icon(found),
+        word=word(view),
+        since=_since(view),
+        meaning=_meaning(view),
+        issues=Html('<ul class="issues">{}</ul>').format(issues) if issues else NOTHING,
     )
 
 
@@ -57,23 +69,26 @@ def _meaning(view: View) -> str:
     return f"The bot ended by {bot['stopped_by']}" if bot["stopped_by"] else "The bot was stopped."
 
 
-def _since(view: View) -> str:
+def _since(view: View) -> Html:
     bot = view.status["bot"]
     if bot["health_since"] is None or not bot["running"]:
-        return ""
-    return f'<p class="since">{lasting(bot["health_since"], now=view.now)}</p>'
+        return NOTHING
+    return Html('<p class="since">{}</p>').format(lasting(bot["health_since"], now=view.now))
 
 
 def _worst_first(issues: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(issues, key=lambda issue: issue["verdict"] != "unhealthy")
 
 
-def _issue(issue: Mapping[str, Any], now: float) -> str:
+def _issue(issue: Mapping[str, Any], now: float) -> Html:
     level = issue["verdict"] if issue["verdict"] in _KNOWN else "unknown"
-    alert = f" · alert <code>{said(issue['alert'])}</code>" if issue["alert"] else " · wakes nobody"
+    alert = Html(" · alert <code>{}</code>").format(issue["alert"]) if issue["alert"] else Html(" · wakes nobody")
     cause = issue["cause"]
-    return (
-        f'<li class="{level}">{icon(level)}<div><p class="cause">{said(cause[:1].upper() + cause[1:])}</p>'
-        f'<p class="note"><strong>{level.capitalize()}</strong> · {lasting(issue["since"], now=now)}{alert}</p>'
-        "</div></li>"
+    return _ISSUE.format(
+        level=level,
+        icon=icon(level),
+        cause=said(cause[:1].upper() + cause[1:]),
+        word=level.capitalize(),
+        lasting=lasting(issue["since"], now=now),
+        alert=alert,
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 from nightdesk_core.units import DAY_SECONDS
 
-UNKNOWN = '<span class="unknown">unknown</span>'
+from nightdesk_exporter.page.html import Html, escaped
 
+UNKNOWN = Html('<span class="unknown">unknown</span>')
+
+_TIME = Html('<time datetime="{}" title="{}">{}</time>')
 _MINUTE, _HOUR, _DAY = 60, 3_600, DAY_SECONDS
 _JUST_NOW_SECONDS = 2
 _UNTRIMMED_DAYS = 2
@@ -50,19 +52,19 @@ def exact(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def time_tag(at: datetime, shown: str) -> str:
+def time_tag(at: datetime, shown: str) -> Html:
     """Return `shown` as a time whose exact value can be asked for."""
     stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f'<time datetime="{stamp}" title="{exact(at)}">{escape(shown)}</time>'
+    return _TIME.format(stamp, exact(at), shown)
 
 
-def age(value: Any, *, now: float) -> str:
+def age(value: Any, *, now: float) -> Html:
     """Return how long before `now` a section's time lies, in words."""
     at = moment(value)
     return UNKNOWN if at is None else time_tag(at, ago(now - at.timestamp()))
 
 
-def lasting(value: Any, *, now: float) -> str:
+def lasting(value: Any, *, now: float) -> Html:
     """Return how long something has been so, of which a section says since when."""
     at = moment(value)
     if at is None:
@@ -71,33 +73,33 @@ def lasting(value: Any, *, now: float) -> str:
     return time_tag(at, "just now" if seconds < _JUST_NOW_SECONDS else f"for {span(seconds)}")
 
 
-def date(value: Any) -> str:
+def date(value: Any) -> Html:
     """Return the day and minute of a section's time: for market time, whose age would mean nothing in a replay."""
     at = moment(value)
     return UNKNOWN if at is None else time_tag(at, at.strftime("%Y-%m-%d %H:%M UTC"))
 
 
-def said(value: Any) -> str:
+def said(value: Any) -> Html:
     """Return somebody's words."""
-    return escape(str(value)) if value not in (None, "") else UNKNOWN
+    return escaped(value) if value not in (None, "") else UNKNOWN
 
 
-def term(value: Any) -> str:
+def term(value: Any) -> Html:
     """Return one of the catalogue's words, such as `trending_up`, as people write it."""
     return said(value if value is None else str(value).replace("_", " "))
 
 
-def number(value: Any, form: str = ",.2f") -> str:
+def number(value: Any, form: str = ",.2f") -> Html:
     """Return a number, with a minus that is as wide as a plus."""
-    return UNKNOWN if value is None else format(value, form).replace("-", "\N{MINUS SIGN}")
+    return UNKNOWN if value is None else escaped(format(value, form).replace("-", "\N{MINUS SIGN}"))
 
 
-def money(value: Any, currency: Any) -> str:
+def money(value: Any, currency: Any) -> Html:
     """Return an amount with its currency."""
-    return UNKNOWN if value is None else f"{number(value)} {said(currency)}"
+    return UNKNOWN if value is None else Html("{} {}").format(number(value), said(currency))
 
 
-def share(value: Any, *, signed: bool = False, places: int = 2) -> str:
+def share(value: Any, *, signed: bool = False, places: int = 2) -> Html:
     """Return a ratio in percent."""
     if value is None:
         return UNKNOWN
@@ -105,6 +107,6 @@ def share(value: Any, *, signed: bool = False, places: int = 2) -> str:
     return number(percent, f"{'+' if signed and percent else ''},.{places}f") + " %"
 
 
-def limit(ratio: float) -> str:
+def limit(ratio: float) -> Html:
     """Return a limit in percent, as round as it is."""
     return number(ratio * 100, ",.4g") + " %"

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from nightdesk_exporter.web.config import WebConfig
-from nightdesk_exporter.web.conversation import Conversation, Peer
+from nightdesk_exporter.web.http_connection import HttpConnection, Peer
 from nightdesk_exporter.web.request import HEAD_BYTES
-from nightdesk_exporter.web.service import Service
-from nightdesk_exporter.web.tls import has_allowed_san
+from nightdesk_exporter.web.request_handler import RequestHandler
 
 MOST_CONNECTIONS = 128
 MOST_FROM_ADDRESS = 100
@@ -41,9 +40,9 @@ class Connections:
     only hold connections shut out nobody.
     """
 
-    def __init__(self, listener: socket.socket, service: Service) -> None:
+    def __init__(self, listener: socket.socket, handler: RequestHandler) -> None:
         self._listener = listener
-        self._service = service
+        self._handler = handler
         self._ended = False
         self._open: dict[_Open, None] = {}  # in the order of their coming
 
@@ -112,13 +111,13 @@ class Connections:
             one.transport.abort()
 
     async def _serve(self, one: _Open) -> None:
-        config = self._service.config()
+        config = self._handler.config()
         try:
             reader, writer = await _opened(one.client, config.tls)
             one.transport = writer.transport
             try:
                 if _is_allowed(config, writer.transport):
-                    await Conversation(reader, writer, self._service, one.address, one.peer).hold()
+                    await HttpConnection(reader, writer, self._handler, one.address, one.peer).serve()
             finally:
                 # However it ended: some versions of Python warn of a writer that is dropped open.
                 writer.close()
@@ -145,5 +144,8 @@ async def _opened(
 
 
 def _is_allowed(config: WebConfig, transport: asyncio.WriteTransport) -> bool:
-    """Return whether the client's certificate is one of those that are let in, where the configuration names them."""
-    return not config.allowed_sans or has_allowed_san(transport.get_extra_info("peercert"), config.allowed_sans)
+    """Return whether the client's certificate has one of the names that are let in, where the configuration has any."""
+    if not config.allowed_sans:
+        return True
+    certificate = transport.get_extra_info("peercert") or {}  # verified
+    return any(value in config.allowed_sans for _, value in certificate.get("subjectAltName", ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,10 +13,10 @@ from loguru import logger
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.health import Health, Verdict
-from nightdesk_exporter.page import HEADERS
-from nightdesk_exporter.web.exposition import GarbageWaits, StoppedError, Wish, exposition, gzip_wanted
-from nightdesk_exporter.web.request import Answer, RefusedError, Request, json_answer
-from nightdesk_exporter.web.worker import Worker
+from nightdesk_exporter.web.executor import CoalescingExecutor
+from nightdesk_exporter.web.exposition import ScrapeRequest, StoppedError, exposition, gzip_wanted
+from nightdesk_exporter.web.garbage_collection import GarbageCollectionPause
+from nightdesk_exporter.web.request import Headers, HttpRequest, HttpResponse, RefusedError, json_response
 
 _METHODS = ("GET", "HEAD")
 _MOST_RENDERINGS = 16
@@ -23,13 +24,13 @@ _MOST_PAGES = 64
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class Route:
     """What answers at a path. `trusted` tells it whether the client may see everything.
 
     One that is `public` answers without a password, too, and then says nothing about money.
     """
 
-    answer: Callable[[Request, bool], Awaitable[Answer]]
+    answer: Callable[[HttpRequest, bool], Awaitable[HttpResponse]]
     public: bool = False
 
 
@@ -43,97 +44,102 @@ class Endpoints:
         health: Callable[[], Health],
         status: Callable[[], dict[str, Any]],
         page: Callable[[], str] | None = None,
+        pause_garbage_collection: bool = False,
     ) -> None:
         self._registry = registry
         self._health = health
         self._status = status
+        self._pauses_garbage_collection = pause_garbage_collection
         self._stopped = False
         self._logged: set[str] = set()
         # A collector that hangs must not silence /healthz.
-        self._renderer = Worker("nightdesk-metrics", most_waiting=_MOST_RENDERINGS)
-        self._pages = Worker("nightdesk-pages", most_waiting=_MOST_PAGES)
+        self._renderer = CoalescingExecutor("nightdesk-metrics", most_waiting=_MOST_RENDERINGS)
+        self._pages = CoalescingExecutor("nightdesk-pages", most_waiting=_MOST_PAGES)
         self._routes = {
-            **({} if page is None else {"/": Endpoint(partial(self._start_page, page))}),
-            "/metrics": Endpoint(self._metrics),
-            "/healthz": Endpoint(self._healthz, public=True),
-            "/readyz": Endpoint(self._readyz, public=True),
-            "/status": Endpoint(self._status_page),
+            **({} if page is None else {"/": Route(partial(self._start_page, page))}),
+            "/metrics": Route(self._metrics),
+            "/healthz": Route(self._healthz, public=True),
+            "/readyz": Route(self._readyz, public=True),
+            "/status": Route(self._status_page),
         }
 
     def is_public(self, path: str) -> bool:
         """Return whether a path is answered without a password."""
         return path in self._routes and self._routes[path].public
 
-    async def answer(self, request: Request, *, trusted: bool) -> Answer:
+    async def answer(self, request: HttpRequest, *, trusted: bool) -> HttpResponse:
         """Return the answer to a request. Raises `RefusedError`, or `BusyError` where too many wait."""
-        endpoint = self._routes.get(request.path)
-        if endpoint is None:
+        route = self._routes.get(request.path)
+        if route is None:
             *others, last = self._routes
             raise RefusedError(404, f"there is no {request.path}; try {', '.join(others)} or {last}")
         if request.method not in _METHODS:
             raise RefusedError(405, "only GET and HEAD are answered", (("Allow", ", ".join(_METHODS)),))
-        return await endpoint.answer(request, trusted)
+        return await route.answer(request, trusted)
 
     def close(self) -> None:
         """Let a rendering stop, and the threads end."""
         self._stopped = True
-        for worker in (self._renderer, self._pages):
-            worker.close()
+        for executor in (self._renderer, self._pages):
+            executor.close()
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the threads' ends."""
-        for worker in (self._renderer, self._pages):
-            worker.join(timeout_seconds)
+        for executor in (self._renderer, self._pages):
+            executor.join(timeout_seconds)
 
-    async def _metrics(self, request: Request, _: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
-        wish = Wish(
+    async def _metrics(self, request: HttpRequest, _: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
+        asked = ScrapeRequest(
             accept=request.headers.get("accept", ""),
             names=frozenset(request.query.get("name[]", ())),
             packed=gzip_wanted(request.headers.get("accept-encoding", "")),
         )
-        garbage = GarbageWaits()
+        pause = GarbageCollectionPause() if self._pauses_garbage_collection else None
 
         def render() -> tuple[bytes, str]:
-            with garbage:
-                return exposition(self._registry, wish, stopped=lambda: self._stopped)
+            with pause or nullcontext():
+                return exposition(self._registry, asked, stopped=lambda: self._stopped)
 
         try:
-            body, content_type = await self._renderer.do(wish, self._guarded("/metrics", render, StoppedError))
+            body, content_type = await self._renderer.do(asked, self._guarded("/metrics", render, StoppedError))
         finally:
-            garbage.end()  # after the answer's deadline, too: a collector may hang for ever
+            if pause is not None:
+                pause.end()  # after the answer's deadline, too: a collector may hang for ever
         headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
-        if wish.packed:
+        if asked.packed:
             headers.append(("Content-Encoding", "gzip"))
-        return Answer(200, body, tuple(headers))
+        return HttpResponse(200, body, tuple(headers))
 
-    async def _healthz(self, _: Request, trusted: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+    async def _healthz(self, _: HttpRequest, trusted: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
         health = await self._assessed()
         answer: dict[str, Any] = {"status": health.verdict}
         if trusted:  # the causes name drawdowns and losses
             answer["issues"] = await self._pages.do("issues", self._guarded("health", partial(_shown, health)))
-        return json_answer(503 if health.verdict is Verdict.UNHEALTHY else 200, answer)
+        return json_response(503 if health.verdict is Verdict.UNHEALTHY else 200, answer)
 
-    async def _readyz(self, _: Request, __: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+    async def _readyz(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
         """Ready is a bot whose loop has turned, and that does its work."""
         verdict = (await self._assessed()).verdict
         ready = verdict in (Verdict.HEALTHY, Verdict.DEGRADED)
-        return json_answer(200 if ready else 503, {"ready": ready, "status": verdict})
+        return json_response(200 if ready else 503, {"ready": ready, "status": verdict})
 
-    async def _status_page(self, _: Request, __: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
-        return json_answer(200, await self._pages.do("status", self._guarded("/status", self._status)))
+    async def _status_page(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
+        return json_response(200, await self._pages.do("status", self._guarded("/status", self._status)))
 
-    async def _start_page(self, page: Callable[[], str], request: Request, _: bool) -> Answer:  # noqa: FBT001 - an endpoint's signature
+    async def _start_page(self, page: Callable[[], str], request: HttpRequest, _: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
         packed = gzip_wanted(request.headers.get("accept-encoding", ""))
 
-        def render() -> bytes:
-            text = page().encode()
-            return gzip.compress(text, compresslevel=1) if packed else text
+        def render() -> tuple[bytes, Headers]:
+            from nightdesk_exporter.page import HEADERS  # loaded for the first who looks at the page
 
-        body = await self._pages.do(("page", packed), self._guarded("/", render))
-        headers = [*HEADERS, ("Vary", "Accept-Encoding")]
+            text = page().encode()
+            return gzip.compress(text, compresslevel=1) if packed else text, HEADERS
+
+        body, own = await self._pages.do(("page", packed), self._guarded("/", render))
+        headers = [*own, ("Vary", "Accept-Encoding")]
         if packed:
             headers.append(("Content-Encoding", "gzip"))
-        return Answer(200, body, tuple(headers))
+        return HttpResponse(200, body, tuple(headers))
 
     async def _assessed(self) -> Health:
         return await self._pages.do("health", self._guarded("health", self._health))

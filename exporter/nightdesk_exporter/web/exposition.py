@@ -3,15 +3,11 @@
 The formats are the Prometheus client's own. It renders under the interpreter lock, 10,000 series in about 110 ms, and
 a thread that wants the lock gets it only after 5 ms (`sys.getswitchinterval`) each time. So rendering lets go of the
 lock itself, every millisecond and for long enough that another thread takes it.
-
-A full garbage collection cannot be sliced: with 10,000 series in the process it holds the lock for 20 ms, and the
-samples of a rendering bring one about at every eighth scrape. They hold no cycles, so it waits until they are gone.
 """
 
 from __future__ import annotations
 
 import copy
-import gc
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -35,47 +31,27 @@ _GZIP_WINDOW = 31  # the largest window, with gzip's header
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a scrape asks for: the same wishes are served by one rendering."""
+class ScrapeRequest:
+    """What a scrape asks for: equal ones that come together are served by one rendering."""
 
     accept: str
     names: frozenset[str]
     packed: bool
 
 
-class GarbageWaits:
-    """Garbage collections wait from entry to `end()`; where they are switched off already, they stay so."""
-
-    def __init__(self) -> None:
-        self._was_enabled = False
-
-    def __enter__(self) -> None:
-        self._was_enabled = gc.isenabled()
-        gc.disable()
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Let them run again; also from another thread, where a collector hangs."""
-        if self._was_enabled:
-            self._was_enabled = False
-            gc.enable()
-
-
 class StoppedError(Exception):
     """The server closes: nobody waits for this rendering any more."""
 
 
-def exposition(registry: CollectorRegistry, wish: Wish, *, stopped: Callable[[], bool]) -> tuple[bytes, str]:
+def exposition(registry: CollectorRegistry, asked: ScrapeRequest, *, stopped: Callable[[], bool]) -> tuple[bytes, str]:
     """Return the body and its content type. Passes on what a collector raises; `StoppedError` once `stopped` is."""
-    encode, content_type = _encoder(wish.accept)
-    pace = _Pace(stopped)
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if wish.packed else None
+    encode, content_type = _encoder(asked.accept)
+    release = _LockRelease(stopped)
+    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if asked.packed else None
     parts = []
-    for part in _parts(registry, wish.names, encode, pace):
+    for part in _parts(registry, asked.names, encode, release):
         parts.append(part if packer is None else packer.compress(part))
-        pace()
+        release()
     if packer is not None:
         parts.append(packer.flush())
     return b"".join(parts), content_type
@@ -98,21 +74,21 @@ def _encoder(accept: str) -> tuple[Encoder, str]:
 
 
 def _parts(
-    registry: CollectorRegistry, names: Collection[str], encode: Encoder, pace: Callable[[], None]
+    registry: CollectorRegistry, names: Collection[str], encode: Encoder, release: Callable[[], None]
 ) -> Iterator[bytes]:
     """Yield the exposition family by family: no more than one is held in full."""
     for metric in registry.collect():
         samples = [sample for sample in metric.samples if sample.name in names] if names else metric.samples
         if names and not samples:
             continue
-        paced = copy.copy(metric)  # a collector may hand out the same one again
-        paced.samples = _PacedSamples(samples, pace)
-        yield encode(_One(paced)).removesuffix(_OPENMETRICS_END)
+        yielding = copy.copy(metric)  # a collector may hand out the same one again
+        yielding.samples = _YieldingSamples(samples, release)
+        yield encode(_One(yielding)).removesuffix(_OPENMETRICS_END)
     # The end of the OpenMetrics format, nothing in the text format.
     yield encode(CollectorRegistry())
 
 
-class _Pace:
+class _LockRelease:
     """Lets other threads run once a slice of time was used."""
 
     def __init__(self, stopped: Callable[[], bool]) -> None:
@@ -128,16 +104,16 @@ class _Pace:
         self._until = time.perf_counter() + _SLICE_SECONDS
 
 
-class _PacedSamples(list[Sample]):
+class _YieldingSamples(list[Sample]):
     """Samples that let other threads run while they are walked over."""
 
-    def __init__(self, samples: list[Sample], pace: Callable[[], None]) -> None:
+    def __init__(self, samples: list[Sample], release: Callable[[], None]) -> None:
         super().__init__(samples)
-        self._pace = pace
+        self._release = release
 
     def __iter__(self) -> Iterator[Sample]:
         for sample in super().__iter__():
-            self._pace()
+            self._release()
             yield sample
 
 

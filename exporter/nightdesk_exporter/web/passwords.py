@@ -9,7 +9,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from nightdesk_exporter.web.worker import Worker
+from nightdesk_exporter.web.executor import CoalescingExecutor
 
 _MOST_REMEMBERED = 100
 _LONGEST_BYTES = 72
@@ -25,8 +25,8 @@ class Passwords:
     crowd out who is known.
     """
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, executor: CoalescingExecutor) -> None:
+        self._executor = executor
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
@@ -47,7 +47,7 @@ class Passwords:
             if digest in remembered:
                 remembered.move_to_end(digest)
                 return answer
-        matches = await self._worker.do(digest, lambda: _matches(against, password))
+        matches = await self._executor.do(digest, lambda: _matches(against, password))
         allowed = matches and hashed is not None
         remembered = self._right if allowed else self._wrong
         remembered[digest] = None

@@ -20,7 +20,7 @@ DEFAULT_RATE = Rate(interval_seconds=0.01, burst=200)
 _MOST_ADDRESSES = 1_024
 
 
-class Buckets:
+class TokenBuckets:
     """A bucket for each key; those that were used last are kept."""
 
     def __init__(self) -> None:

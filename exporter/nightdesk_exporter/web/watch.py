@@ -7,7 +7,7 @@ from pathlib import Path
 from loguru import logger
 
 from nightdesk_exporter.errors import WebConfigError
-from nightdesk_exporter.web.config import WebConfig, read_web_config
+from nightdesk_exporter.web.config import WebConfig
 
 _LOOK_SECONDS = 1.0
 """How often is looked whether a file changed, at most; nobody asks in between without need."""
@@ -31,7 +31,7 @@ class WatchedConfig:
         if path is not None:
             self._files = (path,)
             self._stamp = self._stamped()
-            self._take(read_web_config(path), path)
+            self._take(_read(path), path)
 
     @property
     def has_tls(self) -> bool:
@@ -52,7 +52,7 @@ class WatchedConfig:
 
     def _read_again(self, path: Path) -> None:
         try:
-            config = read_web_config(path)
+            config = _read(path)
             if (config.tls is None) != (self._config.tls is None):
                 raise WebConfigError(path, ["tls_server_config: TLS is turned on or off by a restart only"])
         except WebConfigError as error:
@@ -69,6 +69,12 @@ class WatchedConfig:
 
     def _stamped(self) -> Stamp:
         return tuple(_stamp(file) for file in self._files)
+
+
+def _read(path: Path) -> WebConfig:
+    from nightdesk_exporter.web.config_file import read_web_config  # with pydantic and yaml, for who has such a file
+
+    return read_web_config(path)
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -43,7 +43,7 @@ def _unhealthy(clock: Clock) -> BotExporter:
 def _stopped(clock: Clock) -> BotExporter:
     exporter = _told(clock)
     exporter.snapshot.stopped_by = "ZeroDivisionError: division by zero"
-    exporter._keeper.stop()
+    exporter._health_checks.stop()
     return exporter
 
 

@@ -1,6 +1,6 @@
-"""The thread that looks after the bot while its loop trades: it checks the health and writes the status file.
+"""The thread that checks the health and writes the status file while the bot's loop trades.
 
-It does so at the configured interval, and at once when something changed; the loop only rings a bell.
+It does so at the configured interval, and at once when something changed; the loop only sets an event.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _AGAIN_SECONDS = 5.0
 """How soon a turn that failed is tried again, at most."""
 
 
-class Keeper:
+class HealthCheckThread:
     """Calls `turn` every `interval_seconds`, whenever it is woken, and a last time when it is stopped.
 
     `turn` is told whether it is a regular one, and returns whether it succeeded; one that did not is tried again soon.
@@ -23,9 +23,9 @@ class Keeper:
     def __init__(self, turn: Callable[[bool], bool], *, interval_seconds: float) -> None:
         self._turn = turn
         self._interval = interval_seconds
-        self._bell = threading.Event()
+        self._woken = threading.Event()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nightdesk-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="nightdesk-health", daemon=True)
 
     @property
     def is_stopped(self) -> bool:
@@ -38,12 +38,12 @@ class Keeper:
 
     def wake(self) -> None:
         """Have it take a turn now. Wakes that come together are one turn."""
-        self._bell.set()
+        self._woken.set()
 
     def stop(self) -> None:
         """Take the last turn, and end."""
         self._stopped.set()
-        self._bell.set()
+        self._woken.set()
         if self._thread.ident is not None:
             self._thread.join(_JOIN_SECONDS)
 
@@ -51,7 +51,7 @@ class Keeper:
         regular = True
         while not self._stopped.is_set():
             begun = time.monotonic()
-            self._bell.clear()
+            self._woken.clear()
             interval = self._interval if self._turn(regular) else min(self._interval, _AGAIN_SECONDS)
-            regular = not self._bell.wait(max(0.0, interval - (time.monotonic() - begun)))
+            regular = not self._woken.wait(max(0.0, interval - (time.monotonic() - begun)))
         self._turn(False)

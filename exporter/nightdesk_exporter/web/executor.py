@@ -1,4 +1,4 @@
-"""A thread that does jobs for the event loop, one after the other."""
+"""A single thread that does jobs for the event loop, one after the other, and equal ones once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BusyError(Exception):
     """As many jobs wait as may."""
 
 
-class Worker:
+class CoalescingExecutor:
     """Does jobs in turn, on a thread that begins with the first. All methods are for the event loop's thread.
 
     It is a daemon: a collector that hangs must not keep the bot from ending.

@@ -1,8 +1,8 @@
-"""Whom a request was meant for: a web site that a browser shows must not read a bot on the same machine.
+"""The check of the Host header against DNS rebinding: a web site that a browser shows must not read a bot beside it.
 
-Such a site points its own name at 127.0.0.1 once it is loaded (DNS rebinding), and to the browser our answers are then
-its own. All that gives it away is its name in the Host header. Where a password is needed the site has none, and where
-TLS is spoken it has no certificate: there any name will do.
+Such a site points its own name at 127.0.0.1 once it is loaded, and to the browser our answers are then its own. All
+that gives it away is its name in the Host header. Where a password is needed the site has none, and where TLS is spoken
+it has no certificate: there any name will do.
 """
 
 from __future__ import annotations
