@@ -6,7 +6,7 @@ from loguru import logger
 from nightdesk_alerts import AlertSender
 
 from nightdesk_retrain.metrics import Performance
-from nightdesk_retrain.outcome import Outcome
+from nightdesk_retrain.outcome import RetrainOutcome
 
 _EVENTS = {
     "promoted": ("TradebotModelPromoted", "A new model was promoted."),
@@ -15,7 +15,7 @@ _EVENTS = {
 """By the decision. The others have no rule: too little evidence is no verdict on the candidate, a dry run is none."""
 
 
-def announce(outcome: Outcome, alerts: AlertSender) -> None:
+def announce(outcome: RetrainOutcome, alerts: AlertSender) -> None:
     """Log the outcome with its full metrics, and send the alert of one that was promoted or kept back: once.
 
     Alertmanager has the rule's alert, which is the same, a little later; where none answers, this one reaches people.
@@ -29,7 +29,7 @@ def announce(outcome: Outcome, alerts: AlertSender) -> None:
     alerts.send_alert(name, severity="info", summary=summary, description=description, lasting=False)
 
 
-def _told(outcome: Outcome) -> tuple[str, str, str, str]:
+def _told(outcome: RetrainOutcome) -> tuple[str, str, str, str]:
     against = "" if outcome.champion is None else f"; champion: {_measures(outcome.champion)}"
     return outcome.decision, outcome.version, outcome.reason, f" (candidate: {_measures(outcome.candidate)}{against})"
 
