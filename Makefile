@@ -2,7 +2,7 @@
 #                   SCENARIO=crash has the market fail the bot, or SCENARIO=outage, SCENARIO=decay
 # make test         set up, and pass every check and test
 # make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
-# make docs         write docs/settings.md and docs/metrics.md from the code
+# make docs         write from the code: docs/settings.md, docs/metrics.md, and what each channel has in the files by hand
 # make bench        measure against peers, each in an environment of its own, as ratios; ONLY=exporter for a part
 # make requirements pin the requirements anew
 PYTHON ?= python3
@@ -31,6 +31,7 @@ lint: $(VENV)/.test-installed
 docs: $(VENV)/.run-installed
 	$(BIN)/nightdesk settings --reference > docs/settings.md
 	$(BIN)/nightdesk metrics > docs/metrics.md
+	$(BIN)/python -m nightdesk.render.static
 
 bench: $(VENV)/.run-installed
 	$(BIN)/python -m bench $(ONLY)

@@ -8,10 +8,25 @@ with AlertSender("btc", alerting=Alerting(alertmanagers=("http://127.0.0.1:9093"
 Importing this loads neither `requests` nor `smtplib`: what delivers is loaded when a sender starts.
 """
 
-from nightdesk_alerts.alerting import Alerting, Mail
-from nightdesk_alerts.outcome import DROP_REASONS, SENT_PATHS
+from typing import TYPE_CHECKING
+
+from nightdesk_alerts.alerting import Alerting
+from nightdesk_alerts.delivery_outcome import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.preferences import KILL_SWITCH_ALERTS, PAUSE_ALERTS, ROTATION_ALERTS
 from nightdesk_alerts.sender import AlertSender
+
+if TYPE_CHECKING:
+    from nightdesk_alerts.channels.mail import Mail
+else:
+
+    def __getattr__(name: str) -> object:
+        """Load mail where somebody wants it."""
+        if name == "Mail":
+            from nightdesk_alerts.channels.mail import Mail
+
+            return Mail
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "DROP_REASONS",

@@ -130,7 +130,7 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Notice:
+class Notification:
     """What a channel is to say: that an alert fires, or that it has ended at `at`, Unix seconds."""
 
     alert: Alert

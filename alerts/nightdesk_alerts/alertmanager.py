@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from nightdesk_core.clock import utc
 
-from nightdesk_alerts.alert import Alert, Key, Notice
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Delivered, Kept, Later, Lost, Outcome, Reported
+from nightdesk_alerts.alert import Alert, Key, Notification
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Reported
+from nightdesk_alerts.http_response import judge
 from nightdesk_alerts.web import Web
 
 _POSTS_REMEMBERED = 1024
@@ -35,18 +35,18 @@ class Alertmanager:
         self._posted: OrderedDict[Key, str] = OrderedDict()
         """Since when the Alertmanager ran that took each alert, as it said itself."""
 
-    def post(self, notice: Notice) -> Outcome:
+    def post(self, notification: Notification) -> DeliveryOutcome:
         """Post an alert, or its end."""
-        alert = notice.alert
+        alert = notification.alert
         body = {
             "labels": dict(alert.labels),
             "annotations": alert.annotations,
             "startsAt": utc(alert.starts_at).isoformat(),
-            "endsAt": utc(notice.at if notice.status == "resolved" else alert.ends_at).isoformat(),
+            "endsAt": utc(notification.at if notification.status == "resolved" else alert.ends_at).isoformat(),
         }
         # Asked for first: one that is killed between the two calls has forgotten the alert, and shows it.
         started = self._when_started()
-        outcome = judge(self._web.post(f"{self._url}/alerts", [body]), wall=notice.at)
+        outcome = judge(self._web.post(f"{self._url}/alerts", [body]), wall=notification.at)
         if isinstance(outcome, Delivered):
             self._posted[alert.key] = started
             self._posted.move_to_end(alert.key)
@@ -54,7 +54,7 @@ class Alertmanager:
                 self._posted.popitem(last=False)
         return outcome
 
-    def check(self, alert: Alert) -> Outcome:
+    def check(self, alert: Alert) -> DeliveryOutcome:
         """Return whether Alertmanager has an alert, and from whom."""
         filters = [("filter", f"{name}={_quoted(text)}") for name, text in alert.labels.items()]
         answer = self._web.get(f"{self._url}/alerts", filters)

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nightdesk_alerts.alert import Notice
+from nightdesk_alerts.alert import Notification
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.alertmanager import Alertmanager, place
-from nightdesk_alerts.channels import discord, mail, slack, telegram, webhook
-from nightdesk_alerts.outcome import Outcome
+from nightdesk_alerts.channel import Channel
+from nightdesk_alerts.delivery_outcome import DeliveryOutcome
 from nightdesk_alerts.web import Web, WebError
-
-_CHANNELS: dict[str, Callable[[Notice, Alerting, Web], Outcome]] = {
-    "discord": discord.deliver,
-    "slack": slack.deliver,
-    "telegram": telegram.deliver,
-    "webhook": webhook.deliver,
-}
 
 
 @dataclass(frozen=True)
@@ -26,39 +19,34 @@ class Destination:
 
     name: str
     alertmanager: bool
-    deliver: Callable[[str, Notice], Outcome]
+    deliver: Callable[[str, Notification], DeliveryOutcome]
 
 
 def destinations(alerting: Alerting, timeout_seconds: float) -> list[Destination]:
     """Return the Alertmanagers and the direct channels that are configured."""
     found = [_alertmanager(number, url, timeout_seconds) for number, url in enumerate(alerting.alertmanagers, start=1)]
-    return [*found, *(_direct(name, alerting, timeout_seconds) for name in alerting.direct)]
+    return [*found, *(_direct(channel, timeout_seconds) for channel in alerting.channels)]
 
 
 def _alertmanager(number: int, url: str, timeout_seconds: float) -> Destination:
     server = Alertmanager(url, Web(timeout_seconds=timeout_seconds, near=True))
 
-    def deliver(action: str, notice: Notice) -> Outcome:
+    def deliver(action: str, notification: Notification) -> DeliveryOutcome:
         try:
-            return server.check(notice.alert) if action == "check" else server.post(notice)
+            return server.check(notification.alert) if action == "check" else server.post(notification)
         except WebError as error:
             return error.outcome
 
     return Destination(f"alertmanager {number} ({place(url)})", True, deliver)
 
 
-def _direct(name: str, alerting: Alerting, timeout_seconds: float) -> Destination:
-    if name == "mail" and alerting.mail is not None:
-        settings = alerting.mail
-        return Destination(
-            name, False, lambda _action, notice: mail.deliver(notice, settings, timeout_seconds=timeout_seconds)
-        )
-    web, channel = Web(timeout_seconds=timeout_seconds), _CHANNELS[name]
+def _direct(channel: Channel, timeout_seconds: float) -> Destination:
+    web = Web(timeout_seconds=timeout_seconds)
 
-    def deliver(_action: str, notice: Notice) -> Outcome:
+    def deliver(_action: str, notification: Notification) -> DeliveryOutcome:
         try:
-            return channel(notice, alerting, web)
+            return channel.deliver(notification, web)
         except WebError as error:
             return error.outcome
 
-    return Destination(name, False, deliver)
+    return Destination(channel.name, False, deliver)

@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 from loguru import logger
 
-from nightdesk_alerts.alert import Alert, Key, Notice, Status
+from nightdesk_alerts.alert import Alert, Key, Notification, Status
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
 from nightdesk_alerts.entry import Entry, Leg, Post
-from nightdesk_alerts.outcome import Delivered, Kept, Later, Lost, Outcome, Refused, Reported
 
 CAPACITY = 256
 _REFRESH_SHARE = 0.25
@@ -32,7 +32,7 @@ class Job:
 
     destination: str
     action: Literal["post", "check", "tell"]
-    notice: Notice
+    notification: Notification
     attempt: int
     entry: Entry
     way: Post | Leg
@@ -131,13 +131,13 @@ class Ledger:
         status: Status = "firing" if entry.holds else "resolved"
         way = entry.posts.get(destination) or entry.legs[destination]
         way.busy = True
-        notice = Notice(entry.alert, status, now.wall)
+        notification = Notification(entry.alert, status, now.wall)
         if isinstance(way, Post) and way.taken and entry.holds:
-            return Job(destination, "check", notice, 1, entry, way)
+            return Job(destination, "check", notification, 1, entry, way)
         way.attempts += 1
-        return Job(destination, "post" if isinstance(way, Post) else "tell", notice, way.attempts, entry, way)
+        return Job(destination, "post" if isinstance(way, Post) else "tell", notification, way.attempts, entry, way)
 
-    def done(self, job: Job, outcome: Outcome, now: Now) -> None:
+    def done(self, job: Job, outcome: DeliveryOutcome, now: Now) -> None:
         """Note how a job ended. One that failed is due again as soon as its destination is ready."""
         entry = job.entry
         self.changes += 1
@@ -308,21 +308,21 @@ class Ledger:
                 leg = entry.legs[destination]
                 yield key, entry, leg, entry.leg_due(leg)
 
-    def _told(self, leg: Leg, job: Job, outcome: Outcome, now: Now) -> None:
+    def _told(self, leg: Leg, job: Job, outcome: DeliveryOutcome, now: Now) -> None:
         leg.busy = False
         if isinstance(outcome, Delivered):
-            leg.told, leg.told_at, leg.told_wall = job.notice.status, now.tick, now.wall
-            leg.told_rank = job.notice.alert.rank
+            leg.told, leg.told_at, leg.told_wall = job.notification.status, now.tick, now.wall
+            leg.told_rank = job.notification.alert.rank
             leg.refused_at, leg.attempts = None, 0
             self._count("alerts_sent", "direct")
         elif isinstance(outcome, Refused):
             leg.refused_at, leg.attempts = now.tick, 0
             self._count("alerts_dropped", "refused")
 
-    def _posted(self, entry: Entry, post: Post, job: Job, outcome: Outcome, tick: float) -> None:
+    def _posted(self, entry: Entry, post: Post, job: Job, outcome: DeliveryOutcome, tick: float) -> None:
         post.busy = False
         match outcome:
-            case Delivered() if job.notice.status == "resolved":
+            case Delivered() if job.notification.status == "resolved":
                 post.ended = True
             case Delivered():
                 if all(each.taken_at is None for each in entry.posts.values()):

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from loguru import logger
@@ -18,20 +17,15 @@ from nightdesk_core.clock import WallClock, system_clock
 
 from nightdesk_alerts.alert import OPTIONAL_LABELS, condition_of, new_alert
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.ledger import CAPACITY, Now
+from nightdesk_alerts.call_queue import CallQueue
+from nightdesk_alerts.ledger import CAPACITY
 from nightdesk_alerts.preferences import muted
+from nightdesk_alerts.sender_options import Count, SenderOptions, count_nothing
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.worker import Worker
+    from nightdesk_alerts.delivery_worker import DeliveryWorker
 
 _CALLS_FOR_EACH_PLACE = 8
-
-Count = Callable[..., None]
-"""Called with a metric's name and, where it has one, the value of its label: ("alerts_dropped", "refused")."""
-
-
-def count_nothing(_name: str, *_labels: str) -> None:
-    """Count nothing: for whoever has no metrics."""
 
 
 class AlertSender:
@@ -60,19 +54,22 @@ class AlertSender:
     ) -> None:
         self._bot = bot
         self.alerting = alerting
-        self.spool = spool
-        self.count = count
-        self.fallback_seconds = fallback_seconds
-        self.settle_seconds = settle_seconds
-        self.timeout_seconds = timeout_seconds
-        self.close_seconds = close_seconds
-        self.capacity = capacity
         self.clock = clock
-        self.monotonic = monotonic
+        self.options = SenderOptions(
+            alerting=alerting,
+            spool=spool,
+            count=count,
+            fallback_seconds=fallback_seconds,
+            settle_seconds=settle_seconds,
+            timeout_seconds=timeout_seconds,
+            close_seconds=close_seconds,
+            capacity=capacity,
+            clock=clock,
+            monotonic=monotonic,
+        )
         self._muted = frozenset(muted(alerting))
-        self._queue: SimpleQueue[Callable[[Worker], None]] = SimpleQueue()
+        self._calls: CallQueue[DeliveryWorker] = CallQueue(most=_CALLS_FOR_EACH_PLACE * capacity)
         self._takes = alerting.enabled
-        self._turned_away = 0
         self._thread: threading.Thread | None = None
         self._warned: set[str] = set()
 
@@ -84,17 +81,19 @@ class AlertSender:
             self._takes = False
             return self
         # What delivers is loaded here: somebody who only measures does not pay for it.
-        from nightdesk_alerts.worker import Worker
+        from nightdesk_alerts.delivery_worker import DeliveryWorker
 
-        self._thread = threading.Thread(target=Worker(self).run, name="nightdesk-alerts", daemon=True)
+        self._thread = threading.Thread(
+            target=DeliveryWorker(self.options, self._calls).run, name="nightdesk-alerts", daemon=True
+        )
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._thread is not None:
             self._takes = False
-            self._queue.put(lambda worker: worker.close())
-            self._thread.join(timeout=self.close_seconds + 1)
+            self._calls.put(lambda worker: worker.close())
+            self._thread.join(timeout=self.options.close_seconds + 1)
             self._thread = None
 
     def send_alert(
@@ -124,10 +123,10 @@ class AlertSender:
             )
         except Exception as error:  # noqa: BLE001 - called from the trading loop
             self._invalid("send_alert", error)
-            self._put(lambda worker: worker.count("alerts_dropped", "invalid"))
+            self._calls.offer(lambda worker: worker.count("alerts_dropped", "invalid"))
             return
-        if alertname not in self._muted and not self._put(lambda worker: worker.take(alert)):
-            self._turned_away += 1
+        if alertname not in self._muted and not self._calls.offer(lambda worker: worker.take(alert)):
+            self._calls.turned_away += 1
 
     def withdraw(self, alertname: str, labels: Mapping[str, str] | None = None) -> None:
         """The condition no longer holds: what has not gone out never will, and who was told directly hears of the end.
@@ -141,36 +140,7 @@ class AlertSender:
         except Exception as error:  # noqa: BLE001 - called from the trading loop
             self._invalid("withdraw", error)
             return
-        self._put(lambda worker: worker.withdraw(condition))
-
-    def now(self) -> Now:
-        """Both clocks."""
-        return Now(self.monotonic(), self.clock())
-
-    def post(self, item: Callable[[Worker], None]) -> None:
-        """Have the sender's thread do something: how lanes report."""
-        self._queue.put(item)
-
-    def waiting(self, timeout_seconds: float) -> list[Callable[[Worker], None]]:
-        """Return what has been put into the queue, having waited for the first thing in it."""
-        items = []
-        try:
-            items.append(self._queue.get(timeout=max(timeout_seconds, 0.0)))
-            while True:
-                items.append(self._queue.get_nowait())
-        except Empty:
-            return items
-
-    def turned_away(self) -> int:
-        """Return how many alerts there have been that the thread was too far behind to be given."""
-        return self._turned_away
-
-    def _put(self, item: Callable[[Worker], None]) -> bool:
-        """Return whether the thread is given something. It is far behind only where it hangs: it waits for nobody."""
-        there_is_room = self._queue.qsize() < _CALLS_FOR_EACH_PLACE * self.capacity
-        if there_is_room:
-            self._queue.put(item)
-        return there_is_room
+        self._calls.offer(lambda worker: worker.withdraw(condition))
 
     def _identity(self, alertname: str, labels: Mapping[str, str] | None) -> dict[str, str]:
         if not isinstance(alertname, str) or not alertname.strip():

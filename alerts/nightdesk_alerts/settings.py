@@ -1,114 +1,102 @@
-"""Settings of alerts: the channels that they go to, and which of them a person wants."""
+"""Settings of alerts: which of them a person wants, and the channels that they go to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from nightdesk_core.settings import SettingsError, SettingsModel, read_secret
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, create_model
 
-from nightdesk_alerts.alerting import Alerting, Mail
+from nightdesk_alerts.alerting import Alerting
+from nightdesk_alerts.channel import Channel, Setting
+from nightdesk_alerts.channels import known_channels
 
 
-class AlertSettings(SettingsModel):
-    """Where alerts go. The first block is the requirements document's, key for key."""
+class AlertPreferences(SettingsModel):
+    """Which alerts a person wants, and where the heartbeat goes."""
 
     enabled: bool = Field(True, description="Off: alerts are evaluated and shown, and sent to nobody.")
-    discord_webhook_url: SecretStr = Field(SecretStr(""), description="A Discord webhook; empty means no Discord.")
-    email_smtp_server: str = Field("", description="Host of the mail server; empty means no e-mail.")
-    email_recipients: tuple[str, ...] = Field((), description="Who is sent mail; needs email_smtp_server.")
     alert_on_pause: bool = Field(True, description="Tell when the performance guard throttles or pauses the bot.")
     alert_on_kill_switch: bool = Field(True, description="Tell when the kill switch is active.")
     alert_on_model_rotation: bool = Field(True, description="Tell when a model is promoted, kept or rolled back.")
-
-    discord_webhook_url_file: Path | None = Field(None, description="A file that holds the Discord URL.")
-    slack_webhook_url: SecretStr = Field(SecretStr(""), description="A Slack incoming webhook; empty means no Slack.")
-    slack_webhook_url_file: Path | None = Field(None, description="A file that holds the Slack URL.")
-    telegram_bot_token: SecretStr = Field(
-        SecretStr(""), description="A Telegram bot's token, of @BotFather; needs telegram_chat_id."
-    )
-    telegram_bot_token_file: Path | None = Field(None, description="A file that holds the Telegram bot's token.")
-    telegram_chat_id: str = Field(
-        "",
-        pattern=r"^(-?[1-9][0-9]{0,18})?$",
-        coerce_numbers_to_str=True,
-        description="The number of the chat that the Telegram bot writes to; a group's is negative.",
-    )
-    telegram_api_url: str = Field(
-        "https://api.telegram.org", description="Where Telegram's Bot API is; change it for a server of your own."
-    )
-    webhook_url: SecretStr = Field(
-        SecretStr(""), description="A webhook of your own, which is given Alertmanager's payload; empty means none."
-    )
-    webhook_url_file: Path | None = Field(None, description="A file that holds the URL of your own webhook.")
-    email_smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
-    email_from: str = Field("nightdesk@localhost", description="The sender's address.")
-    email_username: str = Field("", description="Who logs in to the mail server; empty means no login.")
-    email_password: SecretStr = Field(SecretStr(""), description="The login's password; better in a file.")
-    email_password_file: Path | None = Field(None, description="A file that holds the login's password.")
-    email_require_tls: bool = Field(True, description="Send no mail where the server does not offer STARTTLS.")
     watchdog_url: SecretStr = Field(
         SecretStr(""), description="An external heartbeat that the Watchdog alert is sent to."
     )
 
-    def discord_url(self) -> str:
-        """Return the Discord webhook's URL, or an empty string where there is none."""
-        return read_secret(self.discord_webhook_url, self.discord_webhook_url_file, key="discord_webhook_url_file")
 
-    def slack_url(self) -> str:
-        """Return the Slack webhook's URL, or an empty string where there is none."""
-        return read_secret(self.slack_webhook_url, self.slack_webhook_url_file, key="slack_webhook_url_file")
+def _keys(channel: type[Channel]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, type and `Field` of each key that a channel has in the settings."""
+    types = get_type_hints(channel)
+    for part in fields(channel):
+        setting: Setting | None = channel.settings().get(part.name)
+        if setting is None:
+            continue
+        kind = types[part.name]
+        default = (get_origin(kind) or kind)() if part.default is MISSING else part.default
+        if setting.secret is None:
+            limits: dict[str, Any] = {"pattern": setting.pattern, "ge": setting.least, "le": setting.most}
+            if setting.digits:
+                limits["coerce_numbers_to_str"] = True
+            yield setting.key, kind, Field(default, description=setting.description, **limits)
+        else:
+            yield setting.key, SecretStr, Field(SecretStr(default), description=setting.description)
+            about = f"A file that holds {setting.secret.what}."
+            yield f"{setting.key}_file", Path | None, Field(None, description=about)
 
-    def telegram_token(self) -> str:
-        """Return the Telegram bot's token, or an empty string where there is none."""
-        return read_secret(self.telegram_bot_token, self.telegram_bot_token_file, key="telegram_bot_token_file")
 
-    def own_webhook_url(self) -> str:
-        """Return the URL of a person's own webhook, or an empty string where there is none."""
-        return read_secret(self.webhook_url, self.webhook_url_file, key="webhook_url_file")
+if TYPE_CHECKING:
+    _WithChannels = AlertPreferences
+else:
+    _WithChannels = create_model(
+        "_WithChannels",
+        __base__=AlertPreferences,
+        **{key: (kind, field) for channel in known_channels() for key, kind, field in _keys(channel)},
+    )
 
-    def smtp_password(self) -> str:
-        """Return the mail password, or an empty string where there is none."""
-        return read_secret(self.email_password, self.email_password_file, key="email_password_file")
+
+class AlertSettings(_WithChannels):
+    """Which alerts a person wants, and where they go. A channel is there once its keys are set."""
+
+    def secret(self, key: str) -> str:
+        """Return a secret from its file where one is named, else as it stands here; empty where there is none.
+
+        Raises `SettingsError` where the file cannot be read.
+        """
+        return read_secret(getattr(self, key), getattr(self, f"{key}_file"), key=f"{key}_file")
 
     def alerting(self, *, alertmanagers: tuple[str, ...] = ()) -> Alerting:
         """Return the channels and preferences as `AlertSender` takes them, the secrets read from their files.
 
         Raises `SettingsError` with every channel of which there is only half, or where a secret cannot be read.
         """
-        token = self.telegram_token()
-        problems = []
-        if bool(self.email_smtp_server) != bool(self.email_recipients):
-            problems.append("email_smtp_server and email_recipients need each other; set both or neither")
-        # An empty file is a channel that is not there, as in the compose deployment.
-        if bool(token) != bool(self.telegram_chat_id) and not (self.telegram_bot_token_file and not token):
-            problems.append("telegram_bot_token and telegram_chat_id need each other; set both or neither")
+        channels, problems = [], []
+        for kind in known_channels():
+            needed = kind.needed()
+            empty = [setting for setting in needed if not self._value(setting)]
+            if not empty:
+                values = {setting.key: self._value(setting) for setting in kind.settings().values()}
+                channels.append(kind.of(values))
+            elif len(empty) < len(needed) and not any(self._is_in_file(setting) for setting in empty):
+                keys = [setting.key for setting in needed]
+                both = "both or neither" if len(keys) == 2 else "all or none"
+                problems.append(f"{', '.join(keys[:-1])} and {keys[-1]} need each other; set {both}")
         if problems:
             raise SettingsError("operations.alerts", problems)
         return Alerting(
             alertmanagers=alertmanagers,
-            discord_webhook_url=self.discord_url(),
-            slack_webhook_url=self.slack_url(),
-            telegram_bot_token=token,
-            telegram_chat_id=self.telegram_chat_id if token else "",
-            telegram_api_url=self.telegram_api_url,
-            webhook_url=self.own_webhook_url(),
-            mail=self._mail(),
+            channels=tuple(filter(None, channels)),
             enabled=self.enabled,
             on_pause=self.alert_on_pause,
             on_kill_switch=self.alert_on_kill_switch,
             on_model_rotation=self.alert_on_model_rotation,
         )
 
-    def _mail(self) -> Mail | None:
-        if not self.email_smtp_server:
-            return None
-        return Mail(
-            server=self.email_smtp_server,
-            port=self.email_smtp_port,
-            sender=self.email_from,
-            recipients=self.email_recipients,
-            username=self.email_username,
-            password=self.smtp_password(),
-            require_tls=self.email_require_tls,
-        )
+    def _value(self, setting: Setting) -> Any:
+        return self.secret(setting.key) if setting.secret else getattr(self, setting.key)
+
+    def _is_in_file(self, setting: Setting) -> bool:
+        """Return whether a file is named for it. An empty one is a channel that is not there, as in Compose."""
+        return setting.secret is not None and getattr(self, f"{setting.key}_file") is not None

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
-from nightdesk_alerts.answers import Answer
-from nightdesk_alerts.outcome import Later, Refused
+from nightdesk_alerts.delivery_outcome import Later, Refused
+from nightdesk_alerts.http_response import HttpResponse
 
 _LARGEST_BYTES = 65_536
-_SHORTEST_SECRET = 6
 _MALFORMED = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -39,35 +37,27 @@ class Web:
         self._session.trust_env = not near
         _hide_addresses()
 
-    def post(self, url: str, payload: Any) -> Answer:
+    def post(self, url: str, payload: Any) -> HttpResponse:
         """Post JSON. Raises `WebError`."""
         return self._request("POST", url, json=payload)
 
-    def get(self, url: str, parameters: list[tuple[str, str]]) -> Answer:
+    def get(self, url: str, parameters: list[tuple[str, str]]) -> HttpResponse:
         """Get what lies at an address. Raises `WebError`."""
         return self._request("GET", url, params=parameters, largest=16 * _LARGEST_BYTES)
 
-    def _request(self, method: str, url: str, *, largest: int = _LARGEST_BYTES, **what: Any) -> Answer:
+    def _request(self, method: str, url: str, *, largest: int = _LARGEST_BYTES, **what: Any) -> HttpResponse:
         deadline = time.monotonic() + self.timeout_seconds
         try:
             with self._session.request(
                 method, url, timeout=self.timeout_seconds, allow_redirects=False, stream=True, **what
             ) as response:
-                return Answer(response.status_code, response.headers, _body(response, largest, deadline))
+                return HttpResponse(response.status_code, response.headers, _body(response, largest, deadline))
         except _MALFORMED:
             raise WebError(Refused("its address is malformed")) from None
         except requests.RequestException as error:
             raise WebError(Later(_words(error))) from None
         except ValueError:
             raise WebError(Refused("its address is malformed")) from None
-
-
-def without_secrets(text: object, url: str) -> str:
-    """Return a service's words on one line; nothing where they repeat a part of its address."""
-    words = " ".join(text.split()) if isinstance(text, str) else ""
-    parts = urlsplit(url)
-    secrets = [part for part in (*parts.path.split("/"), *parts.query.split("&"), parts.password or "") if part]
-    return "" if any(len(part) >= _SHORTEST_SECRET and part in words for part in secrets) else words
 
 
 def _body(response: requests.Response, largest: int, deadline: float) -> bytes:

@@ -8,6 +8,7 @@ pydantic's `TypeAdapter` does the work. It is loaded at the first record, so tha
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,13 +44,17 @@ def plain(record: object) -> Any:
     return _adapter(type(record)).dump_python(record, mode="json", warnings="error")
 
 
-def from_plain(kind: type[T], value: object, *, source: str) -> T:
+def from_plain(kind: type[T], value: object, *, source: str, complete: bool = False) -> T:
     """Return the record of a kind that `plain` returned. `source` is how people know where it lies.
 
     Raises `StoredError` for an unknown key, a missing one that has no default, a number that is not finite, and a value
-    of another kind: a whole number stands for a broken one and a list for a tuple, nothing else for anything else.
+    of another kind: a whole number stands for a broken one and a list for a tuple, nothing else for anything else. With
+    `complete` a missing key is refused though it has a default, wherever in the record: for what must not be forgotten.
     """
-    return from_json(kind, json.dumps(value), source=source)
+    found = from_json(kind, json.dumps(value), source=source)
+    if complete and (missing := [f"{key}: is missing" for key in _missing(plain(found), value)]):
+        raise StoredError(source, tuple(missing))
+    return found
 
 
 def from_json(kind: type[T], content: bytes | str, *, source: str) -> T:
@@ -94,3 +99,16 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     words = {"missing": "is missing", "unexpected_keyword_argument": "is not a key that exists here"}
     said = words.get(kind, message.removeprefix("Value error, "))
     return f"{key}: {said}" if key else said
+
+
+def _missing(whole: object, value: object, place: str = "") -> Iterator[str]:
+    """Yield the keys that a value lacks of what a record is as a whole."""
+    if isinstance(whole, dict) and isinstance(value, dict):
+        for key, part in whole.items():
+            if key in value:
+                yield from _missing(part, value[key], f"{place}{key}.")
+            else:
+                yield f"{place}{key}"
+    elif isinstance(whole, list) and isinstance(value, list):
+        for index, (part, other) in enumerate(zip(whole, value, strict=True)):
+            yield from _missing(part, other, f"{place}{index}.")

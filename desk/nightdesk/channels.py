@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from nightdesk_alerts.alerting import Alerting, Mail
+from nightdesk_alerts import Alerting
+from nightdesk_alerts.channel import SandboxInbox
+from nightdesk_alerts.channels import known_channels
 
 from nightdesk.settings import Settings
-
-SANDBOX_DISCORD_PATH = "/api/webhooks/1/nightdesk"
-SANDBOX_MAILBOX = "desk@nightdesk.invalid"
 
 
 @dataclass(frozen=True)
@@ -22,17 +21,9 @@ class Channels:
 
     @property
     def secrets(self) -> dict[str, str]:
-        """What the configuration refers to as a file, by the file's name."""
-        alerting = self.alerting
-        found = {
-            "discord_url": alerting.discord_webhook_url,
-            "slack_url": alerting.slack_webhook_url,
-            "telegram_token": alerting.telegram_bot_token,
-            "webhook_url": alerting.webhook_url,
-            "smtp_password": alerting.mail.password if alerting.mail else "",
-            "watchdog_url": self.watchdog_url,
-        }
-        return {name: text for name, text in found.items() if text}
+        """What Alertmanager's configuration refers to as a file, by the file's name."""
+        found = {name: text for channel in self.alerting.channels for name, text in channel.secrets.items()}
+        return found | ({"watchdog_url": self.watchdog_url} if self.watchdog_url else {})
 
 
 def channels(settings: Settings) -> Channels:
@@ -43,18 +34,10 @@ def channels(settings: Settings) -> Channels:
     """
     alerts = settings.operations.alerts
     alerting = alerts.alerting(alertmanagers=(f"http://{settings.address('alertmanager')}",))
-    of_inbox = settings.sandbox.enabled and not alerting.direct
+    of_inbox = settings.sandbox.enabled and not alerting.channels
     if of_inbox:
         host, _, port = settings.address("smtp").rpartition(":")
-        alerting = replace(
-            alerting,
-            discord_webhook_url=f"http://{settings.address('inbox')}{SANDBOX_DISCORD_PATH}",
-            mail=Mail(
-                server=host,
-                port=int(port),
-                sender=alerts.email_from,
-                recipients=(SANDBOX_MAILBOX,),
-                require_tls=False,
-            ),
-        )
+        inbox, values = SandboxInbox(f"http://{settings.address('inbox')}", host, int(port)), dict(alerts)
+        found = [kind.in_sandbox(inbox, values) for kind in known_channels()]
+        alerting = replace(alerting, channels=tuple(filter(None, found)))
     return Channels(alerting, alerts.watchdog_url.get_secret_value(), of_inbox)

@@ -14,7 +14,7 @@ from nightdesk_core.settings import SettingsModel
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from nightdesk.reload import reloadable
+from nightdesk.bot.reload import reloadable
 from nightdesk.settings import Settings
 
 _HEAD = """\

@@ -9,10 +9,25 @@ with BotExporter("btc", symbols=[("BTC/USDT:USDT", "1h")]) as exporter:
         exporter.equity(...)
 """
 
-from nightdesk_alerts import Alerting, Mail
+from typing import TYPE_CHECKING
+
+from nightdesk_alerts import Alerting
 
 from nightdesk_exporter.bot import BotExporter
 from nightdesk_exporter.snapshot import Limits
 from nightdesk_exporter.status_file import StatusFile
+
+if TYPE_CHECKING:
+    from nightdesk_alerts import Mail
+else:
+
+    def __getattr__(name: str) -> object:
+        """Load mail where somebody wants it."""
+        if name == "Mail":
+            from nightdesk_alerts import Mail
+
+            return Mail
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = ["Alerting", "BotExporter", "Limits", "Mail", "StatusFile"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from nightdesk_core.settings import SettingsModel
+from nightdesk_core.units import DAY_SECONDS
 from pydantic import Field
+
+from nightdesk_exporter.snapshot import Limits
 
 
 class LimitSettings(SettingsModel):
@@ -29,6 +32,15 @@ class LimitSettings(SettingsModel):
         0.05, gt=0, lt=1, description="Loss since midnight UTC of market time, as a share of the equity then."
     )
     leverage_ratio: float = Field(2.5, gt=0, description="Notional of the open positions over equity.")
+
+    def in_force(self) -> Limits:
+        """Return the limits as the exporter takes them, in seconds where these are in days."""
+        return Limits(
+            **{
+                name.replace("_days", "_seconds"): value * DAY_SECONDS if name.endswith("_days") else value
+                for name, value in self
+            }
+        )
 
 
 class LogSettings(SettingsModel):

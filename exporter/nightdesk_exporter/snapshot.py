@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
+from nightdesk_core.clock import TimeScale
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.catalogue import METRICS, Kind
@@ -41,6 +42,12 @@ class Limits:
     """One that has reported neither equity nor a model's age by then is late with it."""
     first_candle_seconds: float = 7260.0
     """Where not even the interval is known: two of an hour and a minute."""
+
+    def scaled(self, scale: TimeScale) -> Limits:
+        """Return the limits as they hold at the market's speed; how far clocks may differ is no matter of that."""
+        times = [each.name for each in fields(self) if each.name.endswith("_seconds")]
+        shorter = {name: scale.limit(getattr(self, name)) for name in times if name != "clock_offset_seconds"}
+        return replace(self, **shorter)
 
 
 CandleSeen = tuple[float, float]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
@@ -54,7 +55,7 @@ def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tu
     loser = replace(calm, equity=1000.0 * (1 - limits.daily_loss) - 0.001)
     geared = replace(calm, leverage=limits.leverage * 1.001)
     dark = replace(calm, priced_at=now - limits.stale_seconds - 1)
-    yesterday = calm.market_time - 2 * 86_400
+    yesterday = calm.market_time - 2 * DAY_SECONDS
 
     def blind() -> AccountView:
         raise ArithmeticError("a drill")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from nightdesk_guard.expectation import Expected
 
@@ -168,15 +168,6 @@ class Evidence:
         missed = (self.shadow_r - self.reduced_r) / self.signals
         signal = expected.mean_r - delivered - fees - slippage - missed
         return Gap(expected.mean_r, delivered, fees, slippage, missed, signal)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the evidence as it is stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Evidence:
-        """Return the evidence that `to_json` stored. Raises `TypeError` for anything else."""
-        return cls(**stored)
 
 
 def weighed(

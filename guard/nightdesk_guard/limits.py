@@ -6,9 +6,8 @@ A `None` among the limits is a rule that does not apply. R is a trade's net prof
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from nightdesk_guard.settings import GuardSettings, GuardTier
@@ -87,21 +86,6 @@ class GuardLimits:
         return {
             (rule, name): limit for name, tier in tiers for rule, limit in asdict(tier).items() if limit is not None
         }
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the limits as they are stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> GuardLimits:
-        """Return the limits that `to_json` stored. Raises `KeyError` or `TypeError` for anything else."""
-        promise = stored["promise"]
-        return cls(
-            source=stored["source"],
-            reduced=TierLimits(**stored["reduced"]),
-            paused=TierLimits(**stored["paused"]),
-            promise=None if promise is None else Promise(**promise),
-        )
 
 
 def documented(settings: GuardSettings, *, break_even_win_rate: float) -> GuardLimits:

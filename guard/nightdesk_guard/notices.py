@@ -6,7 +6,7 @@ A notice is stored together with what it is about, and told afterwards, at least
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -20,13 +20,13 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_guard.evidence import Evidence
 from nightdesk_guard.kill_switch import KillSwitchState
 from nightdesk_guard.performance import retrain_reason
+from nightdesk_guard.policy import GuardStep
 
 AUDIT = "audit"
 """Content: `event` and `details` of an audit entry."""
 REQUEST = "retrain request"
 """Content: `cause`, `reason` and `at`."""
-_AGAIN_SECONDS = 60.0
-_ACTOR = "bot"
+ACTOR = "bot"
 _BY_ITSELF = ("guard", "file", "bot")
 """Who activates the switch without the command line, which records what it does."""
 
@@ -38,27 +38,53 @@ class Notice(NamedTuple):
     content: Mapping[str, Any]
 
 
-class Teller:
-    """Tells what is owed as soon as it can, and holds nobody up by trying again and again."""
+Handler = Callable[[Mapping[str, Any]], None]
+"""Tells the content of one kind of notice. Raises `NightdeskError` or `OSError` where that fails: it is still owed."""
 
-    def __init__(self, audit: AuditLog, requests: RetrainRequests, *, clock: WallClock = system_clock) -> None:
+
+class Teller:
+    """Tells notices, each by the handler of its kind. What fails is said once, and may be tried again after a while."""
+
+    def __init__(
+        self,
+        audit: AuditLog,
+        requests: RetrainRequests,
+        *,
+        more: Mapping[str, Handler] | None = None,
+        retry_seconds: float = 60.0,
+        clock: WallClock = system_clock,
+    ) -> None:
+        """`more` are handlers of further kinds; until `retry_seconds` after a failure every call fails."""
         self._audit = audit
         self._requests = requests
+        self._handlers: Mapping[str, Handler] = {AUDIT: self._record, REQUEST: self._request, **(more or {})}
+        self._retry_seconds = retry_seconds
         self._clock = clock
         self._failed_at = -math.inf
+        self._failure = ""
 
-    def tell(self, owed: Sequence[Notice]) -> tuple[Notice, ...]:
-        """Tell in order, and return what is still owed: what fails is tried again a minute later."""
-        left = list(owed)
-        while left and abs(self._clock() - self._failed_at) >= _AGAIN_SECONDS:
-            try:
-                tell(*left[0], audit=self._audit, requests=self._requests)
-            except (NightdeskError, OSError) as error:
-                self._failed_at = self._clock()
-                logger.error("{} was not recorded and will be tried again: {}", left[0].kind, error)
-            else:
-                left.pop(0)
-        return tuple(left)
+    def tell(self, notice: Notice) -> bool:
+        """Return whether a notice was told."""
+        if abs(self._clock() - self._failed_at) < self._retry_seconds:
+            return False
+        try:
+            self._handlers[notice.kind](notice.content)
+        except (NightdeskError, OSError) as error:
+            self._failed_at = self._clock()
+            if str(error) != self._failure:
+                logger.error("{} was not recorded and will be tried again: {}", notice.kind, error)
+            self._failure = str(error)
+            return False
+        self._failed_at, self._failure = -math.inf, ""
+        return True
+
+    def _record(self, content: Mapping[str, Any]) -> None:
+        self._audit.append(content["event"], content["details"], actor=ACTOR)
+
+    def _request(self, content: Mapping[str, Any]) -> None:
+        request = self._requests.add(content["cause"], content["reason"], ACTOR, at=content["at"])
+        if request is not None:
+            logger.info("a retrain is asked for ({}): {}", request.cause, content["reason"])
 
 
 def of_transition(moved: GuardTransition) -> list[Notice]:
@@ -76,9 +102,15 @@ def of_breach(found: Evidence, time: int) -> list[Notice]:
         f" e-value {found.e_value:.1f}"
     )
     return [
-        Notice(AUDIT, {"event": "expectation_breached", "details": {"time": time, **found.to_json()}}),
+        Notice(AUDIT, {"event": "expectation_breached", "details": {"time": time, **asdict(found)}}),
         Notice(REQUEST, {"cause": "expectation", "reason": reason, "at": float(time)}),
     ]
+
+
+def of_step(step: GuardStep) -> list[Notice]:
+    """Return what a step of the policy owes."""
+    found = [] if step.moved is None else of_transition(step.moved)
+    return found if step.breach is None else [*found, *of_breach(step.breach, step.time)]
 
 
 def of_activation(switch: KillSwitchState, before: KillSwitchState) -> list[Notice]:
@@ -88,13 +120,3 @@ def of_activation(switch: KillSwitchState, before: KillSwitchState) -> list[Noti
     if known or not switch.active or switch.actor not in _BY_ITSELF:
         return []
     return [Notice(AUDIT, {"event": "kill_switch_activated", "details": asdict(switch)})]
-
-
-def tell(kind: str, content: Mapping[str, Any], *, audit: AuditLog, requests: RetrainRequests) -> None:
-    """Tell one notice. Raises `NightdeskError` or `OSError` where that fails: then it is still owed."""
-    if kind == AUDIT:
-        audit.append(content["event"], content["details"], actor=_ACTOR)
-        return
-    request = requests.add(content["cause"], content["reason"], _ACTOR, at=content["at"])
-    if request is not None:
-        logger.info("a retrain is asked for ({}): {}", request.cause, content["reason"])

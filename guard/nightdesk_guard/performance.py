@@ -8,20 +8,19 @@ replay must decide what the live bot decided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nightdesk_core.journal import GuardTransition
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.limits import GuardLimits, TierLimits, TradeResult, documented
 from nightdesk_guard.shadow import ShadowEvidence
 
 if TYPE_CHECKING:
     from nightdesk_guard.settings import GuardSettings
-
-_DAY_SECONDS = 86_400
 
 
 class GuardStatus(StrEnum):
@@ -96,22 +95,6 @@ class GuardState:
     resumes_taken: int = 0
     """The number of the last resume that was taken, or that came when there was nothing to resume."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as it is stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> GuardState:
-        """Return the state that `to_json` stored. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        return cls(
-            **{
-                **stored,
-                "status": GuardStatus(stored["status"]),
-                "wins": tuple(stored["wins"]),
-                "shadow": ShadowEvidence.from_json(stored["shadow"]),
-            }
-        )
-
 
 @dataclass(frozen=True)
 class GuardMeasures:
@@ -170,7 +153,7 @@ class PerformanceGuard:
 
     def cool_down_ends(self, state: GuardState) -> float:
         """Return the market time from which on the guard may climb."""
-        return state.since + self.settings.cool_down_days * _DAY_SECONDS
+        return state.since + self.settings.cool_down_days * DAY_SECONDS
 
     def advance(self, state: GuardState, seen: Observation) -> tuple[GuardState, GuardTransition | None]:
         """Return the state after a candle, and the transition it caused."""

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from nightdesk_guard.evidence import Evidence
 from nightdesk_guard.expectation import Expected, Ratios
 from nightdesk_guard.limits import GuardLimits
-from nightdesk_guard.performance import GuardState, PerformanceGuard
+from nightdesk_guard.performance import GuardState, GuardStatus, PerformanceGuard
 
-_NO_RATIOS = Ratios(None, None)
+
+@dataclass(frozen=True)
+class LiveMeasures:
+    """What a bot has measured of its live trading beside its trades; `None` is not known."""
+
+    sharpe_ratio: float | None = None
+    compared: Ratios | None = None
+    """Live over expected."""
+    probation_share: float | None = None
+    """The share of its size at which the model's standing lets it trade."""
+
+
+NOTHING_MEASURED = LiveMeasures()
 
 
 class Reporter(Protocol):
@@ -69,9 +81,9 @@ def report_guard(
     )
 
 
-def report_shadow(reporter: Reporter, state: GuardState, *, trades_closed: int, held_back: bool) -> None:
+def report_shadow(reporter: Reporter, state: GuardState, *, trades_closed: int) -> None:
     """Tell how the shadow fares; where the guard does not hold the bot back there is none, and nothing to show."""
-    wins = state.shadow.wins
+    held_back, wins = state.status is not GuardStatus.NORMAL, state.shadow.wins
     reporter.shadow(
         trades_closed=trades_closed,
         win_ratio=sum(wins) / len(wins) if held_back and wins else None,
@@ -79,26 +91,18 @@ def report_shadow(reporter: Reporter, state: GuardState, *, trades_closed: int, 
     )
 
 
-def report_delivered(
-    reporter: Reporter,
-    expected: Expected,
-    found: Evidence,
-    *,
-    sharpe_ratio: float | None = None,
-    compared: Ratios = _NO_RATIOS,
-    probation_share: float | None = None,
-) -> None:
-    """Tell what a model has delivered against what its hold-out promised; `None` is not known."""
+def report_delivered(reporter: Reporter, expected: Expected, found: Evidence, measured: LiveMeasures) -> None:
+    """Tell what a model has delivered against what its hold-out promised."""
     gap = found.gap(expected)
     reporter.delivered(
         trades=found.trades,
         win_ratio=found.trade_win_rate,
-        sharpe_ratio=sharpe_ratio,
+        sharpe_ratio=measured.sharpe_ratio,
         evalue=found.e_value,
         signals=found.signals,
         breached=found.breached,
         gaps=None if gap is None else gap.parts,
-        probation_share=probation_share,
-        sharpe_to_backtest=compared.sharpe,
-        drawdown_to_backtest=compared.drawdown,
+        probation_share=measured.probation_share,
+        sharpe_to_backtest=None if measured.compared is None else measured.compared.sharpe,
+        drawdown_to_backtest=None if measured.compared is None else measured.compared.drawdown,
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nightdesk_guard.limits import TradeResult
 
@@ -45,8 +44,3 @@ class ShadowEvidence:
         peaks += (equity,) * len(closed)
         wins = (*self.wins, *(result.won for result in closed))
         return ShadowEvidence(wins[-window:], peaks[-window - 1 :], equity)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> ShadowEvidence:
-        """Return the evidence that `dataclasses.asdict` stored."""
-        return cls(tuple(stored["wins"]), tuple(stored["peaks"]), stored["equity"])

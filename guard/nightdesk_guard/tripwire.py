@@ -6,12 +6,13 @@ trust. What it cannot write to the disk it holds in memory until it can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from loguru import logger
 from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from nightdesk_guard.settings import KillSwitchSettings
 
 _ACTOR = "guard"
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Anchors:
 
     def after(self, view: AccountView, switch: KillSwitchState) -> Anchors:
         """Return the anchors with what is seen now."""
-        day = int(view.market_time // _DAY_SECONDS)
+        day = int(view.market_time // DAY_SECONDS)
         # A latch that is gone says nothing of when it was lifted: nobody resumed by deleting it.
         resumed = not switch.active and switch.changed_at is not None and switch.changed_at != self.lifted
         if self.peak == 0.0 or resumed:
@@ -74,15 +74,6 @@ class Anchors:
         if day > self.day:
             return replace(self, peak=max(self.peak, view.equity), day=day, day_start=view.equity)
         return replace(self, peak=max(self.peak, view.equity))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the anchors as they are stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Anchors:
-        """Return the anchors that `to_json` stored. Raises `TypeError` for anything else."""
-        return cls(**stored)
 
 
 def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: float) -> tuple[str, bool] | None:

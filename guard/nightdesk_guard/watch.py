@@ -1,15 +1,16 @@
-"""The kill switch of a bot that shows its account: looked after in time, tried once a day, and heard while it waits."""
+"""The kill switch in time: looked at as often as it is asked for, tried once a day, and heard while the bot waits."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.clock import WallClock
+from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.drill import drill
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
@@ -17,35 +18,39 @@ from nightdesk_guard.reporting import Reporter
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
 _POLL_SECONDS = 0.5
-_DRILL_SECONDS = 86_400.0
+_SELF_TEST_SECONDS = float(DAY_SECONDS)
 
 
-class Watch:
+@dataclass(frozen=True)
+class KillSwitchParts:
+    """What the watch over one bot's kill switch is made of."""
+
+    state_dir: Path
+    limits: KillLimits
+    positions: Positions
+    """What becomes of open positions where the switch trips by itself."""
+    account: Callable[[], AccountView] | None
+    """Returns the account as it stands; whatever it raises trips the switch. `None` where it will be shown."""
+    reporter: Reporter | None
+    clock: WallClock
+    tests_itself: bool = True
+    """Whether a look tries the switch where that was not done for a day; else whoever owns it does."""
+
+
+class KillSwitchWatch:
     """Looks at the switch whenever it is asked; from any thread."""
 
-    def __init__(
-        self,
-        state_dir: Path,
-        limits: KillLimits,
-        *,
-        positions: Positions,
-        stale_seconds: float,
-        reporter: Reporter | None,
-        clock: WallClock,
-    ) -> None:
-        """An account that was shown longer than `stale_seconds` ago (wall time) is not fresh any more."""
-        self._state_dir = state_dir
-        self._stale_seconds = stale_seconds
-        self._reporter = reporter
-        self._clock = clock
-        self._tripwire = Tripwire(KillSwitch(state_dir, clock=clock), limits, positions=positions, clock=clock)
+    def __init__(self, parts: KillSwitchParts) -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        switch = KillSwitch(parts.state_dir, clock=parts.clock)
+        self._tripwire = Tripwire(switch, parts.limits, positions=parts.positions, clock=parts.clock)
+        self._account = parts.account
         self._lock = threading.RLock()
-        self._view: AccountView | None = None
-        self._shown_at = -math.inf
         self._last = KillSwitchState(active=False)
         self._heeded: KillSwitchState | None = None
         """The switch as the bot knows it."""
-        self._drilled_at = -math.inf
+        self._tested_at: float | None = None
 
     @property
     def anchors(self) -> Anchors:
@@ -53,33 +58,43 @@ class Watch:
         return self._tripwire.anchors
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether the account was shown lately. A clock that was set back tells nothing, so then it was not."""
-        return abs(self._clock() - self._shown_at) <= self._stale_seconds
+    def last(self) -> KillSwitchState:
+        """The switch as it was last looked at."""
+        return self._last
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the switch is active at this moment, be the account as it may."""
+        return self._tripwire.state().active
 
     def recall(self, anchors: Anchors, last: KillSwitchState) -> None:
         """Go on from what was remembered: a latch that is lost since is latched anew."""
         with self._lock:
             self._tripwire.anchors, self._last = anchors, last
 
-    def show(self, equity: float, *, leverage: float, market_time: float) -> KillSwitchState:
-        """Take the account as it stands now, marked to market, and return the switch that follows."""
+    def adopt(self, limits: KillLimits, positions: Positions) -> None:
+        """Go on with other limits."""
         with self._lock:
-            now = self._clock()
-            self._shown_at = now
-            self._view = AccountView(equity, leverage, market_time, now if leverage > 0 else None)
+            self._tripwire.limits, self._tripwire.positions = limits, positions
+
+    def show(self, account: AccountView) -> KillSwitchState:
+        """Take the account as it stands now, and return the switch that follows."""
+        with self._lock:
+            self._account = lambda: account
             return self.look()
 
     def look(self) -> KillSwitchState:
         """Return the switch, tripped first where there is a reason to. Only a reporter can make this raise."""
         with self._lock:
             self._tripwire.remember(self._last)
-            view = self._view
-            switch = self._tripwire.state() if view is None else self._tripwire.look(lambda: view)
-            if abs(self._clock() - self._drilled_at) >= _DRILL_SECONDS:
-                switch = self._drill(switch)
-            if self._reporter is not None:
-                self._reporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
+            account = self._account
+            switch = self._tripwire.state() if account is None else self._tripwire.look(account)
+            if self._parts.tests_itself and self._test_is_due():
+                self.self_test()
+                switch = self._tripwire.state()
+            reporter = self._parts.reporter
+            if reporter is not None:
+                reporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
             elif switch.active and not self._last.active:
                 logger.critical("the kill switch is active: {}", switch.reason)
             self._last = switch
@@ -89,14 +104,25 @@ class Watch:
         """Stop all entries, and leave positions as they are."""
         with self._lock:
             self._tripwire.trip(reason, positions="keep")
-            self.look()
 
-    def must_close(self) -> bool:
-        """Return whether open positions must be closed; not while the account is stale, nor are its prices then."""
+    def self_test(self, acts: Callable[[], str] = str) -> None:
+        """Try the switch, and trip it where it would not work.
+
+        `acts` says what of the bot would not obey an active switch, empty where all of it would.
+        """
+        self._tested_at = self._clock()
+        failed = drill(self._parts.state_dir, self._tripwire.limits, acts=acts, clock=self._clock)
+        if failed:
+            self.trip(f"self-test: {failed}")
+        elif self._parts.reporter is not None:
+            self._parts.reporter.kill_switch_tested()
+
+    def wants_positions_closed(self, *, can_close: bool) -> bool:
+        """Return whether open positions must be closed; not while that cannot be done at prices to trust."""
         with self._lock:
             switch = self.look()
             wanted = switch.active and switch.positions == "close"
-            if wanted and not self.is_fresh:
+            if wanted and not can_close:
                 return False
             self._heeded = switch
             return wanted
@@ -111,6 +137,9 @@ class Watch:
             sleep(min(left, _POLL_SECONDS))
         return True
 
+    def _test_is_due(self) -> bool:
+        return self._tested_at is None or abs(self._clock() - self._tested_at) >= _SELF_TEST_SECONDS
+
     def _calls(self) -> bool:
         """Return whether the switch asks for something that the bot does not know of; each thing once."""
         with self._lock:
@@ -119,12 +148,3 @@ class Watch:
                 return False
             self._heeded = switch
             return True
-
-    def _drill(self, switch: KillSwitchState) -> KillSwitchState:
-        self._drilled_at = self._clock()
-        failed = drill(self._state_dir, self._tripwire.limits, clock=self._clock)
-        if failed:
-            return self._tripwire.trip(f"self-test: {failed}", positions="keep")
-        if self._reporter is not None:
-            self._reporter.kill_switch_tested()
-        return switch

@@ -123,34 +123,32 @@ def inbox(tmp_path: Path) -> Iterator[ServedInbox]:
         yield served
 
 
-def all_channels(inbox: ServedInbox, **changes: Any) -> Alerting:
-    """Return an `Alerting` with every direct channel, all of which are the inbox's."""
-    fields = {
-        "discord_webhook_url": f"{inbox.url}/api/webhooks/1/{TOKEN}",
-        "slack_webhook_url": f"{inbox.url}/services/T0/B0/{TOKEN}",
-        "telegram_bot_token": f"123:{TOKEN}",
-        "telegram_chat_id": "-100500",
-        "telegram_api_url": inbox.url,
-        "webhook_url": f"{inbox.url}/webhook/{TOKEN}",
-        "mail": Mail(server="127.0.0.1", port=inbox.smtp_port, recipients=("you@example.org",), require_tls=False),
+def _keywords(inbox: ServedInbox) -> dict[str, dict[str, Any]]:
+    """Return the keywords of `Alerting` for each direct channel, all of which are the inbox's."""
+    return {
+        "discord": {"discord_webhook_url": f"{inbox.url}/api/webhooks/1/{TOKEN}"},
+        "slack": {"slack_webhook_url": f"{inbox.url}/services/T0/B0/{TOKEN}"},
+        "telegram": {
+            "telegram_bot_token": f"123:{TOKEN}",
+            "telegram_chat_id": "-100500",
+            "telegram_api_url": inbox.url,
+        },
+        "webhook": {"webhook_url": f"{inbox.url}/webhook/{TOKEN}"},
+        "email": {
+            "mail": Mail(server="127.0.0.1", port=inbox.smtp_port, recipients=("you@example.org",), require_tls=False)
+        },
     }
+
+
+def all_channels(inbox: ServedInbox, **changes: Any) -> Alerting:
+    """Return an `Alerting` with every direct channel."""
+    fields = {name: value for keywords in _keywords(inbox).values() for name, value in keywords.items()}
     return Alerting(**{**fields, **changes})
 
 
 def only(inbox: ServedInbox, channel: str, **changes: Any) -> Alerting:
     """Return an `Alerting` with one direct channel."""
-    everything = all_channels(inbox)
-    empty: dict[str, Any] = {
-        "discord_webhook_url": "",
-        "slack_webhook_url": "",
-        "telegram_bot_token": "",
-        "webhook_url": "",
-        "mail": None,
-    }
-    name = {"discord": "discord_webhook_url", "slack": "slack_webhook_url", "telegram": "telegram_bot_token"}.get(
-        channel, {"webhook": "webhook_url", "email": "mail"}.get(channel, channel)
-    )
-    return all_channels(inbox, **{**empty, name: getattr(everything, name), **changes})
+    return Alerting(**{**_keywords(inbox)[channel], **changes})
 
 
 class Counts:

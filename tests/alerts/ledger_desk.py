@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 from nightdesk_alerts.alert import Alert, condition_of, new_alert
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome
 from nightdesk_alerts.ledger import Job, Ledger, Now
-from nightdesk_alerts.outcome import Delivered, Outcome
 
 WALL = 1_800_000_000.0
 DIRECT, AM = "discord", "alertmanager"
@@ -24,7 +24,7 @@ class Desk:
         self.severities: list[str] = []
         self.descriptions: list[str] = []
         """Of what the direct channel was told that fires."""
-        self.answers: dict[str, Outcome] = {}
+        self.answers: dict[str, DeliveryOutcome] = {}
         self.ledger = Ledger(
             alertmanagers=alertmanagers,
             direct=(DIRECT,),
@@ -60,10 +60,10 @@ class Desk:
                     break
                 outcome = self.answers.get(job.action, self.answers.get(destination, Delivered()))
                 if isinstance(outcome, Delivered):
-                    self.told.append((self.tick, destination, job.notice.alert.name, job.notice.status))
-                    if (destination, job.notice.status) == (DIRECT, "firing"):
-                        self.severities.append(job.notice.alert.labels["severity"])
-                        self.descriptions.append(job.notice.alert.description)
+                    self.told.append((self.tick, destination, job.notification.alert.name, job.notification.status))
+                    if (destination, job.notification.status) == (DIRECT, "firing"):
+                        self.severities.append(job.notification.alert.labels["severity"])
+                        self.descriptions.append(job.notification.alert.description)
                 self.ledger.done(job, outcome, self.now)
                 if not isinstance(outcome, Delivered):
                     break

@@ -133,7 +133,7 @@ def reporting(tools: Tools, folder: Path, alertmanager: str) -> Iterator[None]:
 def entries_of(sender: AlertSender) -> list[Entry]:
     """Return what is in a sender's ledger, looked at on the sender's own thread."""
     answer: SimpleQueue[list[Entry]] = SimpleQueue()
-    sender.post(lambda worker: answer.put(list(worker.ledger.entries.values())))
+    sender._calls.put(lambda worker: answer.put(list(worker.ledger.entries.values())))
     return answer.get(timeout=10)
 
 

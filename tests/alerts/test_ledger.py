@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_alerts.outcome import Delivered, Kept, Later, Lost, Outcome, Refused, Reported
-from nightdesk_alerts.pace import LONGEST_RETRY_AFTER_SECONDS, Pace
+from nightdesk_alerts.backoff import LONGEST_RETRY_AFTER_SECONDS, Backoff
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
 
 from tests.alerts.ledger_desk import AM, DIRECT, Desk
 
@@ -193,12 +193,12 @@ def test_an_alertmanager_that_vanishes_after_it_told_is_stood_in_for_after_the_r
 
 
 def test_a_wait_grows_to_its_limit_and_a_service_s_own_is_kept_and_bounded() -> None:
-    pace = Pace(longest_seconds=300, jitter=lambda: 1.0)
-    assert [pace.failed(0) for _ in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    assert pace.failed(100, after_seconds=1e9) == LONGEST_RETRY_AFTER_SECONDS
-    assert pace.ready_at == 100 + LONGEST_RETRY_AFTER_SECONDS
-    pace.succeeded()
-    assert Pace(jitter=lambda: 0.0).failed(0) == 0.5
+    backoff = Backoff(longest_seconds=300, jitter=lambda: 1.0)
+    assert [backoff.failed(0) for _ in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert backoff.failed(100, after_seconds=1e9) == LONGEST_RETRY_AFTER_SECONDS
+    assert backoff.ready_at == 100 + LONGEST_RETRY_AFTER_SECONDS
+    backoff.succeeded()
+    assert Backoff(jitter=lambda: 0.0).failed(0) == 0.5
 
 
 @pytest.mark.parametrize("away", [0, 5_000])
@@ -228,7 +228,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("answer"), st.sampled_from(["ok", "later", "refused"]), st.just("")),
     st.tuples(st.just("restart"), st.just(""), st.just("")),
 )
-ANSWERS: dict[str, Outcome] = {"ok": Delivered(), "later": Later("down"), "refused": Refused("no")}
+ANSWERS: dict[str, DeliveryOutcome] = {"ok": Delivered(), "later": Later("down"), "refused": Refused("no")}
 
 
 @settings(max_examples=150, deadline=None)

@@ -30,6 +30,10 @@ def loaded_after(code: str) -> str:
 def test_importing_the_interface_loads_nothing_that_delivers() -> None:
     plain = loaded_after("import prometheus_client, loguru")
     assert loaded_after("import prometheus_client, loguru, nightdesk_alerts") == plain
+    every = "discord_webhook_url='http://x', mail=Mail(server='x', recipients=('a@b.c',))"
+    sender = f"from nightdesk_alerts import Alerting, AlertSender, Mail; AlertSender('btc', alerting=Alerting({every}))"
+    begun = f"import prometheus_client, loguru; {sender}"
+    assert loaded_after(begun) == plain
     assert "requests" in loaded_after("import nightdesk_alerts.destinations")
 
 
@@ -205,7 +209,7 @@ def test_a_thread_that_hangs_lets_no_memory_grow(inbox: ServedInbox, counts: Cou
     sender = AlertSender("btc", alerting=only(inbox, "discord"), capacity=2, count=counts)
     for number in range(100):
         sender.send_alert(f"X{number}", **PAUSED)
-    assert sender._queue.qsize() == 16
+    assert len(sender._calls) == 16
     with sender:
         inbox.arrived("discord", 2)
     counts.reach("alerts_dropped queue_full", 84 + 14)

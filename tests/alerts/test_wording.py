@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from nightdesk.stack.tools import Tools
-from nightdesk_alerts import Alerting, Mail
-from nightdesk_alerts.alert import Alert, Notice
-from nightdesk_alerts.answers import Answer
-from nightdesk_alerts.channels import discord, mail, slack, telegram
+from nightdesk_alerts import Mail
+from nightdesk_alerts.alert import Alert, Notification
+from nightdesk_alerts.channels.discord import DiscordChannel
+from nightdesk_alerts.channels.mail import letter
+from nightdesk_alerts.channels.slack import SlackChannel
+from nightdesk_alerts.channels.telegram import TelegramChannel
+from nightdesk_alerts.http_response import HttpResponse
 from nightdesk_alerts.web import Web
 
 from tests.alertmanager.test_templates import alert as template_alert
@@ -32,12 +35,12 @@ class Recorder(Web):
         super().__init__(timeout_seconds=1)
         self.posted: Any = None
 
-    def post(self, url: str, payload: Any) -> Answer:
+    def post(self, url: str, payload: Any) -> HttpResponse:
         self.posted = payload
-        return Answer(200, {}, b"ok")
+        return HttpResponse(200, {}, b"ok")
 
 
-def notice(status: str) -> Notice:
+def notification(status: str) -> Notification:
     """Return the alert of the templates' tests as the bot has it."""
     labels = {"alertname": "TradebotDown", "severity": "critical", "bot": "btc", "symbol": "BTC/USDT:USDT"}
     alert = Alert(
@@ -48,32 +51,32 @@ def notice(status: str) -> Notice:
         ends_at=UNTIL,
         lasting=True,
     )
-    return Notice(alert, "resolved" if status == "resolved" else "firing", UNTIL)
+    return Notification(alert, "resolved" if status == "resolved" else "firing", UNTIL)
 
 
 @pytest.mark.parametrize("status", ["firing", "resolved"])
 def test_the_bot_s_words_are_the_templates(status: str, tools: Tools, tmp_path: Path) -> None:
     theirs = template_alert("btc", status=status, description=DESCRIPTION, symbol="BTC/USDT:USDT")
-    ours, web = notice(status), Recorder()
+    ours, web = notification(status), Recorder()
     title = rendered(tools, tmp_path, "title", theirs)
 
-    discord.deliver(ours, Alerting(), web)
+    DiscordChannel(webhook_url="").deliver(ours, web)
     embed = web.posted["embeds"][0]
     assert (embed["title"], embed["description"]) == (title, rendered(tools, tmp_path, "discord.message", theirs))
 
-    slack.deliver(ours, Alerting(), web)
+    SlackChannel(webhook_url="").deliver(ours, web)
     attachment = web.posted["attachments"][0]
     assert attachment["title"] == rendered(tools, tmp_path, "slack.title", theirs)
     assert attachment["text"] == rendered(tools, tmp_path, "slack.message", theirs)
 
-    telegram.deliver(ours, Alerting(), web)
+    TelegramChannel(bot_token="", chat_id="").deliver(ours, web)
     html = rendered(tools, tmp_path, "telegram.message", theirs, kind="html")
     assert unescape(web.posted["text"]) == unescape(html)
     assert "<b>CRITICAL" in html or "<b>Resolved" in html
 
-    letter = mail.letter(ours, Mail(server="x", recipients=("a@b.c",)))
-    assert letter["Subject"] == title
-    assert letter.get_content().strip() == rendered(tools, tmp_path, "email.text", theirs).strip()
+    mail = letter(ours, Mail(server="x", recipients=("a@b.c",)))
+    assert mail["Subject"] == title
+    assert mail.get_content().strip() == rendered(tools, tmp_path, "email.text", theirs).strip()
 
 
 def test_slack_s_own_characters_are_written_out_in_the_template(tools: Tools, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nightdesk_trendbot.live.bot
 from nightdesk import settings
-from nightdesk.bot import trade
+from nightdesk.bot.process import trade
 
 assert nightdesk_trendbot.live.bot is not None
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from nightdesk import home
 from nightdesk import settings as settings_module
-from nightdesk import wiring
 from nightdesk.settings import Settings
 from nightdesk_core.journal import Journal, journal_path
 from nightdesk_sandbox.server import serve_exchange
@@ -95,7 +95,7 @@ async def test_a_journal_that_was_damaged_is_set_aside_and_the_bot_stays_out_of_
     damage: Callable[[Path], None], settings: Settings, settings_file: Path, programs: Start, tmp_path: Path
 ) -> None:
     install(settings, all_candles(settings), seed=7, standing="champion")
-    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    path = journal_path(home.state_dir(settings), settings.bot.name)
     signals = 'tradebot_signals_total{outcome="%s",symbol="BTC/USDT:USDT"}'
 
     async def entered() -> bool:
@@ -129,7 +129,7 @@ async def test_a_journal_that_was_damaged_is_set_aside_and_the_bot_stays_out_of_
     (aside,) = path.parent.glob("btc.sqlite.damaged-*Z")
     assert damaged in (aside.read_bytes(), b"")
     assert len(list(path.parent.glob("btc-decisions.jsonl.damaged-*Z"))) == 1
-    assert "the journal was damaged" in wiring.kill_switch(settings).state().reason
+    assert "the journal was damaged" in home.kill_switch(settings).state().reason
     assert "CRITICAL" in (tmp_path / "program-1.log").read_text()
     with closing(Journal(path)) as journal:
         assert journal.trades() == []

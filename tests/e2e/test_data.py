@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from nightdesk import home
 from nightdesk import settings as settings_module
-from nightdesk import wiring
 from nightdesk_core.bundle import verify
 from nightdesk_sandbox.server import serve_exchange
 
@@ -32,7 +32,7 @@ async def test_a_bundle_tells_of_its_data_which_stays_in_the_store(settings_file
     settings = settings_module.load(settings_file)
     async with serve_exchange(settings.sandbox, home=settings.home, host="127.0.0.1", port=settings.port("exchange")):
         await output(nightdesk(settings_file, "retrain", "--bootstrap"))
-    registry = wiring.registry(settings)
+    registry = home.registry(settings)
     champion = registry.champion()
     assert champion is not None
     folder = registry.bundle(champion.version)
@@ -50,7 +50,7 @@ async def test_a_bundle_tells_of_its_data_which_stays_in_the_store(settings_file
     stored = settings.path(settings.trendbot.data_dir) / source.replace("@", "%40").replace(":", "%3A")
     assert pq.read_table(stored / "BTC%2FUSDT%3AUSDT-1h.parquet").num_rows == part["rows"]
     # The audit log keeps the outline; the bundle has the rest.
-    (verdict,) = [entry for entry in wiring.audit_log(settings).entries() if entry.event == "verdict"]
+    (verdict,) = [entry for entry in home.audit_log(settings).entries() if entry.event == "verdict"]
     assert set(verdict.details["data"]) == {"start", "end", "rows", "fingerprint", "warnings"}
     lines = (await output(nightdesk(settings_file, "models", "show"))).splitlines()
     shown = {key: value.strip() for key, _, value in (line.partition(" ") for line in lines)}

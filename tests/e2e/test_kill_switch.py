@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
+from nightdesk import home
 from nightdesk import settings as settings_module
-from nightdesk import wiring
 from nightdesk.settings import Settings
 from nightdesk_core.journal import Journal, journal_path, read_journal
 from nightdesk_core.trades import ClosedTrade
@@ -34,7 +34,7 @@ def metric(chosen: Settings, pattern: str) -> float:
 
 def trades(chosen: Settings) -> list[ClosedTrade]:
     """Return the trades that the bot's journal holds."""
-    with read_journal(journal_path(wiring.state_dir(chosen), chosen.bot.name)) as journal:
+    with read_journal(journal_path(home.state_dir(chosen), chosen.bot.name)) as journal:
         assert isinstance(journal, Journal)
         return journal.trades()
 
@@ -60,7 +60,7 @@ async def test_it_closes_positions_without_a_candle_and_holds_through_restarts_u
     change(settings_file, "sandbox", {"candles_per_second": 20})
     settings = settings_module.load(settings_file)
     install(settings, all_candles(settings), seed=7, standing="champion")
-    switch = wiring.kill_switch(settings)
+    switch = home.kill_switch(settings)
 
     async def active() -> bool:
         return metric(settings, "tradebot_kill_switch_active ") == 1
@@ -109,5 +109,5 @@ async def test_it_closes_positions_without_a_candle_and_holds_through_restarts_u
 
         await until(entered, "an entry", seconds=60)
 
-    events = [entry.event for entry in wiring.audit_log(settings).entries()]
+    events = [entry.event for entry in home.audit_log(settings).entries()]
     assert events.count("kill_switch_activated") == 2

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from nightdesk import home
 from nightdesk import settings as settings_module
-from nightdesk import wiring
 from nightdesk.settings import Settings
 from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry, Standing
@@ -29,7 +29,7 @@ from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
-from nightdesk_trendbot.engine.state import EngineState
+from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
 from nightdesk_trendbot.live.stored_market import STATE_KEY
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
@@ -153,7 +153,7 @@ def install(settings: Settings, markets: Markets, *, seed: int, standing: Standi
 
 def last_close(settings: Settings) -> int:
     """Return the close of the last candle that the bot has committed; 0 before the first."""
-    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    path = journal_path(home.state_dir(settings), settings.bot.name)
     if not path.exists():
         return 0
     with closing(sqlite3.connect(path, timeout=5)) as connection:
@@ -171,13 +171,13 @@ def served(settings: Settings) -> AbstractAsyncContextManager[ExchangeHandle]:
 
 def came_too_late(settings: Settings) -> dict[int, Outcome]:
     """Return at which closes the bot could enter nothing because it saw them too late, or by a wrong clock."""
-    log = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name))
+    log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
     return {record.time: Outcome(record.late) for record in log.read() if record.late}
 
 
 def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: list[tuple[int, Deployment]]) -> Journal:
     """Hold the journal against the engine over the same candles, to the last bit, and return it."""
-    journal = Journal(journal_path(wiring.state_dir(settings), settings.bot.name))
+    journal = Journal(journal_path(home.state_dir(settings), settings.bot.name))
     stored = journal.load(STATE_KEY)
     assert stored is not None
     equity = journal.equity()
@@ -195,7 +195,7 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     assert journal.trades(shadow=True) == list(expected.shadow_trades)
     assert equity == list(zip(expected.close_time, expected.equity, strict=True))
     assert journal.transitions() == list(expected.transitions)
-    state, reached = EngineState.from_json(stored), expected.state
+    state, reached = read_state(stored, source="the journal"), expected.state
     engine = Engine(settings.trendbot, interval_seconds=interval(settings), guard=None)
     for symbol, book in state.books.items():
         if book.last_open >= state.last_close:
@@ -210,9 +210,18 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     return journal
 
 
+def assert_much_was_traded(settings: Settings, journal: Journal) -> None:
+    """Fail where the bot hardly traded. Of the fifteen entries that there are, some come too late to be taken."""
+    log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
+    late = sum(record.late != "" and record.outcome == record.late for record in log.read())
+    traded = len(journal.trades())
+    assert traded >= 8
+    assert traded + late >= 15
+
+
 def deployed(settings: Settings, version: str, *, size_share: float) -> Deployment:
     """Return a model of the registry as the bot deploys it."""
-    loaded = meta_model.load(wiring.registry(settings).bundle(version), None)
+    loaded = meta_model.load(home.registry(settings).bundle(version), None)
     return Deployment(replace(loaded, version=version), size_share)
 
 
@@ -344,8 +353,8 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
 
     assert faulty_until < time[-24], "the faults outlasted the replay"
     journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
-    assert len(journal.trades()) >= 15
-    decided = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name)).path.read_text().splitlines()
+    assert_much_was_traded(settings, journal)
+    decided = DecisionLog(log_path(home.state_dir(settings), settings.bot.name)).path.read_text().splitlines()
     keys = [(line["time"], line["symbol"]) for line in map(json.loads, decided)]
     assert len(keys) == len(set(keys)), "a candle was decided on twice"
     journal.close()
@@ -383,6 +392,6 @@ async def test_live_equals_the_backtest_through_kills_at_random_points(
         killer.wait(timeout=10)
 
     journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
-    assert len(journal.trades()) >= 15
+    assert_much_was_traded(settings, journal)
     assert {"reduced", "paused", "normal"} <= {transition.after for transition in journal.transitions()}
     journal.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from nightdesk import home
 from nightdesk import settings as settings_module
-from nightdesk import wiring
+from nightdesk.job import job_parts
 from nightdesk.settings import Settings
 from nightdesk.stack.scenarios import find_scenario
 from nightdesk_guard import PerformanceGuard
@@ -43,7 +44,7 @@ def first_model(settings: Settings) -> Deployment:
     """Train the model that the demo begins with, and return it as the bot deploys it."""
 
     def bootstrap() -> None:
-        with wiring.job_parts(settings, lambda _stage, _share: None) as parts:
+        with job_parts(settings, lambda _stage, _share: None) as parts:
             retrain(parts, trigger="manual", bootstrap=True)
 
     async def beside_the_exchange() -> None:
@@ -52,7 +53,7 @@ def first_model(settings: Settings) -> Deployment:
             await asyncio.to_thread(bootstrap)
 
     asyncio.run(beside_the_exchange())
-    watch = ChampionWatch(wiring.registry(settings), settings.trendbot)
+    watch = ChampionWatch(home.registry(settings), settings.trendbot)
     assert watch.look()
     assert watch.deployment is not None
     return watch.deployment
@@ -94,7 +95,7 @@ def test_in_the_decay_the_guard_pauses_the_bot_for_good_and_the_promise_is_found
     begins = start + find_scenario("decay").acts[1].day * DAY
     assert [move.after for move in done.transitions] == ["reduced", "paused"]
     assert done.transitions[0].time > begins
-    (evidence,) = done.state.evidence.values()
+    (evidence,) = done.state.guard.evidence.values()
     assert evidence.breached
     assert evidence.win_rate is not None
     assert evidence.win_rate < 0.2

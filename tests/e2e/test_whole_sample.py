@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nightdesk.settings import load
+from nightdesk_core import stored
 from nightdesk_core.pipeline import WindowInfo
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_guard import PerformanceGuard
@@ -19,7 +20,7 @@ from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
-from nightdesk_trendbot.engine.state import EngineState
+from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.model import backtest
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.model.labels import label_events, pooled
@@ -123,10 +124,12 @@ def test_restarts_change_nothing_with_the_guard_and_sizing_on_and_a_model_swap_m
     edges = sorted({first, *map(float, held), float(swap), last})
     parts = [trade(edges[0], edges[1])]
     for start, end in itertools.pairwise(edges[1:]):
-        stored = json.dumps(parts[-1].state.to_json())
+        written = json.dumps(stored.plain(parts[-1].state))
         with monkeypatch.context() as patched:
             # A run begins with a new state; these begin with what is left of the one before.
-            patched.setattr(backtest, "new_state", lambda *_, stored=stored: EngineState.from_json(json.loads(stored)))
+            patched.setattr(
+                backtest, "new_state", lambda *_, written=written: read_state(json.loads(written), source="a test")
+            )
             parts.append(trade(start, end))
 
     assert len(parts) > 8

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from nightdesk import home as home_folder
 from nightdesk import settings as settings_module
-from nightdesk import wiring
 from nightdesk.cli.main import app
 from nightdesk_core.pipeline import DataError
 from nightdesk_guard import profile
@@ -68,7 +68,7 @@ def test_it_lives_through_a_model_s_whole_life(home: Path, run: Run) -> None:
     assert run("retrain", "--dry-run").startswith("dry_run: ")
     assert run("models", "list") == ""
     assert run("retrain", "--bootstrap").startswith("promoted: ")
-    registry = wiring.registry(settings_module.load(home / "nightdesk.yml"))
+    registry = home_folder.registry(settings_module.load(home / "nightdesk.yml"))
     first = registry.champion()
     assert first is not None
     assert first.standing == "provisional"

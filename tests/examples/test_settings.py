@@ -72,8 +72,7 @@ async def test_an_example_follows_the_exchange_that_it_says_without_a_key_and_wi
 ) -> None:
     settings = load(file)
     assert not settings.sandbox.enabled
-    assert not settings.operations.alerts.discord_url()
-    assert not settings.operations.alerts.email_smtp_server
+    assert settings.operations.alerts.alerting().channels == ()
     assert settings.bot.name.startswith(file.stem.removesuffix("-mainnet"))
     async with open_exchange(settings.trendbot.exchange, SilentListener()) as exchange:
         client = exchange._client

@@ -16,17 +16,18 @@ def test_no_secret_shows_in_the_settings_repr(tmp_path: Path) -> None:
         {"discord_webhook_url": "https://hook/s3cret", "email_password": "s3cret", "watchdog_url": "https://s3cret"}
     )
     assert "s3cret" not in repr(settings) + str(settings) + settings.model_dump_json()
-    assert (settings.discord_url(), settings.smtp_password()) == ("https://hook/s3cret", "s3cret")
+    assert settings.secret("discord_webhook_url") == "https://hook/s3cret"
+    assert settings.secret("email_password") == "s3cret"
 
 
 def test_a_named_file_goes_before_the_value(tmp_path: Path) -> None:
     file = tmp_path / "hook"
     file.write_text("https://hook/from-file\n")
     settings = AlertSettings.model_validate({"discord_webhook_url": "https://other", "discord_webhook_url_file": file})
-    assert settings.discord_url() == "https://hook/from-file"
+    assert settings.secret("discord_webhook_url") == "https://hook/from-file"
     missing = AlertSettings.model_validate({"email_password_file": tmp_path / "none"})
     with pytest.raises(SettingsError) as raised:
-        missing.smtp_password()
+        missing.secret("email_password")
     assert raised.value.problems == (f"{tmp_path / 'none'} cannot be read (No such file or directory)",)
 
 

@@ -11,7 +11,7 @@ from nightdesk_core.audit import AuditLog
 from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequest, RetrainRequests
 from nightdesk_guard import Guard, GuardStatus, KillSwitch
-from nightdesk_guard.memory import Memory, Remembered
+from nightdesk_guard.store import Remembered, SmallStore
 
 from tests.guard.conftest import BREAK_EVEN, DAY, NERVOUS
 
@@ -68,7 +68,7 @@ class OwnBot:
     @property
     def remembered(self) -> Remembered:
         """What another would find on the disk."""
-        return Memory(self.state_dir, self.journal).known
+        return SmallStore(self.state_dir, self.journal).known
 
     @property
     def events(self) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nightdesk_core import stored
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard.evidence import ALARM, Evidence, log_e_value
 from nightdesk_guard.expectation import Expected, ratios
@@ -128,7 +129,7 @@ def test_evidence_survives_a_restart_after_any_trade(
         closed, shadow = trade(r=r, guard="reduced" if kind == "reduced" else "normal"), kind == "shadow"
         steady = after(steady, expected, closed, shadow=shadow)
         restarted = after(restarted, expected, closed, shadow=shadow)
-        restarted = Evidence.from_json(json.loads(json.dumps(restarted.to_json())))
+        restarted = stored.from_plain(Evidence, json.loads(json.dumps(stored.plain(restarted))), source="a test")
         assert restarted == steady
 
 

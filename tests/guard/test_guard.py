@@ -51,7 +51,7 @@ def test_each_trade_counts_once(bot: OwnBot) -> None:
     bot.lose(2)
     for _ in range(5):
         assert bot.see() is NORMAL
-    assert bot.remembered.guard.losing_streak == 2
+    assert bot.remembered.memory.performance.losing_streak == 2
 
 
 def test_a_fall_of_the_equity_alone_moves_it_too(bot: OwnBot) -> None:
@@ -185,7 +185,7 @@ def test_numbers_of_any_kind_will_do(bot: OwnBot) -> None:
     bot.guard.trade(profit=np.float32(-2.5), risk=Decimal(5))  # type: ignore[arg-type]
     bot.guard.equity(np.float64(1000.0), leverage=0, time=np.int64(DAY))  # type: ignore[arg-type]
     bot.restart()
-    assert bot.remembered.guard.losing_streak == 1
+    assert bot.remembered.memory.performance.losing_streak == 1
 
 
 def test_kill_limits_follow_the_settings_unless_others_are_given(tmp_path: Path) -> None:

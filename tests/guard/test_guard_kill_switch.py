@@ -9,7 +9,7 @@ from sqlite3 import OperationalError
 
 import pytest
 from nightdesk_guard import tripwire
-from nightdesk_guard.memory import FILE_NAME
+from nightdesk_guard.store import FILE_NAME
 
 from tests.guard.own_bot import OwnBot, Told, own_bot
 
@@ -176,7 +176,7 @@ def test_a_memory_that_the_disk_does_not_take_blocks_entries_until_it_does(bot: 
     path.write_bytes(before)
     bot.see(money=980.0)
     assert bot.guard.blocked is None
-    assert bot.remembered.guard.losing_streak == 0, "what raised counts for nothing"
+    assert bot.remembered.memory.performance.losing_streak == 0, "what raised counts for nothing"
 
 
 def test_a_journal_on_a_full_disk_blocks_entries_until_it_is_not(tmp_path: Path) -> None:
@@ -223,6 +223,6 @@ async def test_asyncio_waits_in_a_thread_and_hears_the_kill_while_the_loop_goes_
         bot.switch.kill_file.touch()
         assert await asyncio.wait_for(waiting, 10)
         assert bot.guard.must_close
-        assert bot.remembered.guard.losing_streak == 20
+        assert bot.remembered.memory.performance.losing_streak == 20
         bot.see()
         assert bot.events.count("kill_switch_activated") == 1

@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightdesk_core import stored
 from nightdesk_core.journal import DamagedJournalError, Journal
-from nightdesk_guard import Guard, GuardError, guard, memory, notices
-from nightdesk_guard.memory import FILE_NAME, Remembered
+from nightdesk_guard import Guard, GuardError, guard, notices, runtime, store
+from nightdesk_guard.store import FILE_NAME, Remembered
 
 from tests.guard.conftest import BREAK_EVEN, NORMAL, PAUSED, REDUCED
 from tests.guard.own_bot import OwnBot, own_bot
 from tests.guard.simulations import trade
 from tests.killing import killed_at
 
+FIRST_FORMAT = Path(__file__).with_name("formats") / "first_guard_memory.json"
 CALLS = st.lists(st.tuples(st.sampled_from(["trade", "shadow", "see"]), st.floats(-30, 30), st.booleans()), max_size=40)
 
 
@@ -82,7 +84,7 @@ def test_known_failure_4_a_restart_forgets_neither_pause_nor_streak_nor_peak(tmp
         assert bot.guard.status is REDUCED
         bot.lose()
         assert bot.see() is PAUSED
-        assert bot.remembered.guard.peak_equity == 1100.0
+        assert bot.remembered.memory.performance.peak_equity == 1100.0
         bot.restart()
         assert bot.guard.status is PAUSED
         bot.see()
@@ -96,7 +98,7 @@ def test_killed_at_any_line_it_loses_no_move_and_asks_for_one_retrain(tmp_path: 
         with own_bot(tmp_path / str(line)) as bot:
             bot.see()
             bot.lose(5)
-            killed = killed_at(line, (guard, memory, notices), bot.see)
+            killed = killed_at(line, (guard, runtime, store, notices), bot.see)
             bot.restart()
             assert bot.see() is PAUSED
             bot.see()
@@ -119,10 +121,10 @@ def test_killed_at_any_line_of_a_trade_it_counts_once_or_not_at_all(tmp_path: Pa
         line += 2
         with own_bot(tmp_path / str(line)) as bot:
             bot.see()
-            killed = killed_at(line, (guard, memory), bot.lose)
+            killed = killed_at(line, (guard, store), bot.lose)
             bot.restart()
             bot.see()
-            seen.add((killed, bot.remembered.guard.losing_streak))
+            seen.add((killed, bot.remembered.memory.performance.losing_streak))
     assert seen == {(True, 0), (True, 1), (False, 1)}
 
 
@@ -139,7 +141,7 @@ def test_a_trade_is_committed_with_the_journal_s_transaction_or_not_at_all(bot: 
         fail_after(bot, bot.journal)
     assert bot.journal.trades() == []
     assert bot.see() is NORMAL
-    assert bot.remembered.guard.losing_streak == 0
+    assert bot.remembered.memory.performance.losing_streak == 0
     with bot.journal.transaction():
         bot.journal.record_trade(trade(r=-1.0))
         bot.lose(5)
@@ -166,43 +168,74 @@ def test_a_move_stands_in_the_journal_s_history_with_the_state_that_it_led_to(bo
     assert not (bot.state_dir / FILE_NAME).exists()
 
 
-def damaged(stored: dict[str, Any], **changed: Any) -> str:
-    return json.dumps({**stored, **changed})
+def refusal(path: Path, content: str) -> str:
+    """Return what is said of a memory with such a content."""
+    path.write_text(content)
+    with pytest.raises(GuardError) as raised:
+        Guard(path.parent, break_even_win_rate=BREAK_EVEN)
+    said = str(raised.value)
+    before, after = f"{path} holds no guard's memory (", "): find out why and set it aside; the guard then begins anew"
+    assert said.startswith(before)
+    assert said.endswith(after)
+    return said.removeprefix(before).removesuffix(after)
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("", "JSONDecodeError("),
-        ("[1]", "TypeError("),
-        ("{}", "KeyError('moved')"),
-        ("guard", "KeyError('guard')"),
-        ("status", "ValueError(\"'happy' is not a valid GuardStatus\")"),
-        ("owed", "TypeError("),
-        ("evidence", "AttributeError("),
-        ("closed", "TypeError("),
-        ("shadow_equity", "ValueError("),
+        ("", "Expecting value: line 1 column 1 (char 0)"),
+        ("[1]", "Input should be an object"),
+        ('{"memory": {"performance": {"status": "happy"}}}', "memory.performance.status: Input should be 'normal'"),
+        ('{"owed": 5}', "owed: Input should be a valid array"),
+        ('{"colour": 1}', "colour: is not a key that exists here"),
+        ('{"shadow_equity": "much"}', "shadow_equity: Input should be a valid number"),
+        ('{"shadow_equity": NaN}', "shadow_equity: Input should be a finite number"),
     ],
 )
 def test_a_memory_that_is_damaged_is_refused_for_it_may_hold_a_pause(content: str, why: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path / FILE_NAME, content).startswith(why)
+
+
+def keys(record: Any, *place: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Yield the place of every key in a document."""
+    parts = record.items() if isinstance(record, dict) else enumerate(record) if isinstance(record, list) else ()
+    for key, part in parts:
+        if isinstance(record, dict):
+            yield (*place, key)
+        yield from keys(part, *place, key)
+
+
+def test_a_memory_that_lacks_any_key_is_refused(tmp_path: Path) -> None:
     with own_bot(tmp_path) as bot:
         bot.pause()
-        path = bot.state_dir / FILE_NAME
-        stored = json.loads(path.read_text())
-    texts = {
-        "guard": json.dumps({key: value for key, value in stored.items() if key != "guard"}),
-        "status": damaged(stored, guard={**stored["guard"], "status": "happy"}),
-        "owed": damaged(stored, owed=5),
-        "evidence": damaged(stored, evidence=[]),
-        "closed": damaged(stored, closed=[{"colour": 1}]),
-        "shadow_equity": damaged(stored, shadow_equity="much"),
-    }
-    path.write_text(texts.get(content, content))
-    with pytest.raises(GuardError) as raised:
-        Guard(bot.state_dir, break_even_win_rate=BREAK_EVEN)
-    said = str(raised.value)
-    assert said.startswith(f"{path} holds no guard's memory ({why}")
-    assert said.endswith("): find out why and set it aside; the guard then begins anew")
+        bot.lose()
+        whole = (bot.state_dir / FILE_NAME).read_text()
+    places = list(keys(json.loads(whole)))
+    assert len(places) > 40
+    for place in places:
+        document = part = json.loads(whole)
+        for key in place[:-1]:
+            part = part[key]
+        del part[place[-1]]
+        said = refusal(tmp_path / "state" / FILE_NAME, json.dumps(document))
+        assert ".".join(map(str, place)) in said or "missing" in said.lower(), place
+
+
+def test_what_an_earlier_release_remembered_is_taken_up(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / FILE_NAME).write_bytes(FIRST_FORMAT.read_bytes())
+    with own_bot(tmp_path) as bot:
+        assert bot.guard.status is REDUCED
+        known = bot.remembered
+        assert known.memory.performance.peak_equity == 1000.0
+        assert known.memory.performance.wins == (False, False, False)
+        assert known.seen.anchors.day_start == 970.0
+        assert (len(known.closed), len(known.shadow_closed), known.shadow_equity) == (1, 1, 975.0)
+        assert known.moved is not None
+        assert known.moved.after == "reduced"
+        bot.see(money=970.0)
+        bot.restart()
+        assert bot.guard.status is REDUCED
 
 
 def test_a_memory_that_is_damaged_in_the_journal_is_refused_too(bot: OwnBot) -> None:
@@ -219,6 +252,7 @@ def test_what_is_remembered_is_read_as_it_was_written(bot: OwnBot) -> None:
     bot.lose(2)
     bot.guard.shadow_trade(profit=1.0, risk=3.0, fees=0.1)
     known = replace(bot.remembered, owed=(notices.Notice("audit", {"event": "e", "details": {}}),))
-    assert Remembered.from_json(json.loads(json.dumps(known.to_json()))) == known
+    written = json.loads(json.dumps(stored.plain(known)))
+    assert stored.from_plain(Remembered, written, source="a test", complete=True) == known
     assert len(known.closed) == 2
     assert known.shadow_equity == 1001.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def test_trades_are_weighed_as_the_reference_bot_s_are(promised: OwnBot, expecte
         wanted = wanted.after(expected, [trade(r=r, guard=how)], shadow=how == "shadow", size_multiplier=0.5)
     found = promised.guard.evidence
     assert found is not None
-    assert found.to_json() == pytest.approx(wanted.to_json())
+    assert asdict(found) == pytest.approx(asdict(wanted))
 
 
 def test_another_model_is_weighed_for_itself_and_a_trade_of_the_one_before_for_neither(

@@ -6,6 +6,7 @@ import json
 import random
 
 import pytest
+from nightdesk_core import stored
 from nightdesk_core.journal import GuardTransition
 from nightdesk_guard import GuardState, GuardStatus, Observation, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings, GuardTier
@@ -50,9 +51,9 @@ def test_known_failure_4_pause_streak_and_peak_survive_a_restart(guard: Performa
         shadow=ShadowEvidence((True, False), (1000.0, 1010.0, 1005.0), 1001.0),
         resumes_taken=3,
     )
-    stored = json.dumps(state.to_json())
-    assert GuardState.from_json(json.loads(stored)) == state
-    assert GuardState.from_json(json.loads(stored)).status is PAUSED
+    again = stored.from_plain(GuardState, json.loads(json.dumps(stored.plain(state))), source="a test")
+    assert again == state
+    assert again.status is PAUSED
 
 
 def paused_within(trades: list[bool], guard: PerformanceGuard) -> bool:

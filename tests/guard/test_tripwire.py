@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nightdesk_core import stored
 from nightdesk_guard import AccountView, Anchors, KillLimits, KillSwitch, KillSwitchState, Tripwire
 from nightdesk_guard.tripwire import trips
 
@@ -105,7 +106,7 @@ def test_a_latch_that_is_deleted_is_no_word_to_measure_anew(desk: Desk) -> None:
 def test_falls_go_on_being_measured_from_before_a_restart(desk: Desk) -> None:
     desk.see()
     desk.see(equity=850.0, market_time=NOW + DAY)
-    desk.restarted(Anchors.from_json(desk.wire.anchors.to_json()))
+    desk.restarted(stored.from_plain(Anchors, stored.plain(desk.wire.anchors), source="a test"))
     assert desk.see(equity=800.0, market_time=NOW + 2 * DAY).reason.startswith("drawdown 20.00%")
 
 

@@ -38,11 +38,11 @@ def test_looking_loads_nothing_heavy(tmp_path: Path) -> None:
     source = """
 import sys
 from pathlib import Path
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.settings import load
 settings = load(Path(sys.argv[1]))
-wiring.retrain_requests(settings).add("manual", "why not", "a test", at=1.0)
-assert wiring.schedule(settings).look()
+home.retrain_requests(settings).add("manual", "why not", "a test", at=1.0)
+assert home.schedule(settings).look()
 print(*sorted({"numpy", "pandas", "sklearn", "lightgbm", "numba", "ccxt", "scipy"} & set(sys.modules)))
 """
     command = [sys.executable, "-c", source, str(tmp_path / "nightdesk.yml")]

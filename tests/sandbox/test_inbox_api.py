@@ -28,7 +28,7 @@ def filled(inbox: InboxHandle) -> InboxHandle:
             ("email", "Weekly report"),
         ]
     ):
-        inbox.inbox.add(channel, title=title, text=f"text {number}", raw={})  # type: ignore[arg-type]
+        inbox.inbox.add(channel, title=title, text=f"text {number}", raw={})
     return inbox
 
 

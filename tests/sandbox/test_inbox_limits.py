@@ -8,6 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 from nightdesk_sandbox.inbox.limits import Limits
+from nightdesk_sandbox.inbox.services.discord import Discord
+from nightdesk_sandbox.inbox.services.webhook import Webhook
 from nightdesk_sandbox.server import InboxHandle, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 
@@ -45,16 +47,16 @@ def test_limits_are_counted_over_their_own_time() -> None:
     limits = Limits(clock=lambda: now)
     for second in range(0, 58, 2):
         now = 100.0 + second
-        found = limits.count("discord", "1")
+        found = limits.count("discord", "1", Discord.allowances)
         assert (found and found.wait_seconds) == 0
     assert (found and (found.limit, found.left)) == (5, 4)
     now = 158.0
-    assert (thirtieth := limits.count("discord", "1")) is not None
+    assert (thirtieth := limits.count("discord", "1", Discord.allowances)) is not None
     assert thirtieth.wait_seconds == 0
     now = 159.5
-    assert (refused := limits.count("discord", "1")) is not None
+    assert (refused := limits.count("discord", "1", Discord.allowances)) is not None
     assert (refused.limit, refused.left, refused.wait_seconds) == (30, 0, 0.5)
     now = 160.1
-    assert (later := limits.count("discord", "1")) is not None
+    assert (later := limits.count("discord", "1", Discord.allowances)) is not None
     assert later.wait_seconds == 0
-    assert limits.count("email", "1") is None
+    assert limits.count("webhook", "1", Webhook.allowances) is None

@@ -9,28 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import TimeScale
-from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import RetrainRequests
-from nightdesk_exporter import BotExporter
-from nightdesk_guard import KillLimits, KillSwitch, PerformanceGuard, ResumeFile
+from nightdesk_guard import KillLimits
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.live import bot
-from nightdesk_trendbot.live.bot import LiveBot, LiveParts
-from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
-from nightdesk_trendbot.live.outbox import Outbox
-from nightdesk_trendbot.live.probation import Probation
+from nightdesk_trendbot.live.bot import LiveBot
+from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.market.feed import Feed
-from nightdesk_trendbot.model.champion import ChampionWatch
 from nightdesk_trendbot.model.labels import Events, label_events
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.model.training import train
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.signals.candles import Bar, Candles
-from nightdesk_trendbot.signals.signal import Outcome
 
+from tests.trendbot.live.parts import live_parts
 from tests.trendbot.replay import Replay, ReplayClock, StreamOverError
 
 HOUR = 3600
@@ -146,27 +138,10 @@ def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings)
         }
     )
 
-    def make(settings: TrendbotSettings = eager) -> LiveParts:
-        journal, audit = Journal(journal_path(tmp_path, "btc")), AuditLog(tmp_path / "audit.jsonl")
-        return LiveParts(
-            settings=settings,
-            journal=journal,
-            decisions=DecisionLog(log_path(tmp_path, "btc")),
-            watch=ChampionWatch(registry, settings),
-            kill_switch=KillSwitch(tmp_path),
-            kill_limits=KillLimits(floor_drawdown=0.5, daily_loss=0.5, leverage=10.0, stale_seconds=3 * HOUR),
-            resumes=ResumeFile(tmp_path),
-            probation=Probation(registry, oldest_seconds=1e12, between_rollbacks_seconds=30 * DAY),
-            outbox=Outbox(
-                journal, audit, RetrainRequests(tmp_path, audit), registry, rolled_back=lambda _champion: None
-            ),
-            guard=PerformanceGuard(nervous, break_even_win_rate=0.38),
-            exporter=BotExporter(
-                "btc", symbols=[(symbol, "1h") for symbol in settings.symbols], outcomes=list(Outcome), port=0
-            ),
-            scale=TimeScale(),
-            contact_limit_seconds=300.0,
-            clock=ReplayClock(),
+    def make(settings: TrendbotSettings = eager, **more: Any) -> LiveParts:
+        limits = KillLimits(floor_drawdown=0.5, daily_loss=0.5, leverage=10.0, stale_seconds=3 * HOUR)
+        return live_parts(
+            tmp_path, settings, **{"guard": nervous, "kill_limits": limits, "clock": ReplayClock(), **more}
         )
 
     return make

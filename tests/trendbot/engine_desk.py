@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard import PerformanceGuard
+from nightdesk_guard import ModelInUse, PerformanceGuard
 from nightdesk_trendbot.engine.broker import Account
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.state import Book, new_state
@@ -69,7 +69,7 @@ class Desk:
             signals={SYMBOL: signal},
             permission=lambda *_: allowed,
             correlation=uncorrelated,
-            model_version=version,
+            model=ModelInUse(version),
         )
         self.state = result.state
         self.trades += result.trades

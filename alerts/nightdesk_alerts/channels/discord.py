@@ -2,34 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
 from nightdesk_alerts import wording
-from nightdesk_alerts.alert import Notice
-from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Outcome
-from nightdesk_alerts.web import Web, without_secrets
+from nightdesk_alerts.addresses import url_problems, without_secrets
+from nightdesk_alerts.channel import Channel, Role, SandboxInbox, Secret, setting
+from nightdesk_alerts.http_response import judge
+
+if TYPE_CHECKING:
+    from nightdesk_alerts.alert import Notification
+    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
+    from nightdesk_alerts.web import Web
 
 # Alertmanager's own, so that a message looks the same whoever sends it.
 _RED, _GREEN = 0x992D22, 0x2ECC71
 _LONGEST_TITLE, _LONGEST_TEXT = 256, 4096
 
 
-def deliver(notice: Notice, alerting: Alerting, web: Web) -> Outcome:
-    """Tell a Discord channel. Raises `WebError` where there is no answer."""
-    url = alerting.discord_webhook_url
-    lines = [
-        f"**{wording.summary(notice)}** {wording.whom(notice)}",
-        wording.description(notice),
-        wording.runbook(notice),
-    ]
-    embed = {
-        "title": wording.title(notice)[:_LONGEST_TITLE],
-        "description": "\n".join(line for line in lines if line)[:_LONGEST_TEXT],
-        "color": _GREEN if notice.status == "resolved" else _RED,
-    }
-    # Nothing that a label holds may ping anybody.
-    answer = web.post(url, {"username": "Nightdesk", "embeds": [embed], "allowed_mentions": {"parse": []}})
-    said = answer.json()
-    said = said if isinstance(said, dict) else {}
-    words = without_secrets(said.get("message"), url)
-    return judge(answer, wall=notice.at, words=words, after_seconds=said.get("retry_after"))
+@dataclass(frozen=True, kw_only=True)
+class DiscordChannel(Channel):
+    """A channel of a Discord server, by its webhook."""
+
+    name = "discord"
+    title = "Discord"
+    how = "channel settings → Integrations → Webhooks → New; copy the URL"
+    role = Role.CHAT
+    receiver_kind = "discord_configs"
+    receiver = """\
+webhook_url_file: secrets/discord_url
+username: Nightdesk
+title: '{{ template "nightdesk.title" . }}'
+message: '{{ template "nightdesk.discord.message" . }}'
+send_resolved: true
+"""
+
+    webhook_url: str = field(
+        repr=False,
+        metadata=setting(
+            "discord_webhook_url",
+            "A Discord webhook; empty means no Discord.",
+            secret=Secret("discord_url", "the Discord URL"),
+        ),
+    )
+
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
+        """Post to the webhook. Raises `WebError` where there is no answer."""
+        lines = [
+            f"**{wording.summary(notification)}** {wording.whom(notification)}",
+            wording.description(notification),
+            wording.runbook(notification),
+        ]
+        embed = {
+            "title": wording.title(notification)[:_LONGEST_TITLE],
+            "description": "\n".join(line for line in lines if line)[:_LONGEST_TEXT],
+            "color": _GREEN if notification.status == "resolved" else _RED,
+        }
+        # Nothing that a label holds may ping anybody.
+        payload = {"username": "Nightdesk", "embeds": [embed], "allowed_mentions": {"parse": []}}
+        answer = web.post(self.webhook_url, payload)
+        said = answer.json()
+        said = said if isinstance(said, dict) else {}
+        words = without_secrets(said.get("message"), self.webhook_url)
+        return judge(answer, wall=notification.at, words=words, after_seconds=said.get("retry_after"))
+
+    def problems(self) -> Iterator[str]:
+        """Yield whether the webhook is no address."""
+        return url_problems("discord_webhook_url", self.webhook_url)
+
+    @classmethod
+    def in_sandbox(cls, inbox: SandboxInbox, values: Mapping[str, Any]) -> Self:
+        """Return the inbox's Discord."""
+        return cls(webhook_url=f"{inbox.url}/api/webhooks/1/nightdesk")
+
+
+CHANNEL = DiscordChannel

@@ -2,90 +2,192 @@
 
 from __future__ import annotations
 
-import smtplib
-import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Self
 
 from nightdesk_core.clock import iso
 
 from nightdesk_alerts import wording
-from nightdesk_alerts.alert import Notice
-from nightdesk_alerts.alerting import Mail
-from nightdesk_alerts.outcome import Delivered, Later, Outcome, Refused
+from nightdesk_alerts.channel import Channel, Role, SandboxInbox, Secret, setting
+from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
+
+if TYPE_CHECKING:
+    from smtplib import SMTP
+
+    from nightdesk_alerts.alert import Notification
+    from nightdesk_alerts.web import Web
 
 _TLS_PORT = 465
 
 
-def deliver(notice: Notice, mail: Mail, *, timeout_seconds: float) -> Outcome:
-    """Send a mail to all recipients."""
-    try:
-        message = letter(notice, mail)
+@dataclass(frozen=True, kw_only=True)
+class Mail(Channel):
+    """How mail is sent: STARTTLS where `require_tls`, TLS from the first byte on port 465, else unencrypted."""
+
+    name = "mail"
+    title = "e-mail"
+    how = "a mail server with STARTTLS, or TLS on port 465"
+    role = Role.SECOND_CHOICE
+    receiver_kind = "email_configs"
+    receiver = """\
+to: desk@localhost
+send_resolved: true  # Alertmanager's default for mail is false
+headers:
+  Subject: '{{ template "nightdesk.title" . }}'
+text: '{{ template "nightdesk.email.text" . }}'
+html: '{{ template "nightdesk.email.html" . }}'
+"""
+    receiver_global = """\
+smtp_smarthost: localhost:587
+smtp_from: nightdesk@localhost
+smtp_require_tls: true
+"""
+
+    server: str = field(metadata=setting("email_smtp_server", "Host of the mail server; empty means no e-mail."))
+    recipients: tuple[str, ...] = field(
+        metadata=setting("email_recipients", "Who is sent mail; needs email_smtp_server.")
+    )
+    port: int = field(default=587, metadata=setting("email_smtp_port", "Port of the mail server.", least=1, most=65535))
+    sender: str = field(default="nightdesk@localhost", metadata=setting("email_from", "The sender's address."))
+    username: str = field(
+        default="", metadata=setting("email_username", "Who logs in to the mail server; empty means no login.")
+    )
+    password: str = field(
+        default="",
+        repr=False,
+        metadata=setting(
+            "email_password",
+            "The login's password; better in a file.",
+            secret=Secret("smtp_password", "the login's password", deployed_as="smtp_password"),
+        ),
+    )
+    require_tls: bool = field(
+        default=True,
+        metadata=setting("email_require_tls", "Send no mail where the server does not offer STARTTLS."),
+    )
+
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
+        """Send a mail to all recipients."""
+        import smtplib
+        from ssl import SSLError
+
+        try:
+            message = letter(notification, self)
+            with self._connected(web.timeout_seconds) as client:
+                return self._send(client, message)
+        except smtplib.SMTPRecipientsRefused as error:
+            codes = [code for code, _ in error.recipients.values()]
+            return _by_code(min(codes), "every recipient is refused")
+        except smtplib.SMTPNotSupportedError:
+            return Refused("the server does not offer what mail needs: STARTTLS, a login, or UTF-8 addresses")
+        except smtplib.SMTPResponseException as error:
+            return _by_code(error.smtp_code, type(error).__name__)
+        except SSLError as error:
+            return Later(f"the TLS connection failed ({error.reason})")
+        except TimeoutError:
+            return Later("no answer in time")
+        except (smtplib.SMTPException, OSError) as error:
+            return Later(f"no connection ({type(error).__name__})")
+        except (MessageError, ValueError) as error:
+            return Refused(f"the mail cannot be written ({type(error).__name__})")
+
+    def _connected(self, timeout_seconds: float) -> SMTP:
+        import smtplib
+        from ssl import create_default_context
+
         # The host's own name is not looked up: that may take as long as the name servers please.
-        if mail.port == _TLS_PORT:
-            client: smtplib.SMTP = smtplib.SMTP_SSL(
-                mail.server,
-                mail.port,
-                local_hostname="nightdesk",
-                timeout=timeout_seconds,
-                context=ssl.create_default_context(),
-            )
-        else:
-            client = smtplib.SMTP(mail.server, mail.port, local_hostname="nightdesk", timeout=timeout_seconds)
-        with client:
-            return _send(client, message, mail)
-    except smtplib.SMTPRecipientsRefused as error:
-        codes = [code for code, _ in error.recipients.values()]
-        return _by_code(min(codes), "every recipient is refused")
-    except smtplib.SMTPNotSupportedError:
-        return Refused("the server does not offer what mail needs: STARTTLS, a login, or UTF-8 addresses")
-    except smtplib.SMTPResponseException as error:
-        return _by_code(error.smtp_code, type(error).__name__)
-    except ssl.SSLError as error:
-        return Later(f"the TLS connection failed ({error.reason})")
-    except TimeoutError:
-        return Later("no answer in time")
-    except (smtplib.SMTPException, OSError) as error:
-        return Later(f"no connection ({type(error).__name__})")
-    except (MessageError, ValueError) as error:
-        return Refused(f"the mail cannot be written ({type(error).__name__})")
+        if self.port != _TLS_PORT:
+            return smtplib.SMTP(self.server, self.port, local_hostname="nightdesk", timeout=timeout_seconds)
+        return smtplib.SMTP_SSL(
+            self.server,
+            self.port,
+            local_hostname="nightdesk",
+            timeout=timeout_seconds,
+            context=create_default_context(),
+        )
+
+    def _send(self, client: SMTP, message: EmailMessage) -> DeliveryOutcome:
+        from ssl import create_default_context
+
+        encrypted = self.port == _TLS_PORT
+        if self.require_tls and not encrypted:
+            client.starttls(context=create_default_context())
+            encrypted = True
+        if self.username:
+            if not encrypted and not _is_near(self.server):
+                return Refused("a login without TLS could be overheard; set email_require_tls")
+            client.login(self.username, self.password)
+        client.send_message(message, from_addr=self.sender, to_addrs=list(self.recipients))
+        return Delivered()
+
+    def problems(self) -> Iterator[str]:
+        """Yield whether the server is no host's name, and which addresses are none."""
+        if any(mark in self.server for mark in "/@: "):
+            yield f"email_smtp_server is {self.server!r}: it must be a host's name alone; the port is email_smtp_port"
+        yield from _address_problems("email_from", self.sender)
+        for address in self.recipients:
+            yield from _address_problems("email_recipients", address)
+
+    def receiver_values(self) -> dict[str, Any]:
+        """Return who is sent mail."""
+        return {"to": ", ".join(self.recipients)}
+
+    def global_values(self) -> dict[str, Any]:
+        """Return the mail server, and the login where there is one."""
+        values = {
+            "smtp_smarthost": f"{self.server}:{self.port}",
+            "smtp_from": self.sender,
+            "smtp_require_tls": self.require_tls,
+        }
+        if self.username:
+            values["smtp_auth_username"] = self.username
+        if self.password:
+            values["smtp_auth_password_file"] = "secrets/smtp_password"  # noqa: S105 - where it lies
+        return values
+
+    @classmethod
+    def in_sandbox(cls, inbox: SandboxInbox, values: Mapping[str, Any]) -> Self:
+        """Return the inbox's mail server, without TLS."""
+        return cls(
+            server=inbox.smtp_host,
+            port=inbox.smtp_port,
+            sender=values["email_from"],
+            recipients=("desk@nightdesk.invalid",),
+            require_tls=False,
+        )
 
 
-def _send(client: smtplib.SMTP, message: EmailMessage, mail: Mail) -> Outcome:
-    encrypted = mail.port == _TLS_PORT
-    if mail.require_tls and not encrypted:
-        client.starttls(context=ssl.create_default_context())
-        encrypted = True
-    if mail.username:
-        if not encrypted and not _is_near(mail.server):
-            return Refused("a login without TLS could be overheard; set email_require_tls")
-        client.login(mail.username, mail.password)
-    client.send_message(message, from_addr=mail.sender, to_addrs=list(mail.recipients))
-    return Delivered()
-
-
-def _by_code(code: int, what: str) -> Outcome:
+def _by_code(code: int, what: str) -> DeliveryOutcome:
     return Refused(f"SMTP {code}, {what}") if 500 <= code < 600 else Later(f"SMTP {code}, {what}")
 
 
-def letter(notice: Notice, mail: Mail) -> EmailMessage:
+def _address_problems(key: str, address: str) -> Iterator[str]:
+    name, at, host = address.partition("@")
+    if not (name and at and host) or "@" in host or any(character.isspace() for character in address):
+        yield f"{key} holds {address!r}, which is no e-mail address: it must read name@host"
+
+
+def letter(notification: Notification, mail: Mail) -> EmailMessage:
     """Return the mail: its words are those of Alertmanager's template."""
-    alert = notice.alert
+    alert = notification.alert
     message = EmailMessage()
-    message["Subject"] = wording.title(notice)
+    message["Subject"] = wording.title(notification)
     message["From"] = mail.sender
     message["To"] = ", ".join(mail.recipients)
-    message["Date"] = formatdate(notice.at)
+    message["Date"] = formatdate(notification.at)
     message["Message-ID"] = make_msgid(domain=mail.sender.partition("@")[2] or "nightdesk.invalid")
     message["Auto-Submitted"] = "auto-generated"
-    heading = "Resolved\n--------" if notice.status == "resolved" else "Firing\n------"
+    heading = "Resolved\n--------" if notification.status == "resolved" else "Firing\n------"
     lines = [heading, alert.summary, alert.description]
     lines += [f"  {name}: {text}" for name, text in sorted(alert.labels.items())]
     lines.append(f"  since: {_moment(alert.starts_at)}")
-    if notice.status == "resolved":
-        lines.append(f"  until: {_moment(notice.at)}")
+    if notification.status == "resolved":
+        lines.append(f"  until: {_moment(notification.at)}")
     if "runbook_url" in alert.annotations:
         lines.append(f"  what to do: {alert.annotations['runbook_url']}")
     message.set_content("\n".join(lines) + "\n")
@@ -101,3 +203,6 @@ def _is_near(server: str) -> bool:
         return ip_address(server).is_loopback
     except ValueError:
         return server == "localhost"
+
+
+CHANNEL = Mail

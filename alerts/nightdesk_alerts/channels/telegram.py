@@ -2,41 +2,99 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 from nightdesk_alerts import wording
-from nightdesk_alerts.alert import Notice
-from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Outcome
-from nightdesk_alerts.web import Web, without_secrets
+from nightdesk_alerts.addresses import url_problems, without_secrets
+from nightdesk_alerts.channel import Channel, Role, Secret, setting
+from nightdesk_alerts.http_response import judge
+
+if TYPE_CHECKING:
+    from nightdesk_alerts.alert import Notification
+    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
+    from nightdesk_alerts.web import Web
+
+_TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]+")
 
 
-def deliver(notice: Notice, alerting: Alerting, web: Web) -> Outcome:
-    """Tell a Telegram chat. Raises `WebError` where there is no answer."""
-    url = f"{alerting.telegram_api_url.rstrip('/')}/bot{alerting.telegram_bot_token}/sendMessage"
-    lines = [
-        f"<b>{_escaped(wording.title(notice))}</b>",
-        f"<b>{_escaped(wording.summary(notice))}</b> {_escaped(wording.whom(notice))}",
-        _escaped(wording.description(notice)),
-        _escaped(wording.runbook(notice)),
-    ]
-    # With the longest of everything about 800 characters, of the 4,096 that a message may have.
-    text = "\n".join(line for line in lines if line)
-    payload = {
-        "chat_id": alerting.telegram_chat_id,
-        "text": text,
-        "parse_mode": "HTML",
-        "disable_web_page_preview": True,
-    }
-    answer = web.post(url, payload)
-    said = answer.json()
-    said = said if isinstance(said, dict) else {}
-    parameters = said.get("parameters")
-    after = parameters.get("retry_after") if isinstance(parameters, dict) else None
-    words = without_secrets(said.get("description"), f"{url}/{alerting.telegram_bot_token}")
-    return judge(answer, wall=notice.at, words=words, after_seconds=after)
+@dataclass(frozen=True, kw_only=True)
+class TelegramChannel(Channel):
+    """A Telegram chat that a bot writes to."""
+
+    name = "telegram"
+    title = "Telegram"
+    how = (
+        "write `/newbot` to @BotFather, keep the token; write to your bot, or add it to a group, then read the chat's "
+        "number from `https://api.telegram.org/bot<token>/getUpdates`"
+    )
+    role = Role.CHAT
+    receiver_kind = "telegram_configs"
+    receiver = """\
+bot_token_file: secrets/telegram_token
+chat_id: -1  # the settings' own
+parse_mode: HTML
+message: '{{ template "nightdesk.telegram.message" . }}'
+send_resolved: true
+"""
+
+    bot_token: str = field(
+        repr=False,
+        metadata=setting(
+            "telegram_bot_token",
+            "A Telegram bot's token, of @BotFather; needs telegram_chat_id.",
+            secret=Secret("telegram_token", "the Telegram bot's token"),
+        ),
+    )
+    chat_id: str = field(
+        metadata=setting(
+            "telegram_chat_id",
+            "The number of the chat that the Telegram bot writes to; a group's is negative.",
+            pattern=r"^(-?[1-9][0-9]{0,18})?$",
+            digits=True,
+        )
+    )
+    api_url: str = field(
+        default="https://api.telegram.org",
+        metadata=setting("telegram_api_url", "Where Telegram's Bot API is; change it for a server of your own."),
+    )
+
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
+        """Send to the chat. Raises `WebError` where there is no answer."""
+        url = f"{self.api_url.rstrip('/')}/bot{self.bot_token}/sendMessage"
+        lines = [
+            f"<b>{_escaped(wording.title(notification))}</b>",
+            f"<b>{_escaped(wording.summary(notification))}</b> {_escaped(wording.whom(notification))}",
+            _escaped(wording.description(notification)),
+            _escaped(wording.runbook(notification)),
+        ]
+        # With the longest of everything about 800 characters, of the 4,096 that a message may have.
+        text = "\n".join(line for line in lines if line)
+        payload = {"chat_id": self.chat_id, "text": text, "parse_mode": "HTML", "disable_web_page_preview": True}
+        answer = web.post(url, payload)
+        said = answer.json()
+        said = said if isinstance(said, dict) else {}
+        parameters = said.get("parameters")
+        after = parameters.get("retry_after") if isinstance(parameters, dict) else None
+        words = without_secrets(said.get("description"), f"{url}/{self.bot_token}")
+        return judge(answer, wall=notification.at, words=words, after_seconds=after)
+
+    def problems(self) -> Iterator[str]:
+        """Yield whether the token is none, and whether the server's URL is no address."""
+        if not _TOKEN.fullmatch(self.bot_token):
+            yield "telegram_bot_token is no token: it must read 123456:letters, as @BotFather gives it"
+        yield from url_problems("telegram_api_url", self.api_url)
+
+    def receiver_values(self) -> dict[str, Any]:
+        """Return the chat and the server."""
+        return {"chat_id": int(self.chat_id), "api_url": self.api_url}
 
 
 def _escaped(text: str) -> str:
     return escape(text, quote=False)
+
+
+CHANNEL = TelegramChannel

@@ -2,42 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nightdesk_core.clock import iso
 
-from nightdesk_alerts.alert import Notice
-from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.answers import judge
-from nightdesk_alerts.outcome import Outcome
-from nightdesk_alerts.web import Web
+from nightdesk_alerts.addresses import url_problems
+from nightdesk_alerts.channel import Channel, Role, Secret, setting
+from nightdesk_alerts.http_response import judge
+
+if TYPE_CHECKING:
+    from nightdesk_alerts.alert import Notification
+    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
+    from nightdesk_alerts.web import Web
 
 _OFFSET, _PRIME = 14695981039346656037, 1099511628211
 
 
-def deliver(notice: Notice, alerting: Alerting, web: Web) -> Outcome:
-    """Tell a webhook. Raises `WebError` where there is no answer."""
-    return judge(web.post(alerting.webhook_url, payload(notice)), wall=notice.at)
+@dataclass(frozen=True, kw_only=True)
+class WebhookChannel(Channel):
+    """A program of the person's own that takes POST with JSON."""
+
+    name = "webhook"
+    title = "a webhook of your own"
+    how = (
+        "anything that takes POST with JSON: Alertmanager's payload, version 4, whoever sends it "
+        "(`receiver` is `nightdesk-direct` from the bot)"
+    )
+    role = Role.PROGRAM
+    receiver_kind = "webhook_configs"
+    receiver = """\
+url_file: secrets/webhook_url
+send_resolved: true
+"""
+
+    url: str = field(
+        repr=False,
+        metadata=setting(
+            "webhook_url",
+            "A webhook of your own, which is given Alertmanager's payload; empty means none.",
+            secret=Secret("webhook_url", "the URL of your own webhook"),
+        ),
+    )
+
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
+        """Post to it. Raises `WebError` where there is no answer."""
+        return judge(web.post(self.url, payload(notification)), wall=notification.at)
+
+    def problems(self) -> Iterator[str]:
+        """Yield whether it is no address."""
+        return url_problems("webhook_url", self.url)
 
 
-def payload(notice: Notice) -> dict[str, object]:
+def payload(notification: Notification) -> dict[str, object]:
     """Return Alertmanager's payload with one alert."""
-    alert = notice.alert
+    alert = notification.alert
     labels, annotations = dict(alert.labels), alert.annotations
     group = {"alertname": alert.name, "bot": alert.bot}
     one = {
-        "status": notice.status,
+        "status": notification.status,
         "labels": labels,
         "annotations": annotations,
         "startsAt": iso(alert.starts_at),
-        "endsAt": notice.ends_at,
+        "endsAt": notification.ends_at,
         "generatorURL": "",
         "fingerprint": fingerprint(labels),
     }
     return {
         "version": "4",
         "receiver": "nightdesk-direct",
-        "status": notice.status,
+        "status": notification.status,
         "alerts": [one],
         "groupLabels": group,
         "commonLabels": labels,
@@ -55,3 +90,6 @@ def fingerprint(labels: Mapping[str, str]) -> str:
         for byte in (*name.encode(), 255, *text.encode(), 255):
             value = ((value ^ byte) * _PRIME) & 0xFFFFFFFFFFFFFFFF
     return f"{value:016x}"
+
+
+CHANNEL = WebhookChannel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.journal import JournalError, journal_path, read_journal
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.check.finding import SetupError
 from nightdesk.settings import Settings
 
@@ -18,7 +18,7 @@ def check_champion(settings: Settings) -> str:
     from nightdesk_retrain.strategy import load_pipeline
     from nightdesk_trendbot.model.meta_model import MetaModel
 
-    registry = wiring.registry(settings)
+    registry = home.registry(settings)
     champion = registry.champion()
     if champion is None:
         return "none yet: `nightdesk retrain --bootstrap` installs a first one"
@@ -42,7 +42,7 @@ def check_journal(settings: Settings) -> str:
     """
     from nightdesk_trendbot.live.stored_market import restored
 
-    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    path = journal_path(home.state_dir(settings), settings.bot.name)
     if not path.exists():
         return "none yet: the bot has not run"
     with read_journal(path) as journal:

@@ -15,10 +15,10 @@ from nightdesk.check.finding import Finding, attempt
 from nightdesk.check.machine import check_home, check_ports
 from nightdesk.check.records import check_champion, check_journal
 from nightdesk.check.web import check_web_config
+from nightdesk.home import audit_log, kill_switch
 from nightdesk.render.configuration import Rendered, render
 from nightdesk.settings import Settings
 from nightdesk.stack.tools import Tools, find_tools
-from nightdesk.wiring import audit_log, kill_switch
 
 _CHECKER_SECONDS = 30
 

@@ -10,7 +10,7 @@ from nightdesk_core.audit import AuditEntry, AuditHead
 from nightdesk_core.clock import from_iso, iso
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.choice import load_settings
 from nightdesk.settings import Settings
 
@@ -28,7 +28,7 @@ def verify(context: typer.Context) -> None:
     """
     settings = load_settings(context)
     anchors = list(_anchors(settings))
-    head = wiring.audit_log(settings).verify(anchors)
+    head = home.audit_log(settings).verify(anchors)
     typer.echo(f"{head.length} entries, intact; head {head.digest}")
     noted = max((anchor.length for anchor in anchors), default=0)
     typer.echo(f"the first {noted} are anchored in the status file; a cut of what came after them would not show")
@@ -50,7 +50,7 @@ def replay(
     settings = load_settings(context)
     entry = _verdict(settings, verdict)
     recorded = entry.details
-    found = recompute(wiring.registry(settings).bundle(recorded["version"]), recorded)
+    found = recompute(home.registry(settings).bundle(recorded["version"]), recorded)
     typer.echo(f"entry {entry.seq}, {entry.time}, {recorded['version']}: {found.ruling.verdict}")
     for criterion in found.ruling.criteria:
         value = "not measured" if criterion.value is None else f"{criterion.value:.6g}"
@@ -91,7 +91,7 @@ def champion(
     settings = load_settings(context)
     until = market_time(at) if at is not None else None
     move, verdicts = None, {}
-    for entry in wiring.audit_log(settings).entries():
+    for entry in home.audit_log(settings).entries():
         if entry.event == "verdict":
             verdicts[entry.details["version"]] = entry.details
         if entry.event in _MOVES and (until is None or from_iso(entry.time) <= until):
@@ -118,14 +118,14 @@ def _say_verdict(recorded: Mapping[str, Any] | None) -> None:
 
 
 def _verdict(settings: Settings, wanted: str) -> AuditEntry:
-    for entry in wiring.audit_log(settings).entries():
+    for entry in home.audit_log(settings).entries():
         if entry.event == "verdict" and wanted in (str(entry.seq), entry.details["version"]):
             return entry
     raise NightdeskError(f"the audit log holds no verdict {wanted}; `nightdesk models list` prints the versions")
 
 
 def _anchors(settings: Settings) -> Iterator[AuditHead]:
-    for section in wiring.status_file(settings).read().values():
+    for section in home.status_file(settings).read().values():
         noted = section.get("audit") if isinstance(section, dict) else None
         if isinstance(noted, dict) and type(noted.get("length")) is int and isinstance(noted.get("digest"), str):
             yield AuditHead(noted["length"], noted["digest"])

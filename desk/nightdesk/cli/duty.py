@@ -11,7 +11,7 @@ import yaml
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.choice import choice, load_settings
 
 app = typer.Typer()
@@ -30,7 +30,7 @@ def status(
     Exit code 1 where a section is stale.
     """
     settings = load_settings(context)
-    file = wiring.status_file(settings)
+    file = home.status_file(settings)
     content = file.read()
     sections = {name: section for name, section in content.items() if isinstance(section, dict)}
     if not sections:
@@ -45,7 +45,7 @@ def status(
                 if key not in ("updated_at", "stale_after"):
                     for number, line in enumerate(_lines(value)):
                         typer.echo(f"  {'' if number else key:28} {line}")
-        for request in wiring.retrain_requests(settings).pending():
+        for request in home.retrain_requests(settings).pending():
             typer.echo(f"retrain requested by {request.cause}  ({request.key}, since {iso(request.requested_at)})")
             typer.echo(f"  {request.newest_reason}")
     raise typer.Exit(1 if stale else 0)
@@ -84,7 +84,7 @@ def trades(
 
     settings = load_settings(context)
     after = market_time(since) - 1
-    path = journal_path(wiring.state_dir(settings), settings.bot.name)
+    path = journal_path(home.state_dir(settings), settings.bot.name)
     if not path.exists():
         raise NightdeskError(f"there is no journal at {path}: has the bot run?")
     with read_journal(path) as journal:
@@ -103,7 +103,7 @@ def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None
     from nightdesk.cli.tables import decision_row, market_time, show
 
     settings = load_settings(context)
-    log = DecisionLog(log_path(wiring.state_dir(settings), settings.bot.name))
+    log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
     show([decision_row(record) for record in log.read(symbol=symbol, since=market_time(since))], as_csv=as_csv)
 
 

@@ -14,7 +14,7 @@ from loguru import logger
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.units import DAYS_A_YEAR
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.choice import load_settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def power(
     from nightdesk.cli.progress import show_progress
 
     settings = load_settings(context)
-    registry = wiring.registry(settings)
+    registry = home.registry(settings)
     alike, alike_from = REFERENCE_CORRELATION, "the reference strategy's, as no bundle here holds a comparison"
     if correlation is not None:
         alike, alike_from = correlation, "as told"
@@ -84,7 +84,7 @@ def power(
         pace=pace,
         rotation=settings.operations.model_rotation,
         retrain=settings.retrain,
-        luck=benchmark(cluster_sharpe_ratios(TrialLedger(wiring.state_dir(settings)).trials())),
+        luck=benchmark(cluster_sharpe_ratios(TrialLedger(home.state_dir(settings)).trials())),
     )
     levels = list(dict.fromkeys(level or (0.0, 1.0, 2.0)))
     with show_progress("gate") as progress:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.choice import load_settings
 
 if TYPE_CHECKING:
@@ -61,14 +61,15 @@ def calibrate(
     from nightdesk_guard import profile
     from nightdesk_retrain.evidence import read_holdout
 
+    from nightdesk import job
     from nightdesk.cli.probation import chance_of_catching
     from nightdesk.cli.progress import show_progress
 
     settings = load_settings(context)
-    folder = wiring.registry(settings).bundle(version or _champion(wiring.registry(settings)))
+    folder = home.registry(settings).bundle(version or _champion(home.registry(settings)))
     stored = profile.read(folder)
     with show_progress("guard") as progress:
-        found = wiring.guard_profile(settings, read_holdout(folder), progress)
+        found = job.guard_profile(settings, read_holdout(folder), progress)
     in_force = _in_force(settings, found, stored)
     if as_json:
         content = json.loads(found.to_json())
@@ -119,7 +120,9 @@ def _promise(found: GuardProfile) -> str:
 
 def _table(settings: Settings, found: GuardProfile) -> list[tuple[str, ...]]:
     """Return rows: a name, and a cell for the documented limits and, where there are any, the calibrated ones."""
-    columns = [wiring.documented_limits(settings), *([found.calibrated] if found.calibrated else [])]
+    from nightdesk import job
+
+    columns = [job.documented_limits(settings), *([found.calibrated] if found.calibrated else [])]
     rows = [("", *(limits.source for limits in columns))]
     for title, tier in (("PAUSED", "paused"), ("REDUCED", "reduced")):
         rows.append((f"{title} from",))

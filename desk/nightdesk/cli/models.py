@@ -15,7 +15,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
 
 app = typer.Typer(help="The model registry.", no_args_is_help=True)
@@ -26,7 +26,7 @@ Version = Annotated[str | None, typer.Argument(help="A version as `models list` 
 @app.command("list")
 def list_models(context: typer.Context) -> None:
     """List the model bundles, oldest first; the champion, and those that were before it, are marked."""
-    registry = wiring.registry(load_settings(context))
+    registry = home.registry(load_settings(context))
     champion = registry.champion()
     for manifest in registry.manifests():
         times = f"trained {iso(manifest.trained_at)}  data until {iso(manifest.data_end)}"
@@ -36,7 +36,7 @@ def list_models(context: typer.Context) -> None:
 @app.command()
 def show(context: typer.Context, version: Version = None) -> None:
     """Show what a model was trained on, what its hold-out showed, and what the gate said of it."""
-    registry = wiring.registry(load_settings(context))
+    registry = home.registry(load_settings(context))
     chosen = _chosen(registry, version)
     for key, value in _facts(registry, chosen).items():
         typer.echo(f"{key:28} {value}")
@@ -52,7 +52,7 @@ def diff(
 
     Example: [bold]nightdesk models diff v20261101T000000Z-1a2b3c4d[/bold]
     """
-    registry = wiring.registry(load_settings(context))
+    registry = home.registry(load_settings(context))
     versions = [first, _chosen(registry, second)]
     left, right = (
         {**_facts(registry, version), **_flat(_read(registry, version, "settings.json"), "settings")}
@@ -68,7 +68,7 @@ def diff(
 @app.command()
 def verify(context: typer.Context, version: Version = None) -> None:
     """Hold every file of the bundles (or of one) against the hashes of its manifest. Exit code 1 where one differs."""
-    registry = wiring.registry(load_settings(context))
+    registry = home.registry(load_settings(context))
     damaged = 0
     for chosen in [version] if version is not None else registry.versions():
         try:
@@ -95,11 +95,11 @@ def rollback(
     if not reason.strip():
         raise NightdeskError("a reason is needed: say why with --reason")
     settings = load_settings(context)
-    registry = wiring.registry(settings)
+    registry = home.registry(settings)
     back = registry.roll_back(_chosen(registry, None), reason.strip(), to=to)
-    wiring.audit_log(settings).append("rolled_back", stored.plain(back), actor=actor())
+    home.audit_log(settings).append("rolled_back", stored.plain(back), actor=actor())
     typer.echo(f"{back.version} is the champion again, {back.standing}")
-    wiring.schedule(settings).push()
+    home.schedule(settings).push()
 
 
 @app.command()
@@ -114,7 +114,7 @@ def prune(
     What is left out is as the settings `retrain.keep_models` and `retrain.keep_models_days` say.
     """
     settings = load_settings(context)
-    registry = wiring.registry(settings)
+    registry = home.registry(settings)
     doomed = registry.superfluous(
         keep=settings.retrain.keep_models if keep is None else keep,
         younger_than_seconds=(settings.retrain.keep_models_days if days is None else days) * DAY_SECONDS,
@@ -123,7 +123,7 @@ def prune(
         typer.echo(f"{'would remove' if dry_run else 'removed'} {version}")
     if doomed and not dry_run:
         registry.remove(doomed)
-        wiring.audit_log(settings).append("pruned", {"versions": doomed}, actor=actor())
+        home.audit_log(settings).append("pruned", {"versions": doomed}, actor=actor())
     if not doomed:
         typer.echo("there is nothing to remove")
 

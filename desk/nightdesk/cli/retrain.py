@@ -15,7 +15,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.settings import SettingsError, validate
 from nightdesk_retrain.settings import RetrainSettings
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.choice import actor, choice, load_settings
 from nightdesk.logbook import set_up_logs
 from nightdesk.settings import Settings
@@ -81,7 +81,7 @@ def retrain(
             raise typer.BadParameter("--request only asks for a retrain: use it without the other options")
         typer.echo(_ask(settings, reason))
         return
-    if if_due and not wiring.schedule(settings).look():
+    if if_due and not home.schedule(settings).look():
         typer.echo("no retrain is due")
         return
     if symbol:
@@ -121,7 +121,7 @@ def retire(
 
 def _ask(settings: Settings, reason: str) -> str:
     """Queue a person's request and return what came of it."""
-    request = wiring.retrain_requests(settings).add("manual", reason, actor(), at=time.time())
+    request = home.retrain_requests(settings).add("manual", reason, actor(), at=time.time())
     if request is None:
         return "it was answered already"  # only by an event of this very moment
     if request.count > 1:
@@ -156,9 +156,10 @@ def _run(
     set_up_logs("retrain", settings)
     from nightdesk_retrain.job import run as run_job
 
+    from nightdesk import job
     from nightdesk.cli.progress import show_progress
 
-    with show_progress("retrain") as progress, wiring.job_parts(settings, progress) as parts:
+    with show_progress("retrain") as progress, job.job_parts(settings, progress) as parts:
         outcome = run_job(parts, trigger=trigger, dry_run=dry_run, bootstrap=bootstrap)
     typer.echo(f"{outcome.decision}: {outcome.version}: {outcome.reason}")
     if outcome.requests:
@@ -193,7 +194,7 @@ def _say_probation(settings: Settings, version: str) -> None:
 
     from nightdesk.cli.probation import chance_of_catching
 
-    known = profile.read(wiring.registry(settings).folder / version)
+    known = profile.read(home.registry(settings).folder / version)
     if known is not None and known.expected is not None:
         typer.echo(chance_of_catching(settings.guard.probation, known.expected))
 
@@ -210,7 +211,7 @@ def schedule(context: typer.Context) -> None:
     logger.info("looking every {:g} s whether a retrain is due", interval)
     sets = [part for assignment in chosen.overrides for part in ("--set", assignment)]
     command = [sys.executable, "-m", "nightdesk", "--settings", str(chosen.file), *sets, "retrain", "--scheduled"]
-    look = wiring.schedule(settings).look
+    look = home.schedule(settings).look
     while True:
         if look():
             # Ended with the schedule: cut off, a retrain begins anew; outliving its stack, it is an orphan.

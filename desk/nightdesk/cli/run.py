@@ -74,7 +74,7 @@ def bot(context: typer.Context) -> None:
     """
     import asyncio
 
-    from nightdesk.bot import trade
+    from nightdesk.bot.process import trade
 
     set_up_logs("bot", load_settings(context))
     asyncio.run(trade(lambda: load_settings(context)))
@@ -129,7 +129,7 @@ def fault(
         str | None,
         typer.Option(
             "--channel",
-            help="Have the inbox fail instead: discord, slack, telegram, webhook, email, or any for all of them.",
+            help="Have a channel of the inbox fail instead, or any for all of them; an unknown one lists them.",
         ),
     ] = None,
     parameters: Annotated[

@@ -11,9 +11,9 @@ from nightdesk_core.clock import iso
 from nightdesk_core.journal import journal_path, read_journal
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import GuardState, GuardStatus, ResumeFile
-from nightdesk_guard.memory import Memory
+from nightdesk_guard.store import SmallStore
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
 from nightdesk.settings import Settings
 
@@ -47,12 +47,12 @@ def kill(
     """
     settings = load_settings(context)
     chosen = settings.guard.kill_switch.positions if positions is None else positions.value
-    state = wiring.kill_switch(settings).activate(reason, actor=actor(), positions=chosen)
+    state = home.kill_switch(settings).activate(reason, actor=actor(), positions=chosen)
     # The latch holds from here on, whatever becomes of its record.
     what = "closed at fresh prices" if state.positions == "close" else "left to their barriers"
     typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
     typer.echo(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
-    wiring.audit_log(settings).append("kill_switch_activated", asdict(state), actor=actor())
+    home.audit_log(settings).append("kill_switch_activated", asdict(state), actor=actor())
 
 
 @app.command()
@@ -64,36 +64,39 @@ def resume(context: typer.Context, reason: Reason) -> None:
     Example: [bold]nightdesk resume --reason "the feed was wrong: what it lost by that is no verdict"[/bold]
     """
     settings = load_settings(context)
-    switch = wiring.kill_switch(settings)
+    switch = home.kill_switch(settings)
     if not switch.state().active and (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         _let_climb(settings, guard, reason)
         return
     state = switch.resume(reason, actor=actor())
     # The switch needs no journal to be lifted: that may be the very thing that is broken.
     typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
-    wiring.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
+    home.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
     if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
 
 
 def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
-    word = ResumeFile(wiring.state_dir(settings)).give(reason, actor=actor())
+    word = ResumeFile(home.state_dir(settings)).give(reason, actor=actor())
     ends = guard.since + settings.guard.cool_down_days * DAY_SECONDS
     typer.echo(
         f"the guard of {settings.bot.name} climbs from {guard.status} to {guard.status.better}"
         f" at its first candle from {iso(ends)} on (market time)"
     )
-    wiring.audit_log(settings).append("guard_resume_given", asdict(word), actor=actor())
+    home.audit_log(settings).append("guard_resume_given", asdict(word), actor=actor())
 
 
 def _guard(settings: Settings) -> GuardState:
     """Return how the guard stands: the reference bot's, or one of a bot of one's own."""
+    from nightdesk_trendbot.engine.state import read_state
     from nightdesk_trendbot.live.stored_market import STATE_KEY
 
-    folder = wiring.state_dir(settings)
+    folder = home.state_dir(settings)
     path = journal_path(folder, settings.bot.name)
     if not path.exists():
-        return Memory(folder, journal=None).known.guard
+        return SmallStore(folder).memory().performance
     with read_journal(path) as journal:
         state = journal.load(STATE_KEY)
-        return Memory(folder, journal).known.guard if state is None else GuardState.from_json(state["guard"])
+        if state is None:
+            return SmallStore(folder, journal).memory().performance
+        return read_state(state, source=str(path)).guard.performance

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import yaml
-from nightdesk_alerts.alerting import Alerting, Mail
+from nightdesk_alerts import Alerting
+from nightdesk_alerts.channel import Channel, Role
+from nightdesk_alerts.channels import known_channels
 from nightdesk_alerts.preferences import muted
 from nightdesk_core.clock import TimeScale
 
 from nightdesk.channels import Channels, channels
-from nightdesk.render.files import File, Files, yaml_file
+from nightdesk.render.files import File, Files, RenderError, yaml_file
 from nightdesk.render.scale import scaled_duration
+from nightdesk.render.static import PAGE, RECEIVERS, WATCHDOG, channels_by_kind
 from nightdesk.settings import Settings
-
-_CHATS = ("discord", "slack", "telegram")
 
 
 def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files:
-    """Return the files of the folder `alertmanager`; `out` is where they will lie when it runs."""
+    """Return the files of the folder `alertmanager`; `out` is where they will lie when it runs.
+
+    Raises `RenderError` where the static file lacks a channel.
+    """
     source = assets / "alertmanager"
     found = channels(settings)
     files = {f"alertmanager/secrets/{name}": File(text.encode(), secret=True) for name, text in found.secrets.items()}
@@ -28,11 +33,13 @@ def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files
         files[f"alertmanager/templates/{template.name}"] = File(template.read_bytes())
     document = yaml.safe_load((source / "alertmanager.yml").read_text("utf-8"))
     _scale_waits(document["route"], settings.scale)
-    _configure_mail(document, found.alerting.mail, out=out)
+    _configure_global(document["global"], found.alerting)
     # What the static file shares between receivers is written out in each.
     document["receivers"] = [deepcopy(receiver) for receiver in document["receivers"]]
     for receiver in document["receivers"]:
-        _configure_receiver(receiver, found, out=out)
+        _configure_receiver(receiver, found)
+    for section in (document["global"], document["receivers"]):
+        _point_to_secrets(section, found.secrets, out / "alertmanager")
     _mute(document, found.alerting)
     files["alertmanager/alertmanager.yml"] = yaml_file(document)
     return files
@@ -46,54 +53,52 @@ def _scale_waits(route: dict[str, Any], scale: TimeScale) -> None:
         _scale_waits(child, scale)
 
 
-def _configure_mail(document: dict[str, Any], mail: Mail | None, *, out: Path) -> None:
-    everything = document["global"]
-    if mail is None:
-        for key in ("smtp_smarthost", "smtp_from", "smtp_require_tls"):
-            del everything[key]
+def _configure_global(section: dict[str, Any], alerting: Alerting) -> None:
+    for kind in known_channels():
+        for key in yaml.safe_load(kind.receiver_global) or ():
+            del section[key]
+    for channel in alerting.channels:
+        section.update(channel.global_values())
+
+
+def _configure_receiver(receiver: dict[str, Any], found: Channels) -> None:
+    """Keep the channels that exist."""
+    if receiver["name"] == WATCHDOG and not found.watchdog_url:
+        del receiver["webhook_configs"]
+    if receiver["name"] not in RECEIVERS:
         return
-    everything["smtp_smarthost"] = f"{mail.server}:{mail.port}"
-    everything["smtp_from"] = mail.sender
-    everything["smtp_require_tls"] = mail.require_tls
-    if mail.username:
-        everything["smtp_auth_username"] = mail.username
-    if mail.password:
-        everything["smtp_auth_password_file"] = _secret(out, "smtp_password")
+    told = {channel.name: channel for channel in found.alerting.channels if _is_told(channel, receiver, found.alerting)}
+    for key, kinds in channels_by_kind().items():
+        entries = receiver.pop(key, [])
+        if len(entries) != len(kinds):
+            raise RenderError(f"alertmanager.yml has not one entry of {key} for each such channel; run `make docs`")
+        pairs = [(told[kind.name], entry) for kind, entry in zip(kinds, entries, strict=True) if kind.name in told]
+        if pairs:
+            receiver[key] = [entry | channel.receiver_values() for channel, entry in pairs]
 
 
-def _configure_receiver(receiver: dict[str, Any], found: Channels, *, out: Path) -> None:
-    """Keep the channels that exist. Only a page goes by mail too; of the others mail is the second choice to a chat."""
-    alerting = found.alerting
-    mail = alerting.mail
-    if mail is None or (receiver["name"] != "page" and any(name in alerting.direct for name in _CHATS)):
-        receiver.pop("email_configs", None)
-    else:
-        for entry in receiver.get("email_configs", []):
-            entry["to"] = ", ".join(mail.recipients)
-    for kind in [key for key in receiver if key.endswith("_configs")]:
-        entries = [entry for entry in receiver[kind] if _has_its_secret(entry, found, out=out)]
-        for entry in entries if kind == "telegram_configs" else []:
-            entry["chat_id"] = int(alerting.telegram_chat_id)
-            entry["api_url"] = alerting.telegram_api_url
-        if entries:
-            receiver[kind] = entries
-        else:
-            del receiver[kind]
+def _is_told(channel: Channel, receiver: dict[str, Any], alerting: Alerting) -> bool:
+    if channel.role is not Role.SECOND_CHOICE or receiver["name"] == PAGE:
+        return True
+    return not any(other.role is Role.CHAT for other in alerting.channels)
 
 
-def _has_its_secret(entry: dict[str, Any], found: Channels, *, out: Path) -> bool:
-    """Return whether the secret that an entry refers to is there; the reference becomes absolute."""
-    for key in [key for key in entry if key.endswith("_file")]:
-        name = Path(entry[key]).name
-        if name not in found.secrets:
-            return False
-        entry[key] = _secret(out, name)
-    return True
+def _point_to_secrets(part: Any, secrets: Collection[str], folder: Path) -> None:
+    """Make the paths of secrets absolute, and leave out those that are not there.
 
-
-def _secret(out: Path, name: str) -> str:
-    """Return the absolute path: Alertmanager reads these names from where it was started, not from beside the file."""
-    return str(out / "alertmanager" / "secrets" / name)
+    Alertmanager looks where it was started, not beside its configuration.
+    """
+    if isinstance(part, list):
+        for item in part:
+            _point_to_secrets(item, secrets, folder)
+    elif isinstance(part, dict):
+        for key, value in list(part.items()):
+            if not key.endswith("_file"):
+                _point_to_secrets(value, secrets, folder)
+            elif Path(value).name in secrets:
+                part[key] = str(folder / value)
+            else:
+                del part[key]
 
 
 def _mute(document: dict[str, Any], alerting: Alerting) -> None:

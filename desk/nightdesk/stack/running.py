@@ -16,7 +16,7 @@ from nightdesk_core.clock import utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.render.configuration import render
 from nightdesk.settings import Settings
 from nightdesk.stack.services import ServiceState, StackService, ask_health, refuse_taken_ports, services
@@ -71,7 +71,7 @@ def running_stack(
             stack = RunningStack(settings, supervisor, wanted)
             first = {service.name for service in wanted if service.program.autostart}
             _await_healthy(stack, first, say)
-            if wiring.registry(settings).champion() is None:
+            if home.registry(settings).champion() is None:
                 _bootstrap(settings_file, overrides, say)
             for service in wanted:
                 if service.name not in first:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nightdesk_sandbox.fault_request import read_fault
 from nightdesk_sandbox.inbox.change import Change
-from nightdesk_sandbox.inbox.message import Channel
+from nightdesk_sandbox.inbox.message import Channel, ChannelOrAny
 
 
 class InboxFault(BaseModel):
@@ -22,7 +22,7 @@ class InboxFault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    channel: Literal[Channel, "any"] = "any"
+    channel: ChannelOrAny = "any"
     seconds: float = Field(gt=0, le=DAY_SECONDS, allow_inf_nan=False)
     count: int | None = Field(None, ge=1)
 

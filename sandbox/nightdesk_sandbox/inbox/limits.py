@@ -1,4 +1,4 @@
-"""How many messages the real services take in a time, by their documentation."""
+"""Limits of how many messages are taken in a time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,6 @@ class Allowance:
 
     messages: int
     seconds: float
-
-
-DOCUMENTED: dict[Channel, tuple[Allowance, ...]] = {
-    # What its X-RateLimit headers say of a webhook, and what a channel's webhooks may send in a minute.
-    "discord": (Allowance(5, 2), Allowance(30, 60)),
-    # One a second, short bursts allowed: counted over ten seconds.
-    "slack": (Allowance(10, 10),),
-    # What a bot may send to one group.
-    "telegram": (Allowance(20, 60),),
-}
 
 
 @dataclass(frozen=True)
@@ -47,10 +37,9 @@ class Limits:
         self._clock = clock
         self._taken: dict[tuple[Channel, str], deque[float]] = {}
 
-    def count(self, channel: Channel, to: str) -> Standing | None:
+    def count(self, channel: Channel, to: str, allowances: tuple[Allowance, ...]) -> Standing | None:
         """Count a message, unless it is one too many; None for a channel without limits."""
-        allowances = DOCUMENTED.get(channel)
-        if allowances is None:
+        if not allowances:
             return None
         now = self._clock()
         longest = max(allowances, key=lambda allowance: allowance.seconds)

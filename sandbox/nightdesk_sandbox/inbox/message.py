@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
 
-Channel = Literal["discord", "slack", "telegram", "webhook", "email"]
+from nightdesk_sandbox.inbox.services import known_services
+
+MAIL = "email"
+
+
+def channels() -> tuple[str, ...]:
+    """Return the names of the channels that there are."""
+    return (*(service.channel for service in known_services()), MAIL)
+
+
+def _known(name: str) -> str:
+    return _one_of(name, channels())
+
+
+def _known_or_any(name: str) -> str:
+    return _one_of(name, (*channels(), "any"))
+
+
+def _one_of(name: str, names: tuple[str, ...]) -> str:
+    if name not in names:
+        listed = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+        raise PydanticCustomError("channel", "Input should be {listed}", {"listed": listed})
+    return name
+
+
+Channel = Annotated[str, AfterValidator(_known)]
+"""The name of a channel."""
+ChannelOrAny = Annotated[str, AfterValidator(_known_or_any)]
 Status = Literal["firing", "resolved"]
 
 

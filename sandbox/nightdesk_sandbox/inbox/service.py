@@ -10,7 +10,7 @@ from typing import ClassVar
 from aiohttp import web
 
 from nightdesk_sandbox.inbox.faults import Error500, InboxFaults, RateLimit, Refuse, Silence, Slow
-from nightdesk_sandbox.inbox.limits import Limits, Standing
+from nightdesk_sandbox.inbox.limits import Allowance, Limits, Standing
 from nightdesk_sandbox.inbox.message import Channel
 from nightdesk_sandbox.inbox.store import Inbox
 
@@ -47,6 +47,10 @@ class Service(ABC):
     """One service. `limits` is None where any number of messages is taken."""
 
     channel: ClassVar[Channel]
+    title: ClassVar[str]
+    """What people call it."""
+    allowances: ClassVar[tuple[Allowance, ...]] = ()
+    """How many messages the real one takes in a time, by its documentation."""
     refusals: ClassVar[Mapping[str, Refusal]]
     """Why this service refuses messages for good, by the reason that a `refuse` fault names."""
 
@@ -72,7 +76,7 @@ class Service(ABC):
 
     def count(self, to: str) -> Standing | None:
         """Count a message to an address. Raises `TooManyError` where it is one too many."""
-        standing = self._limits.count(self.channel, to) if self._limits else None
+        standing = self._limits.count(self.channel, to, self.allowances) if self._limits else None
         if standing is not None and standing.wait_seconds:
             raise TooManyError(standing)
         return standing

@@ -10,28 +10,24 @@ from aiohttp import web
 
 from nightdesk_sandbox.inbox.api import Api
 from nightdesk_sandbox.inbox.control import InboxControl
-from nightdesk_sandbox.inbox.discord import Discord
 from nightdesk_sandbox.inbox.faults import InboxFaults
 from nightdesk_sandbox.inbox.limits import Limits
+from nightdesk_sandbox.inbox.message import MAIL
 from nightdesk_sandbox.inbox.page import Page
-from nightdesk_sandbox.inbox.service import Gate, Service
+from nightdesk_sandbox.inbox.service import Gate
+from nightdesk_sandbox.inbox.services import known_services
 from nightdesk_sandbox.inbox.settings import InboxSettings
-from nightdesk_sandbox.inbox.slack import Slack
 from nightdesk_sandbox.inbox.smtp import REFUSALS
 from nightdesk_sandbox.inbox.store import Inbox
-from nightdesk_sandbox.inbox.telegram import Telegram
-from nightdesk_sandbox.inbox.webhook import Webhook
-
-_SERVICES: tuple[type[Service], ...] = (Discord, Slack, Telegram, Webhook)
 
 
 def inbox_application(inbox: Inbox, faults: InboxFaults, settings: InboxSettings) -> web.Application:
     """Return the inbox's routes. Whoever still waits for a message is let go when the application shuts down."""
     limits = Limits(clock=time.monotonic) if settings.real_limits else None
-    services = [kind(inbox, limits) for kind in _SERVICES]
+    services = [kind(inbox, limits) for kind in known_services()]
     reasons: Mapping[str, list[str]] = {
         **{service.channel: list(service.refusals) for service in services},
-        "email": list(REFUSALS),
+        MAIL: list(REFUSALS),
     }
     closing = asyncio.Event()
     gate = Gate(faults)

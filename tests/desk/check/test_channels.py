@@ -8,12 +8,19 @@ import pytest
 from nightdesk.check.channels import check_channels, check_secrets
 from nightdesk.check.finding import SetupError
 from nightdesk.settings import load
+from nightdesk_alerts.channels import known_channels
 
 from tests.desk.conftest import Load
 
 ALERTS = "operations.alerts"
 MAIL = (f"{ALERTS}.email_smtp_server=smtp.example.org", f"{ALERTS}.email_recipients=[you@example.org]")
+KEYS = [kind.needed()[0].usual_key for kind in known_channels()]
 DISCORD = f"{ALERTS}.discord_webhook_url=https://discord.example/api/webhooks/1/s3cret"
+
+
+def test_where_nobody_is_told_it_is_said_what_to_set() -> None:
+    ours = ["discord_webhook_url_file", "slack_webhook_url_file", "telegram_bot_token_file", "webhook_url_file"]
+    assert [key for key in KEYS if key in (*ours, "email_smtp_server")] == [*ours, "email_smtp_server"]
 
 
 @pytest.mark.parametrize(
@@ -25,8 +32,7 @@ DISCORD = f"{ALERTS}.discord_webhook_url=https://discord.example/api/webhooks/1/
         ([DISCORD, *MAIL], "Discord and e-mail"),
         (
             ["sandbox.enabled=false"],
-            "none: alerts are only seen in Alertmanager; set discord_webhook_url_file, slack_webhook_url_file,"
-            " telegram_bot_token_file, webhook_url_file or email_smtp_server",
+            f"none: alerts are only seen in Alertmanager; set {', '.join(KEYS[:-1])} or {KEYS[-1]}",
         ),
         ([f"{ALERTS}.enabled=false"], "switched off by operations.alerts.enabled: nobody is told anything"),
     ],

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.check.finding import SetupError
 from nightdesk.check.records import check_champion, check_journal
 from nightdesk.settings import Settings
@@ -22,7 +22,7 @@ TREND = "nightdesk_trendbot.pipeline:TrendPipeline"
 
 
 def champion(settings: Settings, files: dict[str, bytes], *, strategy: str) -> str:
-    registry = wiring.registry(settings)
+    registry = home.registry(settings)
     staged = registry.stage(files)
     manifest = registry.publish(
         registry.seal(
@@ -58,7 +58,7 @@ def test_a_champion_of_other_features_is_refused_as_the_bot_refuses_it(settings_
 
 
 def journal_of(settings: Settings, market: dict[str, str | bool]) -> Path:
-    journal = Journal(journal_path(wiring.state_dir(settings), settings.bot.name))
+    journal = Journal(journal_path(home.state_dir(settings), settings.bot.name))
     with journal.transaction():
         journal.save(MARKET_KEY, market)
         journal.record_trade(closed_trade())

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk import wiring
+from nightdesk import home as home_folder
 from nightdesk.cli.main import app
+from nightdesk.job import job_parts
 from nightdesk.settings import load
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.registry import ModelRegistry
@@ -41,8 +42,8 @@ class Home:
     def retrain(self, *, bootstrap: bool) -> str:
         settings = load(self.file, [f"retrain.pipeline={__name__}:Trading"])
         # Two runs within a second would make the same version: these models differ by their clock alone.
-        registry = ModelRegistry(wiring.registry(settings).folder, clock=lambda: float(next(self.ticks)))
-        with wiring.job_parts(settings, lambda stage, share: None) as parts:
+        registry = ModelRegistry(home_folder.registry(settings).folder, clock=lambda: float(next(self.ticks)))
+        with job_parts(settings, lambda stage, share: None) as parts:
             alone = replace(parts, gateway="", annotate=lambda holdout: {}, registry=registry)
             return job.run(alone, trigger="manual", bootstrap=bootstrap).version
 
@@ -98,5 +99,5 @@ def test_the_newest_bundles_say_how_often_is_traded_and_how_alike_models_are(hom
     second = home.retrain(bootstrap=False)
     said = home.power("--days", "119").splitlines()
     assert said[1] == f"correlation 1: {second} and the champion of its day, over 182 days"
-    (wiring.registry(load(home.file)).folder / second / "returns.csv").write_text("changed")
+    (home_folder.registry(load(home.file)).folder / second / "returns.csv").write_text("changed")
     assert home.power("--days", "119").splitlines()[1] == f"correlation 0.85: {REFERENCE} a comparison"

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.main import app
+from nightdesk.job import job_parts
 from nightdesk.settings import Settings, load
 from nightdesk_core.pipeline import Backtest
 from nightdesk_guard import profile
@@ -52,7 +53,7 @@ class Command:
     def retrain(self, pipeline: type[Trading]) -> str:
         """Make a first champion as the desk does, but publish nothing; return its version."""
         settings = self.settings(f"retrain: {{pipeline: '{__name__}:{pipeline.__name__}'}}\n")
-        with wiring.job_parts(settings, lambda stage, share: None) as parts:
+        with job_parts(settings, lambda stage, share: None) as parts:
             return job.run(replace(parts, gateway=""), trigger="manual", bootstrap=True).version
 
     def run(self, *arguments: str) -> tuple[int, str]:
@@ -79,7 +80,7 @@ def test_it_prints_documented_and_calibrated_limits_beside_each_other(command: C
     code, said = command.run("calibrate")
     assert code == 0
     assert said.startswith(f"{command.version}: 60 trades in 180 days, 45.0% won, ")
-    found = profile.read(wiring.registry(command.settings()).bundle(command.version))
+    found = profile.read(home.registry(command.settings()).bundle(command.version))
     assert found is not None
     assert found.measured is not None
     paused, rest = said.split("REDUCED from")
@@ -103,7 +104,7 @@ def test_as_json_it_is_the_profile_with_what_is_in_force(command: Command) -> No
     content = json.loads(said)
     assert (code, content.pop("version")) == (0, command.version)
     assert content.pop("in_force") == "the documented limits are in force (guard.limits)"
-    bundle = wiring.registry(command.settings()).bundle(command.version)
+    bundle = home.registry(command.settings()).bundle(command.version)
     assert content == json.loads((bundle / profile.FILE_NAME).read_bytes())
 
 

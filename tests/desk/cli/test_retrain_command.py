@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nightdesk import wiring
+from nightdesk import home
 from nightdesk.cli.main import app
 from nightdesk.settings import Settings, load
 from nightdesk_exporter import StatusFile
@@ -28,7 +28,7 @@ def run(settings: Settings, *arguments: str) -> tuple[int, str]:
 
 def test_a_request_prints_its_key_and_a_second_one_that_it_was_merged(settings: Settings) -> None:
     code, said = run(settings, "retrain", "--request", "--reason", "fees have doubled")
-    (request,) = wiring.retrain_requests(settings).pending()
+    (request,) = home.retrain_requests(settings).pending()
     assert (code, said) == (
         0,
         f"requested: {request.key}; the schedule takes it up at its next look, and the gate decides\n",
@@ -38,13 +38,13 @@ def test_a_request_prints_its_key_and_a_second_one_that_it_was_merged(settings: 
     assert code == 0
     assert said.startswith(f"merged into {request.key}, which is pending since ")
     assert said.endswith(": asked for 2 times\n")
-    assert [entry.event for entry in wiring.audit_log(settings).entries()] == ["retrain_requested"] * 2
+    assert [entry.event for entry in home.audit_log(settings).entries()] == ["retrain_requested"] * 2
 
 
 def test_the_status_names_the_requests_that_are_pending(settings: Settings) -> None:
     run(settings, "retrain", "--request", "--reason", "fees have doubled")
-    (request,) = wiring.retrain_requests(settings).pending()
-    StatusFile(wiring.status_file(settings).path).replace({"bot": {}}, now=time.time(), lifetime_seconds=60)
+    (request,) = home.retrain_requests(settings).pending()
+    StatusFile(home.status_file(settings).path).replace({"bot": {}}, now=time.time(), lifetime_seconds=60)
     code, said = run(settings, "status")
     assert code == 0
     assert f"retrain requested by manual  ({request.key}, since " in said
@@ -58,12 +58,12 @@ def test_the_status_names_the_requests_that_are_pending(settings: Settings) -> N
 def test_options_that_do_not_go_together_ask_for_nothing(arguments: list[str], settings: Settings) -> None:
     code, _ = run(settings, "retrain", *arguments)
     assert code == 2
-    assert wiring.retrain_requests(settings).pending() == []
+    assert home.retrain_requests(settings).pending() == []
 
 
 def test_a_request_and_a_look_at_the_schedule_are_bound_by_the_market_s_speed(settings: Settings) -> None:
     assert settings.scale.speed == 18_000
-    schedule = wiring.schedule(settings)
+    schedule = home.schedule(settings)
     assert (schedule.interval_seconds, schedule.model_age_seconds) == (144, 432)
 
 
@@ -75,8 +75,8 @@ def test_a_run_prints_its_criteria_and_what_is_left_of_the_sharpe_ratio(
     tried: int, said: str, settings: Settings
 ) -> None:
     if tried:
-        wiring.state_dir(settings).mkdir()
-        TrialLedger(wiring.state_dir(settings)).add(Trial("v0", (86_400, 172_800, 259_200), (0.01, -0.01, 0.02)))
+        home.state_dir(settings).mkdir()
+        TrialLedger(home.state_dir(settings)).add(Trial("v0", (86_400, 172_800, 259_200), (0.01, -0.01, 0.02)))
     command = ("--set", "retrain.pipeline=tests.retrain.conftest:FakePipeline", "retrain", "--dry-run")
     code, printed = run(settings, *command)
     assert code == 0

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from nightdesk.cli.main import app
+from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import Journal
-from nightdesk_guard import Guard, GuardState, GuardStatus, KillSwitch, ResumeFile
+from nightdesk_guard import Guard, GuardMemory, GuardState, GuardStatus, KillSwitch, ResumeFile
 from nightdesk_trendbot.engine.state import new_state
 from nightdesk_trendbot.live.stored_market import STATE_KEY
 from typer.testing import CliRunner
@@ -40,8 +41,8 @@ class Desk:
         """Have the bot's journal end with its guard in a status."""
         self.state_dir.mkdir(exist_ok=True)
         journal = Journal(self.state_dir / "btc.sqlite")
-        state = replace(new_state(["S"], 1000.0), guard=GuardState(status, since=1_500_000_000))
-        journal.save(STATE_KEY, state.to_json())
+        state = replace(new_state(["S"], 1000.0), guard=GuardMemory(GuardState(status, since=1_500_000_000)))
+        journal.save(STATE_KEY, stored.plain(state))
         journal.close()
 
 

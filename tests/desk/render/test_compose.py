@@ -15,6 +15,7 @@ import pytest
 from nightdesk import settings as settings_module
 from nightdesk.settings import Service, Settings
 from nightdesk.stack.tools import Tools
+from nightdesk_alerts.channels import known_channels
 
 ROOT = Path(__file__).resolve().parents[3]
 OURS = {"render", "bot", "retrain-schedule", "sandbox-exchange", "sandbox-inbox"}
@@ -92,7 +93,15 @@ def test_ports_are_published_on_loopback_only(services: dict[str, Any]) -> None:
 def test_secrets_are_files_and_only_where_they_are_needed(document: dict[str, Any], services: dict[str, Any]) -> None:
     assert all(set(secret) == {"name", "file"} for secret in document["secrets"].values())
     holders = {name: {secret["source"] for secret in service.get("secrets", [])} for name, service in services.items()}
-    channels = {"discord_webhook_url", "slack_webhook_url", "telegram_bot_token", "webhook_url", "smtp_password"}
+    settings = [setting for kind in known_channels() for setting in kind.settings().values()]
+    channels = {setting.secret.deployed_as or setting.key for setting in settings if setting.secret}
+    assert {
+        "discord_webhook_url",
+        "slack_webhook_url",
+        "telegram_bot_token",
+        "webhook_url",
+        "smtp_password",
+    } <= channels
     senders = dict.fromkeys(("render", "bot", "retrain-schedule"), channels)
     assert {name: held for name, held in holders.items() if held} == {**senders, "grafana": {"grafana_admin_password"}}
     alerts = settings_of(services["bot"]).operations.alerts

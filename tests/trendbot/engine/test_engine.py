@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightdesk_core import stored
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
-from nightdesk_trendbot.engine.state import EngineState, equity
+from nightdesk_trendbot.engine.state import equity, read_state
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.signals.candles import Bar, Candles
 from nightdesk_trendbot.signals.signal import Outcome, Permission
@@ -189,10 +190,10 @@ def test_a_position_keeps_the_barriers_and_the_model_of_its_entry_through_a_swap
     plain: TrendbotSettings,
 ) -> None:
     desk = entered(plain)
-    stored = json.loads(json.dumps(desk.state.to_json()))
+    written = json.loads(json.dumps(stored.plain(desk.state)))
     other = plain.model_copy(update={"barriers": BarrierSettings(target_ratio=0.01, stop_ratio=0.01, holding_hours=1)})
     again = Desk(other)
-    again.state = EngineState.from_json(stored)
+    again.state = read_state(written, source="a test")
     assert again.state == desk.state
     again.candle(bar(2, 100, 104, 98, 103), wish(1), version="v2")
     assert again.trades == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from nightdesk_guard import ModelInUse
 from nightdesk_trendbot.engine.engine import Engine, StepResult
 from nightdesk_trendbot.engine.state import Book, EngineState, equity, new_state
 from nightdesk_trendbot.settings import TrendbotSettings
@@ -39,7 +40,7 @@ def step(
         signals=signals,
         permission=lambda *_: Permission(),
         correlation=uncorrelated,
-        model_version="v1",
+        model=ModelInUse("v1"),
     )
 
 

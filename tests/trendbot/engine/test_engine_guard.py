@@ -6,11 +6,21 @@ import json
 from dataclasses import replace
 
 import pytest
-from nightdesk_guard import Expected, GuardLimits, GuardProfile, GuardState, GuardStatus, PerformanceGuard
+from nightdesk_core import stored
+from nightdesk_guard import (
+    Expected,
+    GuardLimits,
+    GuardMemory,
+    GuardProfile,
+    GuardState,
+    GuardStatus,
+    ModelInUse,
+    PerformanceGuard,
+)
 from nightdesk_guard.limits import TierLimits
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.engine.engine import Engine, StepResult
-from nightdesk_trendbot.engine.state import EngineState, new_state
+from nightdesk_trendbot.engine.state import EngineState, new_state, read_state
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.signal import Outcome, Permission, Signal
 
@@ -40,7 +50,7 @@ class Held:
         self.engine = Engine(chosen, interval_seconds=HOUR, guard=guard)
         self.killed = False
         begun = entered(chosen).state
-        self.state = replace(begun, guard=GuardState(peak_equity=1000, equity=1000))
+        self.state = replace(begun, guard=GuardMemory(GuardState(peak_equity=1000, equity=1000)))
         self.result = self.candle(2, 100, 101, 90, 95)
 
     @property
@@ -50,7 +60,7 @@ class Held:
 
     def candle(self, hour: int, *prices: float, signal: Signal = QUIET) -> StepResult:
         """Have a candle of open, high, low and close pass; the state is restored from what is stored before it."""
-        self.state = EngineState.from_json(json.loads(json.dumps(self.state.to_json())))
+        self.state = read_state(json.loads(json.dumps(stored.plain(self.state))), source="a test")
         candle = bar(hour, *prices)
         self.state = self.engine.at_open(self.state, SYMBOL, time=candle.time, price=candle.open)
         self.result = self.engine.at_close(
@@ -59,7 +69,7 @@ class Held:
             signals={SYMBOL: signal},
             permission=self._permission,
             correlation=uncorrelated,
-            model_version="v1",
+            model=ModelInUse("v1"),
         )
         self.state = self.result.state
         return self.result
@@ -85,7 +95,7 @@ def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(
     plain: TrendbotSettings, guard: PerformanceGuard
 ) -> None:
     engine = Engine(plain, interval_seconds=HOUR, guard=guard)
-    state = replace(entered(plain).state, guard=GuardState(peak_equity=1000, equity=1000))
+    state = replace(entered(plain).state, guard=GuardMemory(GuardState(peak_equity=1000, equity=1000)))
     asked = []
 
     def permission(seen: EngineState, _signal: Signal) -> Permission:
@@ -99,7 +109,7 @@ def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(
         signals={SYMBOL: wish(1)},
         permission=permission,
         correlation=uncorrelated,
-        model_version="v1",
+        model=ModelInUse("v1"),
     )
     assert len(result.trades) == 1
     assert result.transition is not None
@@ -216,10 +226,9 @@ class Deployed:
                 signals={SYMBOL: signal},
                 permission=lambda seen, _: Permission(guard=seen.guard.status),
                 correlation=uncorrelated,
-                model_version=version,
-                profile=profile,
+                model=ModelInUse(version, profile),
             )
-            self.state = EngineState.from_json(json.loads(json.dumps(result.state.to_json())))
+            self.state = read_state(json.loads(json.dumps(stored.plain(result.state))), source="a test")
             self.hour += 1
         return result
 
@@ -228,7 +237,7 @@ def test_calibrated_limits_hold_while_their_model_is_in_use(plain: TrendbotSetti
     deployed = Deployed(plain, guard)
     for _ in range(4):
         assert deployed.lose().transition is None
-    assert deployed.state.guard.losing_streak == 4
+    assert deployed.state.guard.performance.losing_streak == 4
     deployed.lose(version="v2", profile=None)
     assert deployed.state.guard.status is GuardStatus.PAUSED, "by the documented limits, at once"
 
@@ -237,24 +246,24 @@ def test_a_breach_is_told_once_for_each_model_and_outlives_its_absence(
     plain: TrendbotSettings, guard: PerformanceGuard
 ) -> None:
     deployed = Deployed(plain, guard)
-    breaches = [deployed.lose().breach for _ in range(25)]
+    breaches = [deployed.lose().guard.breach for _ in range(25)]
     (found,) = [breach for breach in breaches if breach is not None]
     assert (found.model_version, found.wins, found.breached) == ("v1", 0, True)
     assert found.e_value >= 20
     assert breaches.index(found) >= 8
-    assert deployed.state.evidence["v1"].signals == 25
+    assert deployed.state.guard.evidence["v1"].signals == 25
     deployed.lose(version="v2")
-    assert deployed.state.evidence["v2"].signals == 1
-    assert deployed.lose().breach is None, "v1 was in breach already"
-    assert list(deployed.state.evidence) == ["v2", "v1"]
-    assert (deployed.state.model_version, deployed.state.model_since > START) == ("v1", True)
+    assert deployed.state.guard.evidence["v2"].signals == 1
+    assert deployed.lose().guard.breach is None, "v1 was in breach already"
+    assert list(deployed.state.guard.evidence) == ["v2", "v1"]
+    assert (deployed.state.guard.model_version, deployed.state.guard.model_since > START) == ("v1", True)
 
 
 def test_the_evidence_of_the_last_eight_models_is_kept(plain: TrendbotSettings, guard: PerformanceGuard) -> None:
     deployed = Deployed(plain, guard)
     for number in range(12):
         deployed.lose(version=f"v{number}")
-    assert list(deployed.state.evidence) == [f"v{number}" for number in range(4, 12)]
+    assert list(deployed.state.guard.evidence) == [f"v{number}" for number in range(4, 12)]
 
 
 def test_shadow_trades_are_signals_and_real_ones_of_reduced_are_not_twice(
@@ -266,7 +275,7 @@ def test_shadow_trades_are_signals_and_real_ones_of_reduced_are_not_twice(
         result = deployed.lose(profile=strict)
     assert deployed.state.guard.status is GuardStatus.REDUCED
     assert len(result.trades) == len(result.shadow_trades) == 1
-    found = deployed.state.evidence["v1"]
+    found = deployed.state.guard.evidence["v1"]
     assert found.signals == 4
     assert found.reduced_r == pytest.approx(0.5 * 2 * result.trades[0].r)
     gap = found.gap(EXPECTED)

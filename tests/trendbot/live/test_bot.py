@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from nightdesk_core import stored
 from nightdesk_core.journal import DamagedJournalError, JournalError
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.state import equity
-from nightdesk_trendbot.live.bot import LiveBot, LiveParts
+from nightdesk_trendbot.live.bot import LiveBot
+from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.live.stored_market import STATE_KEY, restored
 from nightdesk_trendbot.model import backtest
 from nightdesk_trendbot.model.backtest import Markets
@@ -39,11 +41,11 @@ def assert_same_as_backtest(
     settled = {int(moment): FUNDING for moment in time if moment % (8 * HOUR) == 0}
     expected = backtest.run(
         {symbol: candles.with_funding(settled) for symbol, candles in markets.items()},
-        parts.settings,
+        parts.tuning.trendbot,
         start=float(time[FIRST]),
         end=stop,
         deployments=[(0, Deployment(model))],
-        guard=parts.guard,
+        guard=parts.tuning.performance,
         flat_at_end=False,
         blocked=blocked,
     )
@@ -137,7 +139,7 @@ async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through
         start=float(candles.time[FIRST]),
         end=stop,
         deployments=[(0, Deployment(model))],
-        guard=parts.guard,
+        guard=parts.tuning.performance,
         flat_at_end=False,
     )
     assert sum(trade.quantity for trade in unbound.trades) > sum(trade.quantity for trade in expected.trades)
@@ -171,8 +173,9 @@ async def test_the_journal_of_another_market_is_refused(
 ) -> None:
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 10))
-    exchange = parts.settings.exchange.model_copy(update={"id": "binance"})
-    elsewhere = replace(parts, settings=parts.settings.model_copy(update={"exchange": exchange}))
+    exchange = parts.tuning.trendbot.exchange.model_copy(update={"id": "binance"})
+    other = parts.tuning.trendbot.model_copy(update={"exchange": exchange})
+    elsewhere = replace(parts, tuning=replace(parts.tuning, trendbot=other))
     with pytest.raises(JournalError) as raised:
         LiveBot(elsewhere)
     assert raised.value.reason == (
@@ -191,19 +194,19 @@ async def test_symbols_may_come_and_go_and_what_they_earned_stays(
     registry.promote(publish(registry, model), standing="champion", instead_of=None)
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
-    stored = restored(parts.journal, parts.settings)
-    assert stored is not None
+    found = restored(parts.journal, parts.tuning.trendbot)
+    assert found is not None
     both = restored(parts.journal, eager.model_copy(update={"symbols": (OTHER, SYMBOL)}))
     assert both is not None
     assert list(both.books) == [OTHER, SYMBOL]
-    assert equity(both, {}) == pytest.approx(stored.equity)
+    assert equity(both, {}) == pytest.approx(found.equity)
     other = eager.model_copy(update={"symbols": (OTHER,)})
-    flat = replace(stored, books={SYMBOL: replace(stored.books[SYMBOL], account=broker.flat(12.5))})
+    flat = replace(found, books={SYMBOL: replace(found.books[SYMBOL], account=broker.flat(12.5))})
     held = replace(flat, books={SYMBOL: replace(flat.books[SYMBOL], account=broker.flat(12.5)._replace(side=1))})
-    parts.journal.save(STATE_KEY, held.to_json())
+    parts.journal.save(STATE_KEY, stored.plain(held))
     with pytest.raises(JournalError, match="holds a position in BTC/USDT:USDT, which trendbot"):
         restored(parts.journal, other)
-    parts.journal.save(STATE_KEY, flat.to_json())
+    parts.journal.save(STATE_KEY, stored.plain(flat))
     without = restored(parts.journal, other)
     assert without is not None
     assert (list(without.books), without.cash) == ([OTHER], flat.cash + 12.5)

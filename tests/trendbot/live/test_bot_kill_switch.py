@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from nightdesk_core.audit import AuditLog
 from nightdesk_core.registry import ModelRegistry
+from nightdesk_guard import KillSwitch
 from nightdesk_trendbot.engine.engine import Engine
-from nightdesk_trendbot.engine.state import EngineState
-from nightdesk_trendbot.live.bot import LiveBot, LiveParts
+from nightdesk_trendbot.engine.state import read_state
+from nightdesk_trendbot.live.bot import LiveBot
+from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.live.stored_market import STATE_KEY
 from nightdesk_trendbot.market.feed import Step
 from nightdesk_trendbot.model.meta_model import MetaModel
@@ -39,7 +40,7 @@ async def test_the_kill_switch_stops_entries_and_leaves_what_is_open(
     def kill_once_something_is_open(_hour: int) -> None:
         if parts.exporter.snapshot.positions.get(SYMBOL) is not None and not opened_at:
             opened_at.append(parts.exporter.snapshot.market_time or 0.0)
-            parts.kill_switch.activate("a test", actor="test")
+            KillSwitch(parts.state_dir).activate("a test", actor="test")
 
     replay.on_hour = kill_once_something_is_open
     await trade(parts, replay)
@@ -65,12 +66,12 @@ async def test_an_order_that_waits_is_taken_back_by_the_kill_switch_though_it_wa
 
     def kill_while_an_order_waits() -> None:
         state = parts.journal.load(STATE_KEY)
-        if state is None or killed_at or not EngineState.from_json(state).books[SYMBOL].account.waiting:
+        if state is None or killed_at or not read_state(state, source="a test").books[SYMBOL].account.waiting:
             return
         killed_at.append(state["last_close"])
-        parts.kill_switch.activate("a test", actor="test")
+        KillSwitch(parts.state_dir).activate("a test", actor="test")
         if lifted:
-            parts.kill_switch.resume("it was one", actor="test")
+            KillSwitch(parts.state_dir).resume("it was one", actor="test")
 
     on_step = LiveBot._on_step
 
@@ -102,7 +103,7 @@ async def test_a_kill_that_closes_does_so_at_once_at_the_newest_price_and_throug
     def kill_once_something_is_open(hour: int) -> None:
         if parts.exporter.snapshot.positions.get(SYMBOL) is not None and not prices:
             prices.append(float(candles.open[hour]))
-            parts.kill_switch.activate("a test", actor="test", positions="close")
+            KillSwitch(parts.state_dir).activate("a test", actor="test", positions="close")
 
     replay.on_hour = kill_once_something_is_open
     await trade(parts, replay)
@@ -130,18 +131,18 @@ async def test_a_loss_past_the_limit_trips_it_within_the_candle_and_the_trip_is_
 ) -> None:
     registry.promote(publish(registry, model), standing="champion", instead_of=None)
     parts = make_parts()
-    parts = replace(parts, kill_limits=replace(parts.kill_limits, daily_loss=0.0005))
+    kill_limits = replace(parts.tuning.kill_limits, daily_loss=0.0005)
+    parts = replace(parts, tuning=replace(parts.tuning, kill_limits=kill_limits))
     await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
-    switch = parts.kill_switch.state()
+    switch = KillSwitch(parts.state_dir).state()
     assert (switch.active, switch.actor, switch.activations) == (True, "guard", 1)
     assert "is above 0.05%" in switch.reason
-    await parts.outbox.deliver()
-    audit = AuditLog(parts.kill_switch.path.parent / "audit.jsonl")
-    (entry,) = (entry for entry in audit.entries() if entry.event == "kill_switch_activated")
+    await LiveBot(parts)._guard.tell_in_background()
+    (entry,) = (entry for entry in parts.audit.entries() if entry.event == "kill_switch_activated")
     assert entry.details["reason"] == switch.reason
 
 
-async def test_it_is_drilled_at_the_start_and_one_that_fails_stops_the_bot(
+async def test_it_is_tried_at_the_start_and_one_that_fails_stops_the_bot(
     make_parts: Callable[..., LiveParts],
     trade: Callable[[LiveParts, Replay], Any],
     candles: Candles,
@@ -152,35 +153,35 @@ async def test_it_is_drilled_at_the_start_and_one_that_fails_stops_the_bot(
     replay = Replay({SYMBOL: candles}, FIRST, FIRST + 40)
     await trade(parts, replay)
     await asyncio.sleep(0)
-    assert not parts.kill_switch.state().active
+    assert not KillSwitch(parts.state_dir).state().active
     assert ("kill_switch_self_test_timestamp_seconds",) in told
     parts.journal.close()
 
     monkeypatch.setattr(Engine, "cancel_orders", lambda _, state: state)
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST + 41, FIRST + 80))
-    assert parts.kill_switch.state().reason == "self-test: an order was not taken back"
+    assert KillSwitch(parts.state_dir).state().reason == "self-test: an order was not taken back"
     assert ("kill_switch_self_test_timestamp_seconds",) not in parts.exporter.snapshot.gauges
 
 
-async def test_a_switch_that_cannot_be_minded_is_tripped(
+async def test_a_switch_that_cannot_be_enforced_is_tripped(
     make_parts: Callable[..., LiveParts],
     trade: Callable[[LiveParts, Replay], Any],
     candles: Candles,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     parts = make_parts()
-    bot_minds = LiveBot._mind_kill_switch
+    enforce = LiveBot._enforce_kill_switch
     calls: list[int] = []
 
     def fails_once(bot: LiveBot) -> None:
         calls.append(1)
         if len(calls) == 2:  # the first is that of the start, the second the housekeeping's
             raise OSError(28, "No space left on device")
-        bot_minds(bot)
+        enforce(bot)
 
-    monkeypatch.setattr(LiveBot, "_mind_kill_switch", fails_once)
+    monkeypatch.setattr(LiveBot, "_enforce_kill_switch", fails_once)
     await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 20))
-    switch = parts.kill_switch.state()
+    switch = KillSwitch(parts.state_dir).state()
     assert (switch.active, switch.positions) == (True, "keep")
-    assert switch.reason == ("the kill switch could not be minded (OSError(28, 'No space left on device'))")
+    assert switch.reason == ("the kill switch could not be enforced (OSError(28, 'No space left on device'))")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import Journal
 from nightdesk_exporter import BotExporter
-from nightdesk_guard import Evidence, Expected, GuardLimits, GuardProfile
-from nightdesk_guard.limits import TierLimits
-from nightdesk_trendbot.engine.state import EngineState, new_state
+from nightdesk_guard import Expected, LiveMeasures
+from nightdesk_guard.expectation import Ratios
 from nightdesk_trendbot.live.model_report import ModelReport
-from nightdesk_trendbot.model.champion import ChampionWatch
 
 DAY = 86_400
 START = 18_000 * DAY
@@ -31,27 +27,6 @@ EXPECTED = Expected(
     sharpe_ratio=1.0,
     drawdowns={7: 0.01, 30: 0.02},
 )
-PROFILE = GuardProfile(GuardLimits("documented", TierLimits(), TierLimits()), EXPECTED)
-
-
-class _Model:
-    def __init__(self, version: str) -> None:
-        self.version = version
-
-
-class _Deployment:
-    size_share = 1.0
-
-    def __init__(self, version: str) -> None:
-        self.model = _Model(version)
-        self.profile = PROFILE
-
-
-class _Watch:
-    """A champion's watch with a model in use."""
-
-    def __init__(self, version: str) -> None:
-        self.deployment = _Deployment(version)
 
 
 class Desk:
@@ -60,33 +35,26 @@ class Desk:
         with self.journal.transaction():
             for day in range(61):
                 self.journal.record_equity(START + day * DAY, 1000.0 + (day % 3) * (day % 5))
-        self.exporter = BotExporter("btc", symbols=[], port=0)
-        self.report = ModelReport(self.exporter, TimeScale(), self.journal)
+        self.report = ModelReport(BotExporter("btc", symbols=[], port=0), TimeScale(), self.journal)
 
-    def tell(self, state: EngineState, version: str) -> dict[str, Any]:
-        self.report.evidence(state, cast(ChampionWatch, _Watch(version)))
-        model: dict[str, Any] = self.exporter.status()["model"]
-        return model
+    def measures(self, *, since: int) -> LiveMeasures:
+        return self.report.measures(START + 60 * DAY, since, EXPECTED, 0.25)
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def test_a_model_that_was_swapped_in_today_has_no_ratios_of_the_one_before_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    before = desk.measures(since=START)
+    assert before.sharpe_ratio is not None
+    assert before.compared is not None
+    assert None not in (before.compared.sharpe, before.compared.drawdown)
+    assert before.probation_share == 0.25
+    after = desk.measures(since=START + 60 * DAY)
+    assert after.sharpe_ratio is None
+    assert after.compared == Ratios(None, None)
 
 
-def test_a_model_that_was_swapped_in_today_has_no_ratios_of_the_one_before_it(desk: Desk) -> None:
-    state = replace(new_state(["S"], 1000.0), last_close=START + 60 * DAY, model_version="v1", model_since=START)
-    before = desk.tell(state, "v1")
-    assert before["performance"]["live_sharpe_ratio"] is not None
-    assert None not in before["expectation"]["live_to_backtest"].values()
-    after = desk.tell(replace(state, model_version="v2", model_since=START + 60 * DAY), "v2")
-    assert after["performance"]["live_sharpe_ratio"] is None
-    assert after["expectation"]["live_to_backtest"] == {"sharpe": None, "drawdown": None}
-
-
-def test_the_shadow_s_trades_are_evidence_and_no_live_trades(desk: Desk) -> None:
-    found = Evidence("v1", signals=9, wins=6, trades=4, trades_won=1)
-    state = replace(new_state(["S"], 1000.0), evidence={"v1": found})
-    model = desk.tell(state, "v1")
-    assert (model["performance"]["live_trades"], model["performance"]["live_win_ratio"]) == (4, 0.25)
-    assert model["expectation"]["signals"] == 9
+def test_ratios_are_worked_out_once_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path)
+    first = desk.measures(since=START)
+    monkeypatch.setattr(desk.journal, "equity", lambda **_: pytest.fail("read again"))
+    assert desk.measures(since=START) == first

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nightdesk_core.journal import GuardTransition
 from nightdesk_core.registry import Champion, ModelRegistry, Standing
-from nightdesk_guard import Evidence, GuardStatus, PerformanceGuard
+from nightdesk_guard import Evidence, GuardMemory, GuardState, GuardStatus, GuardStep, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings, ProbationSettings
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import EngineState, new_state
-from nightdesk_trendbot.live.outbox import ROLLBACK, SETTLEMENT
 from nightdesk_trendbot.live.probation import Probation
+from nightdesk_trendbot.live.rotation import ROLLBACK, SETTLEMENT
 from pydantic import ValidationError
 
 DAY = 86_400
@@ -53,18 +54,19 @@ class Desk:
     def state(self, *, trades: int = 3, days: float = 5, breached: bool = False) -> EngineState:
         version = self.champion.version
         evidence = {version: replace(BREACH, model_version=version)} if breached else {}
-        return replace(
-            new_state(["S"], 1000.0),
-            model_version=version,
-            model_since=DAY,
-            last_close=int((1 + days) * DAY),
-            model_trades=trades,
-            evidence=evidence,
-        )
+        memory = GuardMemory(GuardState(model_version=version), evidence, model_since=DAY, model_trades=trades)
+        return replace(new_state(["S"], 1000.0), guard=memory, last_close=int((1 + days) * DAY))
 
     def breach(self) -> StepResult:
         state = self.state(breached=True)
-        return StepResult(state, (), None, {}, breach=state.evidence[self.champion.version])
+        return result_of(state, breach=state.guard.evidence[self.champion.version])
+
+
+def result_of(
+    state: EngineState, *, breach: Evidence | None = None, moved: GuardTransition | None = None
+) -> StepResult:
+    """Return a step that ended in a state."""
+    return StepResult(state, (), {}, GuardStep(state.last_close, state.guard, moved, breach))
 
 
 @pytest.fixture
@@ -91,7 +93,9 @@ def test_without_another_the_bot_pauses(tmp_path: Path) -> None:
     assert result.transition is not None
     assert result.state.guard.status is GuardStatus.PAUSED
     assert result.transition.reason.endswith("; no intact champion before it is young enough")
-    again, _ = desk.judge.judge(desk.state(), replace(result, transition=None), desk.champion, desk.guard)
+    again, _ = desk.judge.judge(
+        desk.state(), replace(result, guard=replace(result.guard, moved=None)), desk.champion, desk.guard
+    )
     assert again.transition is None, "it is paused already"
 
 
@@ -117,11 +121,11 @@ def test_no_second_one_is_taken_back_within_thirty_days(desk: Desk) -> None:
 
 def test_a_move_of_the_guard_in_the_same_step_and_the_pause_are_one(tmp_path: Path) -> None:
     desk = Desk(tmp_path, predecessors=0)
-    state, moved = desk.guard.hold(desk.breach().state.guard, time=DAY, reason="losing streak of 10 reaches 10")
-    assert moved is not None
-    reduced = replace(state, status=GuardStatus.REDUCED)
-    result = desk.breach()
-    result = replace(result, state=replace(result.state, guard=reduced), transition=replace(moved, after="reduced"))
+    state = desk.state(breached=True)
+    memory = replace(state.guard, performance=replace(state.guard.performance, status=GuardStatus.REDUCED))
+    moved = GuardTransition(DAY, "normal", "reduced", "losing streak of 10 reaches 10")
+    (breach,) = memory.evidence.values()
+    result = result_of(replace(state, guard=memory), breach=breach, moved=moved)
     found, _ = desk.judge.judge(desk.state(), result, desk.champion, desk.guard)
     assert found.transition is not None
     assert (found.transition.before, found.transition.after) == ("normal", "paused")
@@ -130,14 +134,14 @@ def test_a_move_of_the_guard_in_the_same_step_and_the_pause_are_one(tmp_path: Pa
 
 @pytest.mark.parametrize(("trades", "days"), [(25, 5), (3, 60)])
 def test_it_is_settled_once_when_its_last_step_is_over(trades: int, days: float, desk: Desk) -> None:
-    stood = StepResult(desk.state(trades=trades, days=days), (), None, {})
+    stood = result_of(desk.state(trades=trades, days=days))
     _, owed = desk.judge.judge(desk.state(trades=24, days=days - 2), stood, desk.champion, desk.guard)
     assert owed == ((SETTLEMENT, {"version": desk.champion.version}),)
     assert desk.judge.judge(stood.state, stood, desk.champion, desk.guard)[1] == ()
 
 
 def test_one_that_broke_its_promise_never_stands_it(desk: Desk) -> None:
-    result = StepResult(desk.state(trades=25, breached=True), (), None, {})
+    result = result_of(desk.state(trades=25, breached=True))
     assert desk.judge.judge(desk.state(trades=24), result, desk.champion, desk.guard) == (result, ())
 
 

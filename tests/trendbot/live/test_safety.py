@@ -6,14 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import Journal
-from nightdesk_guard import KillLimits, KillSwitch
+from nightdesk_core.requests import RetrainRequests
+from nightdesk_guard import GuardParts, GuardRuntime, KillLimits, KillSwitch, KillSwitchState, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.state import EngineState, new_state
-from nightdesk_trendbot.live.safety import Safety, SafetyParts, disobedience
+from nightdesk_trendbot.live.guard_store import JournalGuardStore
+from nightdesk_trendbot.live.safety import Safety, kill_switch_defects
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.prices import Prices
 from nightdesk_trendbot.model.strategy import Strategy
@@ -27,27 +30,39 @@ BTC, EUR = "BTC/USDT:USDT", "EUR/USDT:USDT"
 
 
 class Bot:
-    """A bot's safety at a real exchange, by a wall clock that is set by hand."""
+    """A bot's safety and its guard at a real exchange, by a wall clock that is set by hand."""
 
     def __init__(self, folder: Path) -> None:
         self.now = float(FIRST_HOUR + 10 * HOUR)
         self.folder = folder
         self.journal = Journal(folder / "btc.sqlite")
+        self.audit = AuditLog(folder / "audit.jsonl")
         self.switch = KillSwitch(folder)
         self.clock = MarketClock(TimeScale(), lambda: self.now)
         self.prices = Prices([BTC, EUR], lambda: self.now)
-        self.safety = self.restarted()
+        self.safety = Safety(GuardSettings().entries, TimeScale(), self.prices, self.clock)
+        self.state = new_state([BTC, EUR], 1000.0)
+        self.guard = self.restarted()
 
-    def restarted(self) -> Safety:
-        parts = SafetyParts(
-            journal=self.journal,
-            switch=self.switch,
-            guard=GuardSettings(),
-            limits=KillLimits(),
-            scale=TimeScale(),
-            clock=lambda: self.now,
+    def restarted(self) -> GuardRuntime:
+        return GuardRuntime(
+            GuardParts(
+                state_dir=self.folder,
+                performance=PerformanceGuard(GuardSettings(), break_even_win_rate=0.38),
+                kill_limits=KillLimits(),
+                store=JournalGuardStore(self.journal, self.state.guard),
+                account=lambda: self.safety.account(self.state),
+                requests=RetrainRequests(self.folder, self.audit),
+                audit=self.audit,
+                tests_itself=False,
+                clock=lambda: self.now,
+            )
         )
-        return Safety(parts, self.prices, self.clock)
+
+    def look(self, state: EngineState) -> tuple[KillSwitchState, bool]:
+        """Look at the kill switch with an account."""
+        self.state = state
+        return self.guard.look()
 
 
 @pytest.fixture
@@ -103,10 +118,10 @@ def test_an_open_position_without_a_price_for_half_an_hour_trips_the_switch_and_
 ) -> None:
     bot.prices.note({BTC: 100.0})
     bot.now += 1801
-    assert not bot.safety.look(flat)[0].active, "with nothing open no price is needed"
-    switch, moved = bot.safety.look(holding)
+    assert not bot.look(flat)[0].active, "with nothing open no price is needed"
+    switch, moved = bot.look(holding)
     assert (switch.active, switch.positions, moved) == (True, "keep", True)
-    assert bot.safety.killed
+    assert bot.guard.is_killed
     assert bot.safety.closable(holding) == {}
 
 
@@ -114,12 +129,12 @@ def test_a_market_that_is_closed_has_no_stale_price(bot: Bot, holding: EngineSta
     bot.prices.note({BTC: 100.0})
     bot.prices.markets(frozenset())
     bot.now += 50 * HOUR
-    assert not bot.safety.look(holding)[0].active
+    assert not bot.look(holding)[0].active
     bot.prices.markets(frozenset({BTC}))
-    assert not bot.safety.look(holding)[0].active, "it has only just opened"
+    assert not bot.look(holding)[0].active, "it has only just opened"
     assert bot.safety.closable(holding) == {BTC: 100.0}
     bot.now += 1801
-    assert bot.safety.look(holding)[0].active
+    assert bot.look(holding)[0].active
 
 
 def test_positions_are_closed_only_at_a_price_of_the_last_five_minutes(bot: Bot, holding: EngineState) -> None:
@@ -148,37 +163,37 @@ def test_what_was_lost_in_days_that_are_caught_up_on_is_no_day_s_loss(bot: Bot, 
     day = 24 * HOUR
     for number, price in enumerate((100.0, 92.0, 84.0, 76.0)):
         bot.prices.note({BTC: price})
-        assert not bot.safety.look(replace(holding, last_close=FIRST_HOUR + number * day))[0].active
+        assert not bot.look(replace(holding, last_close=FIRST_HOUR + number * day))[0].active
     bot.prices.note({BTC: 64.0})
-    assert bot.safety.look(replace(holding, last_close=FIRST_HOUR + 3 * day))[0].reason.startswith("daily loss")
+    assert bot.look(replace(holding, last_close=FIRST_HOUR + 3 * day))[0].reason.startswith("daily loss")
 
 
 def test_equity_and_leverage_are_marked_to_the_newest_price(bot: Bot, holding: EngineState) -> None:
     bot.prices.note({BTC: 100.0})
-    bot.safety.look(holding)
+    bot.look(holding)
     bot.prices.note({BTC: 80.0})
-    switch, _ = bot.safety.look(holding)
+    switch, _ = bot.look(holding)
     assert switch.active
     assert switch.reason.startswith("daily loss 9.95%"), "half of the equity fell by a fifth"
 
 
 def test_what_it_saw_survives_a_restart_and_what_it_did_is_posted_once(bot: Bot, flat: EngineState) -> None:
-    assert bot.safety.look(flat) == (bot.switch.state(), False)
+    assert bot.look(flat) == (bot.switch.state(), False)
     bot.switch.activate("by hand", actor="ann")
-    assert bot.safety.look(flat)[1]
+    assert bot.look(flat)[1]
     assert bot.journal.outbox() == [], "the command line records what it does"
     bot.switch.resume("enough", actor="ann")
-    assert bot.safety.look(flat)[1]
+    assert bot.look(flat)[1]
     bot.switch.kill_file.touch()
-    switch, moved = bot.safety.look(flat)
+    switch, moved = bot.look(flat)
     assert moved
     assert [posted.content["details"]["reason"] for posted in bot.journal.outbox()] == [switch.reason]
-    bot.safety = bot.restarted()
-    assert bot.safety.look(flat) == (switch, False)
+    bot.guard = bot.restarted()
+    assert bot.look(flat) == (switch, False)
     bot.switch.path.unlink()
     bot.switch.kill_file.unlink()
-    bot.safety = bot.restarted()
-    again, moved = bot.safety.look(flat)
+    bot.guard = bot.restarted()
+    again, moved = bot.look(flat)
     assert (again.active, moved) == (True, True)
     assert again.reason.startswith("its latch was lost or restored from before: ")
 
@@ -186,16 +201,16 @@ def test_what_it_saw_survives_a_restart_and_what_it_did_is_posted_once(bot: Bot,
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_latch_that_is_deleted_while_the_bot_runs_holds_on(damaged: bool, bot: Bot, flat: EngineState) -> None:
     bot.switch.activate("by hand", actor="ann")
-    bot.safety.look(flat)
+    bot.look(flat)
     if damaged:
         bot.switch.path.write_text("{")
-        assert bot.safety.look(flat)[0].reason.startswith("kill_switch.json cannot be read")
+        assert bot.look(flat)[0].reason.startswith("kill_switch.json cannot be read")
     bot.switch.path.unlink()
-    switch, moved = bot.safety.look(flat)
+    switch, moved = bot.look(flat)
     assert (switch.active, moved) == (True, True)
     assert bot.switch.state() == switch, "it lies on the disk again"
     bot.switch.resume("enough", actor="ann")
-    assert not bot.safety.look(flat)[0].active
+    assert not bot.look(flat)[0].active
 
 
 @pytest.mark.parametrize(("content", "actor"), [("{", "guard"), (None, "bot")])
@@ -207,20 +222,24 @@ def test_an_activation_that_no_command_recorded_is_posted_whoever_it_was(
     else:
         bot.switch.path.write_text(content)
     for _ in range(2):
-        assert bot.safety.look(flat)[0].active
+        assert bot.look(flat)[0].active
     assert [posted.content["details"]["actor"] for posted in bot.journal.outbox()] == [actor]
 
 
-def test_the_bot_obeys_an_active_switch_in_every_way_and_the_drill_says_so(
+def test_the_bot_obeys_an_active_switch_in_every_way_and_the_self_test_says_so(
     bot: Bot, settings: TrendbotSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(settings, interval_seconds=HOUR, guard=None)
     strategy = Strategy(settings)
-    assert disobedience(engine, strategy, settings) == ""
-    assert bot.safety.drill(lambda: disobedience(engine, strategy, settings)) == ""
+    assert kill_switch_defects(engine, strategy, settings) == ""
+    bot.guard.self_test(lambda: kill_switch_defects(engine, strategy, settings))
+    assert not bot.guard.is_killed
     monkeypatch.setattr(Engine, "cancel_orders", lambda _, state: state)
     monkeypatch.setattr(Engine, "close_positions", lambda _, state, _prices, *, time: (state, ()))
-    assert disobedience(engine, strategy, settings) == "an order was not taken back; a position was not closed"
+    found = "an order was not taken back; a position was not closed"
+    assert kill_switch_defects(engine, strategy, settings) == found
+    bot.guard.self_test(lambda: kill_switch_defects(engine, strategy, settings))
+    assert bot.switch.state().reason == f"self-test: {found}"
 
 
 def test_closing_leaves_no_position_and_one_trade_for_each(plain: TrendbotSettings, holding: EngineState) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_guard import GuardState, GuardStatus, PerformanceGuard
+from nightdesk_guard import GuardMemory, GuardState, GuardStatus, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.engine.state import new_state
 from nightdesk_trendbot.model.meta_model import MetaModel
@@ -221,7 +221,7 @@ def test_the_guard_and_the_standing_shrink_the_size_and_the_guard_raises_the_thr
     status: GuardStatus, share: float, quantile: float, settings: TrendbotSettings, model: MetaModel
 ) -> None:
     guard = PerformanceGuard(GuardSettings(), break_even_win_rate=0.38)
-    state = replace(new_state((), 1000.0), guard=GuardState(status=status))
+    state = replace(new_state((), 1000.0), guard=GuardMemory(GuardState(status=status)))
     found = Strategy(settings).permission(Deployment(model, 0.25), guard, state, WISH, killed=True)
     assert found == Permission(True, True, status, share, model.threshold(quantile))
     without = Strategy(settings).permission(Deployment(model), None, state, WISH)
@@ -236,7 +236,8 @@ def test_a_model_on_probation_earns_its_size_by_trades_or_days(
     trades: int, days: int, share: float, settings: TrendbotSettings, model: MetaModel
 ) -> None:
     guard = PerformanceGuard(GuardSettings(), break_even_win_rate=0.38)
-    state = replace(new_state((), 1000.0), model_since=DAY, last_close=(1 + days) * DAY, model_trades=trades)
+    memory = GuardMemory(model_since=DAY, model_trades=trades)
+    state = replace(new_state((), 1000.0), guard=memory, last_close=(1 + days) * DAY)
     strategy, deployment = Strategy(settings), Deployment(model, on_probation=True)
     assert strategy.permission(deployment, guard, state, WISH).size_share == share
     assert strategy.permission(deployment, None, state, WISH).size_share == 1.0, "the gate's backtest is at full size"

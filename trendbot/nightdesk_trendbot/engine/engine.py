@@ -9,23 +9,16 @@ account of its own that moves no money. What comes of that is the evidence by wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_guard import (
-    Evidence,
-    GuardProfile,
-    GuardStatus,
-    Observation,
-    PerformanceGuard,
-    Resume,
-    TradeResult,
-)
-from nightdesk_guard.evidence import weighed
+from nightdesk_core.units import DAY_SECONDS
+from nightdesk_guard import Close, GuardStatus, GuardStep, ModelInUse, PerformanceGuard, Resume
+from nightdesk_guard.policy import step
 
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Order
@@ -43,12 +36,27 @@ class StepResult:
 
     state: EngineState
     trades: tuple[ClosedTrade, ...]
-    transition: GuardTransition | None
     decisions: Mapping[str, tuple[Permission, Decision]]
     """By symbol, of those that had a candle."""
+    guard: GuardStep
+    """What the guard made of it; nothing where the engine has none."""
     shadow_trades: tuple[ClosedTrade, ...] = ()
-    breach: Evidence | None = None
-    """Where these trades have shown that the model is worse than its hold-out promised; once for each model."""
+
+    @property
+    def transition(self) -> GuardTransition | None:
+        """The guard's move, where it made one."""
+        return self.guard.moved
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the decisions of one time are made of."""
+
+    bars: Mapping[str, Bar]
+    signals: Mapping[str, Signal]
+    permission: Callable[[EngineState, Signal], Permission]
+    correlation: Callable[[str, str], float]
+    model_version: str
 
 
 class Engine:
@@ -90,16 +98,14 @@ class Engine:
         signals: Mapping[str, Signal],
         permission: Callable[[EngineState, Signal], Permission],
         correlation: Callable[[str, str], float],
-        model_version: str,
-        profile: GuardProfile | None = None,
+        model: ModelInUse,
         resume: Resume | None = None,
     ) -> StepResult:
         """Return what confirmed candles of one time lead to: barriers, marking, guard, decisions, in this order.
 
         `bars` has the candle of each symbol that has one, all of them opened; `permission` is asked for each once the
         trades are counted and the guard has moved, and for the shadow as if that were NORMAL; `correlation` is asked
-        for two symbols' only where both are concerned. `profile` is what the model's hold-out says of it,
-        `resume` the last one that an operator gave.
+        for two symbols' only where both are concerned. `resume` is the last one that an operator gave.
         """
         close_time = next(iter(bars.values())).time + self._interval_seconds
         state, trades = self._settle(state, bars, signals, close_time)
@@ -107,27 +113,24 @@ class Engine:
         if state.shadow is not None:
             shadow, shadow_trades = self._settle(state.shadow, bars, signals, close_time)
             state = replace(state, shadow=shadow)
-        transition = breach = None
+        taken = GuardStep(close_time, state.guard)
         if self._guard is not None:
-            seen = Observation(
+            close = Close(
                 time=close_time,
                 equity=state.equity,
-                closed=_results(trades),
+                trades=trades,
                 shadow_equity=None if state.shadow is None else state.shadow.equity,
-                shadow_closed=_results(shadow_trades),
-                model_version=model_version,
-                calibrated=None if profile is None else profile.calibrated,
-                resume=resume,
+                shadow_trades=shadow_trades,
             )
-            guard, transition = self._guard.advance(state.guard, seen)
-            state, breach = self._weighed(replace(state, guard=guard), trades, shadow_trades, model_version, profile)
-            state = shadowed(state)
-        state, decisions = self._decide(state, state, bars, signals, permission, correlation, model_version)
+            taken = step(self._guard, state.guard, close, model=model, resume=resume)
+            state = shadowed(replace(state, guard=taken.memory))
+        asked = _Asked(bars, signals, permission, correlation, model.version)
+        state, decisions = self._decide(state, state, asked)
         if state.shadow is not None:
             normal = replace(state, guard=state.shadow.guard)
-            shadow, _ = self._decide(state.shadow, normal, bars, signals, permission, correlation, model_version)
+            shadow, _ = self._decide(state.shadow, normal, asked)
             state = replace(state, shadow=shadow)
-        return StepResult(state, trades, transition, decisions, shadow_trades, breach)
+        return StepResult(state, trades, decisions, taken, shadow_trades)
 
     def close_positions(
         self, state: EngineState, prices: Mapping[str, float], *, time: int
@@ -145,31 +148,6 @@ class Engine:
             state = with_book(state, symbol, replace(book, account=done.account))
         return state, tuple(trades)
 
-    def _weighed(
-        self,
-        state: EngineState,
-        trades: tuple[ClosedTrade, ...],
-        shadow_trades: tuple[ClosedTrade, ...],
-        model_version: str,
-        profile: GuardProfile | None,
-    ) -> tuple[EngineState, Evidence | None]:
-        """Return the state with what the trades have shown of the model in use, and a breach that is new."""
-        if model_version not in ("", state.model_version):
-            state = replace(state, model_version=model_version, model_since=state.last_close, model_trades=0)
-        own = sum(trade.model_version == state.model_version for trade in trades)
-        state = replace(state, model_trades=state.model_trades + own)
-        if self._guard is None or not model_version or profile is None or profile.expected is None:
-            return state, None
-        evidence, breach = weighed(
-            state.evidence,
-            profile.expected,
-            model_version,
-            trades,
-            shadow_trades,
-            size_multiplier=self._guard.settings.reduced_size_multiplier,
-        )
-        return replace(state, evidence=evidence), breach
-
     def _settle(
         self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: int
     ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
@@ -182,27 +160,21 @@ class Engine:
         return self._mark(state, close_time), tuple(trades)
 
     def _decide(
-        self,
-        state: EngineState,
-        asking: EngineState,
-        bars: Mapping[str, Bar],
-        signals: Mapping[str, Signal],
-        permission: Callable[[EngineState, Signal], Permission],
-        correlation: Callable[[str, str], float],
-        model_version: str,
+        self, state: EngineState, asking: EngineState, asked: _Asked
     ) -> tuple[EngineState, Mapping[str, tuple[Permission, Decision]]]:
         """Return the state with the orders that the signals lead to, and what was decided on each.
 
         Permission is asked for in the name of `asking`.
         """
         decisions = {}
-        for symbol in (symbol for symbol in state.books if symbol in bars):
-            allowed = permission(asking, signals[symbol])
-            decision = decide(signals[symbol], allowed, in_position=state.books[symbol].account.side != 0)
+        for symbol in (symbol for symbol in state.books if symbol in asked.bars):
+            signal = asked.signals[symbol]
+            allowed = asked.permission(asking, signal)
+            decision = decide(signal, allowed, in_position=state.books[symbol].account.side != 0)
             if decision.outcome is Outcome.ENTERED:
-                decision = self._fit(state, symbol, decision, correlation)
+                decision = self._fit(state, symbol, decision, asked.correlation)
             if decision.outcome is Outcome.ENTERED:
-                state = self._order(state, symbol, decision, model_version)
+                state = self._order(state, symbol, decision, asked.model_version)
             decisions[symbol] = (allowed, decision)
         return state, decisions
 
@@ -217,7 +189,8 @@ class Engine:
             )
             trades.append(_trade(symbol, book, done, close_time))
             state = with_book(state, symbol, replace(book, account=done.account))
-        return StepResult(replace(state, equity=equity(state, {})), tuple(trades), None, {})
+        state = replace(state, equity=equity(state, {}))
+        return StepResult(state, tuple(trades), {}, GuardStep(close_time, state.guard))
 
     def _close_at_barrier(
         self, state: EngineState, symbol: str, bar: Bar, signal: Signal, close_time: int
@@ -234,7 +207,7 @@ class Engine:
 
     def _mark(self, state: EngineState, close_time: int) -> EngineState:
         now = equity(state, {})
-        midnight = close_time // 86_400 * 86_400
+        midnight = close_time // DAY_SECONDS * DAY_SECONDS
         day_start = state.day_start_equity
         if state.last_close < midnight:
             # The exchange may lack the candle that ends at midnight: then it is what there was before.
@@ -293,10 +266,6 @@ def _without_unconfirmed_entries(state: EngineState) -> EngineState:
         if account.side != 0 and account.entry_time >= state.last_close:
             state = with_book(state, symbol, replace(book, account=broker.place(account, account.order)))
     return state
-
-
-def _results(trades: Sequence[ClosedTrade]) -> tuple[TradeResult, ...]:
-    return tuple(TradeResult(trade.won, trade.r) for trade in trades)
 
 
 def _trade(symbol: str, book: Book, done: broker.Close, close_time: int) -> ClosedTrade:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from nightdesk_guard import Evidence, GuardState, GuardStatus
+from nightdesk_core import stored
+from nightdesk_guard import GuardMemory, GuardState
 
 from nightdesk_trendbot.engine import broker
-from nightdesk_trendbot.engine.broker import Account, Barriers, Order
+from nightdesk_trendbot.engine.broker import Account
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class EngineState:
     """By symbol, in the order of the settings."""
     cash: float
     """Equity but for what the books have earned."""
-    guard: GuardState
+    guard: GuardMemory
     equity: float
     """At the last close."""
     peak_equity: float
@@ -46,40 +47,24 @@ class EngineState:
     """Equity at the last midnight UTC."""
     last_close: int = 0
     """The close of the last candles that were decided on."""
-    model_version: str = ""
-    """The model that was in use at the last close; empty before the first."""
-    model_since: int = 0
-    """The first close that it was in use at."""
-    model_trades: int = 0
-    """Trades that it has closed with money."""
-    evidence: Mapping[str, Evidence] = field(default_factory=dict)
-    """By model version: what live trading has shown of it. Of the last few models, the one in use last."""
     shadow: EngineState | None = None
     """The shadow's account while the guard is not NORMAL; it has no guard and no shadow of its own."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as it is stored."""
-        books = {symbol: {**asdict(book), "account": list(book.account)} for symbol, book in self.books.items()}
-        shadow = None if self.shadow is None else self.shadow.to_json()
-        evidence = {version: found.to_json() for version, found in self.evidence.items()}
-        guard = self.guard.to_json()
-        return {**vars(self), "books": books, "guard": guard, "evidence": evidence, "shadow": shadow}
 
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> EngineState:
-        """Return the state that `to_json` stored. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        books = {
-            symbol: Book(**{**book, "account": _account(book["account"])}) for symbol, book in stored["books"].items()
-        }
-        shadow = None if stored["shadow"] is None else cls.from_json(stored["shadow"])
-        evidence = {version: Evidence.from_json(found) for version, found in stored["evidence"].items()}
-        guard = GuardState.from_json(stored["guard"])
-        return cls(**{**stored, "books": books, "guard": guard, "evidence": evidence, "shadow": shadow})
+def read_state(content: object, *, source: str) -> EngineState:
+    """Return the state that was stored. Raises `StoredError` for what is none, or lacks anything."""
+    if isinstance(content, Mapping) and "evidence" in content:
+        content = _from_first_format(content)
+    return stored.from_plain(EngineState, content, source=source, complete=True)
 
 
-def _account(stored: Sequence[Any]) -> Account:
-    *fields, (side, notional, sized_by, barriers) = stored
-    return Account._make([*fields, Order(side, notional, sized_by, Barriers(*barriers))])
+def _from_first_format(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present form of what an earlier release stored, which had the guard's memory beside its state."""
+    own = ("evidence", "model_since", "model_trades")
+    kept = {key: value for key, value in content.items() if key not in (*own, "model_version")}
+    shadow = content.get("shadow")
+    memory = {"performance": content.get("guard"), **{key: content.get(key) for key in own}}
+    return {**kept, "guard": memory, "shadow": _from_first_format(shadow) if isinstance(shadow, Mapping) else shadow}
 
 
 def new_state(symbols: Sequence[str], equity: float) -> EngineState:
@@ -87,7 +72,7 @@ def new_state(symbols: Sequence[str], equity: float) -> EngineState:
     return EngineState(
         books={symbol: Book(broker.flat(0.0)) for symbol in symbols},
         cash=equity,
-        guard=GuardState(peak_equity=equity, equity=equity),
+        guard=GuardMemory(GuardState(peak_equity=equity, equity=equity)),
         equity=equity,
         peak_equity=equity,
         day_start_equity=equity,
@@ -112,7 +97,7 @@ def shadowed(state: EngineState) -> EngineState:
 
     A shadow begins flat, with the equity that there is: it enters what the bot may not.
     """
-    if state.guard.status is GuardStatus.NORMAL:
+    if not state.guard.holds_back:
         return state if state.shadow is None else replace(state, shadow=None)
     if state.shadow is not None:
         return state

@@ -6,74 +6,41 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError
-from nightdesk_core.clock import TimeScale, WallClock, iso, system_clock
-from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_core.clock import iso
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
-from nightdesk_exporter import BotExporter, Limits
-from nightdesk_guard import (
-    GuardProfile,
-    KillLimits,
-    KillSwitch,
-    PerformanceGuard,
-    ResumeFile,
-)
+from nightdesk_core.units import DAY_SECONDS
+from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, LiveMeasures, ModelInUse
 
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.state import EngineState, new_state
-from nightdesk_trendbot.live.decision_log import DecisionLog
+from nightdesk_trendbot.live.guard_store import JournalGuardStore
 from nightdesk_trendbot.live.history import History
 from nightdesk_trendbot.live.housekeeping import Housekeeping
 from nightdesk_trendbot.live.model_report import ModelReport
-from nightdesk_trendbot.live.outbox import Outbox
-from nightdesk_trendbot.live.probation import Owed, Probation
+from nightdesk_trendbot.live.parts import LiveParts, Tuning
+from nightdesk_trendbot.live.probation import Owed
 from nightdesk_trendbot.live.record import log_decisions, record
 from nightdesk_trendbot.live.report import Report
-from nightdesk_trendbot.live.safety import Safety, SafetyParts, disobedience
+from nightdesk_trendbot.live.safety import Safety, kill_switch_defects
 from nightdesk_trendbot.live.stored_market import MARKET_KEY, STATE_KEY, market_of, restored
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.exchange import open_exchange, persistently
 from nightdesk_trendbot.market.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
 from nightdesk_trendbot.market.prices import Prices
-from nightdesk_trendbot.model.champion import ChampionWatch
 from nightdesk_trendbot.model.strategy import Strategy
-from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
 from nightdesk_trendbot.signals.signal import Outcome, Permission, Signal
 
-_HOUSEKEEPING_SECONDS = 0.5
 _STREAM_SILENCE_SECONDS = 90.0
-_CLOCK_SECONDS = 60.0
-"""How often the exchange's clock is held against ours."""
 _SETTLED_SECONDS = 10.0
 """So long after its end REST has a candle for certain."""
-_DAY_SECONDS = 86_400
-
-
-@dataclass(frozen=True)
-class LiveParts:
-    """What the live loop is made of."""
-
-    settings: TrendbotSettings
-    journal: Journal
-    decisions: DecisionLog
-    watch: ChampionWatch
-    kill_switch: KillSwitch
-    kill_limits: KillLimits
-    guard: PerformanceGuard
-    resumes: ResumeFile
-    probation: Probation
-    outbox: Outbox
-    exporter: BotExporter
-    scale: TimeScale
-    contact_limit_seconds: float
-    """No contact with the exchange for longer is an alert (wall time)."""
-    clock: WallClock = system_clock
 
 
 class LiveBot:
@@ -81,41 +48,62 @@ class LiveBot:
 
     def __init__(self, parts: LiveParts) -> None:
         """Raises `JournalError` where the journal belongs to another market, or its state cannot be read."""
+        settings = parts.tuning.trendbot
         self._parts = parts
-        self._settings = parts.settings
         self._exporter = parts.exporter
-        self._interval = TIMEFRAME_SECONDS[parts.settings.timeframe]
-        self._engine = Engine(parts.settings, interval_seconds=self._interval, guard=parts.guard)
-        self._strategy = Strategy(parts.settings)
-        self._history = History(parts.settings, interval_seconds=self._interval)
+        self._interval = TIMEFRAME_SECONDS[settings.timeframe]
+        self._history = History(settings, interval_seconds=self._interval)
         self._clock = MarketClock(parts.scale, parts.clock)
-        self._prices = Prices(parts.settings.symbols, parts.clock)
-        self._report = Report(parts.exporter, parts.settings, parts.scale, self._prices)
+        self._prices = Prices(settings.symbols, parts.clock)
+        self._report = Report(parts.exporter, settings, parts.scale, self._prices)
         self._model_report = ModelReport(parts.exporter, parts.scale, parts.journal)
-        self._safety = Safety(
-            SafetyParts(
-                journal=parts.journal,
-                switch=parts.kill_switch,
-                guard=parts.guard.settings,
-                limits=parts.kill_limits,
-                scale=parts.scale,
+        self._safety = Safety(parts.tuning.performance.settings.entries, parts.scale, self._prices, self._clock)
+        found = restored(parts.journal, settings)
+        self._fresh = found is None
+        self._state = new_state(settings.symbols, settings.initial_equity) if found is None else found
+        self._guard = GuardRuntime(
+            GuardParts(
+                state_dir=parts.state_dir,
+                performance=parts.tuning.performance,
+                kill_limits=parts.tuning.kill_limits,
+                store=JournalGuardStore(parts.journal, self._state.guard),
+                account=lambda: self._safety.account(self._state),
+                requests=parts.requests,
+                audit=parts.audit,
+                reporter=parts.exporter,
+                measures=self._measures,
+                handlers=parts.rotation.handlers,
+                retry_seconds=0.0,
+                tests_itself=False,
                 clock=parts.clock,
-            ),
-            self._prices,
-            self._clock,
+            )
         )
         self._housekeeping = Housekeeping(
+            self._guard,
             self._safety,
             self._clock,
             exporter=parts.exporter,
-            outbox=parts.outbox,
             scale=parts.scale,
-            mind_kill_switch=self._mind_kill_switch,
-            disobedience=lambda: disobedience(self._engine, self._strategy, self._settings),
+            enforce_kill_switch=self._enforce_kill_switch,
+            kill_switch_defects=lambda: kill_switch_defects(self._engine, self._strategy, self._settings),
         )
-        stored = restored(parts.journal, parts.settings)
-        self._fresh = stored is None
-        self._state = new_state(parts.settings.symbols, parts.settings.initial_equity) if stored is None else stored
+        self._take_over(parts.tuning)
+
+    def _take_over(self, tuning: Tuning) -> None:
+        self._tuning = tuning
+        self._settings = tuning.trendbot
+        self._engine = Engine(tuning.trendbot, interval_seconds=self._interval, guard=tuning.performance)
+        self._strategy = Strategy(tuning.trendbot)
+        self._history.adopt(tuning.trendbot)
+        self._parts.watch.adopt(tuning.trendbot)
+        self._safety.entries = tuning.performance.settings.entries
+        self._guard.adopt(tuning.performance, tuning.kill_limits)
+        self._exporter.set_limits(tuning.limits)
+
+    def adopt(self, tuning: Tuning) -> None:
+        """Go on with other settings from the next candle on: such as need no other history and no other journal."""
+        self._take_over(tuning)
+        self._guard.report()
 
     async def run(self) -> None:
         """Trade until cancelled. Raises `DataError` where the exchange cannot be reached at the start."""
@@ -131,7 +119,7 @@ class LiveBot:
                 if self._fresh:
                     await asyncio.sleep(self._until_settled(now - start))
                     self._begin_at(start)
-                elif now < self._state.last_close - _DAY_SECONDS:
+                elif now < self._state.last_close - DAY_SECONDS:
                     raise DataError(
                         f"the exchange's time, {iso(now)}, lies before the journal's last candle,"
                         f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
@@ -150,7 +138,7 @@ class LiveBot:
                     clock=self._clock,
                     after=start - self._interval,
                     # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
-                    silence_seconds=min(_STREAM_SILENCE_SECONDS, self._parts.contact_limit_seconds / 3),
+                    silence_seconds=min(_STREAM_SILENCE_SECONDS, self._tuning.limits.exchange_contact_seconds / 3),
                     longest_wait_seconds=self._parts.scale.limit(30.0),
                     # An exchange's REST lags a second or so behind its stream, however fast a replay of it is.
                     longest_lag_seconds=4.0 if self._parts.scale.speed == 1.0 else 0.1,
@@ -165,20 +153,6 @@ class LiveBot:
             finally:
                 for task in housekeeping:
                     task.cancel()
-
-    def adopt(
-        self, settings: TrendbotSettings, guard: PerformanceGuard, limits: Limits, kill_limits: KillLimits
-    ) -> None:
-        """Go on with other settings from the next candle on: such as need no other history and no other journal."""
-        self._parts = replace(self._parts, settings=settings, guard=guard)
-        self._settings = settings
-        self._engine = Engine(settings, interval_seconds=self._interval, guard=guard)
-        self._strategy = Strategy(settings)
-        self._history.adopt(settings)
-        self._parts.watch.adopt(settings)
-        self._safety.adopt(guard.settings, kill_limits)
-        self._exporter.set_limits(limits)
-        self._report_guard()
 
     def handle(self, event: Event) -> None:
         """Act on one event of the feed."""
@@ -201,12 +175,12 @@ class LiveBot:
         books = {symbol: replace(book, last_open=start - self._interval) for symbol, book in self._state.books.items()}
         self._state = replace(self._state, books=books, last_close=start)
         with self._parts.journal.transaction():
-            self._parts.journal.save(STATE_KEY, self._state.to_json())
+            self._parts.journal.save(STATE_KEY, stored.plain(self._state))
             self._parts.journal.save(MARKET_KEY, market_of(self._settings))
 
     def _on_open(self, symbol: str, opened: int, price: float) -> None:
         self._prices.note({symbol: price}, age_seconds=self._clock.age(opened))
-        self._mind_kill_switch()
+        self._enforce_kill_switch()
         before = self._state
         self._move(self._engine.at_open(before, symbol, time=opened, price=price))
         account = self._state.books[symbol].account
@@ -223,13 +197,12 @@ class LiveBot:
         """Go on from another state, once it is in the journal."""
         if state is not self._state:
             with self._parts.journal.transaction():
-                self._parts.journal.save(STATE_KEY, state.to_json())
+                self._parts.journal.save(STATE_KEY, stored.plain(state))
             self._state = state
 
-    def _mind_kill_switch(self) -> None:
+    def _enforce_kill_switch(self) -> None:
         """Take back the orders that wait, also where the switch was activated and lifted since the last look."""
-        switch, moved = self._safety.look(self._state)
-        self._exporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
+        switch, moved = self._guard.look()
         if switch.active or moved:
             self._move(self._engine.cancel_orders(self._state))
         if switch.active and switch.positions == "close":
@@ -245,7 +218,7 @@ class LiveBot:
         with self._parts.journal.transaction():
             for trade in trades:
                 self._parts.journal.record_trade(trade)
-            self._parts.journal.save(STATE_KEY, state.to_json())
+            self._parts.journal.save(STATE_KEY, stored.plain(state))
         self._state = state
         self._report.trades(trades)
         self._report.account(state)
@@ -265,42 +238,28 @@ class LiveBot:
             signals=signals,
             permission=partial(self._permission, self._safety.late(step.time + self._interval, self._interval)),
             correlation=self._history.correlation,
-            model_version="" if model is None else model.version,
-            profile=self._profile,
-            resume=self._parts.resumes.last(),
+            model=self._guard.model,
+            resume=self._guard.last_resume(),
         )
         seconds = (time.perf_counter() - begun) / len(step.bars)
         log_decisions(self._parts.decisions, step, signals, result, model)
         owed: Owed = ()
         if self._parts.watch.champion is not None:
-            result, owed = self._parts.probation.judge(
-                self._state, result, self._parts.watch.champion, self._parts.guard
-            )
-        record(self._parts.journal, result, owed)
+            champion = self._parts.watch.champion
+            result, owed = self._parts.probation.judge(self._state, result, champion, self._tuning.performance)
+        with self._guard.take(result.guard, owed=owed):
+            record(self._parts.journal, result)
         self._state = result.state
         closes = {symbol: bar.close for symbol, bar in step.bars.items()}
         self._prices.note(closes, age_seconds=self._clock.age(result.state.last_close))
         self._report.step(result, signals, seconds=seconds)
         self._report.recent_trades(self._parts.journal, result.state.last_close)
-        self._report_guard(result.transition)
-        self._model_report.evidence(result.state, self._parts.watch, breach=result.breach)
+        self._guard.report(shadow_trades=len(result.shadow_trades))
         self._report.account(result.state)
 
     def _permission(self, late: Outcome | None, state: EngineState, signal: Signal) -> Permission:
-        deployment, guard = self._parts.watch.deployment, self._parts.guard
-        return self._strategy.permission(deployment, guard, state, signal, killed=self._safety.killed, blocked=late)
-
-    @property
-    def _profile(self) -> GuardProfile | None:
-        """What the hold-out of the model in use says of it."""
-        deployment = self._parts.watch.deployment
-        return None if deployment is None else deployment.profile
-
-    def _report_guard(self, moved: GuardTransition | None = None) -> None:
-        guard, profile = self._parts.guard, self._profile
-        limits = guard.limits(None if profile is None else profile.calibrated)
-        note = "no model's hold-out calls for others" if profile is None else profile.note
-        self._report.guard(guard, self._state.guard, limits, moved, note=note)
+        deployment, guard = self._parts.watch.deployment, self._tuning.performance
+        return self._strategy.permission(deployment, guard, state, signal, killed=self._guard.is_killed, blocked=late)
 
     def _look_for_model(self) -> None:
         watch = self._parts.watch
@@ -309,16 +268,20 @@ class LiveBot:
         except (BundleError, RegistryError) as error:
             self._exporter.model_load_failed(str(error))
             return
+        self._guard.model = ModelInUse() if watch.deployment is None else watch.deployment.in_use
         if changed:
             self._model_report.model(watch)
+
+    def _measures(self, memory: GuardMemory, expected: Expected) -> LiveMeasures:
+        deployment = self._parts.watch.deployment
+        share = None if deployment is None else deployment.size_share
+        return self._model_report.measures(self._state.last_close, memory.model_since, expected, share)
 
     def _report_standing(self) -> None:
         """Show what the journal and the latch say before the first candle comes."""
         if self._parts.watch.deployment is None:
             self._exporter.no_model()
-        self._mind_kill_switch()
+        self._enforce_kill_switch()
         self._exporter.equity_history(self._parts.journal.equity())
-        moves = self._parts.journal.transitions()
-        self._report_guard(moves[-1] if moves else None)
-        self._model_report.evidence(self._state, self._parts.watch)
+        self._guard.report()
         self._report.account(self._state)

@@ -10,9 +10,10 @@ from typing import Any
 
 import ccxt
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
+from nightdesk_guard import GuardRuntime
 
-from nightdesk_trendbot.live.outbox import Outbox
 from nightdesk_trendbot.live.safety import Safety
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.exchange import Exchange
@@ -23,7 +24,7 @@ _CLOCK_SECONDS = 60.0
 _AGAIN_SECONDS = 1.0
 _PROMPT_SECONDS = 1.0
 """An answer that takes longer is not taken for the time."""
-_DRILL_SECONDS = 86_400.0
+_SELF_TEST_SECONDS = float(DAY_SECONDS)
 
 
 class Housekeeping:
@@ -31,27 +32,27 @@ class Housekeeping:
 
     def __init__(
         self,
+        guard: GuardRuntime,
         safety: Safety,
         market_clock: MarketClock,
         *,
         exporter: BotExporter,
-        outbox: Outbox,
         scale: TimeScale,
-        mind_kill_switch: Callable[[], None],
-        disobedience: Callable[[], str],
+        enforce_kill_switch: Callable[[], None],
+        kill_switch_defects: Callable[[], str],
     ) -> None:
-        """`disobedience` says what of the bot would not obey the kill switch, empty where all of it would."""
+        """`kill_switch_defects` returns what of the bot would not obey the switch, empty where all of it would."""
+        self._guard = guard
         self._safety = safety
         self._market_clock = market_clock
         self._exporter = exporter
-        self._outbox = outbox
         self._scale = scale
-        self._mind_kill_switch = mind_kill_switch
-        self._disobedience = disobedience
+        self._enforce_kill_switch = enforce_kill_switch
+        self._kill_switch_defects = kill_switch_defects
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return the duties that need no exchange; each goes on for ever."""
-        return [self._keep_house(), self._deliver(), self._drill()]
+        return [self._keep_house(), self._deliver(), self._self_test()]
 
     async def watch_clock(self, exchange: Exchange) -> None:
         """Hold the exchange's clock against ours now and then."""
@@ -69,27 +70,23 @@ class Housekeeping:
             await asyncio.sleep(_AGAIN_SECONDS if self._safety.clock_is_off else self._scale.limit(_CLOCK_SECONDS))
 
     async def _keep_house(self) -> None:
-        """Beat the heart and mind the kill switch."""
+        """Beat the heart and do what the kill switch says."""
         while True:
             self._exporter.heartbeat()
             try:
-                self._mind_kill_switch()
+                self._enforce_kill_switch()
             except Exception as error:  # noqa: BLE001 - whatever it is: a bot that cannot be stopped must not trade
-                self._safety.tripwire.trip(f"the kill switch could not be minded ({error!r})", positions="keep")
+                self._guard.trip(f"the kill switch could not be enforced ({error!r})")
             await asyncio.sleep(_SECONDS)
 
     async def _deliver(self) -> None:
         """Tell audit log and retrain job what the journal holds for them, however long their locks are held."""
         while True:
-            await self._outbox.deliver()
+            await self._guard.tell_in_background()
             await asyncio.sleep(_SECONDS)
 
-    async def _drill(self) -> None:
+    async def _self_test(self) -> None:
         """Try the kill switch once a day, beginning now."""
         while True:
-            failed = await asyncio.to_thread(self._safety.drill, self._disobedience)
-            if failed:
-                self._safety.tripwire.trip(f"self-test: {failed}", positions="keep")
-            else:
-                self._exporter.kill_switch_tested()
-            await asyncio.sleep(_DRILL_SECONDS)
+            await asyncio.to_thread(self._guard.self_test, self._kill_switch_defects)
+            await asyncio.sleep(_SELF_TEST_SECONDS)

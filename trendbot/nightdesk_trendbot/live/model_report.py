@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from loguru import logger
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.journal import Journal
 from nightdesk_core.measures import sharpe_ratio
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
-from nightdesk_guard import Evidence, Expected
+from nightdesk_guard import Expected, LiveMeasures
 from nightdesk_guard.expectation import MIN_RATIO_DAYS, Ratios, ratios
-from nightdesk_guard.reporting import report_delivered
 
-from nightdesk_trendbot.engine.state import EngineState
 from nightdesk_trendbot.model.backtest import daily_returns
 from nightdesk_trendbot.model.champion import ChampionWatch
-
-_DAY_SECONDS = 86_400
 
 
 class ModelReport:
@@ -26,7 +22,7 @@ class ModelReport:
         self._exporter = exporter
         self._scale = scale
         self._journal = journal
-        self._compared = (0, 0)
+        self._measured = (0, 0)
         """The day that the ratios are of, and the close since which their model was in use then."""
         self._ratios = Ratios(None, None)
         self._sharpe_ratio: float | None = None
@@ -40,7 +36,7 @@ class ModelReport:
         standing, data_end = watch.champion.standing, float(model.data_end)
         self._exporter.model(model.version, trained_at=model.trained_at, standing=standing, data_end=data_end)
         backtest = model.backtest
-        seconds = _DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
+        seconds = DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
         self._exporter.promised(
             win_ratio=backtest.get("win_ratio"),
             sharpe_ratio=backtest.get("sharpe_ratio"),
@@ -48,36 +44,22 @@ class ModelReport:
             trade_interval_seconds=self._scale.interval(seconds),
         )
 
-    def evidence(self, state: EngineState, watch: ChampionWatch, *, breach: Evidence | None = None) -> None:
-        """Tell what the model in use has delivered against what its hold-out promised."""
-        deployment = watch.deployment
-        if deployment is None or deployment.profile is None or deployment.profile.expected is None:
-            return
-        expected, version = deployment.profile.expected, deployment.model.version
-        found = state.evidence.get(version, Evidence(version))
-        if breach is not None:
-            logger.warning("{} wins less than its hold-out promised: e-value {:.1f}", version, found.e_value)
-        self._compare(state, expected)
-        report_delivered(
-            self._exporter,
-            expected,
-            found,
-            sharpe_ratio=self._sharpe_ratio,
-            compared=self._ratios,
-            probation_share=deployment.size_share,
-        )
+    def measures(self, now: int, model_since: int, expected: Expected, probation_share: float | None) -> LiveMeasures:
+        """Return what the bot has measured of the model that it has used from a market time until another, `now`.
 
-    def _compare(self, state: EngineState, expected: Expected) -> None:
-        """Reckon live against expected Sharpe and drawdown, once a day: they are of daily returns."""
-        compared = (state.last_close // _DAY_SECONDS, state.model_since)
-        if compared == self._compared:
-            return
-        self._compared, self._ratios, self._sharpe_ratio = compared, Ratios(None, None), None
-        points = self._journal.equity(after=state.model_since - 1)
+        Sharpe ratio and drawdown are of daily returns: they are worked out once a day.
+        """
+        measured = (now // DAY_SECONDS, model_since)
+        if measured != self._measured:
+            self._measured = measured
+            self._ratios, self._sharpe_ratio = self._measure(model_since, expected)
+        return LiveMeasures(self._sharpe_ratio, self._ratios, probation_share)
+
+    def _measure(self, model_since: int, expected: Expected) -> tuple[Ratios, float | None]:
+        points = self._journal.equity(after=model_since - 1)
         if not points:
-            return
+            return Ratios(None, None), None
         times, equities = (np.array(column) for column in zip(*points, strict=True))
         _, returns = daily_returns(times, equities, start=float(equities[0]))
         daily = [float(value) for value in returns]
-        self._ratios = ratios(expected, daily)
-        self._sharpe_ratio = sharpe_ratio(daily) if len(daily) >= MIN_RATIO_DAYS else None
+        return ratios(expected, daily), sharpe_ratio(daily) if len(daily) >= MIN_RATIO_DAYS else None

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from nightdesk_core.clock import WallClock, system_clock
-from nightdesk_core.journal import GuardTransition
 from nightdesk_core.registry import Champion, ModelRegistry
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import Evidence, PerformanceGuard
+from nightdesk_guard.notices import Notice
+from nightdesk_guard.policy import held
 from nightdesk_guard.probation import probation_share
 
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import EngineState
-from nightdesk_trendbot.live.outbox import ROLLBACK, SETTLEMENT
+from nightdesk_trendbot.live.rotation import ROLLBACK, SETTLEMENT
 
-_DAY_SECONDS = 86_400
-
-Owed = tuple[tuple[str, Mapping[str, Any]], ...]
+Owed = tuple[Notice, ...]
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,13 @@ class Probation:
         """Return a step's result with what its trades mean for the champion, and what is to be done about it, once."""
         if champion.standing != "probation":
             return result, ()
-        if result.breach is not None:
-            return self._take_back(result, result.breach, champion, guard)
-        stood_before = before.model_version == result.state.model_version and has_stood(before, guard)
+        if result.guard.breach is not None:
+            return self._take_back(result, result.guard.breach, champion, guard)
+        same_model = before.guard.model_version == result.state.guard.model_version
+        stood_before = same_model and has_stood(before, guard)
         if stood_before or _in_breach(result.state) or not has_stood(result.state, guard):
             return result, ()
-        return result, ((SETTLEMENT, {"version": champion.version}),)
+        return result, (Notice(SETTLEMENT, {"version": champion.version}),)
 
     def _take_back(
         self, result: StepResult, breach: Evidence, champion: Champion, guard: PerformanceGuard
@@ -56,26 +55,22 @@ class Probation:
         trained_after = now - self.oldest_seconds
         if self.registry.predecessor(trained_after=trained_after) is None:
             return _paused(result, guard, f"{reason}; no intact champion before it is young enough"), ()
-        return result, ((ROLLBACK, {"version": champion.version, "reason": reason, "trained_after": trained_after}),)
+        content = {"version": champion.version, "reason": reason, "trained_after": trained_after}
+        return result, (Notice(ROLLBACK, content),)
 
 
 def has_stood(state: EngineState, guard: PerformanceGuard) -> bool:
     """Return whether the model in use has earned its full size."""
-    days = (state.last_close - state.model_since) / _DAY_SECONDS
-    return probation_share(guard.settings.probation, trades=state.model_trades, days=days) == 1.0
+    memory = state.guard
+    days = (state.last_close - memory.model_since) / DAY_SECONDS
+    return probation_share(guard.settings.probation, trades=memory.model_trades, days=days) == 1.0
 
 
 def _in_breach(state: EngineState) -> bool:
-    found = state.evidence.get(state.model_version)
+    found = state.guard.evidence.get(state.guard.model_version)
     return found is not None and found.breached
 
 
 def _paused(result: StepResult, guard: PerformanceGuard, reason: str) -> StepResult:
-    state = result.state
-    held, moved = guard.hold(state.guard, time=state.last_close, reason=reason)
-    if moved is None:
-        return result
-    before = result.transition
-    if before is not None:
-        moved = GuardTransition(moved.time, before.before, moved.after, f"{before.reason}; {moved.reason}")
-    return replace(result, state=replace(state, guard=held), transition=moved)
+    step = held(guard, result.guard, reason=reason)
+    return replace(result, state=replace(result.state, guard=step.memory), guard=step)

@@ -1,12 +1,11 @@
-"""What the bot writes down of a step: what it saw, what it did, where it stands, and what it owes others."""
+"""What the bot writes down of a step: what it saw, what it did, and where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
+from nightdesk_core import stored
 from nightdesk_core.journal import Journal
-from nightdesk_guard import notices
 
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.live.decision_log import DecisionLog, DecisionRecord
@@ -16,24 +15,14 @@ from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.signals.signal import Signal
 
 
-def record(journal: Journal, result: StepResult, owed: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> None:
-    """Make a step's outcome durable: the guard's state in one transaction with the trades that moved it.
-
-    `owed` is what else must be told, by kind of posting.
-    """
-    with journal.transaction():
-        for trade in result.trades:
-            journal.record_trade(trade)
-        for trade in result.shadow_trades:
-            journal.record_trade(trade, shadow=True)
-        if result.transition is not None:
-            journal.record_transition(result.transition)
-            _post(journal, notices.of_transition(result.transition))
-        if result.breach is not None:
-            _post(journal, notices.of_breach(result.breach, result.state.last_close))
-        _post(journal, owed)
-        journal.record_equity(result.state.last_close, result.state.equity)
-        journal.save(STATE_KEY, result.state.to_json())
+def record(journal: Journal, result: StepResult) -> None:
+    """Write down a step's trades, equity and state, within a transaction."""
+    for trade in result.trades:
+        journal.record_trade(trade)
+    for trade in result.shadow_trades:
+        journal.record_trade(trade, shadow=True)
+    journal.record_equity(result.state.last_close, result.state.equity)
+    journal.save(STATE_KEY, stored.plain(result.state))
 
 
 def log_decisions(
@@ -59,8 +48,3 @@ def log_decisions(
                 model_version="" if model is None else model.version,
             )
         )
-
-
-def _post(journal: Journal, owed: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    for kind, content in owed:
-        journal.post(kind, content)

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from loguru import logger
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_core.journal import Journal
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
-from nightdesk_guard import GuardLimits, GuardState, PerformanceGuard
-from nightdesk_guard.reporting import report_guard, report_shadow
 
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.engine import StepResult
@@ -19,7 +18,6 @@ from nightdesk_trendbot.market.prices import Prices
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.signal import Outcome, Signal
 
-_DAY_SECONDS = 86_400
 _NOTED = (
     Outcome.BLOCKED_NO_MODEL,
     Outcome.BLOCKED_KILL_SWITCH,
@@ -40,7 +38,6 @@ class Report:
         self._timeframe = settings.timeframe
         self._scale = scale
         self._prices = prices
-        self._limits: GuardLimits | None = None
         self._open_markets: frozenset[str] | None = None
 
     def markets(self, symbols: frozenset[str], *, interval_seconds: int) -> None:
@@ -64,40 +61,17 @@ class Report:
             if decision.outcome in _NOTED:
                 logger.debug("{}: entry blocked: {}", symbol, decision.outcome)
         self.trades(result.trades)
-        self._shadow(result)
+        for trade in result.shadow_trades:
+            logger.info("shadow trade of {}: {:+.2f} R, {}", trade.symbol, trade.r, _detail(trade))
 
     def trades(self, trades: Iterable[ClosedTrade]) -> None:
         """Tell of trades that closed."""
         for trade in trades:
             self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
 
-    def _shadow(self, result: StepResult) -> None:
-        state, closed = result.state, len(result.shadow_trades)
-        report_shadow(self._exporter, state.guard, trades_closed=closed, held_back=state.shadow is not None)
-        for trade in result.shadow_trades:
-            logger.info("shadow trade of {}: {:+.2f} R, {}", trade.symbol, trade.r, _detail(trade))
-
     def recent_trades(self, journal: Journal, now: int) -> None:
         """Tell how many trades closed within the day before a market time."""
-        self._exporter.recent_trades(len(journal.trades(closed_after=now - _DAY_SECONDS)))
-
-    def guard(
-        self,
-        guard: PerformanceGuard,
-        state: GuardState,
-        limits: GuardLimits,
-        moved: GuardTransition | None = None,
-        *,
-        note: str = "",
-    ) -> None:
-        """Tell how the guard stands against the limits in force, and why it moved where it did.
-
-        `note` is why these limits are the ones; it is logged where they change.
-        """
-        if limits != self._limits:
-            logger.info("the guard goes by {} limits{}", limits.source, f": {note}" if note else "")
-            self._limits = limits
-        report_guard(self._exporter, guard, state, limits, reason="" if moved is None else moved.reason)
+        self._exporter.recent_trades(len(journal.trades(closed_after=now - DAY_SECONDS)))
 
     def account(self, state: EngineState) -> None:
         """Tell of account and positions, marked to the newest prices."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from loguru import logger
 from nightdesk_core.journal import DamagedJournalError, Journal, JournalError
+from nightdesk_core.stored import StoredError
 
 from nightdesk_trendbot.engine import broker
-from nightdesk_trendbot.engine.state import Book, EngineState
+from nightdesk_trendbot.engine.state import Book, EngineState, read_state
 from nightdesk_trendbot.settings import TrendbotSettings
 
 STATE_KEY = "engine"
@@ -45,9 +46,11 @@ def restored(journal: Journal, settings: TrendbotSettings) -> EngineState | None
     if state is None:
         return None
     try:
-        found = EngineState.from_json(state)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedJournalError(journal.path, f"its state is not one that this release wrote ({error!r})") from error
+        found = read_state(state, source=str(journal.path))
+    except StoredError as error:
+        raise DamagedJournalError(
+            journal.path, f"its state is not one that this release wrote ({error.reason})"
+        ) from error
     _refuse_orphans(journal, found, settings.symbols)
     return _for_symbols(found, settings.symbols)
 

@@ -109,8 +109,7 @@ def run(
             signals={symbol: signals[symbol][current][index - firsts[symbol]] for symbol, index in at.items()},
             permission=permission,
             correlation=correlated,
-            model_version=deployment.model.version,
-            profile=deployment.profile,
+            model=deployment.in_use,
         )
         state = result.state
         trades += result.trades

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from nightdesk_core.units import DAY_SECONDS
-from nightdesk_guard import GuardProfile, GuardStatus, PerformanceGuard
+from nightdesk_guard import GuardProfile, GuardStatus, ModelInUse, PerformanceGuard
 from nightdesk_guard.probation import probation_share
 
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
@@ -40,6 +40,11 @@ class Deployment:
     """Whether it also has to earn its size: see `nightdesk_guard.probation`."""
     profile: GuardProfile | None = None
     """What the model's hold-out says of it, for the guard."""
+
+    @property
+    def in_use(self) -> ModelInUse:
+        """The model as the guard knows it."""
+        return ModelInUse(self.model.version, self.profile)
 
 
 def bars_needed(settings: TrendbotSettings) -> int:
@@ -135,5 +140,5 @@ def _earned(deployment: Deployment, guard: PerformanceGuard | None, state: Engin
     """Return the share of its size that a model has earned."""
     if not deployment.on_probation or guard is None:
         return 1.0
-    days = (state.last_close - state.model_since) / DAY_SECONDS
-    return probation_share(guard.settings.probation, trades=state.model_trades, days=days)
+    days = (state.last_close - state.guard.model_since) / DAY_SECONDS
+    return probation_share(guard.settings.probation, trades=state.guard.model_trades, days=days)

@@ -7,7 +7,7 @@ from html import escape
 
 from nightdesk_sandbox.inbox.message import Message
 from nightdesk_sandbox.inbox.page.discord import discord_body
-from nightdesk_sandbox.inbox.page.icons import CHANNEL_NAMES, icon
+from nightdesk_sandbox.inbox.page.icons import channel_names, icon
 from nightdesk_sandbox.inbox.page.mail import mail_body
 from nightdesk_sandbox.inbox.page.slack import slack_body
 from nightdesk_sandbox.inbox.page.text import paragraph, telegram_html
@@ -35,7 +35,7 @@ def card(message: Message) -> str:
     return (
         f'<article class="card {tone}" id="message-{message.id}" aria-labelledby="title-{message.id}">'
         f'<header><span class="channel {message.channel}">{icon(message.channel)}'
-        f"{CHANNEL_NAMES[message.channel]}</span>{facts}"
+        f"{channel_names()[message.channel]}</span>{facts}"
         f'<a class="when" href="#message-{message.id}"><time datetime="{escape(message.received_at)}">'
         f"{escape(message.received_at.replace('T', ' ').replace('Z', ' UTC'))}</time></a></header>"
         f'<h2 class="hidden" id="title-{message.id}">{title}</h2>'
@@ -58,7 +58,8 @@ def _body(message: Message) -> str:
                 return mail_body(message)
     except (ValueError, MarkupError, KeyError, TypeError, AttributeError):
         # A message that an older version kept in another form: its words are there all the same.
-        return f'<p class="title">{escape(message.title)}</p>{paragraph(message.text)}'
+        pass
+    return f'<p class="title">{escape(message.title)}</p>{paragraph(message.text)}'
 
 
 def _raw(message: Message) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from nightdesk_sandbox.inbox.message import Message
 from nightdesk_sandbox.inbox.page.card import card
-from nightdesk_sandbox.inbox.page.icons import CHANNEL_NAMES, icon
+from nightdesk_sandbox.inbox.page.icons import channel_names, icon
 
 _CHOICES = {
     "severity": ("Severity", ("critical", "warning", "info")),
@@ -82,7 +82,7 @@ def _filters(labels: Mapping[str, str]) -> str:
         f"{' checked' if labels['channel'] == value else ''}><span>{sign}{name}</span></label>"
         for value, name, sign in (
             ("", "All", ""),
-            *((channel, name, icon(channel)) for channel, name in CHANNEL_NAMES.items()),
+            *((channel, name, icon(channel)) for channel, name in channel_names().items()),
         )
     )
     selects = "".join(

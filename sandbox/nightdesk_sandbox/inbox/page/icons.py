@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from nightdesk_sandbox.inbox.message import Channel
-
-CHANNEL_NAMES: dict[Channel, str] = {
-    "discord": "Discord",
-    "slack": "Slack",
-    "telegram": "Telegram",
-    "webhook": "Webhook",
-    "email": "E-mail",
-}
+from nightdesk_sandbox.inbox.message import MAIL, Channel
+from nightdesk_sandbox.inbox.services import known_services
 
 _DRAWINGS: dict[Channel, str] = {
     # A bubble with two eyes, a hash, a paper plane, two linked nodes, an envelope.
@@ -25,6 +18,15 @@ _DRAWINGS: dict[Channel, str] = {
 }
 
 
+_OTHER = '<path d="M12 3 21 20H3z"/>'
+"""The sign of a channel that has none of its own here."""
+
+
+def channel_names() -> dict[Channel, str]:
+    """Return what people call each channel."""
+    return {**{service.channel: service.title for service in known_services()}, MAIL: "E-mail"}
+
+
 def icon(channel: Channel) -> str:
     """Return a channel's sign, which screen readers pass over: its name stands beside it."""
-    return f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{_DRAWINGS[channel]}</svg>'
+    return f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{_DRAWINGS.get(channel, _OTHER)}</svg>'

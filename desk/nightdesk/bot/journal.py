@@ -1,0 +1,45 @@
+"""The journal of the bot's process. One that cannot be believed keeps the bot out of the market."""
+
+from __future__ import annotations
+
+from loguru import logger
+from nightdesk_core.clock import system_clock
+from nightdesk_core.files import set_aside
+from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, JournalError, journal_path
+from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+from nightdesk_trendbot.live.stored_market import restored
+
+from nightdesk import home
+from nightdesk.settings import Settings
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Return the bot's journal. One that is damaged is set aside, and the kill switch keeps the bot out of the market.
+
+    Raises `JournalError` where it cannot be used for another reason.
+    """
+    path = journal_path(home.state_dir(settings), settings.bot.name)
+    log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
+    try:
+        journal = Journal(path)
+        try:
+            if restored(journal, settings.trendbot) is None and not log.is_empty:
+                raise DamagedJournalError(path, "is empty, though its bot has decided on candles")
+        except JournalError:
+            journal.close()
+            raise
+    except DamagedJournalError as error:
+        # The switch first: killed between the two, the bot must not come back with an empty journal and trade.
+        reason = f"the journal was damaged ({error.reason}): what the bot held and earned is not known to it"
+        home.kill_switch(settings).activate(reason, actor="bot")
+        now = system_clock()
+        aside = set_aside(path, now=now, with_suffixes=BESIDE)
+        if not log.is_empty:
+            set_aside(log.path, now=now)
+        logger.critical(
+            "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
+            error,
+            aside,
+        )
+        return Journal(path)
+    return journal

@@ -1,0 +1,131 @@
+"""The bot's process put together from the settings, at its start and, what may change while it runs, at each reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.registry import Champion
+from nightdesk_core.units import DAY_SECONDS
+from nightdesk_exporter import BotExporter
+from nightdesk_guard import KillLimits, PerformanceGuard
+from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
+from nightdesk_trendbot.live.bot import LiveBot
+from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+from nightdesk_trendbot.live.parts import LiveParts, Tuning
+from nightdesk_trendbot.live.probation import Probation
+from nightdesk_trendbot.live.rotation import Rotation
+from nightdesk_trendbot.market.exchange import REQUEST_FAILURES
+from nightdesk_trendbot.model.champion import ChampionWatch
+from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
+from nightdesk_trendbot.signals.signal import Outcome
+
+from nightdesk import home
+from nightdesk.bot.journal import open_journal
+from nightdesk.channels import channels
+from nightdesk.logbook import secrets
+from nightdesk.settings import Settings
+
+
+def tuning(settings: Settings) -> Tuning:
+    """Return what the bot goes by of the settings, at the market's speed; a running bot may take it over anew."""
+    bot, scale = settings.trendbot, settings.scale
+    limits = settings.operations.limits
+    interval = TIMEFRAME_SECONDS[bot.timeframe]
+    kill_limits = KillLimits.of(settings.guard.kill_switch)
+    return Tuning(
+        trendbot=bot,
+        performance=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(bot))),
+        # Daily loss and leverage are the limits that also alert.
+        kill_limits=replace(
+            kill_limits,
+            daily_loss=limits.daily_loss_ratio,
+            leverage=limits.leverage_ratio,
+            stale_seconds=scale.limit(kill_limits.stale_seconds),
+        ),
+        limits=replace(limits.in_force(), first_candle_seconds=2 * interval + 60.0).scaled(scale),
+    )
+
+
+def probation(settings: Settings) -> Probation:
+    """Return what judges a champion on probation."""
+    rotation, rules = settings.operations.model_rotation, settings.guard.probation
+    return Probation(
+        home.registry(settings),
+        oldest_seconds=settings.scale.limit(rotation.max_model_age_days * DAY_SECONDS),
+        between_rollbacks_seconds=settings.scale.limit(rules.days_between_rollbacks * DAY_SECONDS),
+    )
+
+
+@contextmanager
+def live_bot(settings: Settings) -> Iterator[LiveBot]:
+    """Yield the bot with its exporter serving and its journal open."""
+    chosen, folder = tuning(settings), home.state_dir(settings)
+    journal = open_journal(settings)
+    exporter = _exporter(settings, chosen)
+    try:
+        with exporter:
+            yield LiveBot(
+                LiveParts(
+                    tuning=chosen,
+                    state_dir=folder,
+                    journal=journal,
+                    decisions=DecisionLog(log_path(folder, settings.bot.name)),
+                    watch=ChampionWatch(home.registry(settings), settings.trendbot),
+                    requests=home.retrain_requests(settings),
+                    audit=home.audit_log(settings),
+                    probation=probation(settings),
+                    rotation=Rotation(
+                        home.registry(settings),
+                        home.audit_log(settings),
+                        rolled_back=partial(_tell_of_rollback, exporter),
+                    ),
+                    exporter=exporter,
+                    scale=settings.scale,
+                )
+            )
+    finally:
+        journal.close()
+
+
+def _exporter(settings: Settings, chosen: Tuning) -> BotExporter:
+    bot = settings.trendbot
+    return BotExporter(
+        settings.bot.name,
+        symbols=[(symbol, bot.timeframe) for symbol in bot.symbols],
+        outcomes=[outcome.value for outcome in Outcome],
+        host=settings.listen_host,
+        port=settings.port("bot"),
+        web_config_file=settings.bot.web_config_file,
+        limits=chosen.limits,
+        status_file=home.status_file(settings),
+        health_check_interval_seconds=settings.scale.limit(settings.operations.health_check_interval_seconds),
+        currency=bot.currency,
+        failures=REQUEST_FAILURES,
+        alerting=channels(settings).alerting,
+        alert_spool=home.state_dir(settings) / "alerts.json",
+        before_check=partial(_report_audit, home.audit_log(settings)),
+        secrets=secrets(settings),
+    )
+
+
+def _tell_of_rollback(exporter: BotExporter, champion: Champion) -> None:
+    """Tell people at once that a champion was taken back; the rule of the same name follows."""
+    taken = champion.rollback
+    if taken is not None:
+        exporter.send_alert(
+            "TradebotModelRolledBack",
+            severity="warning",
+            summary="A model was taken back.",
+            description=f"{taken.version}: {taken.reason}. {champion.version} is the champion again.",
+            lasting=False,
+        )
+
+
+def _report_audit(log: AuditLog, exporter: BotExporter) -> None:
+    """Anchor the audit log in the bot's metrics: a tail that is cut off later shows against them."""
+    head = log.head()
+    exporter.audit(entries=head.length, head=head.digest)

@@ -1,0 +1,65 @@
+"""What lies in a bot's home, as the settings say where: state folder, models, audit log, requests. Loads no numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightdesk_core.audit import AuditLog
+from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
+from nightdesk_core.units import DAY_SECONDS
+from nightdesk_exporter import StatusFile
+from nightdesk_guard import KillSwitch
+
+from nightdesk.settings import Settings
+
+if TYPE_CHECKING:
+    from nightdesk_retrain.schedule import Schedule
+
+
+def state_dir(settings: Settings) -> Path:
+    """Return where journal, kill switch, audit log and the job's memory lie."""
+    return settings.path(settings.bot.state_dir)
+
+
+def registry(settings: Settings) -> ModelRegistry:
+    """Return the model registry."""
+    return ModelRegistry(settings.path(settings.bot.models_dir))
+
+
+def audit_log(settings: Settings) -> AuditLog:
+    """Return the audit log."""
+    return AuditLog(state_dir(settings) / "audit.jsonl")
+
+
+def retrain_requests(settings: Settings) -> RetrainRequests:
+    """Return what asks for a retrain."""
+    return RetrainRequests(state_dir(settings), audit_log(settings), merge_seconds=settings.scale.limit(MERGE_SECONDS))
+
+
+def status_file(settings: Settings) -> StatusFile:
+    """Return the status file."""
+    return StatusFile(settings.path(settings.operations.status_file_path))
+
+
+def kill_switch(settings: Settings) -> KillSwitch:
+    """Return the bot's kill switch."""
+    return KillSwitch(state_dir(settings))
+
+
+def schedule(settings: Settings) -> Schedule:
+    """Return what looks whether a retrain is due."""
+    from nightdesk_retrain.schedule import Schedule
+
+    operations, scale = settings.operations, settings.scale
+    return Schedule(
+        state_dir=state_dir(settings),
+        requests=retrain_requests(settings),
+        registry=registry(settings),
+        bot=settings.bot.name,
+        gateway=settings.address("pushgateway"),
+        textfile_dir=settings.path(settings.retrain.textfile_dir),
+        interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * DAY_SECONDS),
+        model_age_seconds=scale.limit(operations.limits.model_age_days * DAY_SECONDS),
+    )

@@ -1,0 +1,209 @@
+"""Where a guard keeps what it must not forget: one interface, and the small store of a bot that has no other.
+
+The small store is a file in the state folder, or a key of the bot's journal; the reference bot's own store lies in its
+journal beside its trades.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from nightdesk_core import stored
+from nightdesk_core.files import write_json_atomic
+from nightdesk_core.journal import GuardTransition, Journal
+from nightdesk_core.stored import StoredError
+
+from nightdesk_guard.kill_switch import KillSwitchState
+from nightdesk_guard.notices import Notice
+from nightdesk_guard.own_trade import GuardError, OwnTrade
+from nightdesk_guard.policy import GuardMemory, GuardStep
+from nightdesk_guard.tripwire import Anchors
+
+FILE_NAME = "guard_memory.json"
+_KEY = "own guard"
+
+
+@dataclass(frozen=True)
+class SwitchSeen:
+    """The kill switch as it was last seen, and what falls were measured from then."""
+
+    anchors: Anchors = field(default_factory=Anchors)
+    switch: KillSwitchState = field(default_factory=lambda: KillSwitchState(active=False))
+
+
+class GuardStore(Protocol):
+    """What `GuardRuntime` asks of a store. All of it belongs to one thread."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Keep everything in the block together, durably, or nothing of it. Raises `OSError` or `sqlite3.Error`."""
+
+    def memory(self) -> GuardMemory:
+        """Return what the policy goes on from."""
+
+    def last_move(self) -> GuardTransition | None:
+        """Return the guard's last move."""
+
+    def seen(self) -> SwitchSeen:
+        """Return the kill switch as it was kept last."""
+
+    def keep_step(self, step: GuardStep) -> None:
+        """Keep what a step changed, within a transaction."""
+
+    def keep_seen(self, seen: SwitchSeen) -> None:
+        """Keep how the kill switch was seen, within a transaction."""
+
+    def owe(self, notices: Sequence[Notice]) -> None:
+        """Keep what must be told to others, within a transaction."""
+
+    def owed(self) -> Sequence[Notice]:
+        """Return what must still be told, oldest first."""
+
+    def told(self, count: int) -> None:
+        """Forget the oldest of what was owed, within a transaction."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """All that the small store holds."""
+
+    memory: GuardMemory = field(default_factory=GuardMemory)
+    moved: GuardTransition | None = None
+    """The guard's last move."""
+    seen: SwitchSeen = field(default_factory=SwitchSeen)
+    closed: tuple[OwnTrade, ...] = ()
+    """Trades that the guard has not been moved by yet, oldest first."""
+    shadow_closed: tuple[OwnTrade, ...] = ()
+    shadow_equity: float | None = None
+    """`None` where the guard does not hold the bot back."""
+    owed: tuple[Notice, ...] = ()
+    """What is still to be told, oldest first."""
+
+
+class SmallStore:
+    """The store of a bot that tells of its trades one by one. They wait in it for the next step.
+
+    With a journal, what is kept within a transaction of that is committed with it, or not at all.
+    """
+
+    def __init__(self, state_dir: Path, journal: Journal | None = None) -> None:
+        """Raises `GuardError` or `DamagedJournalError` where it is damaged."""
+        self._file = state_dir / FILE_NAME
+        self._journal = journal
+        self._moved: GuardTransition | None = None
+        self._changing: Remembered | None = None
+        """What the transaction that is open has made of it."""
+        self._kept = self.load()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the journal's owner has a transaction open."""
+        return self._journal is not None and self._journal.in_transaction
+
+    @property
+    def known(self) -> Remembered:
+        """What is remembered. A journal is asked every time: a transaction may have been rolled back since."""
+        if self._changing is not None:
+            return self._changing
+        return self._kept if self._journal is None else self.load()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep what the block changes, once it has ended without an error."""
+        before = self._changing = self.known
+        self._moved = None
+        try:
+            yield
+            if self._changing != before:
+                self._write(self._changing)
+        finally:
+            self._changing = None
+
+    def change(self, **what: Any) -> None:
+        """Replace fields of what is remembered, within a transaction."""
+        self._changing = replace(self.known, **what)
+
+    def memory(self) -> GuardMemory:
+        """Return what the policy goes on from."""
+        return self.known.memory
+
+    def last_move(self) -> GuardTransition | None:
+        """Return the guard's last move."""
+        return self.known.moved
+
+    def seen(self) -> SwitchSeen:
+        """Return the kill switch as it was kept last."""
+        return self.known.seen
+
+    def keep_step(self, step: GuardStep) -> None:
+        """Keep what a step changed; a move goes into the journal's history, too."""
+        self._moved = step.moved
+        self.change(memory=step.memory, moved=step.moved or self.known.moved)
+
+    def keep_seen(self, seen: SwitchSeen) -> None:
+        """Keep how the kill switch was seen."""
+        self.change(seen=seen)
+
+    def owe(self, notices: Sequence[Notice]) -> None:
+        """Keep what must be told to others."""
+        self.change(owed=(*self.known.owed, *notices))
+
+    def owed(self) -> Sequence[Notice]:
+        """Return what must still be told, oldest first."""
+        return self.known.owed
+
+    def told(self, count: int) -> None:
+        """Forget the oldest of what was owed."""
+        self.change(owed=self.known.owed[count:])
+
+    def load(self) -> Remembered:
+        """Return what was kept last, by whomever. Raises `GuardError` or `DamagedJournalError` where it is damaged."""
+        path = self._file if self._journal is None else self._journal.path
+        try:
+            found = self._stored()
+            self._kept = Remembered() if found is None else _read(found, source=str(path))
+        except (OSError, ValueError, StoredError) as error:
+            # To trade on without it would forget a pause.
+            why = error.reason if isinstance(error, StoredError) else error
+            raise GuardError(
+                f"{path} holds no guard's memory ({why}): find out why and set it aside; the guard then begins anew"
+            ) from error
+        return self._kept
+
+    def _write(self, after: Remembered) -> None:
+        if self._journal is None:
+            write_json_atomic(self._file, stored.plain(after))
+        elif self._moved is None:
+            self._journal.save(_KEY, stored.plain(after))
+        else:
+            with self._journal.transaction():
+                self._journal.record_transition(self._moved)
+                self._journal.save(_KEY, stored.plain(after))
+        self._kept = after
+
+    def _stored(self) -> object:
+        if self._journal is not None:
+            return self._journal.load(_KEY)
+        try:
+            found: object = json.loads(self._file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return found
+
+
+def _read(found: object, *, source: str) -> Remembered:
+    if isinstance(found, Mapping) and "guard" in found:
+        found = _from_first_format(found)
+    return stored.from_plain(Remembered, found, source=source, complete=True)
+
+
+def _from_first_format(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present form of what an earlier release kept: it did not know since when a model was in use."""
+    memory = {"performance": found.get("guard"), "evidence": found.get("evidence"), "model_since": 0, "model_trades": 0}
+    seen = {"anchors": found.get("anchors"), "switch": found.get("switch")}
+    kept = {key: value for key, value in found.items() if key not in ("guard", "evidence", "anchors", "switch")}
+    return {**kept, "memory": memory, "seen": seen}
