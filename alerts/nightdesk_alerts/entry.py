@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nightdesk_core.backoff import backoff_seconds
+
 from nightdesk_alerts.alert import SentAlert, Status
 
 EVENT_SECONDS = 900.0
@@ -98,7 +100,7 @@ class Entry:
     @property
     def hold_seconds(self) -> float:
         """How long the news of its end waits, so that a condition that flaps is one message."""
-        return min(_HOLD_SECONDS * 2.0 ** min(self.returns, 30), _LONGEST_HOLD_SECONDS)
+        return backoff_seconds(self.returns, first_seconds=_HOLD_SECONDS, longest_seconds=_LONGEST_HOLD_SECONDS)
 
     def post_due(self, post: Post) -> float | None:
         """Return when an Alertmanager is to be told or asked of it next, `None` where never."""
@@ -113,7 +115,9 @@ class Entry:
 
     def check_after(self, post: Post, tick: float) -> None:
         """Have an Alertmanager that has the alert asked again, soon at first, whether Prometheus reported it."""
-        post.check_at = tick + min(_FIRST_CHECK_SECONDS * 2.0 ** min(post.checks, 30), _CHECK_SECONDS)
+        post.check_at = tick + backoff_seconds(
+            post.checks, first_seconds=_FIRST_CHECK_SECONDS, longest_seconds=_CHECK_SECONDS
+        )
         post.checks += 1
 
     def leg_due(self, leg: Leg) -> float | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from nightdesk_core.files import LockTimeoutError, locked, write_json_atomic
+from nightdesk_core.clock import WallClock
+from nightdesk_core.files import LockTimeoutError, locked, set_aside, write_json_atomic
 
 VERSION = 1
 _LOCK_SECONDS = 2.0
@@ -16,10 +17,11 @@ _LARGEST_BYTES = 4_000_000
 
 
 class Spool:
-    """One file, of one running bot: a second one that names the same file goes on without."""
+    """One file, of one running bot: a second one that names the same file goes on without. `clock` is wall time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: WallClock) -> None:
         self._path = path
+        self._clock = clock
         self._open = ExitStack()
         self._failing = False
 
@@ -47,9 +49,8 @@ class Spool:
 
     def set_aside(self, problem: str) -> None:
         """Rename the file, so that a person can look at it; the bot goes on with a new one."""
-        damaged = self._path.with_name(f"{self._path.name}.damaged")
         try:
-            self._path.replace(damaged)
+            damaged = set_aside(self._path, now=self._clock())
         except OSError as error:
             logger.error("alerts: {} is damaged ({}) and cannot be renamed ({})", self._path, problem, error.strerror)
             return
@@ -75,9 +76,9 @@ class Spool:
         self._open.close()
 
 
-def open_spool(path: Path) -> tuple[Spool | None, list[Any]]:
+def open_spool(path: Path, clock: WallClock) -> tuple[Spool | None, list[Any]]:
     """Return the spool and what it holds; no spool where the file cannot be used, which is logged."""
-    spool = Spool(path)
+    spool = Spool(path, clock)
     try:
         return spool, spool.open()
     except LockTimeoutError:

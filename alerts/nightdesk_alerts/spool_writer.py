@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
+from nightdesk_core.clock import WallClock
 
 from nightdesk_alerts.backoff import Backoff
 from nightdesk_alerts.lane import Lane
@@ -21,8 +22,9 @@ _WRITE_SECONDS = 0.05
 class SpoolWriter:
     """The spool as the sender's thread sees it. Without a path it keeps nothing."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, clock: WallClock) -> None:
         self._path = path
+        self._clock = clock
         self._lane: Lane[bool] = Lane("spool", failed=_unexpected)
         self._backoff = Backoff(longest_seconds=30.0)
         self._spool: Spool | None = None
@@ -49,7 +51,7 @@ class SpoolWriter:
         path, found = self._path, []
 
         def job() -> bool:
-            spool, saved = open_spool(path)
+            spool, saved = open_spool(path, self._clock)
             found.extend(saved)
             self._spool = spool
             return True

@@ -1,15 +1,15 @@
 """The error tree's root.
 
 NightdeskError
-├── SettingsError      (nightdesk_core.settings)   exit code 2
-├── LockTimeoutError        (nightdesk_core.files)
-├── StoredError        (nightdesk_core.stored)
-├── AuditError         (nightdesk_core.audit)
-├── BundleError        (nightdesk_core.bundle)
-├── RegistryError      (nightdesk_core.registry)
-├── RequestError       (nightdesk_core.requests)
-├── PipelineError      (nightdesk_core.pipeline)
-└── JournalError       (nightdesk_core.journal)
+├── SettingsError       (nightdesk_core.settings)   exit code 2
+├── LockTimeoutError    (nightdesk_core.files)
+├── StoredError         (nightdesk_core.stored)
+├── AuditError          (nightdesk_core.audit)
+├── BundleError         (nightdesk_core.bundle)
+├── RegistryError       (nightdesk_core.registry)
+├── RetrainRequestError (nightdesk_core.requests)
+├── PipelineError       (nightdesk_core.pipeline)
+└── JournalError        (nightdesk_core.journal)
 
 Each room adds one base error of its own below `NightdeskError`.
 """

@@ -32,7 +32,7 @@ FILE_NAME = "retrain_requests.json"
 _LOCK_SECONDS = 10.0
 
 
-class RequestError(NightdeskError):
+class RetrainRequestError(NightdeskError):
     """A request cannot be made like this; the message says what is wrong with it."""
 
 
@@ -98,8 +98,8 @@ class RetrainRequests:
         of one cause are one request until a verdict answers them. Returns `None` where nothing is to be done: a verdict
         has answered this very event or, unless a person asks, one of the same cause within the merge window.
 
-        Raises `RequestError` for a request that cannot be, `AuditError` where the audit log is broken, `OSError` and
-        `LockTimeoutError`. It is recorded in the audit log once it is stored; where only that fails, it holds.
+        Raises `RetrainRequestError` for a request that cannot be, `AuditError` where the audit log is broken, `OSError`
+        and `LockTimeoutError`. It is recorded in the audit log once it is stored; where only that fails, it holds.
         """
         event = _event(cause, reason, actor, at=at, now=self._clock())
         with self._events() as events:
@@ -173,13 +173,13 @@ class RetrainRequests:
 
 def _event(cause: Cause, reason: str, actor: str, *, at: float, now: float) -> _Event:
     if not reason.strip():
-        raise RequestError("a retrain request needs a reason")
+        raise RetrainRequestError("a retrain request needs a reason")
     digest = hashlib.sha256(f"{cause} {float(at)!r}".encode()).hexdigest()[:12]
     event = _Event(f"{cause}-{digest}", cause, reason.strip(), actor, float(at), now)
     try:
         return stored.from_plain(_Event, vars(event), source="the request")
     except StoredError as error:
-        raise RequestError(f"a retrain request cannot be made: {error.reason}") from None
+        raise RetrainRequestError(f"a retrain request cannot be made: {error.reason}") from None
 
 
 def _by_cause(events: list[_Event]) -> list[RetrainRequest]:

@@ -7,13 +7,13 @@ from nightdesk_alerts import AlertSender
 from nightdesk_alerts.catalogue.retrain import MODEL_KEPT, MODEL_PROMOTED
 
 from nightdesk_retrain.metrics import Performance
-from nightdesk_retrain.outcome import Outcome
+from nightdesk_retrain.outcome import RetrainOutcome
 
 _EVENTS = {"promoted": MODEL_PROMOTED, "kept": MODEL_KEPT}
 """By the decision. The others have no rule: too little evidence is no verdict on the candidate, a dry run is none."""
 
 
-def announce(outcome: Outcome, alerts: AlertSender) -> None:
+def announce(outcome: RetrainOutcome, alerts: AlertSender) -> None:
     """Log the outcome with its full metrics, and send the alert of one that was promoted or kept back: once.
 
     Alertmanager has the rule's alert, which is the same, a little later; where none answers, this one reaches people.
@@ -27,7 +27,7 @@ def announce(outcome: Outcome, alerts: AlertSender) -> None:
     alerts.send_alert(rule.name, severity=rule.severity, summary=rule.summary, description=description, lasting=False)
 
 
-def _told(outcome: Outcome) -> tuple[str, str, str, str]:
+def _told(outcome: RetrainOutcome) -> tuple[str, str, str, str]:
     against = "" if outcome.champion is None else f"; champion: {_measures(outcome.champion)}"
     return outcome.decision, outcome.version, outcome.reason, f" (candidate: {_measures(outcome.candidate)}{against})"
 

@@ -15,7 +15,7 @@ from nightdesk_core.files import indented_json
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
 
-from nightdesk_retrain.outcome import Outcome
+from nightdesk_retrain.outcome import RetrainOutcome
 
 _RETURNS, _TRADES, _COMMON = "returns.csv", "trades.csv", "common_returns.csv"
 _TEXT = ("symbol", "side", "exit_reason", "model_version", "guard")
@@ -23,7 +23,7 @@ _WHOLE = ("entry_time", "exit_time")
 
 
 def evidence(
-    backtest: Backtest, common: tuple[Backtest, Backtest] | None, outcome: Outcome, settings: Mapping[str, Any]
+    backtest: Backtest, common: tuple[Backtest, Backtest] | None, outcome: RetrainOutcome, settings: Mapping[str, Any]
 ) -> dict[str, bytes]:
     """Return the files by which the verdict can be recomputed without fitting anything.
 

@@ -13,7 +13,7 @@ from nightdesk_retrain.outperformance import SharpeDifference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 
-class Verdict(StrEnum):
+class GateVerdict(StrEnum):
     """What becomes of a candidate."""
 
     PROMOTED = "promoted"
@@ -54,7 +54,7 @@ class Comparison:
 class Ruling:
     """The verdict and every criterion that led to it."""
 
-    verdict: Verdict
+    verdict: GateVerdict
     criteria: tuple[Criterion, ...]
     reason: str
 
@@ -79,13 +79,13 @@ def judge(
         failed += [criterion for criterion in compared if not criterion.passed]
     criteria = (*absolute, *compared)
     if not failed:
-        return Ruling(Verdict.PROMOTED, criteria, "every criterion is met")
+        return Ruling(GateVerdict.PROMOTED, criteria, "every criterion is met")
     reason = "; ".join(
         f"{criterion.name} {_number(criterion.value)} is not {criterion.wording}" for criterion in failed
     )
     if any(_is_about_evidence(criterion, champion) for criterion in failed):
-        return Ruling(Verdict.INSUFFICIENT_EVIDENCE, criteria, reason)
-    return Ruling(Verdict.KEPT, criteria, reason)
+        return Ruling(GateVerdict.INSUFFICIENT_EVIDENCE, criteria, reason)
+    return Ruling(GateVerdict.KEPT, criteria, reason)
 
 
 def _is_about_evidence(failed: Criterion, champion: Comparison | None) -> bool:

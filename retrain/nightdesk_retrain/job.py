@@ -25,9 +25,9 @@ from nightdesk_retrain.announce import announce
 from nightdesk_retrain.evaluate import Evaluation, evaluate
 from nightdesk_retrain.evidence import evidence
 from nightdesk_retrain.gate import Ruling, judge
-from nightdesk_retrain.outcome import Outcome, Trigger
+from nightdesk_retrain.outcome import RetrainOutcome, Trigger
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.publish import Report, publish
+from nightdesk_retrain.publish import JobReport, publish
 from nightdesk_retrain.reproduce import backtests, compare
 from nightdesk_retrain.rotation import ACTOR, finish_rotation, rotate, settle
 from nightdesk_retrain.state import JobState
@@ -49,7 +49,7 @@ _UNFORESEEN: Mapping[str, type[NightdeskError]] = {"collect": DataError, "rotate
 
 
 @dataclass(frozen=True)
-class Trial:
+class Candidate:
     """A candidate on its way to the gate: written to `staged`, judged, not yet listed."""
 
     staged: Path
@@ -59,7 +59,7 @@ class Trial:
     evaluation: Evaluation
 
 
-def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: bool = False) -> Outcome:
+def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: bool = False) -> RetrainOutcome:
     """Retrain once and return what came of it; its verdict answers every request that was pending when it began.
 
     A run that the schedule began for a request has that request's cause as its trigger.
@@ -87,7 +87,7 @@ class _Run:
         self._stage_seconds: dict[str, float] = {}
         self._head = AuditHead(0, GENESIS)
 
-    def run(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
+    def run(self, *, dry_run: bool, bootstrap: bool) -> RetrainOutcome:
         parts = self._parts
         if bootstrap:
             self._refuse_second_champion()
@@ -97,7 +97,7 @@ class _Run:
         try:
             self._take_requests()
             if not dry_run:
-                self._publish(Report(started, parts.interval_seconds, self._trigger))
+                self._publish(JobReport(started, parts.interval_seconds, self._trigger))
             parts.registry.sweep()
             if not dry_run and not bootstrap:
                 finish_rotation(parts)
@@ -139,7 +139,7 @@ class _Run:
         if pending and self._trigger == "schedule":
             self._trigger = pending[0].cause
 
-    def _decide(self, *, dry_run: bool, bootstrap: bool) -> Outcome:
+    def _decide(self, *, dry_run: bool, bootstrap: bool) -> RetrainOutcome:
         parts = self._parts
         champion = parts.registry.champion()
         with self._stage("collect"):
@@ -152,7 +152,7 @@ class _Run:
         with self._stage("evaluate"):
             # What is judged is what was written: the candidate is read back from the disk.
             evaluation = evaluate(parts, staged, fitted, window, champion)
-            trial = Trial(staged, fitted, window, champion, evaluation)
+            candidate = Candidate(staged, fitted, window, champion, evaluation)
         with self._stage("gate"):
             ruling = judge(
                 evaluation.candidate,
@@ -162,7 +162,7 @@ class _Run:
                 deflated=evaluation.deflated.probability,
             )
         with self._stage("rotate"):
-            return self._rotate(trial, ruling, dry_run=dry_run, bootstrap=bootstrap)
+            return self._rotate(candidate, ruling, dry_run=dry_run, bootstrap=bootstrap)
 
     def _check_coverage(self, window: Window) -> None:
         info = window.info
@@ -175,36 +175,36 @@ class _Run:
                 f"only {days:.0f} days of history, at least {needed:g} are needed (retrain.min_history_days)"
             )
 
-    def _rotate(self, trial: Trial, ruling: Ruling, *, dry_run: bool, bootstrap: bool) -> Outcome:
-        parts, fitted, info = self._parts, trial.fitted, trial.window.info
-        outcome = Outcome(
+    def _rotate(self, candidate: Candidate, ruling: Ruling, *, dry_run: bool, bootstrap: bool) -> RetrainOutcome:
+        parts, fitted, info = self._parts, candidate.fitted, candidate.window.info
+        outcome = RetrainOutcome(
             decision="kept",
             reason=ruling.reason,
             trigger=self._trigger,
-            version=version_of(trial.staged),
+            version=version_of(candidate.staged),
             standing=None,
             ruling=ruling,
-            candidate=trial.evaluation.candidate,
-            deflated=trial.evaluation.deflated,
-            champion=trial.evaluation.champion,
-            comparison=trial.evaluation.comparison,
+            candidate=candidate.evaluation.candidate,
+            deflated=candidate.evaluation.deflated,
+            champion=candidate.evaluation.champion,
+            comparison=candidate.evaluation.comparison,
             window=info,
             fitted=fitted,
             stage_seconds=self._stage_seconds,
-            instead_of=None if trial.champion is None else trial.champion.version,
+            instead_of=None if candidate.champion is None else candidate.champion.version,
         )
         if dry_run:
-            shutil.rmtree(trial.staged)
+            shutil.rmtree(candidate.staged)
             reason = f"dry run, nothing was rotated; the verdict is {ruling.verdict}: {ruling.reason}"
             outcome = replace(outcome, decision="dry_run", reason=reason)
             self._head = parts.audit.append("dry_run", outcome.to_json(), actor=ACTOR)
             return outcome
-        outcome = settle(replace(outcome, requests=self._requests), parts, trial.champion, bootstrap=bootstrap)
-        holdout, common = trial.evaluation.backtest, trial.evaluation.common
-        parts.registry.add_to_stage(trial.staged, evidence(holdout, common, outcome, parts.settings_record))
-        parts.registry.add_to_stage(trial.staged, parts.annotate(holdout))
+        outcome = settle(replace(outcome, requests=self._requests), parts, candidate.champion, bootstrap=bootstrap)
+        holdout, common = candidate.evaluation.backtest, candidate.evaluation.common
+        parts.registry.add_to_stage(candidate.staged, evidence(holdout, common, outcome, parts.settings_record))
+        parts.registry.add_to_stage(candidate.staged, parts.annotate(holdout))
         sealed = parts.registry.seal(
-            trial.staged,
+            candidate.staged,
             strategy=parts.retrain.pipeline,
             train_start=fitted.train_start,
             train_end=fitted.train_end,
@@ -212,23 +212,23 @@ class _Run:
             data_end=info.end,
             data_fingerprint=info.fingerprint,
         )
-        self._reproduce(sealed, trial)
+        self._reproduce(sealed, candidate)
         parts.registry.publish(sealed)
         self._head = parts.audit.append("verdict", outcome.to_json(), actor=ACTOR)
         if outcome.standing is not None:
             self._head = rotate(parts, outcome.version, outcome.standing, instead_of=outcome.instead_of)
         return outcome
 
-    def _reproduce(self, sealed: Path, trial: Trial) -> None:
+    def _reproduce(self, sealed: Path, candidate: Candidate) -> None:
         """Raise `ReproductionError` where the bundle, loaded in a fresh process, does not do what was judged."""
-        parts, evaluation = self._parts, trial.evaluation
+        parts, evaluation = self._parts, candidate.evaluation
         judged = [evaluation.backtest, *(() if evaluation.common is None else evaluation.common[:1])]
         again = parts.elsewhere(
             backtests,
             parts.retrain.pipeline,
             parts.document,
             sealed,
-            trial.window,
+            candidate.window,
             [(backtest.start, backtest.end) for backtest in judged],
         )
         compare(judged, again)
@@ -238,14 +238,14 @@ class _Run:
         if not dry_run:
             failures = started.consecutive_failures + 1
             state = states.update(parts.state_dir, last_completion=parts.clock(), consecutive_failures=failures)
-        self._publish(Report(state, parts.interval_seconds, self._trigger, failed=True))
+        self._publish(JobReport(state, parts.interval_seconds, self._trigger, failed=True))
         said = parts.redact(str(error))
         self._write_status({"decision": "error", "reason": said, **_times(state)})
         # Last, because the audit log may be what failed.
         details = {"trigger": self._trigger, "error": said, "kind": type(error).__name__}
         parts.audit.append("failed", details, actor=ACTOR)
 
-    def _record_success(self, started: JobState, outcome: Outcome) -> None:
+    def _record_success(self, started: JobState, outcome: RetrainOutcome) -> None:
         parts = self._parts
         state = started
         # A dry run is no retrain: it puts none off and ends no series.
@@ -261,7 +261,7 @@ class _Run:
         pointer = parts.registry.champion()
         champion, promoted_at = (None, None) if pointer is None else (pointer.version, pointer.promoted_at)
         self._publish(
-            Report(
+            JobReport(
                 state,
                 parts.interval_seconds,
                 self._trigger,
@@ -274,7 +274,7 @@ class _Run:
         # The anchor is where this run left the chain: an old line that was edited is for `audit verify` to find.
         self._write_status({**outcome.to_json(), **_times(state), "audit": asdict(self._head)})
 
-    def _publish(self, report: Report) -> None:
+    def _publish(self, report: JobReport) -> None:
         parts = self._parts
         publish(report, gateway=parts.gateway, bot=parts.bot, textfile_dir=parts.textfile_dir)
 

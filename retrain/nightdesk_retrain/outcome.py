@@ -21,7 +21,7 @@ Decision = Literal["promoted", "kept", "insufficient_evidence", "dry_run"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RetrainOutcome:
     """A run that ended with a verdict. `decision` is what was done, `ruling` what the gate said."""
 
     decision: Decision

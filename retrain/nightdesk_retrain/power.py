@@ -19,7 +19,7 @@ from nightdesk_core.units import DAYS_A_YEAR
 from numpy.typing import NDArray
 
 from nightdesk_retrain.deflated import probabilistic_sharpe_ratio
-from nightdesk_retrain.gate import Comparison, Verdict, judge, relative
+from nightdesk_retrain.gate import Comparison, GateVerdict, judge, relative
 from nightdesk_retrain.metrics import (
     Floats,
     Performance,
@@ -42,7 +42,7 @@ class PowerError(NightdeskError):
 
 
 @dataclass(frozen=True)
-class Pace:
+class TradePace:
     """How often a strategy trades, and the standard deviation of its daily returns."""
 
     trades_a_day: float
@@ -69,7 +69,7 @@ class Pace:
         return np.asarray(size * (each + math.sqrt(1 - each**2) * scores))
 
 
-REFERENCE_PACE = Pace(13 / 30, 0.12 / math.sqrt(DAYS_A_YEAR))
+REFERENCE_PACE = TradePace(13 / 30, 0.12 / math.sqrt(DAYS_A_YEAR))
 """Of the reference strategy: 8 to 18 trades a month on the last 180 days of the sample, and 12% volatility a year."""
 REFERENCE_CORRELATION = 0.85
 """Between its models that were trained 30 days apart: 0.74 to 0.87 on real candles."""
@@ -82,7 +82,7 @@ class Setup:
     days: int
     correlation: float = REFERENCE_CORRELATION
     """Of the two models' daily returns, -1 to 1."""
-    pace: Pace = REFERENCE_PACE
+    pace: TradePace = REFERENCE_PACE
     rotation: ModelRotationSettings = field(default_factory=ModelRotationSettings)
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
     luck: float = 0.0
@@ -189,7 +189,7 @@ class _Pair:
             deflated=probabilistic_sharpe_ratio(ours, above=setup.luck),
         )
         compared = relative(rival, setup.retrain)
-        return all(criterion.passed for criterion in compared), ruling.verdict is Verdict.PROMOTED
+        return all(criterion.passed for criterion in compared), ruling.verdict is GateVerdict.PROMOTED
 
     def _daily(self, trades: Floats) -> Floats:
         return np.bincount(self.day, weights=trades, minlength=self.setup.days).astype(np.float64)

@@ -19,27 +19,27 @@ from nightdesk_retrain.state import JobState
 
 if TYPE_CHECKING:  # the schedule pushes every tick, and must not load numbers for it
     from nightdesk_retrain.metrics import Performance
-    from nightdesk_retrain.outcome import Outcome
+    from nightdesk_retrain.outcome import RetrainOutcome
 
 JOB = "tradebot_retrain"
 _TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Report:
+class JobReport:
     """What is pushed: the job's state, and the outcome where this run has one."""
 
     state: JobState
     interval_seconds: float
     trigger: str | None = None
-    outcome: Outcome | None = None
+    outcome: RetrainOutcome | None = None
     failed: bool = False
     champion: str | None = None
     promoted_at: float | None = None
     rolled_back_at: float | None = None
 
 
-def publish(report: Report, *, gateway: str, bot: str, textfile_dir: Path) -> None:
+def publish(report: JobReport, *, gateway: str, bot: str, textfile_dir: Path) -> None:
     """Push `report` to the gateway (its host:port, empty for none); where it does not take it, write it to a file.
 
     The file, `nightdesk_retrain_<bot>.prom`, is one for the textfile collector of Prometheus' node exporter. It goes
@@ -55,7 +55,7 @@ def publish(report: Report, *, gateway: str, bot: str, textfile_dir: Path) -> No
         logger.error("the metrics could not be written to {}: {}", path, error)
 
 
-def _as_text(report: Report, bot: str) -> bytes:
+def _as_text(report: JobReport, bot: str) -> bytes:
     registry = CollectorRegistry()
     registry.register(_ReportCollector(report, {"bot": bot}))
     return generate_latest(registry)
@@ -66,7 +66,7 @@ def retire(*, gateway: str, bot: str) -> None:
     delete_from_gateway(gateway, job=JOB, grouping_key={"bot": bot}, timeout=_TIMEOUT_SECONDS)
 
 
-def push(report: Report, *, gateway: str, bot: str) -> bool:
+def push(report: JobReport, *, gateway: str, bot: str) -> bool:
     """Push `report` under the grouping key `bot` and return whether the gateway took it. A failure is only logged."""
     registry = CollectorRegistry()
     registry.register(_ReportCollector(report))
@@ -79,7 +79,7 @@ def push(report: Report, *, gateway: str, bot: str) -> bool:
 
 
 class _ReportCollector(Collector):
-    def __init__(self, report: Report, labels: Mapping[str, str] | None = None) -> None:
+    def __init__(self, report: JobReport, labels: Mapping[str, str] | None = None) -> None:
         """`labels` are added to every sample: a gateway adds its grouping key by itself, a file does not."""
         self._report = report
         self._labels = {} if labels is None else labels
@@ -110,7 +110,7 @@ class _ReportCollector(Collector):
             yield from _verdict(report.outcome)
 
 
-def _verdict(outcome: Outcome) -> Iterator[Metric]:
+def _verdict(outcome: RetrainOutcome) -> Iterator[Metric]:
     yield state_set("promotion_decision", outcome.decision)
     yield family("retrain_training_rows", outcome.fitted.training_rows)
     yield family("retrain_last_duration_seconds", sum(outcome.stage_seconds.values()))

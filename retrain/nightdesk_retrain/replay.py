@@ -20,14 +20,14 @@ from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 
 @dataclass(frozen=True)
-class Replay:
+class VerdictReplay:
     """The ruling as it comes out now, and in what it differs from the one that was recorded."""
 
     ruling: Ruling
     differences: tuple[str, ...]
 
 
-def replay(folder: Path, recorded: Mapping[str, Any]) -> Replay:
+def replay(folder: Path, recorded: Mapping[str, Any]) -> VerdictReplay:
     """Judge the candidate of a verified bundle again, by its recorded returns, trades and settings.
 
     `recorded` is the verdict as the audit log has it. Raises `BundleError` where the bundle lacks something, and
@@ -44,7 +44,7 @@ def replay(folder: Path, recorded: Mapping[str, Any]) -> Replay:
         retrain=retrain,
         deflated=deflated,
     )
-    return Replay(ruling, tuple(_differences(ruling, deflated, recorded)))
+    return VerdictReplay(ruling, tuple(_differences(ruling, deflated, recorded)))
 
 
 def _deflated(holdout: Backtest, recorded: Mapping[str, Any] | None) -> float | None:

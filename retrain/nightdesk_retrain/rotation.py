@@ -11,22 +11,22 @@ from nightdesk_core.audit import AuditHead
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.registry import Champion, Standing
 
-from nightdesk_retrain.gate import Verdict
-from nightdesk_retrain.outcome import Outcome
+from nightdesk_retrain.gate import GateVerdict
+from nightdesk_retrain.outcome import RetrainOutcome
 from nightdesk_retrain.parts import JobParts
 
 ACTOR = "retrain"
 
 
-def settle(outcome: Outcome, parts: JobParts, champion: Champion | None, *, bootstrap: bool) -> Outcome:
+def settle(outcome: RetrainOutcome, parts: JobParts, champion: Champion | None, *, bootstrap: bool) -> RetrainOutcome:
     """Return the outcome with what will be done about its ruling."""
     ruling = outcome.ruling
     if bootstrap:
         reason = f"first champion, provisional whatever the gate says ({ruling.verdict}: {ruling.reason})"
         return replace(outcome, decision="promoted", standing="provisional", reason=reason)
-    if ruling.verdict is Verdict.INSUFFICIENT_EVIDENCE:
+    if ruling.verdict is GateVerdict.INSUFFICIENT_EVIDENCE:
         return replace(outcome, decision="insufficient_evidence")
-    if ruling.verdict is Verdict.KEPT:
+    if ruling.verdict is GateVerdict.KEPT:
         return outcome
     if not parts.rotation.enabled:
         return replace(outcome, reason="the gate would promote, but model_rotation.enabled is false")
@@ -38,7 +38,7 @@ def settle(outcome: Outcome, parts: JobParts, champion: Champion | None, *, boot
     return replace(outcome, decision="promoted", standing="probation")
 
 
-def _held_back(outcome: Outcome, parts: JobParts, champion: Champion | None) -> str:
+def _held_back(outcome: RetrainOutcome, parts: JobParts, champion: Champion | None) -> str:
     """Return why nobody may be promoted just now, whatever the gate says; empty where somebody may.
 
     What the guard asked for is the way out of both: a model that broke its promise, and a bot that it paused.

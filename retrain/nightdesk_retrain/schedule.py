@@ -14,7 +14,7 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states
-from nightdesk_retrain.publish import Report, publish
+from nightdesk_retrain.publish import JobReport, publish
 from nightdesk_retrain.state import JobState
 
 _ACTOR = "schedule"
@@ -58,7 +58,7 @@ class Schedule:
     def _push(self, state: JobState) -> None:
         publish(self._report(state), gateway=self.gateway, bot=self.bot, textfile_dir=self.textfile_dir)
 
-    def _report(self, state: JobState) -> Report:
+    def _report(self, state: JobState) -> JobReport:
         """Return what is pushed; the pointer with it, which the bot may have moved since the last run of the job."""
         try:
             champion = self.registry.champion()
@@ -66,8 +66,8 @@ class Schedule:
             logger.error("the champion is not known: {}", error)
             champion = None
         if champion is None:
-            return Report(state, self.interval_seconds)
-        return Report(
+            return JobReport(state, self.interval_seconds)
+        return JobReport(
             state,
             self.interval_seconds,
             champion=champion.version,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from nightdesk_core.audit import AuditError, AuditLog
-from nightdesk_core.requests import FILE_NAME, RequestError, RetrainRequest, RetrainRequests
+from nightdesk_core.requests import FILE_NAME, RetrainRequest, RetrainRequestError, RetrainRequests
 
 from tests.core.conftest import Start, line_of, wait_for_exit
 
@@ -176,7 +176,7 @@ def test_what_was_answered_leaves_the_file_with_the_next_request(desk: Desk) -> 
 def test_a_request_that_cannot_be_is_refused_with_what_is_wrong(
     cause: Any, reason: str, at: float, message: str, desk: Desk
 ) -> None:
-    with pytest.raises(RequestError, match=message):
+    with pytest.raises(RetrainRequestError, match=message):
         desk.requests.add(cause, reason, "bot", at=at)
     assert desk.requests.pending() == []
     assert events(desk) == []

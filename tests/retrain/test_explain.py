@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from nightdesk_retrain import job
 from nightdesk_retrain.explain import explain
-from nightdesk_retrain.outcome import Outcome
+from nightdesk_retrain.outcome import RetrainOutcome
 from nightdesk_retrain.parts import JobParts
 
 from tests.retrain.conftest import FakePipeline
 
 
-def lines_of(outcome: Outcome) -> list[str]:
+def lines_of(outcome: RetrainOutcome) -> list[str]:
     return list(explain(json.loads(json.dumps(outcome.to_json()))))
 
 

@@ -17,7 +17,7 @@ from nightdesk_retrain.deflated import DeflatedSharpe
 from nightdesk_retrain.evidence import evidence, read_common, read_holdout
 from nightdesk_retrain.gate import Comparison, judge
 from nightdesk_retrain.metrics import Performance
-from nightdesk_retrain.outcome import Outcome
+from nightdesk_retrain.outcome import RetrainOutcome
 from nightdesk_retrain.outperformance import SharpeDifference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 from nightdesk_retrain.state import JobState
@@ -35,7 +35,7 @@ def holdout(edge: float = 0.0) -> Backtest:
     return Backtest(0.0, 10.0 * DAY, tuple((day + 1) * DAY for day in range(10)), returns, trades)
 
 
-def outcome() -> Outcome:
+def outcome() -> RetrainOutcome:
     """Return a run whose candidate was kept for want of common days, with one of everything that it records."""
     candidate = Performance(1.23456789, None, 0.1, 3, 2 / 3, 0.05, 10)
     champion = replace(candidate, profit_factor=4.0, turnover_a_year=2.2, exposure_ratio=0.00625)
@@ -48,7 +48,7 @@ def outcome() -> Outcome:
         retrain=RetrainSettings(pipeline="tests:None", min_deflated_sharpe=0.5),
         deflated=0.4,
     )
-    return Outcome(
+    return RetrainOutcome(
         decision="insufficient_evidence",
         reason=ruling.reason,
         trigger="guard",

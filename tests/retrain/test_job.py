@@ -10,7 +10,7 @@ from nightdesk_core.clock import TimeScale
 from nightdesk_core.registry import RegistryError
 from nightdesk_core.settings import SettingsError
 from nightdesk_retrain import job, state
-from nightdesk_retrain.gate import Verdict
+from nightdesk_retrain.gate import GateVerdict
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.strategy import load_pipeline
 
@@ -29,7 +29,7 @@ from tests.retrain.conftest import (
 def test_the_first_champion_is_provisional_whatever_the_gate_says(parts: JobParts, pipeline: FakePipeline) -> None:
     pipeline.daily_edge = -0.01
     outcome = job.run(parts, trigger="manual", bootstrap=True)
-    assert (outcome.decision, outcome.standing, outcome.ruling.verdict) == ("promoted", "provisional", Verdict.KEPT)
+    assert (outcome.decision, outcome.standing, outcome.ruling.verdict) == ("promoted", "provisional", GateVerdict.KEPT)
     assert outcome.reason.startswith("first champion, provisional whatever the gate says (kept: sharpe_ratio -")
     champion = parts.registry.champion()
     assert champion is not None
@@ -149,7 +149,7 @@ def test_with_rotation_switched_off_a_candidate_that_would_win_is_reported_and_k
 ) -> None:
     pipeline.daily_edge = 0.004
     outcome = job.run(rotating(parts, enabled=False), trigger="schedule")
-    assert (outcome.decision, outcome.ruling.verdict) == ("kept", Verdict.PROMOTED)
+    assert (outcome.decision, outcome.ruling.verdict) == ("kept", GateVerdict.PROMOTED)
     assert outcome.reason == "the gate would promote, but model_rotation.enabled is false"
     assert champion_of(parts) == first
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nightdesk_retrain import job
-from nightdesk_retrain.outcome import Outcome
+from nightdesk_retrain.outcome import RetrainOutcome
 from nightdesk_retrain.parts import JobParts
 
 from tests.retrain.conftest import DAY, FakePipeline, events, promoted_beside, rotating, status
 
 
-def bound_of(outcome: Outcome) -> tuple[float, str]:
+def bound_of(outcome: RetrainOutcome) -> tuple[float, str]:
     """Return the lower bound, and how its criterion reads."""
     criterion = next(item for item in outcome.ruling.criteria if item.name == "sharpe_difference_lower_bound")
     assert criterion.value is not None

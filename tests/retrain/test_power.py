@@ -13,7 +13,7 @@ import pytest
 from nightdesk_core.pipeline import Backtest
 from nightdesk_retrain.deflated import expected_maximum
 from nightdesk_retrain.metrics import correlation, judged_sharpe_ratio
-from nightdesk_retrain.power import REFERENCE_PACE, Chance, Pace, Power, PowerError, Setup, _Pair, power
+from nightdesk_retrain.power import REFERENCE_PACE, Chance, Power, PowerError, Setup, TradePace, _Pair, power
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 from tests.guard.simulations import hold_out
@@ -132,7 +132,7 @@ def test_a_year_is_as_many_independent_tries_as_there_are_retrains() -> None:
 def test_simulated_returns_have_the_sharpe_ratio_and_the_volatility_that_they_were_made_with(
     trades_a_day: float, sharpe: float
 ) -> None:
-    setup = Setup(days=400_000, correlation=0.85, pace=Pace(trades_a_day, 0.006))
+    setup = Setup(days=400_000, correlation=0.85, pace=TradePace(trades_a_day, 0.006))
     pair = _Pair.drawn(setup, np.random.default_rng(5))
     daily = pair._daily(setup.pace.returns(pair.champion, sharpe=sharpe))
     assert len(pair.day) == pytest.approx(trades_a_day * setup.days, rel=0.01)
@@ -153,11 +153,11 @@ def test_candidate_and_champion_have_the_correlation_that_was_asked_for(alike: f
 
 def test_a_strategy_that_hardly_trades_cannot_have_a_high_sharpe_ratio() -> None:
     with pytest.raises(PowerError, match=r"^0\.005 trades a day are too few for a Sharpe ratio of 2$"):
-        Pace(0.005, 0.01).returns(np.zeros(3), sharpe=2.0)
+        TradePace(0.005, 0.01).returns(np.zeros(3), sharpe=2.0)
 
 
 def test_the_pace_is_the_hold_out_s_where_it_has_trades() -> None:
     held = hold_out(win_rate=0.45, trades=90, days=180, seed=1)
-    assert Pace.of(held) == Pace(0.5, float(np.std(held.daily_returns)))
-    assert Pace.of(Backtest(0.0, 3 * 86_400.0, (1, 2, 3), (0.0, 0.0, 0.0), ())) is None
+    assert TradePace.of(held) == TradePace(0.5, float(np.std(held.daily_returns)))
+    assert TradePace.of(Backtest(0.0, 3 * 86_400.0, (1, 2, 3), (0.0, 0.0, 0.0), ())) is None
     assert REFERENCE_PACE.daily_volatility_ratio * math.sqrt(365) == pytest.approx(0.12)

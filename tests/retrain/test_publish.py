@@ -14,7 +14,7 @@ from nightdesk_core.pipeline import TrainingError
 from nightdesk_exporter.catalogue import RETRAIN
 from nightdesk_retrain import job, state
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.publish import Report, push, retire
+from nightdesk_retrain.publish import JobReport, push, retire
 from nightdesk_retrain.state import JobState
 
 from tests.retrain.conftest import FakePipeline, pushed, schedule_of
@@ -92,7 +92,7 @@ def test_the_champion_is_named_once(pushing: JobParts, pipeline: FakePipeline) -
 
 def test_two_bots_do_not_overwrite_each_other(pushgateway: str) -> None:
     for bot, failures in (("eth", 1), ("sol", 2)):
-        assert push(Report(JobState(consecutive_failures=failures), 60.0), gateway=pushgateway, bot=bot)
+        assert push(JobReport(JobState(consecutive_failures=failures), 60.0), gateway=pushgateway, bot=bot)
     found = [pushed(pushgateway, bot)["retrain_consecutive_failures"] for bot in ("eth", "sol")]
     assert found == [1, 2]
 
@@ -120,7 +120,7 @@ def test_something_else_that_listens_at_the_gateway_s_port_stops_nothing() -> No
         thread = threading.Thread(target=answer)
         thread.start()
         address = f"127.0.0.1:{listening.getsockname()[1]}"
-        assert push(Report(JobState(), 60.0), gateway=address, bot="btc") is False
+        assert push(JobReport(JobState(), 60.0), gateway=address, bot="btc") is False
         thread.join(timeout=5)
 
 
@@ -151,7 +151,7 @@ def test_a_folder_that_takes_no_file_stops_nothing(parts: JobParts) -> None:
 
 def test_a_bot_that_is_no_more_is_forgotten_and_only_that(pushgateway: str) -> None:
     for bot in ("gone", "here"):
-        assert push(Report(JobState(consecutive_failures=1), 60.0), gateway=pushgateway, bot=bot)
+        assert push(JobReport(JobState(consecutive_failures=1), 60.0), gateway=pushgateway, bot=bot)
     retire(gateway=pushgateway, bot="gone")
     assert pushed(pushgateway, "gone") == {}
     assert pushed(pushgateway, "here")["retrain_consecutive_failures"] == 1

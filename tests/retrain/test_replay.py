@@ -10,7 +10,7 @@ import pytest
 from nightdesk_core.bundle import BundleError
 from nightdesk_retrain import job
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.replay import Replay, replay
+from nightdesk_retrain.replay import VerdictReplay, replay
 
 from tests.retrain.conftest import FakePipeline, promoted_beside, rotating
 
@@ -24,7 +24,7 @@ def verdict(parts: JobParts, version: str) -> dict[str, Any]:
     )
 
 
-def again(parts: JobParts, version: str, **changes: Any) -> Replay:
+def again(parts: JobParts, version: str, **changes: Any) -> VerdictReplay:
     return replay(parts.registry.bundle(version), {**copy.deepcopy(verdict(parts, version)), **changes})
 
 

@@ -82,4 +82,5 @@ async def test_what_was_collected_in_another_world_at_the_same_place_is_not_mixe
         truth = await collected(handle, tmp_path / "truth")
     assert first.info.fingerprint != second.info.fingerprint == truth.info.fingerprint
     assert notes(second)[0].startswith("24 of 24 rows stored from ")
-    assert notes(second)[0].endswith("set aside as BTC%2FUSDT%3AUSDT-1h.aside, and all is fetched anew")
+    assert "set aside as BTC%2FUSDT%3AUSDT-1h.parquet.damaged-" in notes(second)[0]
+    assert notes(second)[0].endswith("Z, and all is fetched anew")

@@ -19,7 +19,7 @@ from nightdesk.cli.choice import load_settings
 
 if TYPE_CHECKING:
     from nightdesk_core.registry import ModelRegistry
-    from nightdesk_retrain.power import Chance, Pace, Power, Setup
+    from nightdesk_retrain.power import Chance, Power, Setup, TradePace
 
 T = TypeVar("T")
 
@@ -122,13 +122,13 @@ def _measured_correlation(registry: ModelRegistry) -> tuple[float, str] | None:
     return None
 
 
-def _measured_pace(registry: ModelRegistry) -> tuple[Pace, str] | None:
+def _measured_pace(registry: ModelRegistry) -> tuple[TradePace, str] | None:
     """Return how the newest model that traded did so on its hold-out, and which one it is."""
     from nightdesk_retrain.evidence import read_holdout
-    from nightdesk_retrain.power import Pace
+    from nightdesk_retrain.power import TradePace
 
     for version, holdout in _newest_first(registry, read_holdout):
-        found = Pace.of(holdout)
+        found = TradePace.of(holdout)
         if found is not None:
             return found, f"the hold-out of {version}"
     return None

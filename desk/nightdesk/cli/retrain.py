@@ -22,7 +22,7 @@ from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
     from nightdesk_retrain.deflated import DeflatedSharpe
-    from nightdesk_retrain.outcome import Outcome
+    from nightdesk_retrain.outcome import RetrainOutcome
 
 _REFERENCE = "nightdesk_trendbot.pipeline:TrendPipeline"
 
@@ -149,7 +149,9 @@ def _on(cluster: str, retrain: RetrainSettings) -> RetrainSettings:
         raise typer.BadParameter(f"--cluster {cluster} is no address: write it as tcp://host:port") from error
 
 
-def _run(settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run: bool, bootstrap: bool) -> Outcome:
+def _run(
+    settings: Settings, *, trigger: Literal["schedule", "manual"], dry_run: bool, bootstrap: bool
+) -> RetrainOutcome:
     """Run the job, print its verdict and return it."""
     set_up_logs("retrain", settings)
     from nightdesk_retrain.job import run as run_job
