@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from nightdesk_alerts import Alerting
@@ -12,6 +13,7 @@ from nightdesk_alerts.catalogue import ALERTS, HEALTH_CHECK, SUBJECTS, declared
 from nightdesk_alerts.catalogue.declaration import AlertDeclaration, Preference, SilentCondition
 from nightdesk_alerts.preferences import muted, silenced_by
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 RANKS = ["critical", "warning", "info", "none"]
 
 
@@ -44,6 +46,12 @@ def test_every_preference_of_the_settings_silences_something() -> None:
     everything = Alerting(on_pause=False, on_kill_switch=False, on_model_rotation=False)
     assert set(muted(everything)) == {name for preference in Preference for name in silenced_by(preference)}
     assert all(silenced_by(preference) for preference in Preference)
+
+
+def test_the_documents_say_of_every_preference_what_it_silences() -> None:
+    text = (CHECKOUT / "docs/alerts.md").read_text(encoding="utf-8")
+    for preference in Preference:
+        assert f"| `{preference.value}: false` | {', '.join(silenced_by(preference))} |" in text
 
 
 @pytest.mark.parametrize(
