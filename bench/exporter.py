@@ -36,8 +36,9 @@ def updates() -> Iterator[Row]:
 def pauses() -> Iterator[Row]:
     """The longest pause of a busy loop in a scrape of 10,000 series, against other servers and against no scrape."""
     apart = environment("prometheus-async")
-    registry, by_client, by_async = (
+    registry, paused, by_client, by_async = (
         told_by(OURS, "pause_nightdesk", SCRAPES),
+        told_by(OURS, "pause_nightdesk", SCRAPES, "paused"),
         told_by(OURS, "pause_prometheus_client", PEER_SCRAPES),
         told_by(apart, "pause_prometheus_async", PEER_SCRAPES),
     )
@@ -45,11 +46,14 @@ def pauses() -> Iterator[Row]:
     yield _pause(name, registry, by_client["pause"], f"prometheus_client, {PEER_SCRAPES}", AtMost(10))
     yield _pause(name, registry, by_async["pause"], f"prometheus-async, {PEER_SCRAPES}")
     yield _pause(name, registry, registry["quiet"], "the machine by itself")
+    yield _pause(name, registry, paused["pause"], "ours, no garbage collected in it")
     bot = told_by(OURS, "pause_bot_nightdesk", SCRAPES)
+    paused = told_by(OURS, "pause_bot_nightdesk", SCRAPES, "paused")
     by_client = told_by(OURS, "pause_bot_prometheus_client", PEER_SCRAPES)
     name = "the same of a bot with 550 symbols"
     yield _pause(name, bot, by_client["pause"], f"prometheus_client, {PEER_SCRAPES}", AtMost(10))
     yield _pause(name, bot, bot["quiet"], "the machine by itself")
+    yield _pause(name, bot, paused["pause"], "ours, no garbage collected in it")
 
 
 def imports() -> Iterator[Row | str]:

@@ -8,10 +8,15 @@ SYMBOLS = [f"SYM{number}/USDT:USDT" for number in range(550)]
 OUTCOMES = ("entered", "no_signal")
 
 
-def bot() -> BotExporter:
+def bot(*, pause_garbage_collection: bool = False) -> BotExporter:
     """Return its exporter, every symbol of it seen, decided on and held."""
     exporter = BotExporter(
-        "many", symbols=[(symbol, "1h") for symbol in SYMBOLS], outcomes=OUTCOMES, port=0, strict=True
+        "many",
+        symbols=[(symbol, "1h") for symbol in SYMBOLS],
+        outcomes=OUTCOMES,
+        port=0,
+        strict=True,
+        pause_garbage_collection=pause_garbage_collection,
     )
     exporter.heartbeat()
     exporter.equity(10_000.0, peak=10_500.0, daily_pnl_ratio=-0.001)
