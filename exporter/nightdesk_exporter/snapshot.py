@@ -98,7 +98,7 @@ def _histograms() -> dict[str, Histogram]:
     return {name: Histogram(metric.bounds) for name, metric in METRICS.items() if metric.kind is Kind.HISTOGRAM}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)  # nobody compares it or prints it, and the methods would be made at every import
 class Snapshot:
     """The bot as of now. Timestamps are Unix seconds of wall time where nothing else is said."""
 
