@@ -31,7 +31,7 @@ from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
-from nightdesk_trendbot.live.stored_market import STATE_KEY
+from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
 from nightdesk_trendbot.model import backtest, meta_model
 from nightdesk_trendbot.model.backtest import Markets

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nightdesk_alerts.addresses import url_problems
+from nightdesk_alerts import url_problems
 from nightdesk_alerts.channels import known_channels
 from nightdesk_core.settings import read_document
 from pydantic import SecretStr

@@ -76,7 +76,7 @@ def _run(subject: str, *command: str | Path) -> Finding:
 
 
 def _strategy(settings: Settings) -> str:
-    from nightdesk_retrain.strategy import load_pipeline
+    from nightdesk_retrain import load_pipeline
 
     load_pipeline(settings.retrain.pipeline, settings.model_dump(mode="json"))
     return settings.retrain.pipeline

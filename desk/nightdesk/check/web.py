@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightdesk_exporter.web.config_file import read_web_config
+from nightdesk_exporter import read_web_config
 
 from nightdesk.check.finding import SetupError
 from nightdesk.settings import Settings
