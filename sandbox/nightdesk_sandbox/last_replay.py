@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightdesk_sandbox.markets import load_markets
-from nightdesk_sandbox.position import Position
+from nightdesk_sandbox.position import ReplayPosition
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
 
@@ -17,7 +17,7 @@ def why_anew(settings: SandboxSettings, *, home: Path) -> str:
     """
     candles = next(iter(load_markets(settings, home=home).values()))
     start = replay_start(candles, settings.replay_days)
-    position = Position.of(candles, start=start, folder=home / settings.state_dir)
+    position = ReplayPosition.of(candles, start=start, folder=home / settings.state_dir)
     if position.is_another_s:
         return "the last replay was of another market"
     return "the last replay was over" if position.load() >= candles.end else ""

@@ -13,7 +13,7 @@ from nightdesk_core.settings import read_document
 from pydantic import SecretStr
 
 from nightdesk.channels import channels
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.reference import sections
 from nightdesk.settings import Settings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nightdesk_core.clock import WallClock, iso, system_clock
 
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 
 _TIMEOUT_SECONDS = 15.0

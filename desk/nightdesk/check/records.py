@@ -6,7 +6,7 @@ from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.journal import JournalError, journal_path, read_journal
 
 from nightdesk import home
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from nightdesk import home
-from nightdesk.check.finding import SetupError
 from nightdesk.check.records import check_champion, check_journal
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.journal import Journal, JournalError, journal_path

@@ -184,7 +184,7 @@ def barrier_reached(account: Account, open_: float, high: float, low: float, clo
     return Closing(0, 0.0)
 
 
-class Close(NamedTuple):
+class CandleClose(NamedTuple):
     """The account after a candle closed, and what the round trip came to where `reason` is not 0."""
 
     account: Account
@@ -208,23 +208,23 @@ def at_close(
     funding_rate: float,
     close_time: int,
     costs: Costs,
-) -> Close:
+) -> CandleClose:
     """Return the account after a confirmed candle: funding paid, the position closed where a barrier was reached."""
     if account.side == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     account = fund(account, time, open_, funding_rate)
     closing = barrier_reached(account, open_, high, low, close, close_time)
     if closing.reason == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return settle(account, closing, costs)
 
 
 @njit(cache=True)
-def settle(account: Account, closing: Closing, costs: Costs) -> Close:
+def settle(account: Account, closing: Closing, costs: Costs) -> CandleClose:
     """Return what closing the position at a price leaves."""
     fill = closing.price * (1.0 - account.side * costs.slippage_ratio)
     gross = account.side * account.quantity * (fill - account.entry_price)
     fees = account.fees + account.quantity * fill * costs.fee_ratio
     profit = gross - fees - account.funding
     slippage = account.slippage + account.quantity * closing.price * costs.slippage_ratio
-    return Close(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)
+    return CandleClose(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)
