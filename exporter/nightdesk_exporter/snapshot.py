@@ -84,7 +84,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class ModelInUse:
+class ReportedModel:
     """The loaded model; times are wall time but `data_end`, which is market time."""
 
     version: str
@@ -145,7 +145,7 @@ class Snapshot:
     """Mean wall time between two trades of the model, by its backtest."""
     trading_expected: bool | None = None
     trading_expected_since: float | None = None
-    model: ModelInUse | None = None
+    model: ReportedModel | None = None
     model_known: bool = False
     """Whether the bot has tried to load a model at all."""
     model_failure: str = ""

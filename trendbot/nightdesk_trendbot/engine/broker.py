@@ -186,7 +186,7 @@ def barrier_reached(account: Account, bar: Bar, close_time: int) -> Closing:
     return Closing(0, 0.0)
 
 
-class Close(NamedTuple):
+class CandleClose(NamedTuple):
     """The account after a candle closed, and what the round trip came to where `reason` is not 0."""
 
     account: Account
@@ -200,23 +200,23 @@ class Close(NamedTuple):
 
 
 @njit(cache=True)
-def at_close(account: Account, bar: Bar, close_time: int, costs: Costs) -> Close:
+def at_close(account: Account, bar: Bar, close_time: int, costs: Costs) -> CandleClose:
     """Return the account after a confirmed candle: funding paid, the position closed where a barrier was reached."""
     if account.side == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     account = fund(account, bar.time, bar.open, bar.funding)
     closing = barrier_reached(account, bar, close_time)
     if closing.reason == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return settle(account, closing, costs)
 
 
 @njit(cache=True)
-def settle(account: Account, closing: Closing, costs: Costs) -> Close:
+def settle(account: Account, closing: Closing, costs: Costs) -> CandleClose:
     """Return what closing the position at a price leaves."""
     fill = closing.price * (1.0 - account.side * costs.slippage_ratio)
     gross = account.side * account.quantity * (fill - account.entry_price)
     fees = account.fees + account.quantity * fill * costs.fee_ratio
     profit = gross - fees - account.funding
     slippage = account.slippage + account.quantity * closing.price * costs.slippage_ratio
-    return Close(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)
+    return CandleClose(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)

@@ -266,7 +266,7 @@ def _without_unconfirmed_entries(state: EngineState) -> EngineState:
     return state
 
 
-def _trade(symbol: str, book: Book, done: broker.Close, close_time: int) -> ClosedTrade:
+def _trade(symbol: str, book: Book, done: broker.CandleClose, close_time: int) -> ClosedTrade:
     position = book.account
     return ClosedTrade(
         symbol=symbol,

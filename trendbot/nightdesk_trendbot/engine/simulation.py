@@ -241,7 +241,7 @@ def walk(
 
 
 @njit(cache=True)
-def _note(row: Any, symbol: int, before: broker.Account, done: broker.Close, close_time: int) -> None:
+def _note(row: Any, symbol: int, before: broker.Account, done: broker.CandleClose, close_time: int) -> None:
     row.symbol, row.side, row.quantity = symbol, before.side, before.quantity
     row.entry_time, row.entry_price = before.entry_time, before.entry_price
     row.exit_time, row.exit_price, row.exit_reason = close_time, done.price, done.reason
