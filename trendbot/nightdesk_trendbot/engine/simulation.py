@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 from nightdesk_core.trades import ClosedTrade
-from numba import njit
 from numpy.typing import NDArray
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Order
 from nightdesk_trendbot.engine.portfolio import Caps, correlation, room
@@ -168,7 +168,7 @@ def _closed(trade: RoundTrip, symbols: Sequence[str], model_version: str) -> Clo
     )
 
 
-@njit(cache=True)
+@compiled()
 def walk(
     time: Ints, columns: MarketColumns, interval: int, rules: Rules, caps: Caps, cash: float
 ) -> tuple[Floats, NDArray[np.void]]:
@@ -240,7 +240,7 @@ def walk(
     return equity, rows[:trades]
 
 
-@njit(cache=True)
+@compiled()
 def _note(row: Any, symbol: int, before: broker.Account, done: broker.CandleClose, close_time: int) -> None:
     row.symbol, row.side, row.quantity = symbol, before.side, before.quantity
     row.entry_time, row.entry_price = before.entry_time, before.entry_price
