@@ -22,11 +22,15 @@ settings.register_profile("same", settings.get_profile("random"), derandomize=Tr
 settings.load_profile(os.environ.get("NIGHTDESK_EXAMPLES", "random"))
 
 
+def _write_to_standard_error(line: str) -> None:
+    sys.stderr.write(line)
+
+
 def log_to_standard_error() -> None:
     """Log to what is standard error at the time: pytest has others than the process, and closes them."""
     logger.remove()
     logger.configure(patcher=lambda _: None)
-    logger.add(lambda line: sys.stderr.write(line))
+    logger.add(_write_to_standard_error)
 
 
 log_to_standard_error()
