@@ -206,7 +206,7 @@ def walk(
                 done = broker.at_close(before, bar, close_time, costs)
                 accounts[s] = done.account
                 if done.reason != 0:
-                    _note(rows[trades], s, before, done, close_time)
+                    _note_trade(rows[trades], s, before, done, close_time)
                     trades += 1
             present[s] = columns.volatilities[s, i]
         if i == steps - 1:
@@ -216,7 +216,7 @@ def walk(
                     closing = broker.Closing(broker.TIME, marks[s])
                     done = broker.settle(before, closing, costs_at(rules, present[s]))
                     accounts[s] = done.account
-                    _note(rows[trades], s, before, done, close_time)
+                    _note_trade(rows[trades], s, before, done, close_time)
                     trades += 1
         total = cash
         for s in range(symbols):
@@ -241,7 +241,7 @@ def walk(
 
 
 @compiled()
-def _note(row: Any, symbol: int, before: broker.Account, done: broker.CandleClose, close_time: int) -> None:
+def _note_trade(row: Any, symbol: int, before: broker.Account, done: broker.CandleClose, close_time: int) -> None:
     row.symbol, row.side, row.quantity = symbol, before.side, before.quantity
     row.entry_time, row.entry_price = before.entry_time, before.entry_price
     row.exit_time, row.exit_price, row.exit_reason = close_time, done.price, done.reason
