@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
-from nightdesk_alerts.catalogue.liveness import DOWN
+from nightdesk_alerts.catalogue import DOWN
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.files import LockTimeoutError
 from prometheus_client.gc_collector import GCCollector

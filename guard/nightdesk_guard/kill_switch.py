@@ -6,17 +6,18 @@ a latch file that cannot be read counts as active. A file named KILL beside it, 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
+from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
+from nightdesk_core.stored import StoredError
 
 FILE_NAME = "kill_switch.json"
 KILL_FILE = "KILL"
@@ -52,10 +53,10 @@ class KillSwitch:
 
     def state(self) -> KillSwitchState:
         """Return the switch's state; active where the file cannot be read or understood, and where KILL is there."""
-        stored = self._stored()
-        if stored.active or not os.path.lexists(self.kill_file):
-            return stored
-        return replace(stored, active=True, reason=self._asked_by_file(), actor="file")
+        latch = self._stored()
+        if latch.active or not os.path.lexists(self.kill_file):
+            return latch
+        return replace(latch, active=True, reason=self._asked_by_file(), actor="file")
 
     def activate(self, reason: str, *, actor: str, positions: Positions = "keep") -> KillSwitchState:
         """Stop all entries until somebody resumes.
@@ -112,12 +113,9 @@ class KillSwitch:
 
     def _stored(self) -> KillSwitchState:
         try:
-            stored = KillSwitchState(**json.loads(self.path.read_text(encoding="utf-8")))
+            return stored.read(KillSwitchState, self.path)
         except FileNotFoundError:
             return KillSwitchState(active=False)
-        except (OSError, ValueError, TypeError) as error:
-            return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({error})", actor="guard")
-        expected = ((stored.active, bool), (stored.reason, str), (stored.actor, str), (stored.activations, int))
-        if not all(isinstance(value, kind) for value, kind in expected) or stored.positions not in get_args(Positions):
-            return KillSwitchState(active=True, reason=f"{self.path.name} is damaged", actor="guard")
-        return stored
+        except (OSError, StoredError) as error:
+            why = error.reason if isinstance(error, StoredError) else error
+            return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({why})", actor="guard")

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from nightdesk_core.trades import ExitReason
 from numba import njit
 
+from nightdesk_trendbot.signals.candles import Bar
+
 TARGET = 1
 STOP = 2
 TIME = 3
@@ -166,25 +168,25 @@ def fund(account: Account, time: int, price: float, rate: float) -> Account:
 
 
 @njit(cache=True)
-def barrier_reached(account: Account, open_: float, high: float, low: float, close: float, close_time: int) -> Closing:
+def barrier_reached(account: Account, bar: Bar, close_time: int) -> Closing:
     """Return whether and where a confirmed candle ends the open position.
 
     The stop comes before the target where both lie in one candle; one that opens beyond a barrier fills at its open.
     """
-    against = low if account.side > 0 else high
-    towards = high if account.side > 0 else low
+    against = bar.low if account.side > 0 else bar.high
+    towards = bar.high if account.side > 0 else bar.low
     if account.side * (against - account.stop_price) <= 0:
-        gapped = account.side * (open_ - account.stop_price) <= 0
-        return Closing(STOP, open_ if gapped else account.stop_price)
+        gapped = account.side * (bar.open - account.stop_price) <= 0
+        return Closing(STOP, bar.open if gapped else account.stop_price)
     if account.side * (towards - account.target_price) >= 0:
-        gapped = account.side * (open_ - account.target_price) >= 0
-        return Closing(TARGET, open_ if gapped else account.target_price)
+        gapped = account.side * (bar.open - account.target_price) >= 0
+        return Closing(TARGET, bar.open if gapped else account.target_price)
     if close_time >= account.deadline:
-        return Closing(TIME, close)
+        return Closing(TIME, bar.close)
     return Closing(0, 0.0)
 
 
-class Close(NamedTuple):
+class CandleClose(NamedTuple):
     """The account after a candle closed, and what the round trip came to where `reason` is not 0."""
 
     account: Account
@@ -198,33 +200,23 @@ class Close(NamedTuple):
 
 
 @njit(cache=True)
-def at_close(
-    account: Account,
-    time: int,
-    open_: float,
-    high: float,
-    low: float,
-    close: float,
-    funding_rate: float,
-    close_time: int,
-    costs: Costs,
-) -> Close:
+def at_close(account: Account, bar: Bar, close_time: int, costs: Costs) -> CandleClose:
     """Return the account after a confirmed candle: funding paid, the position closed where a barrier was reached."""
     if account.side == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    account = fund(account, time, open_, funding_rate)
-    closing = barrier_reached(account, open_, high, low, close, close_time)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    account = fund(account, bar.time, bar.open, bar.funding)
+    closing = barrier_reached(account, bar, close_time)
     if closing.reason == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return settle(account, closing, costs)
 
 
 @njit(cache=True)
-def settle(account: Account, closing: Closing, costs: Costs) -> Close:
+def settle(account: Account, closing: Closing, costs: Costs) -> CandleClose:
     """Return what closing the position at a price leaves."""
     fill = closing.price * (1.0 - account.side * costs.slippage_ratio)
     gross = account.side * account.quantity * (fill - account.entry_price)
     fees = account.fees + account.quantity * fill * costs.fee_ratio
     profit = gross - fees - account.funding
     slippage = account.slippage + account.quantity * closing.price * costs.slippage_ratio
-    return Close(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)
+    return CandleClose(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)

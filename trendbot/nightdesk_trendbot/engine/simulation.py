@@ -19,7 +19,7 @@ from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Order
 from nightdesk_trendbot.engine.portfolio import Caps, correlation, room
 from nightdesk_trendbot.engine.rules import Rules, barriers_at, costs_at
-from nightdesk_trendbot.signals.candles import Candles, Floats, Ints
+from nightdesk_trendbot.signals.candles import Bar, Candles, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -194,17 +194,16 @@ def walk(
             if accounts[s].side != 0 or accounts[s].waiting:
                 costs = costs_at(rules, present[s])
                 before = broker.at_open(accounts[s], time[i], columns.open[s, i], costs)
-                done = broker.at_close(
-                    before,
+                bar = Bar(
                     time[i],
                     columns.open[s, i],
                     columns.high[s, i],
                     columns.low[s, i],
                     columns.close[s, i],
+                    0.0,
                     columns.funding[s, i],
-                    close_time,
-                    costs,
                 )
+                done = broker.at_close(before, bar, close_time, costs)
                 accounts[s] = done.account
                 if done.reason != 0:
                     _note(rows[trades], s, before, done, close_time)
@@ -242,7 +241,7 @@ def walk(
 
 
 @njit(cache=True)
-def _note(row: Any, symbol: int, before: broker.Account, done: broker.Close, close_time: int) -> None:
+def _note(row: Any, symbol: int, before: broker.Account, done: broker.CandleClose, close_time: int) -> None:
     row.symbol, row.side, row.quantity = symbol, before.side, before.quantity
     row.entry_time, row.entry_price = before.entry_time, before.entry_price
     row.exit_time, row.exit_price, row.exit_reason = close_time, done.price, done.reason

@@ -25,7 +25,7 @@ _ALIVE_EVERY = 15
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
 
-class Page:
+class InboxPage:
     """The handlers of the page. `closing` is set when the server ends."""
 
     def __init__(self, inbox: Inbox, faults: InboxFaults, *, closing: asyncio.Event) -> None:
