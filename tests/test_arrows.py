@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rooms import CHECKOUT, PACKAGES, Face, imported_modules
+from tests.rooms import CHECKOUT, PACKAGES, Face, imported_modules, path_of
 
 MAY_IMPORT = {
     "core": set(),
@@ -94,6 +94,17 @@ def test_no_arrow_inside_a_room_leads_back(room: str) -> None:
     while ready := [part for part in arrows if part not in above and arrows[part] <= above]:
         above.update(ready)
     assert above == set(arrows)
+
+
+@pytest.mark.parametrize("room", sorted(set(MAY_IMPORT) - {"sandbox"}))
+def test_no_modules_import_each_other_in_a_circle(room: str) -> None:
+    """Not for annotations either. In the sandbox, the inbox's services and the list of them do."""
+    folder = CHECKOUT / room
+    left = {file: {path_of(name) for name in imported_modules(file)} - {file} for file in folder.rglob("*.py")}
+    while free := [file for file, others in left.items() if not others & set(left)]:
+        for file in free:
+            del left[file]
+    assert not left, f"in or above a circle: {', '.join(sorted(str(file.relative_to(CHECKOUT)) for file in left))}"
 
 
 @pytest.mark.parametrize("light", ["core", "alerts", "exporter", "guard"])

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nightdesk_core.trades import ExitReason
-from numba import njit
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.signals.candles import Bar
 
 TARGET = 1
@@ -77,14 +77,14 @@ class Closing(NamedTuple):
     price: float
 
 
-@njit(cache=True)
+@compiled()
 def flat(realised: float) -> Account:
     """Return an account without position and order."""
     nothing = Order(0, 0.0, 0.0, Barriers(0.0, 0.0, 0))
     return Account(realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, False, nothing)
 
 
-@njit(cache=True)
+@compiled()
 def value(account: Account, price: float) -> float:
     """Return what the account adds to the equity: earned, and the open position's profit before closing it."""
     if account.side == 0:
@@ -93,13 +93,13 @@ def value(account: Account, price: float) -> float:
     return account.realised + (gross - account.fees - account.funding)
 
 
-@njit(cache=True)
+@compiled()
 def risk(account: Account) -> float:
     """Return what the open position loses at its stop, before fees and slippage of the exit."""
     return account.quantity * abs(account.entry_price - account.stop_price)
 
 
-@njit(cache=True)
+@compiled()
 def exposure(account: Account, price: float) -> float:
     """Return the signed notional of the open position at a price, or of the order that waits."""
     if account.side != 0:
@@ -107,19 +107,19 @@ def exposure(account: Account, price: float) -> float:
     return account.order.side * account.order.notional if account.waiting else 0.0
 
 
-@njit(cache=True)
+@compiled()
 def place(account: Account, order: Order) -> Account:
     """Return the flat account with an order that waits for the next candle's open."""
     return Account(account.realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, True, order)
 
 
-@njit(cache=True)
+@compiled()
 def cancel(account: Account) -> Account:
     """Return the account without its waiting order."""
     return flat(account.realised)
 
 
-@njit(cache=True)
+@compiled()
 def at_open(account: Account, time: int, price: float, costs: Costs) -> Account:
     """Return the account after a candle opened: an order that waited fills."""
     if not account.waiting:
@@ -145,7 +145,7 @@ def at_open(account: Account, time: int, price: float, costs: Costs) -> Account:
     )
 
 
-@njit(cache=True)
+@compiled()
 def fund(account: Account, time: int, price: float, rate: float) -> Account:
     """Return the account after longs paid shorts `rate`; a position that was entered at that very time pays nothing."""
     if account.side == 0 or rate == 0.0 or account.entry_time >= time:
@@ -167,7 +167,7 @@ def fund(account: Account, time: int, price: float, rate: float) -> Account:
     )
 
 
-@njit(cache=True)
+@compiled()
 def barrier_reached(account: Account, bar: Bar, close_time: int) -> Closing:
     """Return whether and where a confirmed candle ends the open position.
 
@@ -199,7 +199,7 @@ class CandleClose(NamedTuple):
     profit: float
 
 
-@njit(cache=True)
+@compiled()
 def at_close(account: Account, bar: Bar, close_time: int, costs: Costs) -> CandleClose:
     """Return the account after a confirmed candle: funding paid, the position closed where a barrier was reached."""
     if account.side == 0:
@@ -211,7 +211,7 @@ def at_close(account: Account, bar: Bar, close_time: int, costs: Costs) -> Candl
     return settle(account, closing, costs)
 
 
-@njit(cache=True)
+@compiled()
 def settle(account: Account, closing: Closing, costs: Costs) -> CandleClose:
     """Return what closing the position at a price leaves."""
     fill = closing.price * (1.0 - account.side * costs.slippage_ratio)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from nightdesk_core.units import DAY_SECONDS
-from numba import njit
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Order
 from nightdesk_trendbot.engine.rules import Rules, barriers_at, costs_at
@@ -119,7 +119,7 @@ class CandleColumns(NamedTuple):
         return cls(candles.time, candles.open, candles.high, candles.low, candles.close, candles.funding)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def walk(
     candles: CandleColumns, interval: int, at: Ints, sides: Ints, volatility: Floats, rules: Rules
 ) -> tuple[Floats, Ints]:
