@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import CHECKOUT
 
 SUITE = """
@@ -32,11 +34,13 @@ def test_the_next_one_hears_nothing_of_it(capsys):
 """
 
 
-def test_what_is_logged_when_the_tests_are_over_goes_to_no_stream_of_theirs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["sets_logging_up or next_one", "next_one"])
+def test_what_is_logged_when_the_tests_are_over_goes_to_no_stream_of_theirs(which: str, tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     (tmp_path / "test_suite.py").write_text(SUITE)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", str(tmp_path)]
+    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-k", which]
+    command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

@@ -119,7 +119,7 @@ def test_alerts_that_are_not_shown_are_counted(alerts: int, truncated: int, hidd
 
 def test_a_template_that_names_what_it_is_not_given_is_a_failure_and_no_gap() -> None:
     with pytest.raises(UndefinedError):
-        render("words.html", title="t")
+        render("words.html", text="words")
 
 
 @pytest.mark.parametrize("channel", ["discord", "slack", "telegram", "webhook", "email"])
