@@ -71,6 +71,11 @@ class MarketTime(_Time["MarketTime"]):
     __slots__ = ()
 
     @property
+    def whole_seconds(self) -> int:
+        """The seconds without their fraction: the way to arrays of candles, and to the compiled engine."""
+        return int(self.seconds)
+
+    @property
     def day(self) -> int:
         """The UTC day that it lies in, counted from the epoch."""
         return int(self.seconds // DAY_SECONDS)
@@ -98,11 +103,13 @@ def _stored_as(kind: type[_Time[Any]], number: CoreSchema) -> CoreSchema:
     )
 
 
-WallClock = Callable[[], float]
-"""Returns the wall time in seconds since the Unix epoch."""
+WallClock = Callable[[], WallTime]
+"""Returns the wall time."""
 
 
-system_clock: WallClock = time.time
+def system_clock() -> WallTime:
+    """Return the wall time of this machine."""
+    return WallTime(time.time())
 
 
 @dataclass(frozen=True)

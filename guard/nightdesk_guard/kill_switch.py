@@ -10,11 +10,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core import stored
+from nightdesk_core.clock import WallClock, WallTime, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
 
@@ -32,12 +33,12 @@ class KillSwitchError(NightdeskError):
 
 @dataclass(frozen=True)
 class KillSwitchState:
-    """Whether the switch is active, who last moved it when (wall time) and why, and what it does with positions."""
+    """Whether the switch is active, who last moved it when and why, and what it does with positions."""
 
     active: bool
     reason: str = ""
     actor: str = ""
-    changed_at: float | None = None
+    changed_at: WallTime | None = None
     activations: int = 0
     positions: Positions = "keep"
 
@@ -52,10 +53,10 @@ class KillSwitch:
 
     def state(self) -> KillSwitchState:
         """Return the switch's state; active where the file cannot be read or understood, and where KILL is there."""
-        stored = self._stored()
-        if stored.active or not os.path.lexists(self.kill_file):
-            return stored
-        return replace(stored, active=True, reason=self._asked_by_file(), actor="file")
+        latch = self._stored()
+        if latch.active or not os.path.lexists(self.kill_file):
+            return latch
+        return replace(latch, active=True, reason=self._asked_by_file(), actor="file")
 
     def activate(self, reason: str, *, actor: str, positions: Positions = "keep") -> KillSwitchState:
         """Stop all entries until somebody resumes.
@@ -70,7 +71,7 @@ class KillSwitch:
                 after = replace(before, positions=positions)
             else:
                 after = KillSwitchState(True, reason.strip(), actor, self._clock(), before.activations + 1, positions)
-            write_json_atomic(self.path, asdict(after))
+            write_json_atomic(self.path, stored.plain(after))
             return after
 
     def resume(self, reason: str, *, actor: str) -> KillSwitchState:
@@ -82,7 +83,7 @@ class KillSwitch:
             # The file first: killed between the two, the switch is still latched.
             self.kill_file.unlink(missing_ok=True)
             after = KillSwitchState(False, reason.strip(), actor, self._clock(), before.activations)
-            write_json_atomic(self.path, asdict(after))
+            write_json_atomic(self.path, stored.plain(after))
             return after
 
     def latch(self, *, positions: Positions) -> KillSwitchState:
@@ -112,12 +113,19 @@ class KillSwitch:
 
     def _stored(self) -> KillSwitchState:
         try:
-            stored = KillSwitchState(**json.loads(self.path.read_text(encoding="utf-8")))
+            latch = KillSwitchState(**json.loads(self.path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return KillSwitchState(active=False)
         except (OSError, ValueError, TypeError) as error:
             return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({error})", actor="guard")
-        expected = ((stored.active, bool), (stored.reason, str), (stored.actor, str), (stored.activations, int))
-        if not all(isinstance(value, kind) for value, kind in expected) or stored.positions not in get_args(Positions):
+        moved: object = latch.changed_at
+        expected = (
+            (latch.active, bool),
+            (latch.reason, str),
+            (latch.actor, str),
+            (latch.activations, int),
+            (moved, int | float | None),
+        )
+        if not all(isinstance(value, kind) for value, kind in expected) or latch.positions not in get_args(Positions):
             return KillSwitchState(active=True, reason=f"{self.path.name} is damaged", actor="guard")
-        return stored
+        return replace(latch, changed_at=WallTime(moved) if isinstance(moved, int | float) else None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.audit import AuditHead
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.registry import Champion, Standing
@@ -55,7 +56,7 @@ def _held_back(outcome: RetrainOutcome, parts: JobParts, champion: Champion | No
 def _guard_status(parts: JobParts) -> str | None:
     """Return how the bot's guard stands by the status file; `None` where that is not known."""
     trading = parts.status_file.read().get("trading")
-    if not isinstance(trading, dict) or parts.clock() > trading.get("stale_after", 0.0):
+    if not isinstance(trading, dict) or parts.clock().seconds > trading.get("stale_after", 0.0):
         return None
     return trading.get("guard")
 
@@ -63,7 +64,7 @@ def _guard_status(parts: JobParts) -> str | None:
 def rotate(parts: JobParts, version: str, standing: Standing, *, instead_of: str | None) -> AuditHead:
     """Move the pointer to `version`, record it, and return the audit log's head. Raises as `promote` does."""
     pointer = parts.registry.promote(version, standing=standing, instead_of=instead_of)
-    return parts.audit.append("rotated", asdict(pointer), actor=ACTOR)
+    return parts.audit.append("rotated", stored.plain(pointer), actor=ACTOR)
 
 
 def finish_rotation(parts: JobParts) -> None:
@@ -81,7 +82,7 @@ def finish_rotation(parts: JobParts) -> None:
         return
     try:
         if current == version:
-            parts.audit.append("rotated", asdict(champion), actor=ACTOR)  # type: ignore[arg-type]  # it is not None
+            parts.audit.append("rotated", stored.plain(champion), actor=ACTOR)
         elif current == promised["instead_of"]:
             rotate(parts, version, promised["standing"], instead_of=current)
         else:
