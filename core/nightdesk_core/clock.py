@@ -23,7 +23,10 @@ K = TypeVar("K", bound="_Time[Any]")
 
 @dataclass(frozen=True, slots=True)
 class _Time(Generic[K]):
-    """A moment of one kind, K. Generic, so that two kinds have no base class in common that is ordered."""
+    """A moment of one kind, K. Generic, so that two kinds have no base class in common that is ordered.
+
+    A record that holds one is written by `stored.plain`: `dataclasses.asdict` would take the moment apart, too.
+    """
 
     seconds: float
     """Since the Unix epoch. The way out of the type; a whole number stays one."""

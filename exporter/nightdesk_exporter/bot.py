@@ -84,7 +84,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     ) -> None:
         """`clock` returns the wall time in seconds since the Unix epoch.
 
-        Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number."""
+        Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number.
+        """
         from importlib.metadata import version  # 5 ms, which an import alone need not pay
 
         started = WallTime(clock())

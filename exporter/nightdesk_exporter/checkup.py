@@ -26,7 +26,7 @@ class Checkup:
         self._lock = threading.Lock()
         self._last: Health | None = None
         self.verdict_since: WallTime | None = None
-        """When the look was that first found what the last one found."""
+        """When a look first found what the last one found."""
         self._since: dict[tuple[str, ...], WallTime] = {}
 
     def look(self, now: WallTime) -> Health:

@@ -24,8 +24,8 @@ class Verdict(StrEnum):
 class Issue:
     """One finding: `name` is the label of `health_issues`, `cause` says what was found against which limit.
 
-    `since` is when it came about, or was first found; `limit` is in seconds or a ratio; `alert` is
-    the one about it, at its severity; `labels` say what it is about.
+    `since` is when it came about, or was first found; `limit` is in seconds or a ratio; `alert` is the one about it, at
+    its severity; `labels` say what it is about.
     """
 
     name: str

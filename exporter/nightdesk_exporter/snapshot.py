@@ -105,8 +105,8 @@ def _histograms() -> dict[str, Histogram]:
 class Snapshot:
     """The bot as of now.
 
-    What is written at every turn and every candle is kept as plain seconds since the Unix epoch, and read as a time by
-    the property of the same name: to make an object for each would double what a heartbeat costs.
+    What is written at every turn and every candle is kept in plain seconds since the Unix epoch, under a name that says
+    of which clock, and read by a property that gives it its type: an object for each would double a heartbeat's cost.
     """
 
     started_at: WallTime
@@ -122,7 +122,7 @@ class Snapshot:
     """How often the candle stream was connected."""
     clock_offset: float | None = None
     """The exchange's clock less ours, in seconds."""
-    market_time_seconds: float | None = None
+    newest_close_market: float | None = None
     symbols: set[str] = field(default_factory=set)
     """Those that anything was ever said of: as many as may be."""
     candles_wall_and_market: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
@@ -203,7 +203,7 @@ class Snapshot:
     @property
     def market_time(self) -> MarketTime | None:
         """The close of the newest candle."""
-        return None if self.market_time_seconds is None else MarketTime(self.market_time_seconds)
+        return None if self.newest_close_market is None else MarketTime(self.newest_close_market)
 
     @property
     def candles(self) -> dict[tuple[str, str], CandleSeen]:

@@ -49,7 +49,7 @@ class AccountView:
     market_time: MarketTime
     """Its day is the day that a daily loss is of."""
     priced_at: WallTime | None = None
-    """When the price was had that is the oldest price among the open positions'; `None` with no position open."""
+    """When the oldest of the open positions' prices came; `None` with no position open."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nightdesk_core.stored import StoredError
 
 KINDS = (WallTime, MarketTime)
 MIXED = ((WallTime(5.0), MarketTime(3)), (MarketTime(3), WallTime(5.0)))
+CHECKOUT = Path(__file__).parents[2]
 USES = Path(__file__).parent / "uses_of_time.py.txt"
 
 numbers = st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12)
@@ -42,7 +43,9 @@ def test_mypy_finds_each_mix_up_and_nothing_wrong_with_the_right_uses(tmp_path: 
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
     # No cache: other tests and people may be at it.
     options = ("--strict", "--config-file", "pyproject.toml", "--cache-dir", "/dev/null")
-    told = subprocess.run([sys.executable, "-m", "mypy", *options, source], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, source], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
     found = {int(line) for line in re.findall(r"uses_of_time\.py:(\d+): error", told.stdout)}
     assert found == {number for number, line in enumerate(lines, start=1) if line.endswith("# mixed up")}, told.stdout
     assert len(found) > 20

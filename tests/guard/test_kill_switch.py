@@ -78,6 +78,7 @@ def test_neither_way_goes_without_a_reason(reason: str, switch: KillSwitch) -> N
         b'{"colour": 1}',
         b'{"active": false, "activations": null}',
         b'{"active": false, "reason": 5}',
+        b'{"active": false, "changed_at": "yesterday"}',
     ],
 )
 def test_a_damaged_latch_counts_as_active_until_somebody_resumes_with_a_reason(

@@ -75,8 +75,7 @@ def muted_in_rule_by(*causes: AlertDeclaration | AnyCritical) -> tuple[Mute, ...
 class Symptom:
     """Of what a condition holds: how grave it is, and what was found against which limit.
 
-    `limit` is in seconds or a ratio; `since` is when it came about, where that is known; `labels` say
-    what it is about.
+    `limit` is in seconds or a ratio; `since` is when it came about, where that is known; `labels` say what it is about.
     """
 
     severity: Severity

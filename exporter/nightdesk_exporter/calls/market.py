@@ -44,8 +44,8 @@ class MarketCalls(Calls):
         snapshot.candles_wall_and_market[key] = (at, close_time)
         snapshot.contact_at_wall["ws" if snapshot.connected else "rest"] = at
         # Another symbol's candle may come late.
-        if snapshot.market_time_seconds is None or close_time > snapshot.market_time_seconds:
-            snapshot.market_time_seconds = close_time
+        if snapshot.newest_close_market is None or close_time > snapshot.newest_close_market:
+            snapshot.newest_close_market = close_time
 
     @never_raises
     def gap_repaired(self, symbol: str, timeframe: str) -> None:

@@ -29,7 +29,7 @@ class MoneyCalls(Calls):
         if type(equity) is not float or not 0.0 <= equity <= LARGEST:
             equity = number(equity, "equity", least=0)
         snapshot, at = self.snapshot, self._clock()
-        market_time = at if snapshot.market_time_seconds is None else snapshot.market_time_seconds
+        market_time = at if snapshot.newest_close_market is None else snapshot.newest_close_market
         highest = number(peak, "peak") if peak is not None else max(equity, snapshot.equity_peak or equity)
         if highest <= 0:
             raise WrongCallError("peak", f"is {highest:g}; pass the highest equity so far, which is positive")
