@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from loguru import logger
 from nightdesk.stack.tools import Tools, ensure_tools
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -16,6 +20,33 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", settings.get_profile("random"), derandomize=True)
 settings.load_profile(os.environ.get("NIGHTDESK_EXAMPLES", "random"))
+
+
+def _write_to_standard_error(line: str) -> None:
+    sys.stderr.write(line)
+
+
+def log_to_standard_error() -> None:
+    """Log to what is standard error at the time: pytest has others than the process, and closes them."""
+    logger.remove()
+    logger.configure(patcher=lambda _: None)
+    logger.add(_write_to_standard_error)
+
+
+log_to_standard_error()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Take back what a program under test sets up for its whole process: it would log to what the test had."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    added = [handler for handler in logging.root.handlers if handler not in handlers]
+    for handler in added:
+        logging.root.removeHandler(handler)
+    if added:
+        logging.root.setLevel(level)
+        log_to_standard_error()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Imports between rooms point one way."""
+"""Imports between rooms point one way, and go through what the rooms show."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-PACKAGES = {
-    "nightdesk_core": "core",
-    "nightdesk_alerts": "alerts",
-    "nightdesk_exporter": "exporter",
-    "nightdesk_guard": "guard",
-    "nightdesk_retrain": "retrain",
-    "nightdesk_trendbot": "trendbot",
-    "nightdesk_sandbox": "sandbox",
-    "nightdesk": "desk",
-}
+from tests.rooms import CHECKOUT, PACKAGES, Face, imported_modules, path_of
+
 MAY_IMPORT = {
     "core": set(),
     "alerts": {"core"},
@@ -32,15 +23,33 @@ NUMERIC = {CHECKOUT / "guard/nightdesk_guard" / name for name in ("calibration.p
 """The retrain job runs them, which has numbers anyway; the bot only reads what they found."""
 
 
+PARTS = {
+    "trendbot/nightdesk_trendbot": {
+        "signals": set(),
+        "market": {"signals"},
+        "candle_store": {"signals", "market"},
+        "engine": {"signals"},
+        "model": {"signals", "engine"},
+        "live": {"signals", "market", "engine", "model"},
+        "pipeline.py": {"signals", "candle_store", "model"},
+    },
+    "desk/nightdesk": {
+        "bot": set(),
+        "render": set(),
+        "stack": {"render"},
+        "check": {"render", "stack", "reference.py"},
+        "cli": {"bot", "check", "reference.py", "render", "stack"},
+        "reference.py": {"bot"},
+        "__main__.py": {"cli"},
+    },
+}
+"""The rooms inside two rooms: what each may import of the others. A module that lies beside them imports none of them,
+and may be imported by all, but for those that are named."""
+
+
 def imported_rooms(file: Path) -> set[str]:
     """Return the rooms whose packages a module imports, wherever in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return {PACKAGES[name] for name in names if name in PACKAGES}
+    return {PACKAGES[name.partition(".")[0]] for name in imported_modules(file)}
 
 
 @pytest.mark.parametrize("room", sorted(MAY_IMPORT))
@@ -50,6 +59,52 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     for file in files:
         forbidden = imported_rooms(file) - {room} - MAY_IMPORT[room]
         assert not forbidden, f"{file.relative_to(CHECKOUT)} imports {', '.join(sorted(forbidden))}"
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_rooms_import_each_other_by_their_faces_or_by_public_submodules(room: str) -> None:
+    shown = {
+        name
+        for package in PACKAGES
+        if package not in ("nightdesk_core", "nightdesk")
+        for name in (package, *Face.of(package).public_submodules)
+    }
+    for file in sorted((CHECKOUT / room).rglob("*.py")):
+        others = {name for name in imported_modules(file) if PACKAGES[name.partition(".")[0]] not in (room, "core")}
+        assert not others - shown, f"{file.relative_to(CHECKOUT)} imports {', '.join(sorted(others - shown))}"
+
+
+@pytest.mark.parametrize("room", sorted(PARTS))
+def test_the_rooms_inside_a_room_import_each_other_one_way(room: str) -> None:
+    arrows, folder = PARTS[room], CHECKOUT / room
+    assert {path.parent.name for path in folder.glob("*/__init__.py")} <= set(arrows)
+    for file in sorted(folder.rglob("*.py")):
+        part = file.relative_to(folder).parts[0]
+        modules = [name.split(".") for name in imported_modules(file)]
+        inside = {name[1] for name in modules if name[0] == folder.name and len(name) > 1}
+        found = {name for name in arrows if name.removesuffix(".py") in inside} - {part}
+        forbidden = found - arrows.get(part, set())
+        assert not forbidden, f"{file.relative_to(CHECKOUT)} imports {', '.join(sorted(forbidden))}"
+
+
+@pytest.mark.parametrize("room", sorted(PARTS))
+def test_no_arrow_inside_a_room_leads_back(room: str) -> None:
+    arrows = PARTS[room]
+    above: set[str] = set()
+    while ready := [part for part in arrows if part not in above and arrows[part] <= above]:
+        above.update(ready)
+    assert above == set(arrows)
+
+
+@pytest.mark.parametrize("room", sorted(set(MAY_IMPORT) - {"sandbox"}))
+def test_no_modules_import_each_other_in_a_circle(room: str) -> None:
+    """Not for annotations either. In the sandbox, the inbox's services and the list of them do."""
+    folder = CHECKOUT / room
+    left = {file: {path_of(name) for name in imported_modules(file)} - {file} for file in folder.rglob("*.py")}
+    while free := [file for file, others in left.items() if not others & set(left)]:
+        for file in free:
+            del left[file]
+    assert not left, f"in or above a circle: {', '.join(sorted(str(file.relative_to(CHECKOUT)) for file in left))}"
 
 
 @pytest.mark.parametrize("light", ["core", "alerts", "exporter", "guard"])

@@ -5,27 +5,46 @@ with AlertSender("btc", alerting=Alerting(alertmanagers=("http://127.0.0.1:9093"
     ...
     sender.withdraw("TradebotGuardPaused")
 
-`nightdesk_alerts.catalogue` declares every alert that there is. Importing this loads neither `requests` nor `smtplib`:
-what delivers is loaded when a sender starts.
+Each name is loaded when it is first asked for; `requests` and `smtplib` are when a sender starts.
+
+To send: `AlertSender`; `Alerting` says where to, and `Mail` is the one channel with more than an address and a secret.
+What became of it: `SENT_PATHS`, `DROP_REASONS`.
+What a channel is: `Channel`, its `Role`, and the `SandboxInbox` that it may write to.
+What a person wants: `silenced` names the alerts that nobody wants to hear of; `url_problems` finds a wrong address.
+
+Public submodules:
+    catalogue: every alert that there is, and what follows from its declaration
+    channels: the places that messages go to, a module each
+    mutes: which alert makes which others needless, for whoever sends, and for rules that are written by hand
+    reference: the page about every alert, for the documentation
+    settings: what `operations.alerts` may say; it loads pydantic
 """
 
 from typing import TYPE_CHECKING
 
-from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.delivery_outcome import DROP_REASONS, SENT_PATHS
-from nightdesk_alerts.sender import AlertSender
+from nightdesk_core.face import lazy_face
 
 if TYPE_CHECKING:
+    from nightdesk_alerts.addresses import url_problems
+    from nightdesk_alerts.alerting import Alerting
+    from nightdesk_alerts.channel import Channel, Role, SandboxInbox
     from nightdesk_alerts.channels.mail import Mail
+    from nightdesk_alerts.delivery_outcome import DROP_REASONS, SENT_PATHS
+    from nightdesk_alerts.preferences import silenced
+    from nightdesk_alerts.sender import AlertSender
 else:
-
-    def __getattr__(name: str) -> object:
-        """Load mail where somebody wants it."""
-        if name == "Mail":
-            from nightdesk_alerts.channels.mail import Mail
-
-            return Mail
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__, __dir__ = lazy_face(
+        __name__,
+        {
+            "nightdesk_alerts.addresses": ["url_problems"],
+            "nightdesk_alerts.alerting": ["Alerting"],
+            "nightdesk_alerts.channel": ["Channel", "Role", "SandboxInbox"],
+            "nightdesk_alerts.channels.mail": ["Mail"],
+            "nightdesk_alerts.delivery_outcome": ["DROP_REASONS", "SENT_PATHS"],
+            "nightdesk_alerts.preferences": ["silenced"],
+            "nightdesk_alerts.sender": ["AlertSender"],
+        },
+    )
 
 
 __all__ = [
@@ -33,5 +52,10 @@ __all__ = [
     "SENT_PATHS",
     "AlertSender",
     "Alerting",
+    "Channel",
     "Mail",
+    "Role",
+    "SandboxInbox",
+    "silenced",
+    "url_problems",
 ]

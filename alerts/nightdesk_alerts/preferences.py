@@ -12,7 +12,7 @@ def silenced_by(preference: Preference) -> tuple[str, ...]:
     return tuple(alert.name for alert in ALERTS if alert.preference is preference)
 
 
-def muted(alerting: Alerting) -> tuple[str, ...]:
+def silenced(alerting: Alerting) -> tuple[str, ...]:
     """Return the alerts that nobody wants to hear of, while alerts are on."""
     wanted = {
         Preference.PAUSE: alerting.on_pause,

@@ -19,7 +19,7 @@ from nightdesk_alerts.alert import OPTIONAL_LABELS, condition_of, new_alert
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.call_queue import CallQueue
 from nightdesk_alerts.ledger import CAPACITY
-from nightdesk_alerts.preferences import muted
+from nightdesk_alerts.preferences import silenced
 from nightdesk_alerts.sender_options import Count, SenderOptions, count_nothing
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class AlertSender:
             clock=clock,
             monotonic=monotonic,
         )
-        self._muted = frozenset(muted(alerting))
+        self._muted = frozenset(silenced(alerting))
         self._calls: CallQueue[DeliveryWorker] = CallQueue(most=_CALLS_FOR_EACH_PLACE * capacity)
         self._takes = alerting.enabled
         self._thread: threading.Thread | None = None

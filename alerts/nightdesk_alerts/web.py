@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from nightdesk_alerts.delivery_outcome import Later, Refused
-from nightdesk_alerts.http_response import HttpResponse
+from nightdesk_alerts.web_response import WebResponse
 
 _LARGEST_BYTES = 65_536
 _MALFORMED = (
@@ -37,21 +37,21 @@ class Web:
         self._session.trust_env = not near
         _hide_addresses()
 
-    def post(self, url: str, payload: Any) -> HttpResponse:
+    def post(self, url: str, payload: Any) -> WebResponse:
         """Post JSON. Raises `WebError`."""
         return self._request("POST", url, json=payload)
 
-    def get(self, url: str, parameters: list[tuple[str, str]]) -> HttpResponse:
+    def get(self, url: str, parameters: list[tuple[str, str]]) -> WebResponse:
         """Get what lies at an address. Raises `WebError`."""
         return self._request("GET", url, params=parameters, largest=16 * _LARGEST_BYTES)
 
-    def _request(self, method: str, url: str, *, largest: int = _LARGEST_BYTES, **what: Any) -> HttpResponse:
+    def _request(self, method: str, url: str, *, largest: int = _LARGEST_BYTES, **what: Any) -> WebResponse:
         deadline = time.monotonic() + self.timeout_seconds
         try:
             with self._session.request(
                 method, url, timeout=self.timeout_seconds, allow_redirects=False, stream=True, **what
             ) as response:
-                return HttpResponse(response.status_code, response.headers, _body(response, largest, deadline))
+                return WebResponse(response.status_code, response.headers, _body(response, largest, deadline))
         except _MALFORMED:
             raise WebError(Refused("its address is malformed")) from None
         except requests.RequestException as error:

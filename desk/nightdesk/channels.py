@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from nightdesk_alerts import Alerting
-from nightdesk_alerts.channel import SandboxInbox
+from nightdesk_alerts import Alerting, SandboxInbox
 from nightdesk_alerts.channels import known_channels
 
 from nightdesk.settings import Settings

@@ -15,7 +15,7 @@ from nightdesk_guard import KillSwitch
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
-    from nightdesk_retrain.schedule import Schedule
+    from nightdesk_retrain import Schedule
 
 
 def state_dir(settings: Settings) -> Path:
@@ -50,7 +50,7 @@ def kill_switch(settings: Settings) -> KillSwitch:
 
 def schedule(settings: Settings) -> Schedule:
     """Return what looks whether a retrain is due."""
-    from nightdesk_retrain.schedule import Schedule
+    from nightdesk_retrain import Schedule
 
     operations, scale = settings.operations, settings.scale
     return Schedule(

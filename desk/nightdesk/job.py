@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from nightdesk_alerts import AlertSender
 from nightdesk_core.pipeline import Backtest, Progress
 from nightdesk_core.redaction import Redaction
+from nightdesk_guard import GuardLimits, GuardProfile, documented_limits
 from nightdesk_guard.calibration import calibrate
-from nightdesk_guard.limits import GuardLimits, documented
-from nightdesk_guard.profile import FILE_NAME, GuardProfile
-from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.strategy import load_pipeline
-from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
+from nightdesk_guard.profile import FILE_NAME
+from nightdesk_retrain import JobParts, load_pipeline
+from nightdesk_trendbot.engine import Rules, break_even_win_rate
 
 from nightdesk import home
 from nightdesk.channels import channels
@@ -25,14 +24,14 @@ _JOB_CLOSE_SECONDS = 15.0
 job, and what it leaves in its spool would wait for the next one."""
 
 
-def documented_limits(settings: Settings) -> GuardLimits:
+def written_limits(settings: Settings) -> GuardLimits:
     """Return the guard's limits as the settings write them down."""
-    return documented(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
+    return documented_limits(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot)))
 
 
 def guard_profile(settings: Settings, holdout: Backtest, progress: Progress) -> GuardProfile:
     """Return what a hold-out says of its model, for the guard."""
-    return calibrate(holdout, settings.guard, documented=documented_limits(settings), progress=progress)
+    return calibrate(holdout, settings.guard, documented=written_limits(settings), progress=progress)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ _TYPE_NAMES: dict[Any, str] = {
 
 
 @dataclass(frozen=True)
-class Section:
+class SettingsSection:
     """A model in its place: `path` is its key with dots, `values` the model as it is by default."""
 
     path: str
@@ -51,12 +51,12 @@ class Section:
     values: SettingsModel | None
 
 
-def sections(model: type[SettingsModel] = Settings) -> list[Section]:
+def sections(model: type[SettingsModel] = Settings) -> list[SettingsSection]:
     """Return all sections, each before those within it."""
-    return list(_sections(Section("", model, model())))
+    return list(_sections(SettingsSection("", model, model())))
 
 
-def _sections(section: Section) -> Iterator[Section]:
+def _sections(section: SettingsSection) -> Iterator[SettingsSection]:
     yield section
     for name, field in section.model.model_fields.items():
         inner = inner_model(field)
@@ -65,7 +65,7 @@ def _sections(section: Section) -> Iterator[Section]:
         value = None if section.values is None else getattr(section.values, name)
         one = isinstance(value, inner)
         path = f"{section.path}.{name}".lstrip(".") + ("" if one else "[]")
-        yield from _sections(Section(path, inner, value if one else None))
+        yield from _sections(SettingsSection(path, inner, value if one else None))
 
 
 def inner_model(field: FieldInfo) -> type[SettingsModel] | None:
@@ -78,7 +78,7 @@ def reference() -> str:
     return "\n".join([_HEAD, *(_text(section) for section in sections())])
 
 
-def _text(section: Section) -> str:
+def _text(section: SettingsSection) -> str:
     rows = [
         f"| `{name}`{_mark(section, name)} | {_kind(field.annotation)} | {_default(section, name, field)} "
         f"| {_limits(field)} | {' '.join((field.description or '').split())} |"
@@ -92,11 +92,11 @@ def _text(section: Section) -> str:
     return "\n".join([title, "", paragraphs, "", *table])
 
 
-def _mark(section: Section, name: str) -> str:
+def _mark(section: SettingsSection, name: str) -> str:
     return " ↻" if reloadable(f"{section.path}.{name}".lstrip(".")) else ""
 
 
-def _default(section: Section, name: str, field: FieldInfo) -> str:
+def _default(section: SettingsSection, name: str, field: FieldInfo) -> str:
     if section.values is None and field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True) if section.values is None else getattr(section.values, name)

@@ -8,12 +8,25 @@ with BotExporter("btc", symbols=[("BTC/USDT:USDT", "1h")]) as exporter:
         exporter.decision("BTC/USDT:USDT")
         exporter.equity(...)
 
-Each name is loaded when it is first asked for (PEP 562): who wants a `StatusFile` loads neither the Prometheus client
-nor the server. The server is loaded when an exporter begins to serve, the page when somebody first looks at it.
+Each name is loaded when it is first asked for: who wants a `StatusFile` loads neither the Prometheus client nor the
+server. The server is loaded when an exporter begins to serve, the page when somebody first looks at it.
+
+For a bot: `BotExporter`, and `Limits` of what is too old, too much or too little.
+Where its alerts go: `Alerting`, with `Mail`.
+For a job beside it: `StatusFile`, of which it replaces its own section.
+For a check of the setup: `read_web_config`, which reads the web configuration file as the server will.
+
+Public submodules:
+    alerts: alerts of a bot's own, under the name that they had here first
+    families: sample families by the catalogue of metrics, for a job that publishes its own
+    logs: logging to the console and to JSON lines, without secrets
+    reference: the page about every metric, for the documentation
+    settings: what `operations.limits` and `operations.logs` may say; it loads pydantic
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from nightdesk_core.face import lazy_face
 
 if TYPE_CHECKING:
     from nightdesk_alerts import Alerting, Mail
@@ -21,24 +34,18 @@ if TYPE_CHECKING:
     from nightdesk_exporter.bot import BotExporter
     from nightdesk_exporter.snapshot import Limits
     from nightdesk_exporter.status_file import StatusFile
+    from nightdesk_exporter.web.config_file import read_web_config
 else:
-    _MODULES = {
-        "Alerting": "nightdesk_alerts",
-        "BotExporter": "nightdesk_exporter.bot",
-        "Limits": "nightdesk_exporter.snapshot",
-        "Mail": "nightdesk_alerts",
-        "StatusFile": "nightdesk_exporter.status_file",
-    }
-
-    # Hidden from mypy, which would take any name for one that is there.
-    def __getattr__(name):
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = found = getattr(import_module(_MODULES[name]), name)
-        return found
-
-    def __dir__():
-        return sorted({*globals(), *_MODULES})
+    __getattr__, __dir__ = lazy_face(
+        __name__,
+        {
+            "nightdesk_alerts": ["Alerting", "Mail"],
+            "nightdesk_exporter.bot": ["BotExporter"],
+            "nightdesk_exporter.snapshot": ["Limits"],
+            "nightdesk_exporter.status_file": ["StatusFile"],
+            "nightdesk_exporter.web.config_file": ["read_web_config"],
+        },
+    )
 
 
-__all__ = ["Alerting", "BotExporter", "Limits", "Mail", "StatusFile"]
+__all__ = ["Alerting", "BotExporter", "Limits", "Mail", "StatusFile", "read_web_config"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_alerts.catalogue import HEALTH_CHECK
-from nightdesk_alerts.catalogue.declaration import AlertRule
-from nightdesk_alerts.catalogue.view import Situation
+from nightdesk_alerts.catalogue import HEALTH_CHECK, AlertRule, Situation
 from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.health import Health, Issue, Verdict

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from loguru import logger
-from nightdesk_alerts import DROP_REASONS, SENT_PATHS, Alerting, AlertSender
-from nightdesk_alerts.catalogue.liveness import DOWN
+from nightdesk_alerts import DROP_REASONS, SENT_PATHS
+from nightdesk_alerts.catalogue import DOWN
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError
 from prometheus_client.gc_collector import GCCollector
@@ -31,7 +31,6 @@ from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.health_check_thread import HealthCheckThread
-from nightdesk_exporter.issue_alerts import IssueAlerts
 from nightdesk_exporter.logs import count_messages
 from nightdesk_exporter.registry import SafeRegistry
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Snapshot, Trouble
@@ -40,6 +39,8 @@ from nightdesk_exporter.status_file import StatusFile
 from nightdesk_exporter.timeframes import seconds_of
 
 if TYPE_CHECKING:
+    from nightdesk_alerts import Alerting
+
     from nightdesk_exporter.server import ExporterServer
 
 _HEALTH_LEVELS = {Verdict.UNHEALTHY: "ERROR", Verdict.DEGRADED: "WARNING"}
@@ -112,6 +113,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         if self._status_file is not None:
             recall(self.snapshot, self._status_file.read(), bot=name)
             self.snapshot.status_limit_seconds = 2 * self._interval
+        # Loaded by the first exporter, not by whoever imports the class.
+        from nightdesk_alerts import Alerting, AlertSender
+
+        from nightdesk_exporter.issue_alerts import IssueAlerts
+
         self._alerts = AlertSender(
             name,
             alerting=alerting or Alerting(enabled=False),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from nightdesk_alerts.catalogue.plumbing import snapshot_limit_seconds
-from nightdesk_alerts.catalogue.trading import no_trade_limit_seconds
+from nightdesk_alerts.catalogue import no_trade_limit_seconds, snapshot_limit_seconds
 from nightdesk_core.clock import MarketTime, WallTime
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nightdesk_alerts.catalogue.declaration import AlertRule
+from nightdesk_alerts.catalogue import AlertRule
 from nightdesk_core.clock import WallTime, iso
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from nightdesk_alerts.catalogue import ALERTS, known
-from nightdesk_alerts.catalogue.declaration import AlertDeclaration, AlertRule, Route
-from nightdesk_alerts.catalogue.view import Situation
+from nightdesk_alerts import AlertSender
+from nightdesk_alerts.catalogue import ALERTS, AlertDeclaration, AlertRule, Route, Situation, known
 from nightdesk_alerts.mutes import muted
-from nightdesk_alerts.sender import AlertSender
 
 from nightdesk_exporter.health import Health, Issue
 from nightdesk_exporter.snapshot import Limits, Snapshot

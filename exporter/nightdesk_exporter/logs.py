@@ -52,8 +52,8 @@ def set_up(
             backtrace=False,
             diagnose=False,
         )
-    # Below a warning libraries tell what they do, not what happens.
-    logging.basicConfig(handlers=[_FromLogging()], level=logging.WARNING, force=True)
+    # Below a warning libraries tell what they do, not what happens; some, as Dask, set a level of their own.
+    logging.basicConfig(handlers=[_FromLogging(logging.WARNING)], level=logging.WARNING, force=True)
 
 
 def count_messages(count: Callable[[str], None]) -> Callable[[], None]:

@@ -87,7 +87,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class ModelInUse:
+class ReportedModel:
     """The loaded model."""
 
     version: str
@@ -101,7 +101,7 @@ def _histograms() -> dict[str, Histogram]:
     return {name: Histogram(metric.bounds) for name, metric in METRICS.items() if metric.kind is Kind.HISTOGRAM}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)  # nobody compares it or prints it, and the methods would be made at every import
 class Snapshot:
     """The bot as of now.
 
@@ -152,7 +152,7 @@ class Snapshot:
     """Mean wall time between two trades of the model, by its backtest."""
     trading_expected: bool | None = None
     trading_expected_since: WallTime | None = None
-    model: ModelInUse | None = None
+    model: ReportedModel | None = None
     model_known: bool = False
     """Whether the bot has tried to load a model at all."""
     model_failure: str = ""

@@ -6,18 +6,18 @@ a latch file that cannot be read counts as active. A file named KILL beside it, 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, WallTime, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
+from nightdesk_core.stored import StoredError
 
 FILE_NAME = "kill_switch.json"
 KILL_FILE = "KILL"
@@ -113,19 +113,9 @@ class KillSwitch:
 
     def _stored(self) -> KillSwitchState:
         try:
-            latch = KillSwitchState(**json.loads(self.path.read_text(encoding="utf-8")))
+            return stored.read(KillSwitchState, self.path)
         except FileNotFoundError:
             return KillSwitchState(active=False)
-        except (OSError, ValueError, TypeError) as error:
-            return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({error})", actor="guard")
-        moved: object = latch.changed_at
-        expected = (
-            (latch.active, bool),
-            (latch.reason, str),
-            (latch.actor, str),
-            (latch.activations, int),
-            (moved, int | float | None),
-        )
-        if not all(isinstance(value, kind) for value, kind in expected) or latch.positions not in get_args(Positions):
-            return KillSwitchState(active=True, reason=f"{self.path.name} is damaged", actor="guard")
-        return replace(latch, changed_at=WallTime(moved) if isinstance(moved, int | float) else None)
+        except (OSError, StoredError) as error:
+            why = error.reason if isinstance(error, StoredError) else error
+            return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({why})", actor="guard")

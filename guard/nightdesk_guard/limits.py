@@ -88,7 +88,7 @@ class GuardLimits:
         }
 
 
-def documented(settings: GuardSettings, *, break_even_win_rate: float) -> GuardLimits:
+def documented_limits(settings: GuardSettings, *, break_even_win_rate: float) -> GuardLimits:
     """Return the limits that the settings write down: they know no model, only what its trades must win to pay."""
 
     def tier(written: GuardTier) -> TierLimits:

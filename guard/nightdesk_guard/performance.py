@@ -17,7 +17,7 @@ from nightdesk_core.clock import CandleTime, MarketTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_guard.limits import GuardLimits, TierLimits, TradeResult, documented
+from nightdesk_guard.limits import GuardLimits, TierLimits, TradeResult, documented_limits
 from nightdesk_guard.shadow import ShadowEvidence
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class PerformanceGuard:
         """`break_even_win_rate` is the share of winners at which the strategy's barriers just pay their costs."""
         self.settings = settings
         self.break_even_win_rate = break_even_win_rate
-        self._documented = documented(settings, break_even_win_rate=break_even_win_rate)
+        self._documented = documented_limits(settings, break_even_win_rate=break_even_win_rate)
 
     def limits(self, calibrated: GuardLimits | None) -> GuardLimits:
         """Return the limits in force, where the model's hold-out calls for `calibrated` ones."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
+from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
+from nightdesk_core.stored import StoredError
 
 from nightdesk_guard.performance import Resume
 
@@ -38,8 +39,6 @@ class ResumeFile:
     def last(self) -> Resume | None:
         """Return the last word given; `None` where none was, or it cannot be read: then the guard stays where it is."""
         try:
-            found = Resume(**json.loads(self.path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return stored.read(Resume, self.path)
+        except (OSError, StoredError):
             return None
-        valid = type(found.number) is int and isinstance(found.reason, str) and isinstance(found.actor, str)
-        return found if valid else None

@@ -48,7 +48,7 @@ class KillSwitchSettings(SettingsModel):
     )
 
 
-class EntrySettings(SettingsModel):
+class EntryBlockSettings(SettingsModel):
     """When an entry is blocked though everything else speaks for it. It clears by itself."""
 
     stale_seconds: float = Field(
@@ -113,7 +113,7 @@ class GuardSettings(SettingsModel):
     cool_down_days: float = Field(7, gt=0, description="Market days in a state before the guard may climb one step.")
     recovery: RecoverySettings = RecoverySettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
-    entries: EntrySettings = EntrySettings()
+    entries: EntryBlockSettings = EntryBlockSettings()
     probation: ProbationSettings = ProbationSettings()
 
     @model_validator(mode="after")

@@ -12,9 +12,9 @@ from loguru import logger
 from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_guard.drill import drill
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
 from nightdesk_guard.reporting import Reporter
+from nightdesk_guard.self_test import drill
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
 _POLL_SECONDS = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loguru import logger
 from nightdesk_alerts import AlertSender
-from nightdesk_alerts.catalogue.retrain import MODEL_KEPT, MODEL_PROMOTED
+from nightdesk_alerts.catalogue import MODEL_KEPT, MODEL_PROMOTED
 
 from nightdesk_retrain.metrics import Performance
 from nightdesk_retrain.outcome import RetrainOutcome

@@ -27,7 +27,7 @@ _FOLLOWS = {
 }
 
 
-def explain(recorded: Mapping[str, Any]) -> Iterator[str]:
+def explain_verdict(recorded: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that explain a verdict, as the audit log records it."""
     data, training = recorded["data"], recorded["training"]
     days = (data["end"] - data["start"]) / DAY_SECONDS

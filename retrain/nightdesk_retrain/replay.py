@@ -27,7 +27,7 @@ class VerdictReplay:
     differences: tuple[str, ...]
 
 
-def replay(folder: Path, recorded: Mapping[str, Any]) -> VerdictReplay:
+def replay_verdict(folder: Path, recorded: Mapping[str, Any]) -> VerdictReplay:
     """Judge the candidate of a verified bundle again, by its recorded returns, trades and settings.
 
     `recorded` is the verdict as the audit log has it. Raises `BundleError` where the bundle lacks something, and

@@ -3,4 +3,29 @@
 The replay exchange speaks as much Bybit v5 as ccxt and pybit need and plays real hourly candles of one or two markets
 back at a chosen speed, with any of the faults in `faults` while it runs. The inbox takes what Alertmanager sends to
 Discord, Slack, Telegram, webhooks and by e-mail, fails on demand too, and shows it on a page. Start at `server`.
+
+To serve, until stopped: `run_exchange`, `run_inbox`.
+Before a replay: `why_anew` says why the last one cannot go on.
+
+Public submodules:
+    settings: what `sandbox` may say; it loads pydantic
 """
+
+from typing import TYPE_CHECKING
+
+from nightdesk_core.face import lazy_face
+
+if TYPE_CHECKING:
+    from nightdesk_sandbox.last_replay import why_anew
+    from nightdesk_sandbox.server import run_exchange, run_inbox
+else:
+    __getattr__, __dir__ = lazy_face(
+        __name__,
+        {
+            "nightdesk_sandbox.last_replay": ["why_anew"],
+            "nightdesk_sandbox.server": ["run_exchange", "run_inbox"],
+        },
+    )
+
+
+__all__ = ["run_exchange", "run_inbox", "why_anew"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.candles import Times
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 
 
 class Aggregate:
@@ -17,7 +17,7 @@ class Aggregate:
     One in which no hour was traded does not exist. One whose last hours are missing closes with its time all the same.
     """
 
-    def __init__(self, hours: Chart, interval_seconds: int) -> None:
+    def __init__(self, hours: HourlyCandles, interval_seconds: int) -> None:
         self.interval_seconds = interval_seconds
         self._hours = hours
         opens = hours.time // interval_seconds * interval_seconds

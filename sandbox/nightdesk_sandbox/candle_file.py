@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from nightdesk_sandbox.candles import VALUE_COLUMNS, Candles, Times, Values, check
+from nightdesk_sandbox.candles import VALUE_COLUMNS, RecordedCandles, Times, Values, check
 from nightdesk_sandbox.errors import CandlesError
 
 TIME_COLUMNS = ("time", "timestamp", "datetime", "date")
@@ -18,7 +18,7 @@ _MILLISECONDS_FROM = 1e11
 _WHAT_A_FILE_HOLDS = f"{TIME_COLUMNS[0]} (or {', '.join(TIME_COLUMNS[1:])}), {', '.join(VALUE_COLUMNS)}"
 
 
-def read_candles(path: Path) -> Candles:
+def read_candles(path: Path) -> RecordedCandles:
     """Return the hourly candles of a CSV or Parquet file.
 
     Its columns are time (ISO 8601, or Unix seconds or milliseconds; also called timestamp, datetime or date), open,
@@ -42,7 +42,7 @@ def read_candles(path: Path) -> Candles:
     columns: list[Values] = [
         pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64) for name in VALUE_COLUMNS
     ]
-    candles = Candles(times, *columns)
+    candles = RecordedCandles(times, *columns)
     check(candles, source=str(path), first_row=first_row)
     return candles
 

@@ -23,7 +23,7 @@ _Rows = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Candles:
+class RecordedCandles:
     """Candles in rising order of time, all arrays of one length; a missing candle is simply absent.
 
     `time` is each candle's open in seconds since the epoch, UTC. Volume is in the base coin.
@@ -64,7 +64,7 @@ class Candles:
         return digest.hexdigest()
 
 
-def check(candles: Candles, *, source: str, first_row: int) -> None:
+def check(candles: RecordedCandles, *, source: str, first_row: int) -> None:
     """Raise `CandlesError` for the first row that is not a candle; `first_row` is what the file calls its first one."""
     if len(candles) < 2:
         raise CandlesError(source, f"holds {len(candles)} candles; a replay needs 2 at least")
@@ -72,7 +72,7 @@ def check(candles: Candles, *, source: str, first_row: int) -> None:
     _check_times(candles, source, first_row)
 
 
-def _check_values(candles: Candles, source: str, first_row: int) -> None:
+def _check_values(candles: RecordedCandles, source: str, first_row: int) -> None:
     for column in VALUE_COLUMNS:
         values: Values = getattr(candles, column)
         _refuse(~np.isfinite(values), column, "is missing or not a number", source, first_row)
@@ -83,7 +83,7 @@ def _check_values(candles: Candles, source: str, first_row: int) -> None:
     _refuse(candles.low > np.minimum(candles.open, candles.close), "low", "is above open or close", source, first_row)
 
 
-def _check_times(candles: Candles, source: str, first_row: int) -> None:
+def _check_times(candles: RecordedCandles, source: str, first_row: int) -> None:
     time, interval = candles.time, candles.interval_seconds
     steps = np.diff(time)
     _refuse(steps == 0, "time", "is the same as in the row before", source, first_row + 1)

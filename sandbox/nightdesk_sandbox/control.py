@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from nightdesk_sandbox.errors import FaultError
-from nightdesk_sandbox.exchange import Exchange
+from nightdesk_sandbox.exchange import ReplayExchange
 from nightdesk_sandbox.faults import parse_fault
 from nightdesk_sandbox.page import page_response
 
@@ -16,7 +16,7 @@ from nightdesk_sandbox.page import page_response
 class Control:
     """The handlers that look at one exchange and change it."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ReplayExchange) -> None:
         self._exchange = exchange
 
     def routes(self) -> list[web.RouteDef]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from nightdesk_sandbox.candles import Candles, check
+from nightdesk_sandbox.candles import RecordedCandles, check
 from nightdesk_sandbox.errors import CandlesError
 
 SOURCE = "the second market's candles"
@@ -19,14 +19,14 @@ _HEADER = ["Time", "Open", "High", "Low", "Close", "Volume"]
 _STAMP = "%d.%m.%Y %H:%M:%S.%f"
 
 
-def parse(content: bytes) -> Candles:
+def parse(content: bytes) -> RecordedCandles:
     """Return the candles of the published file. Raises `CandlesError` with the line of what cannot be read."""
     lines = list(csv.reader(content.decode("utf-8", errors="replace").splitlines()))
     if lines[:1] != [_HEADER]:
         raise CandlesError(SOURCE, f"line 1 must read {','.join(_HEADER)}")
     rows = [_row(fields, number) for number, fields in enumerate(lines[1:], start=2)]
     time, *columns = np.array(rows, dtype=np.float64).reshape(len(rows), len(_HEADER)).T
-    candles = Candles(time.astype(np.int64), *(np.ascontiguousarray(column) for column in columns))
+    candles = RecordedCandles(time.astype(np.int64), *(np.ascontiguousarray(column) for column in columns))
     check(candles, source=SOURCE, first_row=2)
     return candles
 

@@ -15,10 +15,10 @@ from nightdesk_core.clock import iso
 from nightdesk_sandbox.binance.venue import Binance
 from nightdesk_sandbox.bybit.venue import Bybit
 from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
+from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
 from nightdesk_sandbox.faults import AnyFault, Faults
-from nightdesk_sandbox.market import Event, Market
-from nightdesk_sandbox.position import Position
+from nightdesk_sandbox.market import MarketEvent, ReplayMarket
+from nightdesk_sandbox.position import ReplayPosition
 from nightdesk_sandbox.replay import Replay
 from nightdesk_sandbox.request_limit import RequestLimit
 from nightdesk_sandbox.shocks import Shock, Shocks
@@ -27,7 +27,7 @@ from nightdesk_sandbox.update import Topic, Update
 from nightdesk_sandbox.venue import Shown, Venue
 
 
-class Exchange:
+class ReplayExchange:
     """Serves a replay of one or more markets to any number of clients, and keeps its position.
 
     The markets are held until somebody subscribes to candles. `play` publishes them and must run as a task. The first
@@ -36,8 +36,8 @@ class Exchange:
 
     def __init__(
         self,
-        candles: Mapping[str, Candles],
-        position: Position,
+        candles: Mapping[str, RecordedCandles],
+        position: ReplayPosition,
         *,
         candles_per_second: float,
         clock: Callable[[], float],
@@ -53,7 +53,7 @@ class Exchange:
         self._position = position
         self._kept = self._held_at
         self._limit = RequestLimit(requests_per_second, clock=clock) if requests_per_second else None
-        self._markets = {symbol: Market(symbol, of, now=self.replay.now) for symbol, of in candles.items()}
+        self._markets = {symbol: ReplayMarket(symbol, of, now=self.replay.now) for symbol, of in candles.items()}
         self._shocks = Shocks(position)
         for shock in self._shocks.load():
             self._apply(shock)
@@ -162,12 +162,12 @@ class Exchange:
         """Write down where the market stands now."""
         self._save(self.replay.now())
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self) -> Iterator[MarketEvent]:
         """Yield what happens in all markets from where they were held."""
         streams = [market.events(since=self._held_at, updates=self._updates) for market in self._markets.values()]
         return heapq.merge(*streams, key=lambda event: event.moment)
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, event: MarketEvent) -> None:
         market = event.market
         if event.fraction == 1.0:
             self._confirm(market.hours.candle(event.index))

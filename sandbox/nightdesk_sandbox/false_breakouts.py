@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nightdesk_sandbox.candles import PRICE_COLUMNS, Candles, Values
+from nightdesk_sandbox.candles import PRICE_COLUMNS, RecordedCandles, Values
 
 _LONGEST_HOURS = 48
 """A breakout after which the market makes no move of the size within so many hours is left as it is."""
@@ -33,7 +33,7 @@ class Spell:
     move: float = 0.01
 
 
-def with_false_breakouts(candles: Candles, spell: Spell) -> Candles:
+def with_false_breakouts(candles: RecordedCandles, spell: Spell) -> RecordedCandles:
     """Return candles of which breakouts fail during a spell.
 
     Those before it are untouched. Those after it move as they did, from the price that was reached. There is no seam:
@@ -56,7 +56,7 @@ def with_false_breakouts(candles: Candles, spell: Spell) -> Candles:
 class _Path:
     """The candles as they become, in logarithms, hour by hour from `first` on."""
 
-    def __init__(self, candles: Candles, first: int) -> None:
+    def __init__(self, candles: RecordedCandles, first: int) -> None:
         self._of = candles
         self._first = first
         self._was = {name: np.log(getattr(candles, name)) for name in PRICE_COLUMNS}
@@ -75,7 +75,7 @@ class _Path:
         hours, close = slice(index - range_hours, index), self._now["close"][index]
         return int(close > self._now["high"][hours].max()) - int(close < self._now["low"][hours].min())
 
-    def candles(self) -> Candles:
+    def candles(self) -> RecordedCandles:
         """Return what has become of the candles."""
         candles, decimals = self._of, self._of.price_decimals
 
@@ -89,7 +89,7 @@ class _Path:
 class _Judge:
     """Decides after each breakout which way the market goes on, and lets one come to its end before the next."""
 
-    def __init__(self, candles: Candles, spell: Spell) -> None:
+    def __init__(self, candles: RecordedCandles, spell: Spell) -> None:
         self._candles = candles
         self._spell = spell
         self._breakouts = 0

@@ -6,16 +6,16 @@ import numpy as np
 
 from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 
 
-class History:
+class CandleHistory:
     """The candles that have closed by `now` (market time), and last the one that is forming, where one is.
 
     It asks once for both, or a candle could close in between and be in neither.
     """
 
-    def __init__(self, chart: Chart | Aggregate, *, now: float) -> None:
+    def __init__(self, chart: HourlyCandles | Aggregate, *, now: float) -> None:
         self._chart = chart
         self._closed, self._forming = chart.confirmed(now), chart.forming(now)
 

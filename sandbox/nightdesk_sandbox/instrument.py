@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 
 QUOTE_COIN = "USDT"
 
@@ -35,7 +35,7 @@ class Instrument:
     price_decimals: int
 
     @classmethod
-    def of(cls, candles: Candles, *, symbol: str) -> Instrument:
+    def of(cls, candles: RecordedCandles, *, symbol: str) -> Instrument:
         """Return the market in which `candles` were traded."""
         return cls(symbol, launched_at=int(candles.time[0]), price_decimals=candles.price_decimals)
 

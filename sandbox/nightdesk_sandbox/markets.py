@@ -10,21 +10,23 @@ from loguru import logger
 from nightdesk_core.clock import iso
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.false_breakouts import Spell, with_false_breakouts
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.sample import load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
 
 
-def load_markets(settings: SandboxSettings, *, home: Path) -> dict[str, Candles]:
+def load_markets(settings: SandboxSettings, *, home: Path) -> dict[str, RecordedCandles]:
     """Return the candles of each symbol, in the settings' order. Raises `CandlesError`.
 
     The samples are of different years. Those of the first symbol keep their times; each other market's are moved by
     whole hours so that its last candle ends with the first market's. Its weekends then fall on other days of the week.
     Where the settings name a spell of false breakouts, it comes over every market.
     """
-    loaded: dict[str, Candles] = {symbol: load_symbol(symbol, settings, home=home) for symbol in settings.symbols}
+    loaded: dict[str, RecordedCandles] = {
+        symbol: load_symbol(symbol, settings, home=home) for symbol in settings.symbols
+    }
     first, *others = loaded
     for symbol in others:
         seconds = loaded[first].end - loaded[symbol].end
@@ -40,7 +42,7 @@ def load_markets(settings: SandboxSettings, *, home: Path) -> dict[str, Candles]
     return {symbol: with_false_breakouts(candles, spell) for symbol, candles in loaded.items()}
 
 
-def false_breakouts(settings: SandboxSettings, first: Candles) -> Spell | None:
+def false_breakouts(settings: SandboxSettings, first: RecordedCandles) -> Spell | None:
     """Return the spell that the settings name, if any, in a replay that the candles of the `first` market set."""
     chosen = settings.false_breakouts
     if chosen.share == 0:

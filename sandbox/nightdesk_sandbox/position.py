@@ -10,7 +10,7 @@ from nightdesk_core.clock import iso
 from nightdesk_core.files import write_json_atomic
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import PositionError
 
 _FILE_NAME = "replay.json"
@@ -28,7 +28,7 @@ class _Document(BaseModel):
 
 
 @dataclass(frozen=True)
-class Position:
+class ReplayPosition:
     """The file that keeps the position of one replay: these candles from this start."""
 
     path: Path
@@ -36,7 +36,7 @@ class Position:
     start: int
 
     @classmethod
-    def of(cls, candles: Candles, *, start: int, folder: Path) -> Position:
+    def of(cls, candles: RecordedCandles, *, start: int, folder: Path) -> ReplayPosition:
         """Return the position of a replay of `candles` from `start`, kept in `folder`."""
         return cls(folder / _FILE_NAME, candles.fingerprint, start)
 

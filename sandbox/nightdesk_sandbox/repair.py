@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from nightdesk_sandbox.candles import HOUR_SECONDS, VALUE_COLUMNS, Candles, check
+from nightdesk_sandbox.candles import HOUR_SECONDS, VALUE_COLUMNS, RecordedCandles, check
 from nightdesk_sandbox.errors import CandlesError
 
 SOURCE = "the sample candles"
@@ -29,7 +29,7 @@ EXPECTED_ROWS = 20_106
 EXPECTED_MISSING_HOURS = 5
 
 
-def repair(content: bytes) -> Candles:
+def repair(content: bytes) -> RecordedCandles:
     """Return the candles of the published file in UTC, oldest first, each hour once.
 
     Raises `CandlesError` where the file is another one than the one that this repair was written for.
@@ -45,7 +45,7 @@ def repair(content: bytes) -> Candles:
     return candles
 
 
-def parse(content: bytes) -> Candles:
+def parse(content: bytes) -> RecordedCandles:
     """Return the candles of a file in the published form, times put right and doubles dropped.
 
     Raises `CandlesError` with the line and the column of what cannot be read, and where two bars of one hour differ.
@@ -60,7 +60,7 @@ def parse(content: bytes) -> Candles:
             raise CandlesError(SOURCE, f"line {number} is another bar for an hour that a line above has")
     times = sorted(bars)
     columns = np.array([bars[time] for time in times], dtype=np.float64).reshape(len(times), len(VALUE_COLUMNS)).T
-    candles = Candles(np.array(times, dtype=np.int64), *(np.ascontiguousarray(column) for column in columns))
+    candles = RecordedCandles(np.array(times, dtype=np.int64), *(np.ascontiguousarray(column) for column in columns))
     check(candles, source=SOURCE, first_row=1)
     return candles
 

@@ -7,12 +7,12 @@ from typing import Literal
 
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
+from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
 
 State = Literal["held", "running", "paused", "over"]
 
 
-def replay_start(candles: Candles, replay_days: float) -> int:
+def replay_start(candles: RecordedCandles, replay_days: float) -> int:
     """Return when a replay of the last `replay_days` begins: on the hour, with one candle of history at least."""
     earliest = int(candles.time[0]) + candles.interval_seconds
     wanted = candles.end - replay_days * DAY_SECONDS

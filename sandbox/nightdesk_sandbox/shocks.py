@@ -8,7 +8,7 @@ from nightdesk_core.files import write_json_atomic
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightdesk_sandbox.errors import PositionError
-from nightdesk_sandbox.position import Position
+from nightdesk_sandbox.position import ReplayPosition
 
 _FILE_NAME = "shocks.json"
 
@@ -35,7 +35,7 @@ class _Document(BaseModel):
 class Shocks:
     """The shocks of the replay that `position` is of. A replay that begins anew begins without any."""
 
-    def __init__(self, position: Position) -> None:
+    def __init__(self, position: ReplayPosition) -> None:
         self._path = position.path.with_name(_FILE_NAME)
         self._position = position
         self._shocks: list[Shock] = []

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from nightdesk_sandbox.market import Market
+from nightdesk_sandbox.market import ReplayMarket
 from nightdesk_sandbox.replay import Replay
 
 
@@ -23,7 +23,7 @@ class Shown:
     `funding_rate` is what is paid at each settlement. `requests_per_second` is how many calls a client may make.
     """
 
-    markets: Mapping[str, Market]
+    markets: Mapping[str, ReplayMarket]
     replay: Replay
     shown_time: Callable[[], float]
     funding_rate: float

@@ -11,7 +11,7 @@ from nightdesk_alerts import Alerting
 from nightdesk_alerts.alert import new_alert
 from nightdesk_alerts.catalogue import ALERTS, HEALTH_CHECK, SUBJECTS, declared
 from nightdesk_alerts.catalogue.declaration import AlertDeclaration, Preference, SilentCondition
-from nightdesk_alerts.preferences import muted, silenced_by
+from nightdesk_alerts.preferences import silenced, silenced_by
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RANKS = ["critical", "warning", "info", "none"]
@@ -44,7 +44,7 @@ def test_what_wakes_nobody_has_its_reason() -> None:
 
 def test_every_preference_of_the_settings_silences_something() -> None:
     everything = Alerting(on_pause=False, on_kill_switch=False, on_model_rotation=False)
-    assert set(muted(everything)) == {name for preference in Preference for name in silenced_by(preference)}
+    assert set(silenced(everything)) == {name for preference in Preference for name in silenced_by(preference)}
     assert all(silenced_by(preference) for preference in Preference)
 
 

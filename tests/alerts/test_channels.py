@@ -15,8 +15,8 @@ from nightdesk_alerts.channels import _template, known_channels
 from nightdesk_alerts.channels.discord import DiscordChannel
 from nightdesk_alerts.channels.telegram import TelegramChannel
 from nightdesk_alerts.delivery_outcome import Delivered, Refused
-from nightdesk_alerts.http_response import HttpResponse
 from nightdesk_alerts.web import Web
+from nightdesk_alerts.web_response import WebResponse
 
 from tests.alerts.test_wording import notification
 
@@ -107,9 +107,9 @@ def test_the_template_is_a_channel_but_not_registered() -> None:
     posted: list[Any] = []
 
     class Recorder(Web):
-        def post(self, url: str, payload: Any) -> HttpResponse:
+        def post(self, url: str, payload: Any) -> WebResponse:
             posted.append((url, payload))
-            return HttpResponse(404 if len(posted) > 1 else 200, {}, b'{"error": "no such room"}')
+            return WebResponse(404 if len(posted) > 1 else 200, {}, b'{"error": "no such room"}')
 
     web = Recorder(timeout_seconds=1)
     assert channel.deliver(notification("firing"), web) == Delivered()

@@ -14,7 +14,7 @@ from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_alerts.alert import new_alert
 from nightdesk_alerts.catalogue.declaration import Preference
 from nightdesk_alerts.ledger import Ledger, Now
-from nightdesk_alerts.preferences import muted, silenced_by
+from nightdesk_alerts.preferences import silenced, silenced_by
 
 from tests.alerts.conftest import PAUSED, Counts, ServedInbox, StartSender, only, until
 
@@ -110,8 +110,8 @@ def test_a_preference_silences_its_alerts_and_no_others(
 
 
 def test_the_preferences_name_the_alerts_of_the_requirements() -> None:
-    assert muted(Alerting()) == ()
-    assert muted(Alerting(on_pause=False, on_kill_switch=False, on_model_rotation=False)) == (
+    assert silenced(Alerting()) == ()
+    assert silenced(Alerting(on_pause=False, on_kill_switch=False, on_model_rotation=False)) == (
         "TradebotGuardPaused",
         "TradebotGuardReduced",
         "TradebotKillSwitchActive",

@@ -16,8 +16,8 @@ from nightdesk_alerts.channels.discord import DiscordChannel
 from nightdesk_alerts.channels.mail import letter
 from nightdesk_alerts.channels.slack import SlackChannel
 from nightdesk_alerts.channels.telegram import TelegramChannel
-from nightdesk_alerts.http_response import HttpResponse
 from nightdesk_alerts.web import Web
+from nightdesk_alerts.web_response import WebResponse
 
 from tests.alertmanager.test_templates import alert as template_alert
 from tests.alertmanager.test_templates import rendered
@@ -35,9 +35,9 @@ class Recorder(Web):
         super().__init__(timeout_seconds=1)
         self.posted: Any = None
 
-    def post(self, url: str, payload: Any) -> HttpResponse:
+    def post(self, url: str, payload: Any) -> WebResponse:
         self.posted = payload
-        return HttpResponse(200, {}, b"ok")
+        return WebResponse(200, {}, b"ok")
 
 
 def notification(status: str) -> Notification:

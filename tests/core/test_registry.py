@@ -20,13 +20,9 @@ from tests.core.conftest import Start, line_of, publish, wait_for_exit
 ROTATE = """
 import itertools, sys
 from pathlib import Path
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.registry import ModelRegistry
-registry = ModelRegistry(Path(sys.argv[1]))
-stored.from_plain(tuple[int, ...], [], source="nothing")  # a rotation is to be killed, not the loading of pydantic
-print("ready", flush=True)
-for number in itertools.count():
+def rotate(registry, number):
     before = registry.champion()
     staged = registry.stage({"model.txt": f"{sys.argv[2]} {number}".encode() * 500, "linear.json": b"{}"})
     manifest = registry.publish(registry.seal(
@@ -34,6 +30,13 @@ for number in itertools.count():
         data_end=MarketTime(2), data_fingerprint=""
     ))
     registry.promote(manifest.version, standing="champion", instead_of=before and before.version)
+folder = Path(sys.argv[1])
+# Elsewhere first: what is killed is to be a rotation, not the loading of what reads records.
+rotate(ModelRegistry(folder / "rehearsal" / sys.argv[2]), 0)
+registry = ModelRegistry(folder / "models")
+print("ready", flush=True)
+for number in itertools.count():
+    rotate(registry, number)
 """
 
 
@@ -170,7 +173,7 @@ def test_a_kill_at_any_point_of_a_rotation_leaves_a_champion_that_can_be_loaded(
     moments = random.Random(7)
     promoted = 0
     for life in range(8):
-        process = start(ROTATE, folder, life)
+        process = start(ROTATE, tmp_path, life)
         assert line_of(process) == "ready"
         time.sleep(moments.uniform(0.0, 0.15))  # the moment of the kill is what is tested
         process.send_signal(signal.SIGKILL)

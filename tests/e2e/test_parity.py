@@ -25,14 +25,14 @@ from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
 from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
-from nightdesk_trendbot.live.stored_market import STATE_KEY
+from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
 from nightdesk_trendbot.model import backtest, meta_model
 from nightdesk_trendbot.model.backtest import Markets
@@ -106,7 +106,7 @@ def all_candles(settings: Settings) -> Markets:
         columns = (sample.time, sample.open, sample.high, sample.low, sample.close, sample.volume)
         candles = Candles(*columns, interval_seconds=3600)
         if interval(settings) != 3600:
-            chart = Aggregate(Chart(sample, now=partial(float, sample.end)), interval(settings))
+            chart = Aggregate(HourlyCandles(sample, now=partial(float, sample.end)), interval(settings))
             longer = [chart.candle(index) for index in range(chart.confirmed())]
             # The replay may end within one: a bot sees it open.
             longer += [candle for candle in (chart.forming(),) if candle is not None]

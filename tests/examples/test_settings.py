@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from nightdesk.settings import Settings, load
 from nightdesk_core.clock import MarketTime
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
@@ -34,13 +34,13 @@ every_example = pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.
 
 
 @pytest.fixture(scope="module")
-def candles() -> Candles:
+def candles() -> RecordedCandles:
     """More than two pages, an hour missing."""
     return make_candles(2600, missing=(1500,))
 
 
 @pytest.fixture
-def moved(tmp_path: Path, candles: Candles) -> Any:
+def moved(tmp_path: Path, candles: RecordedCandles) -> Any:
     """Serve the sandbox, and load an example with nothing changed but the hosts and its home."""
     settings = SandboxSettings(
         candles=write_csv(candles, tmp_path / "candles.csv"), replay_days=2, candles_per_second=20, funding_rate=0.0001
@@ -96,7 +96,7 @@ def test_the_history_that_it_asks_for_is_enough_to_train_on(file: Path) -> None:
 
 @every_example
 async def test_its_options_ask_for_one_kind_of_market_and_the_whole_history_page_by_page(
-    file: Path, moved: Any, candles: Candles
+    file: Path, moved: Any, candles: RecordedCandles
 ) -> None:
     async with moved(file) as (handle, settings), following(settings) as exchange:
         [symbol] = settings.trendbot.symbols
@@ -126,7 +126,9 @@ async def test_its_funding_history_is_read_or_there_is_none(file: Path, moved: A
 
 
 @every_example
-async def test_its_stream_brings_candles_until_they_are_closed(file: Path, moved: Any, candles: Candles) -> None:
+async def test_its_stream_brings_candles_until_they_are_closed(
+    file: Path, moved: Any, candles: RecordedCandles
+) -> None:
     truth = dict(zip(candles.time.tolist(), candles.close.tolist(), strict=True))
     async with moved(file) as (_, settings), following(settings) as exchange:
         [symbol] = settings.trendbot.symbols
@@ -139,7 +141,7 @@ async def test_its_stream_brings_candles_until_they_are_closed(file: Path, moved
 
 
 @every_example
-async def test_the_job_collects_its_window(file: Path, moved: Any, candles: Candles) -> None:
+async def test_the_job_collects_its_window(file: Path, moved: Any, candles: RecordedCandles) -> None:
     async with moved(file) as (handle, settings):
         pipeline = TrendPipeline.from_settings(settings.model_dump(mode="json"))
         window = await asyncio.to_thread(pipeline.collect, days=100, progress=lambda _what, _share: None)

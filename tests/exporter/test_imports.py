@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nightdesk_exporter
 import pytest
 
 from tests.exporter.conftest import HASH
@@ -55,8 +54,11 @@ def test_who_wants_the_status_file_loads_neither_the_prometheus_client_nor_a_ser
     assert not found & {"prometheus_client", "loguru", "http", "ssl", "asyncio", *LATER}
 
 
-def test_importing_the_exporter_loads_its_dependencies_and_nothing_of_what_serves(of_dependencies: set[str]) -> None:
-    found = loaded(IMPORT)
+@pytest.mark.parametrize("code", [IMPORT, "import nightdesk_exporter; nightdesk_exporter.BotExporter"])
+def test_importing_the_exporter_loads_its_dependencies_and_nothing_of_what_serves(
+    code: str, of_dependencies: set[str]
+) -> None:
+    found = loaded(code)
     assert not found & LATER
     others = {name.partition(".")[0] for name in found - of_dependencies} - set(sys.stdlib_module_names)
     assert others == {"nightdesk_core", "nightdesk_alerts", "nightdesk_exporter"}
@@ -86,15 +88,6 @@ def test_pydantic_is_loaded_for_a_web_configuration_file_and_bcrypt_for_its_user
     assert not found & PASSWORDS
     file.write_text(f"basic_auth_users: {{prometheus: {HASH!r}}}\n")
     assert serving(options=options) >= PASSWORDS
-
-
-def test_every_name_of_the_face_can_be_had_and_another_is_an_error_that_names_it() -> None:
-    assert {getattr(nightdesk_exporter, name).__name__ for name in nightdesk_exporter.__all__} == {
-        *nightdesk_exporter.__all__
-    }
-    assert set(dir(nightdesk_exporter)) >= {*nightdesk_exporter.__all__}
-    with pytest.raises(AttributeError, match="module 'nightdesk_exporter' has no attribute 'Exporter'"):
-        nightdesk_exporter.Exporter  # type: ignore[attr-defined] # noqa: B018 - mypy knows, too
 
 
 def test_logs_and_alerts_can_be_imported_from_here() -> None:

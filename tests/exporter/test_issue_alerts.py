@@ -9,7 +9,7 @@ from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter.assessment import assess
 from nightdesk_exporter.issue_alerts import IssueAlerts
-from nightdesk_exporter.snapshot import CandlesExpected, Limits, ModelInUse, Position, Snapshot
+from nightdesk_exporter.snapshot import CandlesExpected, Limits, Position, ReportedModel, Snapshot
 
 START = 1_700_000_000.0
 
@@ -89,10 +89,8 @@ def expect(desk: Desk, *, symbols: int) -> None:
 
 def test_a_lost_exchange_is_one_alert_however_many_symbols_are_traded(desk: Desk) -> None:
     expect(desk, symbols=200)
-    desk.snapshot.model, desk.snapshot.model_known = (
-        ModelInUse("v1", "champion", WallTime(START), None, WallTime(START)),
-        True,
-    )
+    desk.snapshot.model = ReportedModel("v1", "champion", WallTime(START), None, WallTime(START))
+    desk.snapshot.model_known = True
     desk.snapshot.heartbeat_at_wall = START + 301
     assert names(desk.turn(seconds=301)) == ["TradebotExchangeDisconnected"]
 

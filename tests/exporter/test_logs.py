@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,19 +24,14 @@ SetUp = Callable[..., Path]
 
 
 @pytest.fixture
-def set_up(tmp_path: Path) -> Iterator[SetUp]:
-    """Set logging up as a program does, and as it was before once the test is over."""
-    handlers, level = logging.root.handlers[:], logging.root.level
+def set_up(tmp_path: Path) -> SetUp:
+    """Set logging up as a program does."""
 
     def begin(**options: Any) -> Path:
         logs_module.set_up("bot", folder=tmp_path, **options)
         return tmp_path / "bot.jsonl"
 
-    yield begin
-    logger.remove()
-    logger.configure(patcher=lambda _: None)
-    logger.add(sys.stderr)
-    logging.basicConfig(handlers=handlers, level=level, force=True)
+    return begin
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -135,6 +129,17 @@ def test_what_libraries_log_comes_here_too_from_warnings_on(set_up: SetUp) -> No
     (line,) = lines(path)
     assert (line["level"], line["message"]) == ("warning", f"login as {HIDDEN} failed")
     assert line["where"].startswith("tests.exporter.test_logs:")
+
+
+def test_what_a_library_logs_below_a_warning_stays_away_also_where_it_has_a_level_of_its_own(
+    set_up: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = set_up()
+    library = logging.getLogger("a_library_that_talks")
+    monkeypatch.setattr(library, "level", logging.INFO)  # as Dask's
+    library.info("closing")
+    library.warning("closed")
+    assert [line["message"] for line in lines(path)] == ["closed"]
 
 
 def test_the_file_rotates_and_old_ones_go(set_up: SetUp, tmp_path: Path) -> None:

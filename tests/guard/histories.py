@@ -17,7 +17,7 @@ from typing import Any
 from nightdesk_core import stored
 from nightdesk_guard import Expected, GuardProfile, GuardStatus, KillLimits, ResumeFile
 from nightdesk_guard.kill_switch import KillSwitchError
-from nightdesk_guard.limits import documented
+from nightdesk_guard.limits import documented_limits
 from nightdesk_guard.own_trade import GuardError
 
 from tests.guard.conftest import BREAK_EVEN, DAY, NERVOUS
@@ -40,7 +40,7 @@ _PROMISED = Expected(
     sharpe_ratio=1.0,
     drawdowns={30: 0.02},
 )
-PROFILE = GuardProfile(documented(NERVOUS, break_even_win_rate=BREAK_EVEN), _PROMISED)
+PROFILE = GuardProfile(documented_limits(NERVOUS, break_even_win_rate=BREAK_EVEN), _PROMISED)
 
 
 def acts(seed: int, *, count: int = ACTS) -> Iterator[Act]:

@@ -11,14 +11,14 @@ import pytest
 from nightdesk_core.clock import MarketTime
 from nightdesk_guard import GuardLimits, GuardState, GuardStatus, Observation, PerformanceGuard, TradeResult
 from nightdesk_guard.calibration import MIN_TRADES, calibrate
-from nightdesk_guard.limits import documented
+from nightdesk_guard.limits import documented_limits
 from nightdesk_guard.profile import Delay, GuardProfile, Measured
 from nightdesk_guard.settings import GuardSettings, KillSwitchSettings
 
 from tests.guard.simulations import BREAK_EVEN, DAY, hold_out, table_of
 
 SETTINGS = GuardSettings()
-WRITTEN = documented(SETTINGS, break_even_win_rate=BREAK_EVEN)
+WRITTEN = documented_limits(SETTINGS, break_even_win_rate=BREAK_EVEN)
 WON, LOST = TradeResult(won=True, r=1.9), TradeResult(won=False, r=-1.1)
 RISK = 0.005
 

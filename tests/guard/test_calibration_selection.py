@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from nightdesk_guard import resampling
 from nightdesk_guard.calibration import calibrate, shrunk
-from nightdesk_guard.limits import Promise, TradeResult, documented
+from nightdesk_guard.limits import Promise, TradeResult, documented_limits
 from nightdesk_guard.resampling import Holdout, World
 from nightdesk_guard.settings import GuardSettings
 
@@ -79,7 +79,7 @@ def test_shrinking_brings_the_false_alarms_of_promoted_models_below_the_budget(r
 def test_all_rules_together_pause_promoted_models_about_as_often_as_agreed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resampling, "_MOST_PATHS", 400)
     settings, loss_r = GuardSettings(), -1.9 * BREAK_EVEN / (1 - BREAK_EVEN)
-    written = documented(settings, break_even_win_rate=BREAK_EVEN)
+    written = documented_limits(settings, break_even_win_rate=BREAK_EVEN)
     wins, true = promoted(73, count=20, source=np.random.default_rng(5))
     rates = []
     for seed, (found, rate) in enumerate(zip(wins.tolist(), true.tolist(), strict=True)):

@@ -15,7 +15,7 @@ from nightdesk_core.files import locked
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Evidence, Expected, GuardProfile, Reporter
 from nightdesk_guard.calibration import calibrate
-from nightdesk_guard.limits import documented
+from nightdesk_guard.limits import documented_limits
 from prometheus_client.exposition import generate_latest
 
 from tests.guard.conftest import BREAK_EVEN, NERVOUS, NORMAL, PAUSED, REDUCED
@@ -47,7 +47,7 @@ def bot(tmp_path: Path, told: Told) -> Iterator[OwnBot]:
 @pytest.fixture
 def promised(tmp_path: Path, told: Told, expected: Expected) -> Iterator[OwnBot]:
     """A bot whose model has promised something."""
-    profile = GuardProfile(documented(NERVOUS, break_even_win_rate=BREAK_EVEN), expected)
+    profile = GuardProfile(documented_limits(NERVOUS, break_even_win_rate=BREAK_EVEN), expected)
     with own_bot(tmp_path, reporter=told, model_version="v1", profile=profile) as bot:
         bot.see()
         yield bot
@@ -214,7 +214,7 @@ def test_another_model_is_weighed_for_itself_and_a_trade_of_the_one_before_for_n
 ) -> None:
     promised.lose()
     promised.see()
-    promised.guard.use_model("v2", GuardProfile(documented(NERVOUS, break_even_win_rate=BREAK_EVEN), expected))
+    promised.guard.use_model("v2", GuardProfile(documented_limits(NERVOUS, break_even_win_rate=BREAK_EVEN), expected))
     assert promised.guard.evidence is None
     promised.guard.trade(profit=20.0, risk=10.0, model_version="v1")
     promised.guard.trade(profit=20.0, risk=10.0)
@@ -236,7 +236,7 @@ def test_a_bot_without_a_profile_has_no_promise_to_be_held_against(bot: OwnBot, 
 
 
 def test_a_profile_s_calibrated_limits_hold(tmp_path: Path, told: Told) -> None:
-    profile = calibrate(HOLD_OUT, NERVOUS, documented=documented(NERVOUS, break_even_win_rate=BREAK_EVEN))
+    profile = calibrate(HOLD_OUT, NERVOUS, documented=documented_limits(NERVOUS, break_even_win_rate=BREAK_EVEN))
     assert profile.calibrated is not None
     with own_bot(tmp_path, reporter=told, model_version="v1", profile=profile) as bot:
         bot.see()

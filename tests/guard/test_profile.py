@@ -11,14 +11,14 @@ import pytest
 from nightdesk_core.bundle import BundleError
 from nightdesk_guard import profile
 from nightdesk_guard.calibration import calibrate
-from nightdesk_guard.limits import documented
+from nightdesk_guard.limits import documented_limits
 from nightdesk_guard.profile import FILE_NAME, GuardProfile
 from nightdesk_guard.settings import GuardSettings
 
 from tests.guard.simulations import BREAK_EVEN, hold_out
 
 SETTINGS = GuardSettings()
-WRITTEN = documented(SETTINGS, break_even_win_rate=BREAK_EVEN)
+WRITTEN = documented_limits(SETTINGS, break_even_win_rate=BREAK_EVEN)
 
 
 @cache

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from nightdesk_retrain import job
-from nightdesk_retrain.explain import explain
+from nightdesk_retrain.explain import explain_verdict
 from nightdesk_retrain.outcome import RetrainOutcome
 from nightdesk_retrain.parts import JobParts
 
@@ -14,7 +14,7 @@ from tests.retrain.conftest import FakePipeline
 
 
 def lines_of(outcome: RetrainOutcome) -> list[str]:
-    return list(explain(json.loads(json.dumps(outcome.to_json()))))
+    return list(explain_verdict(json.loads(json.dumps(outcome.to_json()))))
 
 
 def test_a_first_champion_has_nothing_beside_it(parts: JobParts) -> None:

@@ -10,7 +10,7 @@ import pytest
 from nightdesk_core.bundle import BundleError
 from nightdesk_retrain import job
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.replay import VerdictReplay, replay
+from nightdesk_retrain.replay import VerdictReplay, replay_verdict
 
 from tests.retrain.conftest import FakePipeline, promoted_beside, rotating
 
@@ -25,7 +25,7 @@ def verdict(parts: JobParts, version: str) -> dict[str, Any]:
 
 
 def again(parts: JobParts, version: str, **changes: Any) -> VerdictReplay:
-    return replay(parts.registry.bundle(version), {**copy.deepcopy(verdict(parts, version)), **changes})
+    return replay_verdict(parts.registry.bundle(version), {**copy.deepcopy(verdict(parts, version)), **changes})
 
 
 def test_every_verdict_comes_out_the_same_to_the_last_digit(
@@ -103,7 +103,7 @@ def test_the_deflated_sharpe_ratio_is_held_to_the_trials_of_its_day(
 def test_a_verdict_from_before_there_was_a_ledger_comes_out_the_same(parts: JobParts, first: str) -> None:
     recorded = verdict(parts, first)
     del recorded["deflated_sharpe"]
-    assert replay(parts.registry.bundle(first), recorded).differences == ()
+    assert replay_verdict(parts.registry.bundle(first), recorded).differences == ()
 
 
 def test_a_bundle_that_lacks_its_records_cannot_be_judged(parts: JobParts, first: str) -> None:
@@ -111,4 +111,4 @@ def test_a_bundle_that_lacks_its_records_cannot_be_judged(parts: JobParts, first
     folder = parts.registry.bundle(first)
     (folder / "settings.json").unlink()
     with pytest.raises(BundleError, match=r"settings\.json cannot be read"):
-        replay(folder, recorded)
+        replay_verdict(folder, recorded)

@@ -14,7 +14,7 @@ import ccxt
 import ccxt.pro
 import numpy as np
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle, InboxHandle, serve_exchange, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 
@@ -26,7 +26,7 @@ RestClient = Callable[[ExchangeHandle], Any]
 ProClient = Callable[[ExchangeHandle], Any]
 
 
-def make_candles(count: int, *, missing: tuple[int, ...] = (), seed: int = 1) -> Candles:
+def make_candles(count: int, *, missing: tuple[int, ...] = (), seed: int = 1) -> RecordedCandles:
     """Return a random walk of hourly candles with two decimals, without the hours whose numbers are `missing`."""
     random = np.random.default_rng(seed)
     close = np.round(1000 + np.cumsum(random.normal(0, 5, count)), 2)
@@ -36,10 +36,10 @@ def make_candles(count: int, *, missing: tuple[int, ...] = (), seed: int = 1) ->
     volume = np.round(random.uniform(10, 100, count), 3)
     kept = np.setdiff1d(np.arange(count), missing)
     time = FIRST_HOUR + 3600 * kept.astype(np.int64)
-    return Candles(time, opened[kept], high[kept], low[kept], close[kept], volume[kept])
+    return RecordedCandles(time, opened[kept], high[kept], low[kept], close[kept], volume[kept])
 
 
-def write_csv(candles: Candles, path: Path) -> Path:
+def write_csv(candles: RecordedCandles, path: Path) -> Path:
     """Write candles as a person would have them."""
     columns = (candles.time, candles.open, candles.high, candles.low, candles.close, candles.volume)
     rows = [",".join(str(value) for value in row) for row in zip(*columns, strict=True)]
@@ -48,13 +48,13 @@ def write_csv(candles: Candles, path: Path) -> Path:
 
 
 @pytest.fixture
-def candles() -> Candles:
+def candles() -> RecordedCandles:
     """Five days, the hour 100 missing."""
     return make_candles(120, missing=(100,))
 
 
 @pytest.fixture
-def serve(candles: Candles, tmp_path: Path) -> ServeExchange:
+def serve(candles: RecordedCandles, tmp_path: Path) -> ServeExchange:
     """Start the exchange on `candles`, the last two days to be replayed; keyword arguments change its settings."""
     path = write_csv(candles, tmp_path / "candles.csv")
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.bybit.words import INTERVAL_SECONDS
 from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import Candles
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 
 from tests.sandbox.conftest import (
     FIRST_HOUR,
@@ -48,7 +48,7 @@ class Clock:
         return self.now
 
 
-def by_hand(candles: Candles, interval: int, *, until: float) -> list[tuple[float, ...]]:
+def by_hand(candles: RecordedCandles, interval: int, *, until: float) -> list[tuple[float, ...]]:
     """Return the candles of an interval that have closed by `until`, made in the most obvious way."""
     made = []
     for opened in sorted({int(time) // interval * interval for time in candles.time}):
@@ -72,7 +72,7 @@ def values(candle: Candle) -> tuple[float, ...]:
 @given(interval=st.sampled_from(INTERVALS), hours=st.floats(0, HOURS))
 def test_what_has_closed_is_what_its_hours_make_up(interval: int, hours: float) -> None:
     clock = Clock(FIRST_HOUR + hours * 3600)
-    aggregate = Aggregate(Chart(CANDLES, now=clock), interval)
+    aggregate = Aggregate(HourlyCandles(CANDLES, now=clock), interval)
     closed = [aggregate.candle(index) for index in range(aggregate.confirmed())]
     assert [values(candle) for candle in closed] == by_hand(CANDLES, interval, until=clock.now)
     assert all(candle.confirmed and candle.interval_seconds == interval for candle in closed)
@@ -91,7 +91,7 @@ def test_nothing_depends_on_hours_to_come(interval: int, hours: float, shift: in
     theirs = replace(CANDLES, **shifted)
     shown = []
     for candles in (CANDLES, theirs):
-        aggregate = Aggregate(Chart(candles, now=clock), interval)
+        aggregate = Aggregate(HourlyCandles(candles, now=clock), interval)
         shown.append(([aggregate.candle(index) for index in range(aggregate.confirmed())], aggregate.forming()))
     assert shown[0] == shown[1]
 
@@ -99,7 +99,7 @@ def test_nothing_depends_on_hours_to_come(interval: int, hours: float, shift: in
 @given(interval=st.sampled_from(INTERVALS), moments=st.lists(st.floats(0, HOURS), min_size=2, max_size=8))
 def test_a_forming_candle_grows_and_is_never_confirmed(interval: int, moments: list[float]) -> None:
     clock = Clock()
-    aggregate = Aggregate(Chart(CANDLES, now=clock), interval)
+    aggregate = Aggregate(HourlyCandles(CANDLES, now=clock), interval)
     steps = []
     for hours in sorted(moments):
         clock.now = FIRST_HOUR + hours * 3600
@@ -127,7 +127,7 @@ async def confirmed_until(subscriber: Subscriber, topic: str, start: int) -> lis
 
 @pytest.mark.parametrize("interval", sorted(set(INTERVAL_SECONDS) - {"60"}))
 async def test_the_stream_confirms_each_candle_once_with_the_values_that_rest_has(
-    interval: str, serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles
+    interval: str, serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles
 ) -> None:
     seconds = INTERVAL_SECONDS[interval]
     last = candles.end // seconds * seconds - seconds
@@ -173,7 +173,7 @@ async def test_a_candle_whose_last_hours_are_missing_is_confirmed_when_its_time_
 
 
 async def test_ccxt_reads_and_watches_every_timeframe(
-    serve: ServeExchange, rest_client: RestClient, pro_client: ProClient, candles: Candles
+    serve: ServeExchange, rest_client: RestClient, pro_client: ProClient, candles: RecordedCandles
 ) -> None:
     async with serve(candles_per_second=100) as handle, asyncio.timeout(WAIT_SECONDS):
         rest, stream = rest_client(handle), pro_client(handle)

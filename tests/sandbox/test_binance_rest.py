@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle
 
 from tests.sandbox.conftest import FIRST_HOUR, WAIT_SECONDS, Connect, ServeExchange
@@ -50,7 +50,7 @@ async def test_ccxt_lists_the_market_and_needs_no_key(prefix: str, serve: ServeE
 
 @pytest.mark.parametrize("prefix", SIDES)
 async def test_ccxt_pages_through_the_whole_history_up_to_now(
-    prefix: str, serve: ServeExchange, candles: Candles
+    prefix: str, serve: ServeExchange, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         client = client_of(handle, prefix)
@@ -90,7 +90,7 @@ async def test_a_page_begins_at_its_start_or_ends_at_its_end_and_never_later_tha
 
 
 async def test_a_candle_is_worded_as_binance_words_it(
-    serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         [row] = await get(http, f"{handle.url}/fapi/v1/klines", **ASKED, startTime=FIRST, limit=1)
@@ -151,7 +151,7 @@ async def test_a_page_of_futures_may_be_longer_than_one_of_spot(
 
 
 async def test_the_funding_history_is_read_from_its_start_or_up_to_its_end(
-    serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles
 ) -> None:
     step = 8 * HOUR
     first = -(-FIRST // step) * step

@@ -12,10 +12,10 @@ import aiohttp
 import ccxt
 import pytest
 from nightdesk_sandbox.binance.dialect import BinanceDialect
-from nightdesk_sandbox.candles import Candles
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.dialect import word
 from nightdesk_sandbox.garble import GARBLERS
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.server import ExchangeHandle
 from nightdesk_sandbox.update import Garbage, Topic, Update
 from nightdesk_trendbot.market.exchange import SilentListener, open_exchange
@@ -88,7 +88,7 @@ async def test_a_combined_stream_wraps_its_events(serve: ServeExchange, http: ai
 
 
 async def test_candles_form_and_close_once_with_the_flag_x(
-    serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles
 ) -> None:
     async with serve() as handle, http.ws_connect(f"{handle.websocket_url}/market/ws") as socket:
         await socket.send_json({"method": "SUBSCRIBE", "params": [NAME], "id": 1})
@@ -190,11 +190,11 @@ def test_garbage_is_garbage_in_binances_words(combined: bool) -> None:
 
 def _candle() -> Any:
     candles = make_candles(3)
-    return Chart(candles, now=lambda: float(candles.end)).candle(0)
+    return HourlyCandles(candles, now=lambda: float(candles.end)).candle(0)
 
 
 @pytest.mark.parametrize("kind", SYMBOLS)
-async def test_ccxt_watches_candles_form_and_close(kind: str, serve: ServeExchange, candles: Candles) -> None:
+async def test_ccxt_watches_candles_form_and_close(kind: str, serve: ServeExchange, candles: RecordedCandles) -> None:
     # A client that is held up sees fewer of a candle's updates, but always what it closed with. So this watches until
     # three candles have been seen forming, however many that takes.
     async with serve(candles_per_second=5) as handle, following(handle, kind) as client, asyncio.timeout(60):
@@ -240,7 +240,7 @@ async def test_a_drop_is_a_network_error_to_ccxt_which_connects_again_after_it(
     ids=lambda case: "-".join(map(str, case.values())) if isinstance(case, dict) else None,
 )
 async def test_what_ccxt_keeps_of_a_closed_candle_is_true_or_not_as_it_is_of_bybits(
-    case: dict[str, Any], true: bool, serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles
+    case: dict[str, Any], true: bool, serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles
 ) -> None:
     truth = dict(zip((candles.time * 1000).tolist(), candles.close.tolist(), strict=True))
     async with serve(candles_per_second=15) as handle, following(handle, "binanceusdm") as client:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nightdesk_sandbox.candle_file import read_candles
-from nightdesk_sandbox.candles import HOUR_SECONDS, Candles
+from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.sample import load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
@@ -42,7 +42,7 @@ def test_a_csv_may_write_its_times_in_many_ways(name: str, first: str, second: s
 
 @pytest.mark.parametrize("as_index", [False, True])
 def test_a_parquet_file_may_hold_moments_as_a_column_or_as_its_index(
-    as_index: bool, candles: Candles, tmp_path: Path
+    as_index: bool, candles: RecordedCandles, tmp_path: Path
 ) -> None:
     frame = pd.DataFrame({name: getattr(candles, name) for name in ("open", "high", "low", "close", "volume")})
     frame["time"] = pd.to_datetime(candles.time, unit="s", utc=True)
@@ -51,7 +51,7 @@ def test_a_parquet_file_may_hold_moments_as_a_column_or_as_its_index(
     assert read_candles(path).fingerprint == candles.fingerprint
 
 
-def test_settings_name_the_file_relative_to_home(candles: Candles, tmp_path: Path) -> None:
+def test_settings_name_the_file_relative_to_home(candles: RecordedCandles, tmp_path: Path) -> None:
     from_home = SandboxSettings(candles=Path("own.csv"))
     written(tmp_path / "own.csv", HEADER, *(row.format(EIGHT, EIGHT + HOUR_SECONDS) for row in ROWS))
     assert len(load_symbol("BTCUSDT", from_home, home=tmp_path)) == 2
@@ -118,5 +118,5 @@ def test_a_parquet_file_that_is_none_is_named(tmp_path: Path) -> None:
 )
 def test_the_tick_is_that_of_the_prices(prices: list[float], decimals: int) -> None:
     values = np.array(prices)
-    candles = Candles(np.array([0, 3600]), values, values, values, values, values)
+    candles = RecordedCandles(np.array([0, 3600]), values, values, values, values, values)
     assert candles.price_decimals == decimals

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle
 
 from tests.sandbox.conftest import WAIT_SECONDS, ProClient, ServeExchange
@@ -52,7 +52,7 @@ async def test_what_ccxt_keeps_of_a_closed_candle_is_true_or_not(
     serve: ServeExchange,
     http: aiohttp.ClientSession,
     pro_client: ProClient,
-    candles: Candles,
+    candles: RecordedCandles,
 ) -> None:
     truth = dict(zip((candles.time * 1000).tolist(), candles.close.tolist(), strict=True))
     async with serve(candles_per_second=15) as handle, asyncio.timeout(WAIT_SECONDS):

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.faults import Faults, parse_fault
 
 from tests.sandbox.conftest import WAIT_SECONDS, Connect, ProClient, RestClient, ServeExchange
@@ -143,7 +143,7 @@ async def test_with_a_clock_offset_the_time_is_wrong_and_the_candles_are_not(
 
 @pytest.mark.parametrize("name", ["gap", "duplicate", "out_of_order", "late", "revised", "malformed"])
 async def test_under_every_fault_of_the_stream_rest_has_the_truth(
-    name: str, serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, candles: Candles
+    name: str, serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, candles: RecordedCandles
 ) -> None:
     async with serve(candles_per_second=100) as handle, subscribe(handle):
         await fault(http, handle.url, name, 60)

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.request_limit import RequestLimit
 
 from tests.sandbox.conftest import FIRST_HOUR, ProClient, RestClient, ServeExchange
@@ -96,7 +96,7 @@ async def test_candles_without_a_category_are_those_of_the_linear_market(
 
 
 async def test_ccxts_own_pagination_finds_all_candles(
-    serve: ServeExchange, rest_client: RestClient, candles: Candles
+    serve: ServeExchange, rest_client: RestClient, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         client = rest_client(handle)

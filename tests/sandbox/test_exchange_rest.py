@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 
 from tests.sandbox.conftest import FIRST_HOUR, ProClient, RestClient, ServeExchange
 
@@ -25,7 +25,7 @@ async def get(http: aiohttp.ClientSession, url: str, **query: Any) -> dict[str, 
         return body
 
 
-def rows_of(candles: Candles) -> list[list[float]]:
+def rows_of(candles: RecordedCandles) -> list[list[float]]:
     columns = (candles.time * 1000, candles.open, candles.high, candles.low, candles.close, candles.volume)
     return [[float(value) for value in row] for row in zip(*columns, strict=True)]
 
@@ -49,7 +49,7 @@ async def test_the_exchanges_time_is_the_markets_and_stands_while_it_is_held(
 
 
 async def test_ccxt_pages_through_the_whole_history_up_to_now(
-    serve: ServeExchange, rest_client: RestClient, candles: Candles
+    serve: ServeExchange, rest_client: RestClient, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         client = rest_client(handle)
@@ -63,7 +63,7 @@ async def test_ccxt_pages_through_the_whole_history_up_to_now(
 
 
 async def test_ccxt_without_a_start_gets_the_newest_candles(
-    serve: ServeExchange, rest_client: RestClient, candles: Candles
+    serve: ServeExchange, rest_client: RestClient, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         client = rest_client(handle)
@@ -77,7 +77,7 @@ async def test_ccxt_without_a_start_gets_the_newest_candles(
 
 
 async def test_ccxts_asynchronous_client_is_served_the_same(
-    serve: ServeExchange, pro_client: ProClient, candles: Candles
+    serve: ServeExchange, pro_client: ProClient, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         page = await pro_client(handle).fetch_ohlcv(SYMBOL, "1h", FIRST, 2)
@@ -111,7 +111,7 @@ async def test_a_page_of_candles_is_newest_first_and_never_later_than_now(
 
 
 async def test_a_candle_over_rest_is_worded_as_bybit_words_it(
-    serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         asked = {"category": "linear", "symbol": "BTCUSDT", "interval": "60", "start": FIRST, "limit": 1}
@@ -162,7 +162,7 @@ async def test_a_wrong_parameter_is_a_bad_request_to_ccxt(serve: ServeExchange, 
 
 
 async def test_the_ticker_tells_the_last_price_and_the_last_day(
-    serve: ServeExchange, rest_client: RestClient, candles: Candles
+    serve: ServeExchange, rest_client: RestClient, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         ticker = await asyncio.to_thread(rest_client(handle).fetch_ticker, SYMBOL)
@@ -172,7 +172,11 @@ async def test_the_ticker_tells_the_last_price_and_the_last_day(
 
 
 async def test_when_the_replay_is_over_the_market_is_closed_and_all_candles_are_there(
-    serve: ServeExchange, rest_client: RestClient, http: aiohttp.ClientSession, candles: Candles, eventually: Any
+    serve: ServeExchange,
+    rest_client: RestClient,
+    http: aiohttp.ClientSession,
+    candles: RecordedCandles,
+    eventually: Any,
 ) -> None:
     async with serve(candles_per_second=1000) as handle:
         client = rest_client(handle)

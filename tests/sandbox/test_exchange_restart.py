@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import PositionError
-from nightdesk_sandbox.position import Position
+from nightdesk_sandbox.position import ReplayPosition
 
 from tests.sandbox.conftest import FIRST_HOUR, Connect, ServeExchange, make_candles, write_csv
 
@@ -46,7 +46,7 @@ async def test_each_confirmed_candle_is_on_disk_before_it_is_sent(
 
 
 async def test_a_replay_that_is_over_stays_over(
-    serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles, eventually: Any
+    serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles, eventually: Any
 ) -> None:
     async with serve(candles_per_second=1000) as handle:
         await http.post(f"{handle.url}/sandbox/resume")
@@ -72,8 +72,10 @@ async def test_another_replay_begins_anew(change: str, serve: ServeExchange, kep
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"candles": "a", "start": 1, "position": NaN, "market_time": ""}'])
-def test_a_damaged_position_is_an_error_and_no_fresh_start(content: str, candles: Candles, tmp_path: Path) -> None:
-    position = Position.of(candles, start=FIRST_HOUR, folder=tmp_path)
+def test_a_damaged_position_is_an_error_and_no_fresh_start(
+    content: str, candles: RecordedCandles, tmp_path: Path
+) -> None:
+    position = ReplayPosition.of(candles, start=FIRST_HOUR, folder=tmp_path)
     position.path.write_text(content)
     with pytest.raises(PositionError, match=r"replay\.json: is damaged .*; delete it to replay from the start"):
         position.load()
@@ -91,9 +93,9 @@ async def test_a_position_that_cannot_be_kept_does_not_stop_the_market(
 
 def test_a_kept_position_says_whether_it_is_another_replay_s(tmp_path: Path) -> None:
     candles = make_candles(120)
-    position = Position.of(candles, start=FIRST_HOUR + 7200, folder=tmp_path)
+    position = ReplayPosition.of(candles, start=FIRST_HOUR + 7200, folder=tmp_path)
     assert not position.is_another_s
     position.save(FIRST_HOUR + 9000)
     assert not position.is_another_s
-    assert Position.of(candles, start=FIRST_HOUR + 3600, folder=tmp_path).is_another_s
-    assert Position.of(make_candles(120, seed=2), start=FIRST_HOUR + 7200, folder=tmp_path).is_another_s
+    assert ReplayPosition.of(candles, start=FIRST_HOUR + 3600, folder=tmp_path).is_another_s
+    assert ReplayPosition.of(make_candles(120, seed=2), start=FIRST_HOUR + 7200, folder=tmp_path).is_another_s

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 
 from tests.sandbox.conftest import (
     FIRST_HOUR,
@@ -27,7 +27,7 @@ def numbers(data: dict[str, Any]) -> tuple[float, ...]:
     return tuple(float(data[name]) for name in ("start", "open", "high", "low", "close", "volume"))
 
 
-def row(candles: Candles, index: int) -> tuple[float, ...]:
+def row(candles: RecordedCandles, index: int) -> tuple[float, ...]:
     columns = (candles.time * 1000, candles.open, candles.high, candles.low, candles.close, candles.volume)
     return tuple(float(column[index]) for column in columns)
 
@@ -46,7 +46,7 @@ async def test_the_market_is_held_until_the_first_subscription(
 
 
 async def test_each_candle_comes_open_first_then_growing_then_confirmed_once(
-    serve: ServeExchange, subscribe: Connect, candles: Candles
+    serve: ServeExchange, subscribe: Connect, candles: RecordedCandles
 ) -> None:
     async with serve() as handle, subscribe(handle) as subscriber:
         for index in range(72, 77):
@@ -92,7 +92,7 @@ async def test_a_candle_on_the_stream_is_worded_as_bybit_words_it(serve: ServeEx
 
 
 async def test_every_subscriber_gets_every_candle_from_its_subscription_to_the_end_but_not_the_missing_hour(
-    serve: ServeExchange, subscribe: Connect, candles: Candles
+    serve: ServeExchange, subscribe: Connect, candles: RecordedCandles
 ) -> None:
     last = int(candles.time[-1]) * 1000
 
@@ -177,7 +177,7 @@ async def test_a_topic_is_subscribed_to_once_and_after_an_unsubscription_no_cand
 
 
 async def test_ccxt_watches_candles_form_and_close(
-    serve: ServeExchange, pro_client: ProClient, candles: Candles
+    serve: ServeExchange, pro_client: ProClient, candles: RecordedCandles
 ) -> None:
     async with serve(candles_per_second=20) as handle, asyncio.timeout(WAIT_SECONDS):
         client = pro_client(handle)

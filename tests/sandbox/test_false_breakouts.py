@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_sandbox.candles import PRICE_COLUMNS, VALUE_COLUMNS, Candles, check
+from nightdesk_sandbox.candles import PRICE_COLUMNS, VALUE_COLUMNS, RecordedCandles, check
 from nightdesk_sandbox.false_breakouts import Spell, with_false_breakouts
 from nightdesk_sandbox.markets import false_breakouts, load_markets
 from nightdesk_sandbox.settings import SandboxSettings
@@ -23,13 +23,13 @@ HOUR = 3600
 DAY = 24 * HOUR
 
 
-def trending(hours: int = 600) -> Candles:
+def trending(hours: int = 600) -> RecordedCandles:
     """A market that rises by half a percent every hour, with gaps between close and open now and then."""
     number = np.arange(hours)
     close = np.round(1000 * 1.005**number, 2)
     opened = np.round(np.concatenate([[1000.0], close[:-1]]) * np.where(number % 50 == 49, 1.001, 1.0), 2)
     high, low = np.maximum(opened, close) + 0.5, np.minimum(opened, close) - 0.5
-    return Candles(FIRST_HOUR + HOUR * number, opened, high, low, close, np.full(hours, 10.0))
+    return RecordedCandles(FIRST_HOUR + HOUR * number, opened, high, low, close, np.full(hours, 10.0))
 
 
 def spell(first: int, stop: float, *, share: float = 1.0) -> Spell:
@@ -37,7 +37,7 @@ def spell(first: int, stop: float, *, share: float = 1.0) -> Spell:
     return Spell(FIRST_HOUR + HOUR * first, FIRST_HOUR + HOUR * stop, share=share)
 
 
-def failures(candles: Candles, first: int, stop: int) -> list[bool]:
+def failures(candles: RecordedCandles, first: int, stop: int) -> list[bool]:
     """Return of each breakout whether the next move of 1% goes back; one that follows before that does not count."""
     found, settled = [], first
     for index in range(first, stop):
@@ -55,7 +55,7 @@ def failures(candles: Candles, first: int, stop: int) -> list[bool]:
     return found
 
 
-def assert_candles_with_their_shape(before: Candles, after: Candles) -> None:
+def assert_candles_with_their_shape(before: RecordedCandles, after: RecordedCandles) -> None:
     """Check that they are candles, of the same times, volumes, gaps and widths as before but for the tick."""
     check(after, source="a test", first_row=1)
     assert after.time is before.time
@@ -152,7 +152,7 @@ def test_a_spell_that_cannot_be_is_refused(wrong: dict[str, float], tmp_path: Pa
 
 
 async def test_rest_and_stream_tell_of_the_same_market_also_after_a_restart(
-    serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, candles: RecordedCandles
 ) -> None:
     start = candles.end - 3 * DAY
     expected = with_false_breakouts(candles, Spell(start, math.inf))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from nightdesk_sandbox.inbox.limits import Limits
+from nightdesk_sandbox.inbox.limits import MessageLimits
 from nightdesk_sandbox.inbox.services.discord import Discord
 from nightdesk_sandbox.inbox.services.webhook import Webhook
 from nightdesk_sandbox.server import InboxHandle, serve_inbox
@@ -44,7 +44,7 @@ async def test_the_others_have_limits_of_their_own_or_none(
 
 def test_limits_are_counted_over_their_own_time() -> None:
     now = 100.0
-    limits = Limits(clock=lambda: now)
+    limits = MessageLimits(clock=lambda: now)
     for second in range(0, 58, 2):
         now = 100.0 + second
         found = limits.count("discord", "1", Discord.allowances)

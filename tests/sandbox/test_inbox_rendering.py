@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
 from nightdesk_sandbox.inbox.message import Message
 from nightdesk_sandbox.inbox.page.card import card
+from nightdesk_sandbox.inbox.page.rendering import render
 from nightdesk_sandbox.inbox.page.text import discord_html, linked, slack_html, telegram_html
-from nightdesk_sandbox.inbox.telegram_markup import formatted
+from nightdesk_sandbox.inbox.telegram_message import formatted
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,15 @@ def test_telegrams_entities_are_shown_within_each_other() -> None:
         '<div class="text"><strong>a <em>b</em></strong> '
         '<a href="https://x.org" rel="noopener noreferrer" target="_blank">c</a> <pre>5 &lt; 6</pre></div>'
     )
+
+
+@pytest.mark.parametrize("mode", ["Markdown", "MarkdownV2"])
+def test_telegrams_markdown_is_shown_as_it_came_and_called_so(mode: str) -> None:
+    shown = card(message(channel="telegram", raw={"text": r"*b* a\_b <b>", "parse_mode": mode}))
+    assert '<p class="dim">Markdown, shown as it came</p>' in shown
+    assert r'<div class="text">*b* a\_b &lt;b&gt;</div>' in shown
+    plain = card(message(channel="telegram", raw={"text": r"*b* a\_b <b>"}))
+    assert "as it came" not in plain
 
 
 def test_only_addresses_of_the_web_can_be_clicked() -> None:
@@ -97,9 +109,22 @@ def test_a_card_has_the_colour_of_what_it_is_about(labels: dict[str, str], tone:
     assert card(message(**labels)).startswith(f'<article class="card {tone}" ')
 
 
+@pytest.mark.parametrize(("alerts", "truncated", "hidden"), [(1, 0, None), (1, 3, 3), (53, 0, 3), (53, 3, 6)])
+def test_alerts_that_are_not_shown_are_counted(alerts: int, truncated: int, hidden: int | None) -> None:
+    alert = {"status": "firing", "labels": {}}
+    raw = {"version": "4", "status": "firing", "alerts": [alert] * alerts, "truncatedAlerts": truncated}
+    found = re.findall(r'<p class="dim">and (\d+) more</p>', card(message(channel="webhook", raw=raw)))
+    assert found == ([] if hidden is None else [str(hidden)])
+
+
+def test_a_template_that_names_what_it_is_not_given_is_a_failure_and_no_gap() -> None:
+    with pytest.raises(UndefinedError):
+        render("words.html", title="t")
+
+
 @pytest.mark.parametrize("channel", ["discord", "slack", "telegram", "webhook", "email"])
 @pytest.mark.parametrize("raw", [None, [], "x", {"embeds": 5, "text": 5, "headers": 5, "attachments": 5}])
 def test_a_message_that_was_kept_in_another_form_is_shown_by_its_words(channel: str, raw: Any) -> None:
     shown = card(message(channel=channel, raw=raw))
     assert "words" in shown or channel == "webhook"
-    assert "<details><summary>Raw payload</summary><pre>" in shown
+    assert "<details><summary>Raw payload</summary>\n    <pre>" in shown

@@ -6,7 +6,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from nightdesk_sandbox.inbox.telegram_markup import Entity, Formatted, MarkupError, formatted
+from nightdesk_sandbox.inbox.telegram_markup import Entity, Formatted, MarkupError
+from nightdesk_sandbox.inbox.telegram_message import formatted
 from nightdesk_sandbox.server import InboxHandle
 
 BOT = "/bot123:AAsecret"
@@ -95,10 +96,7 @@ async def test_a_method_that_there_is_not_is_not_found(inbox: InboxHandle, http:
             {"chat_id": CHAT, "text": "5 < 6", "parse_mode": "HTML"},
             'can\'t parse entities: Unsupported start tag "" at byte offset 2',
         ),
-        (
-            {"chat_id": CHAT, "text": "a.", "parse_mode": "MarkdownV2"},
-            "can't parse entities: Character '.' is reserved and must be escaped with the preceding '\\'",
-        ),
+        ({"chat_id": CHAT, "text": "*" * 4097, "parse_mode": "MarkdownV2"}, "message is too long"),
     ],
 )
 async def test_what_telegram_would_not_take_is_refused_in_its_words(
@@ -138,54 +136,39 @@ async def test_the_length_counts_without_the_markup(inbox: InboxHandle, http: ai
             Formatted("x", (Entity("pre", 0, 1), Entity("code", 0, 1, "py"))),
         ),
         ('<span class="tg-spoiler">x</span>', "HTML", Formatted("x", (Entity("spoiler", 0, 1),))),
-        (
-            "*b _i_* __u__ ~s~ ||p||",
-            "MarkdownV2",
-            Formatted(
-                "b i u s p",
-                (
-                    *(Entity("bold", 0, 3), Entity("italic", 2, 3), Entity("underline", 4, 5)),
-                    *(Entity("strikethrough", 6, 7), Entity("spoiler", 8, 9)),
-                ),
-            ),
-        ),
-        (
-            r"[a\.b](https://x.org/\)) `c.d`",
-            "MarkdownV2",
-            Formatted("a.b c.d", (Entity("text_link", 0, 3, "https://x.org/)"), Entity("code", 4, 7))),
-        ),
-        ("```py\nx = 1.5\n```", "MarkdownV2", Formatted("x = 1.5\n", (Entity("pre", 0, 8, "py"),))),
-        (">quoted\nnot", "MarkdownV2", Formatted("quoted\nnot")),
-        ("*b* 1.5 [l](https://x.org)", "Markdown", None),
-        (r"a\_b", "Markdown", Formatted("a_b")),
         ("as *it* is <b>", "", Formatted("as *it* is <b>")),
     ],
 )
-def test_markup_is_read(text: str, mode: str, read: Formatted | None) -> None:
-    wanted = read or Formatted("b 1.5 l", (Entity("bold", 0, 1), Entity("text_link", 6, 7, "https://x.org")))
-    assert formatted(text, mode) == wanted
+def test_markup_is_read(text: str, mode: str, read: Formatted) -> None:
+    assert formatted(text, mode) == read
+
+
+@pytest.mark.parametrize("mode", ["Markdown", "MarkdownV2", "markdownv2"])
+async def test_markdown_is_taken_and_answered_as_it_came(
+    mode: str, inbox: InboxHandle, http: aiohttp.ClientSession
+) -> None:
+    text = r"*\[FIRING:1\]* <b>a\_b</b> [l](https://x.org) `1.5"
+    body = {"chat_id": CHAT, "text": text, "parse_mode": mode}
+    status, answer = await call(inbox, http, "sendMessage", json=body)
+    assert (status, answer["result"]["text"]) == (200, text)
+    assert "entities" not in answer["result"]
+    assert [message.text for message in inbox.inbox.find(channel="telegram")] == [text]
 
 
 @pytest.mark.parametrize(
-    ("text", "mode", "reason"),
+    ("text", "reason"),
     [
-        ("<div>x</div>", "HTML", 'Unsupported start tag "div" at byte offset 0'),
-        ("ü<br>", "HTML", 'Unsupported start tag "br" at byte offset 2'),
-        ("<b>x", "HTML", 'Can\'t find end tag corresponding to start tag "b"'),
-        ("x</b>", "HTML", "Unexpected end tag at byte offset 1"),
-        ("<b>x</i>", "HTML", 'Unmatched end tag at byte offset 4, expected "</b>", found "</i>"'),
-        ("<b", "HTML", "Unclosed start tag at byte offset 0"),
-        ("<b>x</b", "HTML", "Unclosed end tag at byte offset 4"),
-        ("<span>x</span>", "HTML", 'Tag "span" must have class "tg-spoiler" at byte offset 0'),
-        ("ü *x", "MarkdownV2", "Can't find end of Bold entity at byte offset 3"),
-        ("`x", "MarkdownV2", "Can't find end of Code entity at byte offset 0"),
-        ("[x", "MarkdownV2", "Can't find end of TextUrl entity at byte offset 0"),
-        ("a-b", "MarkdownV2", "Character '-' is reserved and must be escaped with the preceding '\\'"),
-        ("a > b", "MarkdownV2", "Character '>' is reserved and must be escaped with the preceding '\\'"),
-        ("trade_bot", "Markdown", "Can't find end of the entity starting at byte offset 5"),
+        ("<div>x</div>", 'Unsupported start tag "div" at byte offset 0'),
+        ("ü<br>", 'Unsupported start tag "br" at byte offset 2'),
+        ("<b>x", 'Can\'t find end tag corresponding to start tag "b"'),
+        ("x</b>", "Unexpected end tag at byte offset 1"),
+        ("<b>x</i>", 'Unmatched end tag at byte offset 4, expected "</b>", found "</i>"'),
+        ("<b", "Unclosed start tag at byte offset 0"),
+        ("<b>x</b", "Unclosed end tag at byte offset 4"),
+        ("<span>x</span>", 'Tag "span" must have class "tg-spoiler" at byte offset 0'),
     ],
 )
-def test_markup_that_cannot_be_read_is_named(text: str, mode: str, reason: str) -> None:
+def test_html_that_cannot_be_read_is_named(text: str, reason: str) -> None:
     with pytest.raises(MarkupError) as raised:
-        formatted(text, mode)
+        formatted(text, "HTML")
     assert str(raised.value) == reason

@@ -11,9 +11,9 @@ import aiohttp
 import numpy as np
 import pytest
 from nightdesk_sandbox import euro, sample
-from nightdesk_sandbox.candles import Candles
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.sample import EURO, load_sample
 from nightdesk_sandbox.settings import SandboxSettings
@@ -36,27 +36,29 @@ HOUR = 3600
 
 
 @pytest.fixture(scope="module")
-def real() -> Candles:
+def real() -> RecordedCandles:
     """EUR/USD, from the network only where the checkout's cache is empty."""
     return load_sample(EURO, folder=CACHE)
 
 
-def weekends(candles: Candles) -> list[int]:
+def weekends(candles: RecordedCandles) -> list[int]:
     """Return the opens of the last candles before gaps of a day or more."""
     times: list[int] = candles.time[:-1][np.diff(candles.time) > 24 * HOUR].tolist()
     return times
 
 
-def test_the_second_sample_is_a_year_of_hours_with_its_weekends(real: Candles) -> None:
+def test_the_second_sample_is_a_year_of_hours_with_its_weekends(real: RecordedCandles) -> None:
     assert (len(real), real.price_decimals) == (6225, 5)
     assert (real.time[0], real.end) == (1_483_308_000, 1_514_584_800)
     assert len(weekends(real)) == 51
     assert 1.03 < real.low.min() < real.high.max() < 1.21
 
 
-def test_it_is_closed_at_weekends_and_when_its_candles_are_over_and_open_in_a_shorter_pause(real: Candles) -> None:
+def test_it_is_closed_at_weekends_and_when_its_candles_are_over_and_open_in_a_shorter_pause(
+    real: RecordedCandles,
+) -> None:
     now = 0.0
-    chart = Chart(real, now=lambda: now)
+    chart = HourlyCandles(real, now=lambda: now)
 
     def closed(at: float) -> bool:
         nonlocal now
@@ -71,7 +73,7 @@ def test_it_is_closed_at_weekends_and_when_its_candles_are_over_and_open_in_a_sh
     assert not any(closed(int(real.time[index]) + HOUR + 1) for index in pauses)
 
 
-def test_it_is_moved_to_end_with_the_first(real: Candles) -> None:
+def test_it_is_moved_to_end_with_the_first(real: RecordedCandles) -> None:
     markets = load_markets(SandboxSettings(symbols=("BTCUSDT", "EURUSDT"), cache_dir=CACHE), home=CACHE)
     assert list(markets) == ["BTCUSDT", "EURUSDT"]
     first, second = markets.values()
@@ -80,7 +82,7 @@ def test_it_is_moved_to_end_with_the_first(real: Candles) -> None:
     assert np.array_equal(second.close, real.close)
 
 
-def test_alone_it_keeps_its_times(real: Candles) -> None:
+def test_alone_it_keeps_its_times(real: RecordedCandles) -> None:
     alone = load_markets(SandboxSettings(symbols=("EURUSDT",), cache_dir=CACHE), home=CACHE)
     assert alone["EURUSDT"].fingerprint == real.fingerprint
 
@@ -102,7 +104,7 @@ def test_settings_that_contradict_are_refused(values: dict[str, Any], message: s
 
 
 async def test_ccxt_lists_both_markets_and_reads_both(
-    serve: ServeExchange, rest_client: RestClient, candles: Candles, real: Candles
+    serve: ServeExchange, rest_client: RestClient, candles: RecordedCandles, real: RecordedCandles
 ) -> None:
     async with serve(**BOTH) as handle:
         client = rest_client(handle)
@@ -131,7 +133,7 @@ async def test_instruments_come_page_by_page(serve: ServeExchange, http: aiohttp
 
 
 async def test_over_a_weekend_there_is_no_candle_and_no_update_and_the_market_trades_on(
-    serve: ServeExchange, http: aiohttp.ClientSession, rest_client: RestClient, real: Candles, tmp_path: Path
+    serve: ServeExchange, http: aiohttp.ClientSession, rest_client: RestClient, real: RecordedCandles, tmp_path: Path
 ) -> None:
     bitcoin = make_candles(14 * 24)
     shifted = real.time + bitcoin.end - real.end
@@ -175,7 +177,7 @@ async def test_ccxt_watches_two_markets_over_one_connection(serve: ServeExchange
 
 
 async def test_with_both_the_position_is_the_first_markets_and_survives(
-    serve: ServeExchange, http: aiohttp.ClientSession, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, candles: RecordedCandles
 ) -> None:
     async with serve(**BOTH, candles_per_second=1000) as handle:
         await http.post(f"{handle.url}/sandbox/resume")

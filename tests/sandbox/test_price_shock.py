@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.candles import Candles, check
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.candles import RecordedCandles, check
 from nightdesk_sandbox.errors import PositionError
-from nightdesk_sandbox.position import Position
+from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.position import ReplayPosition
 from nightdesk_sandbox.server import ExchangeHandle
 from nightdesk_sandbox.shocks import Shock, Shocks
 
@@ -38,7 +38,7 @@ async def shock(http: aiohttp.ClientSession, handle: ExchangeHandle, change: flo
 
 
 async def test_the_next_candle_opens_with_the_jump_and_rest_and_stream_agree_on_it(
-    serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, candles: RecordedCandles
 ) -> None:
     async with serve() as handle, subscribe(handle) as subscriber:
         await subscriber.candle(confirmed=True)
@@ -80,7 +80,7 @@ async def test_a_changed_world_does_not_change_back_when_the_exchange_restarts(
 
 
 async def test_a_replay_that_begins_anew_begins_without_shocks(
-    serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, tmp_path: Path, candles: Candles
+    serve: ServeExchange, http: aiohttp.ClientSession, subscribe: Connect, tmp_path: Path, candles: RecordedCandles
 ) -> None:
     async with serve() as handle:
         await shock(http, handle, 0.5)
@@ -92,8 +92,8 @@ async def test_a_replay_that_begins_anew_begins_without_shocks(
     assert not (tmp_path / "sandbox" / "shocks.json").exists()
 
 
-def test_damaged_shocks_are_an_error_and_no_other_world(tmp_path: Path, candles: Candles) -> None:
-    position = Position.of(candles, start=FIRST_HOUR, folder=tmp_path)
+def test_damaged_shocks_are_an_error_and_no_other_world(tmp_path: Path, candles: RecordedCandles) -> None:
+    position = ReplayPosition.of(candles, start=FIRST_HOUR, folder=tmp_path)
     position.save(FIRST_HOUR)
     Shocks(position).add(Shock(at=FIRST_HOUR, factor=2))
     assert Shocks(position).load() == [Shock(at=FIRST_HOUR, factor=2)]
@@ -114,7 +114,7 @@ async def test_a_shock_that_no_market_could_take_is_refused(
 
 def test_a_longer_candle_around_the_shock_is_made_of_the_hours_on_both_sides() -> None:
     candles = make_candles(48)
-    chart = Chart(candles, now=lambda: float(candles.end))
+    chart = HourlyCandles(candles, now=lambda: float(candles.end))
     days = Aggregate(chart, 86_400)
     moment = FIRST_HOUR + 30 * 3600
     chart.scale_after(moment, 0.5)
@@ -128,7 +128,7 @@ def test_a_longer_candle_around_the_shock_is_made_of_the_hours_on_both_sides() -
 @given(factors=st.lists(st.floats(0.0001, 11), min_size=1, max_size=4), hour=st.integers(0, 19))
 def test_whatever_the_shocks_what_follows_are_candles(factors: list[float], hour: int) -> None:
     candles = make_candles(20)
-    chart = Chart(candles, now=lambda: float(candles.end))
+    chart = HourlyCandles(candles, now=lambda: float(candles.end))
     for factor in factors:
         chart.scale_after(FIRST_HOUR + hour * 3600, factor)
     check(chart.candles, source="shocked", first_row=0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle
 from pybit import exceptions as errors
 from pybit import unified_trading as trading
@@ -33,7 +33,7 @@ async def ask(handle: ExchangeHandle, call: Callable[[Any], Any]) -> Any:
     return await asyncio.to_thread(work)
 
 
-async def test_it_reads_time_markets_tickers_and_candles(serve: ServeExchange, candles: Candles) -> None:
+async def test_it_reads_time_markets_tickers_and_candles(serve: ServeExchange, candles: RecordedCandles) -> None:
     async with serve() as handle:
         clock = await ask(handle, lambda client: client.get_server_time())
         markets = await ask(handle, lambda client: client.get_instruments_info(category="linear"))
@@ -61,7 +61,7 @@ async def test_a_wrong_symbol_is_an_invalid_request_with_bybits_code(serve: Serv
 
 
 async def test_it_is_sent_candles_until_they_are_confirmed(
-    serve: ServeExchange, candles: Candles, monkeypatch: pytest.MonkeyPatch
+    serve: ServeExchange, candles: RecordedCandles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = asyncio.get_running_loop()
     received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

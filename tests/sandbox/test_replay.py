@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import VALUE_COLUMNS, Candles
-from nightdesk_sandbox.chart import Chart
+from nightdesk_sandbox.candles import VALUE_COLUMNS, RecordedCandles
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.replay import Replay, replay_start
 
 from tests.sandbox.conftest import FIRST_HOUR, make_candles
@@ -30,21 +30,23 @@ class Clock:
         return self.seconds
 
 
-def market(candles: Candles = CANDLES, *, hours: float = 0.0, start: int = FIRST_HOUR) -> tuple[Chart, Clock]:
+def market(
+    candles: RecordedCandles = CANDLES, *, hours: float = 0.0, start: int = FIRST_HOUR
+) -> tuple[HourlyCandles, Clock]:
     """Return the chart of a running market of one candle a second, `hours` after its start."""
     clock = Clock()
     replay = Replay(start=start, end=candles.end, candles_per_second=1, clock=clock)
     replay.run()
     clock.seconds += hours
-    return Chart(candles, now=replay.now), clock
+    return HourlyCandles(candles, now=replay.now), clock
 
 
-def seen(chart: Chart) -> tuple[list[Candle], Candle | None]:
+def seen(chart: HourlyCandles) -> tuple[list[Candle], Candle | None]:
     """Return everything that a market shows."""
     return [chart.candle(index) for index in range(chart.confirmed())], chart.forming()
 
 
-def with_another_future(candles: Candles, after: float, shift: int) -> Candles:
+def with_another_future(candles: RecordedCandles, after: float, shift: int) -> RecordedCandles:
     """Return candles of the same tick that differ in every number that is not known yet at the time `after`."""
     unknown_open = candles.time > after
     unclosed = candles.time + candles.interval_seconds > after
@@ -174,7 +176,7 @@ def test_the_end_is_the_last_close_and_nothing_follows() -> None:
     clock = Clock()
     replay = Replay(start=FIRST_HOUR, end=CANDLES.end, candles_per_second=1, clock=clock)
     replay.run()
-    chart = Chart(CANDLES, now=replay.now)
+    chart = HourlyCandles(CANDLES, now=replay.now)
     clock.seconds = 1000
     assert (replay.state, replay.over, replay.now()) == ("over", True, CANDLES.end)
     assert chart.confirmed() == len(CANDLES)

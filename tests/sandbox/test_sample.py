@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nightdesk_sandbox import sample
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.repair import parse, repair
 from nightdesk_sandbox.sample import BITCOIN, Sample, load_symbol
@@ -31,12 +31,12 @@ def moment(*date: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def real() -> Candles:
+def real() -> RecordedCandles:
     """The sample, from the network only where the checkout's cache is empty."""
     return load_symbol("BTCUSDT", SandboxSettings(), home=HOME)
 
 
-def test_the_sample_is_two_years_of_real_hours_in_utc(real: Candles) -> None:
+def test_the_sample_is_two_years_of_real_hours_in_utc(real: RecordedCandles) -> None:
     assert len(real) == 20_106
     assert (real.time[0], real.end) == (moment(2017, 7, 1, 11), moment(2019, 10, 17, 10))
     assert (real.end - real.time[0]) // 3600 - len(real) == 5
@@ -45,7 +45,7 @@ def test_the_sample_is_two_years_of_real_hours_in_utc(real: Candles) -> None:
     assert np.mean(real.open[1:] == real.close[:-1]) > 0.999
 
 
-def test_a_second_load_needs_no_network_and_no_second(real: Candles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_load_needs_no_network_and_no_second(real: RecordedCandles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "fetch_sample", lambda _sample: pytest.fail("the cache was not used"))
     begin = time.perf_counter()
     again = load_symbol("BTCUSDT", SandboxSettings(), home=HOME)
@@ -55,14 +55,14 @@ def test_a_second_load_needs_no_network_and_no_second(real: Candles, monkeypatch
 
 @pytest.mark.parametrize("damage", ["one number", "torn", "another file"])
 def test_a_damaged_cache_is_made_anew(
-    damage: str, real: Candles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    damage: str, real: RecordedCandles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache" / "sample-candles.parquet"
     content = {"torn": (HOME / "cache" / cache.name).read_bytes()[:-100], "another file": b"time,open\n"}
     if damage == "one number":
         close = real.close.copy()
         close[7] += 0.01
-        sample._write_cache(cache, Candles(real.time, real.open, real.high, real.low, close, real.volume))
+        sample._write_cache(cache, RecordedCandles(real.time, real.open, real.high, real.low, close, real.volume))
     else:
         cache.parent.mkdir()
         cache.write_bytes(content[damage])

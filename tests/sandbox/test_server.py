@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nightdesk_sandbox.candles import Candles
+from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import BindError
 from nightdesk_sandbox.server import serve_exchange, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
@@ -42,7 +42,9 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-async def test_an_exchange_that_cannot_listen_names_the_port(taken_port: int, candles: Candles, tmp_path: Path) -> None:
+async def test_an_exchange_that_cannot_listen_names_the_port(
+    taken_port: int, candles: RecordedCandles, tmp_path: Path
+) -> None:
     settings = SandboxSettings(candles=write_csv(candles, tmp_path / "candles.csv"))
     with pytest.raises(BindError) as raised:
         async with serve_exchange(settings, home=tmp_path, host=LOOPBACK, port=taken_port):
@@ -67,7 +69,7 @@ async def test_an_inbox_that_cannot_listen_names_the_port_and_leaves_nothing_run
 @pytest.mark.parametrize("service", ["exchange", "inbox"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_service_runs_until_it_is_told_to_stop(
-    service: str, number: signal.Signals, candles: Candles, tmp_path: Path
+    service: str, number: signal.Signals, candles: RecordedCandles, tmp_path: Path
 ) -> None:
     write_csv(candles, tmp_path / "candles.csv")
     process = await asyncio.create_subprocess_exec(

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_sandbox.bybit.dialect import BybitDialect
-from nightdesk_sandbox.chart import Chart
 from nightdesk_sandbox.dialect import word
 from nightdesk_sandbox.faults import Faults, parse_fault
+from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.update import Garbage, Message, Update
 
 from tests.sandbox.conftest import FIRST_HOUR, make_candles
 
 CANDLES = make_candles(12)
-CHART = Chart(CANDLES, now=lambda: float(CANDLES.end))
+CHART = HourlyCandles(CANDLES, now=lambda: float(CANDLES.end))
 FIRST_NUMBER = FIRST_HOUR // 3600
 STEPS = {"open": 0.0, "update": 0.5, "close": 1.0}
 BYBIT = BybitDialect({})

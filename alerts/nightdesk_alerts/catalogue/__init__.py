@@ -4,7 +4,13 @@ To add an alert, write its declaration into the module of its subject, with its 
 tell, and name it in the module's `Subject`. Then `tests/prometheus/test_catalogue.py` names each file that still lacks
 it: rule, rule test, runbook, the generated reference (`make docs`), and the case of its unit test.
 
-Whoever checks a bot's health, sends, mutes, routes or documents alerts asks here. Importing it loads only itself.
+Whoever checks a bot's health, sends, mutes, routes or documents alerts asks here. Importing it loads only itself, and
+all of it: it is a table.
+
+The table: `ALERTS`, by `SUBJECTS`; `declared` and `known` look things up. `HEALTH_CHECK` is what the health check looks
+for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Severity`, `Route`.
+Declarations that others name: `DOWN`, `MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports
+or acts by: `daily_loss_severity`, `drawdown_severity`, `no_trade_limit_seconds`, `snapshot_limit_seconds`.
 """
 
 from __future__ import annotations
@@ -12,18 +18,45 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightdesk_alerts.catalogue.candles import CANDLES
-from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, SilentCondition, Subject
+from nightdesk_alerts.catalogue.declaration import (
+    AlertCondition,
+    AlertDeclaration,
+    AlertRule,
+    Route,
+    Severity,
+    SilentCondition,
+    Subject,
+)
 from nightdesk_alerts.catalogue.exchange import EXCHANGE
-from nightdesk_alerts.catalogue.liveness import LIVENESS
+from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS
 from nightdesk_alerts.catalogue.model import MODEL
-from nightdesk_alerts.catalogue.plumbing import PLUMBING
-from nightdesk_alerts.catalogue.retrain import RETRAIN
-from nightdesk_alerts.catalogue.risk import RISK
+from nightdesk_alerts.catalogue.plumbing import PLUMBING, snapshot_limit_seconds
+from nightdesk_alerts.catalogue.retrain import MODEL_KEPT, MODEL_PROMOTED, MODEL_ROLLED_BACK, RETRAIN
+from nightdesk_alerts.catalogue.risk import RISK, daily_loss_severity, drawdown_severity
 from nightdesk_alerts.catalogue.stack import STACK
-from nightdesk_alerts.catalogue.trading import TRADING
+from nightdesk_alerts.catalogue.trading import TRADING, no_trade_limit_seconds
 from nightdesk_alerts.catalogue.view import Situation
 
-__all__ = ["ALERTS", "HEALTH_CHECK", "SUBJECTS", "declared", "known"]
+__all__ = [
+    "ALERTS",
+    "DOWN",
+    "HEALTH_CHECK",
+    "MODEL_KEPT",
+    "MODEL_PROMOTED",
+    "MODEL_ROLLED_BACK",
+    "SUBJECTS",
+    "AlertDeclaration",
+    "AlertRule",
+    "Route",
+    "Severity",
+    "Situation",
+    "daily_loss_severity",
+    "declared",
+    "drawdown_severity",
+    "known",
+    "no_trade_limit_seconds",
+    "snapshot_limit_seconds",
+]
 
 SUBJECTS: tuple[Subject, ...] = (LIVENESS, EXCHANGE, CANDLES, TRADING, MODEL, RISK, PLUMBING, RETRAIN, STACK)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nightdesk_alerts import wording
 from nightdesk_alerts.addresses import url_problems, without_secrets
 from nightdesk_alerts.channel import Channel, Role, Secret, setting
-from nightdesk_alerts.http_response import judge
+from nightdesk_alerts.web_response import judge
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification

@@ -10,7 +10,7 @@ from nightdesk_core.clock import iso
 
 from nightdesk_alerts.addresses import url_problems
 from nightdesk_alerts.channel import Channel, Role, Secret, setting
-from nightdesk_alerts.http_response import judge
+from nightdesk_alerts.web_response import judge
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification

@@ -6,8 +6,7 @@ from loguru import logger
 from nightdesk_core.clock import system_clock
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, JournalError, journal_path
-from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
-from nightdesk_trendbot.live.stored_market import restored
+from nightdesk_trendbot.live import DecisionLog, log_path, restored
 
 from nightdesk import home
 from nightdesk.settings import Settings

@@ -7,22 +7,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from nightdesk_alerts.catalogue.retrain import MODEL_ROLLED_BACK
+from nightdesk_alerts.catalogue import MODEL_ROLLED_BACK
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.registry import Champion
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillLimits, PerformanceGuard
-from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
-from nightdesk_trendbot.live.bot import LiveBot
-from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
-from nightdesk_trendbot.live.parts import LiveParts, Tuning
-from nightdesk_trendbot.live.probation import Probation
-from nightdesk_trendbot.live.rotation import Rotation
-from nightdesk_trendbot.market.exchange import REQUEST_FAILURES
-from nightdesk_trendbot.model.champion import ChampionWatch
-from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
-from nightdesk_trendbot.signals.signal import Outcome
+from nightdesk_trendbot.engine import Rules, break_even_win_rate
+from nightdesk_trendbot.live import DecisionLog, LiveBot, LiveParts, Probation, Rotation, Tuning, log_path
+from nightdesk_trendbot.market import REQUEST_FAILURES
+from nightdesk_trendbot.model import ChampionWatch
+from nightdesk_trendbot.signals import TIMEFRAME_SECONDS, Outcome
 
 from nightdesk import home
 from nightdesk.bot.journal import open_journal

@@ -15,7 +15,7 @@ from nightdesk.bot.reload import reload
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
-    from nightdesk_trendbot.live.bot import LiveBot
+    from nightdesk_trendbot.live import LiveBot
 
 _AGAIN_SECONDS = 1.0
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nightdesk_alerts.addresses import url_problems
+from nightdesk_alerts import url_problems
 from nightdesk_alerts.channels import known_channels
 from nightdesk_core.settings import read_document
 from pydantic import SecretStr
 
 from nightdesk.channels import channels
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.reference import sections
 from nightdesk.settings import Settings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, iso, system_clock
 
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 
 _TIMEOUT_SECONDS = 15.0
@@ -83,7 +83,7 @@ def refuse_other_time(named: str, *, theirs: MarketTime, ours: WallTime) -> None
 
 
 async def _ask(settings: Settings, *, clock: WallClock, timeout_seconds: float) -> _Answer:
-    from nightdesk_trendbot.market.exchange import SilentListener, open_exchange
+    from nightdesk_trendbot.market import SilentListener, open_exchange
 
     symbols = settings.trendbot.symbols
     async with (

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 from nightdesk.stack.running import run_dir
 from nightdesk.stack.services import listening_services, taken_ports

@@ -6,7 +6,7 @@ from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.journal import JournalError, journal_path, read_journal
 
 from nightdesk import home
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 
 
@@ -15,8 +15,8 @@ def check_champion(settings: Settings) -> str:
 
     Raises `SetupError` where another strategy made it, `BundleError` or `RegistryError` where the bot would refuse it.
     """
-    from nightdesk_retrain.strategy import load_pipeline
-    from nightdesk_trendbot.model.meta_model import MetaModel
+    from nightdesk_retrain import load_pipeline
+    from nightdesk_trendbot.model import MetaModel
 
     registry = home.registry(settings)
     champion = registry.champion()
@@ -40,7 +40,7 @@ def check_journal(settings: Settings) -> str:
 
     Raises `JournalError` where it is damaged, or the bot would refuse to go on from it with these settings.
     """
-    from nightdesk_trendbot.live.stored_market import restored
+    from nightdesk_trendbot.live import restored
 
     path = journal_path(home.state_dir(settings), settings.bot.name)
     if not path.exists():

@@ -11,9 +11,9 @@ from nightdesk_core.errors import NightdeskError
 
 from nightdesk.check.channels import check_channels, check_secrets
 from nightdesk.check.exchange import check_exchange
-from nightdesk.check.finding import Finding, attempt
 from nightdesk.check.machine import check_home, check_ports
 from nightdesk.check.records import check_champion, check_journal
+from nightdesk.check.result import CheckResult, attempt
 from nightdesk.check.web import check_web_config
 from nightdesk.home import audit_log, kill_switch
 from nightdesk.render.configuration import Rendered, render
@@ -23,7 +23,7 @@ from nightdesk.stack.tools import Tools, find_tools
 _CHECKER_SECONDS = 30
 
 
-def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator[Finding]:
+def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator[CheckResult]:
     """Yield a finding for each part of the setup; `offline` leaves out what needs the network.
 
     The settings themselves were checked when they were loaded.
@@ -34,7 +34,7 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     yield channels
     yield attempt("the secrets", lambda: check_secrets(settings, settings_file))
     if channels.trouble:
-        yield Finding("the servers' configuration", "", "not looked at before the alert channels are put right")
+        yield CheckResult("the servers' configuration", "", "not looked at before the alert channels are put right")
     else:
         yield from _servers(settings)
     yield attempt("the exporter's web configuration", lambda: check_web_config(settings))
@@ -44,39 +44,39 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     yield attempt("the audit log", lambda: f"{audit_log(settings).verify().length} entries")
     yield attempt("the kill switch", lambda: _kill_switch(settings))
     if offline:
-        yield Finding("the exchange", "", "not asked, as --offline wants it")
+        yield CheckResult("the exchange", "", "not asked, as --offline wants it")
     else:
         yield attempt("the exchange", lambda: check_exchange(settings))
 
 
-def _servers(settings: Settings) -> Iterator[Finding]:
+def _servers(settings: Settings) -> Iterator[CheckResult]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             rendered = render(settings, out=Path(folder) / "rendered")
         except NightdeskError as error:
-            yield Finding("the servers' configuration", str(error))
+            yield CheckResult("the servers' configuration", str(error))
             return
         tools = find_tools(settings.home)
         if tools is None:
-            yield Finding("the servers' configuration", "", "not checked: `nightdesk tools` fetches what checks it")
+            yield CheckResult("the servers' configuration", "", "not checked: `nightdesk tools` fetches what checks it")
             return
         yield from _checked(tools, rendered)
 
 
-def _checked(tools: Tools, rendered: Rendered) -> Iterator[Finding]:
+def _checked(tools: Tools, rendered: Rendered) -> Iterator[CheckResult]:
     yield _run("Prometheus's configuration and rules", tools.promtool, "check", "config", rendered.prometheus_config)
     yield _run("Alertmanager's configuration", tools.amtool, "check-config", rendered.alertmanager_config)
 
 
-def _run(subject: str, *command: str | Path) -> Finding:
+def _run(subject: str, *command: str | Path) -> CheckResult:
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, timeout=_CHECKER_SECONDS, check=False
     )
-    return Finding(subject, (done.stdout + done.stderr).strip() if done.returncode else "")
+    return CheckResult(subject, (done.stdout + done.stderr).strip() if done.returncode else "")
 
 
 def _strategy(settings: Settings) -> str:
-    from nightdesk_retrain.strategy import load_pipeline
+    from nightdesk_retrain import load_pipeline
 
     load_pipeline(settings.retrain.pipeline, settings.model_dump(mode="json"))
     return settings.retrain.pipeline

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nightdesk_exporter.web.config_file import read_web_config
+from nightdesk_exporter import read_web_config
 
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 
 

@@ -45,12 +45,12 @@ def replay(
 
     Example: [bold]nightdesk audit replay v20261101T000000Z-1a2b3c4d[/bold]
     """
-    from nightdesk_retrain.replay import replay as recompute
+    from nightdesk_retrain import replay_verdict
 
     settings = load_settings(context)
     entry = _verdict(settings, verdict)
     recorded = entry.details
-    found = recompute(home.registry(settings).bundle(recorded["version"]), recorded)
+    found = replay_verdict(home.registry(settings).bundle(recorded["version"]), recorded)
     typer.echo(f"entry {entry.seq}, {entry.time}, {recorded['version']}: {found.ruling.verdict}")
     for criterion in found.ruling.criteria:
         value = "not measured" if criterion.value is None else f"{criterion.value:.6g}"
@@ -72,11 +72,11 @@ def explain(
 
     Example: [bold]nightdesk audit explain v20261101T000000Z-1a2b3c4d[/bold]
     """
-    from nightdesk_retrain.explain import explain as why
+    from nightdesk_retrain import explain_verdict
 
     entry = _verdict(load_settings(context), verdict)
     typer.echo(f"entry {entry.seq}, {entry.time}, {entry.details['version']}")
-    for line in why(entry.details):
+    for line in explain_verdict(entry.details):
         typer.echo(line)
 
 

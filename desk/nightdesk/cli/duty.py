@@ -98,7 +98,7 @@ def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None
 
     Example: [bold]nightdesk decisions --symbol BTC/USDT:USDT --since 2019-05-01[/bold]
     """
-    from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
+    from nightdesk_trendbot.live import DecisionLog, log_path
 
     from nightdesk.cli.tables import decision_row, show, written_time
 
@@ -169,21 +169,21 @@ def alerts(
 
         typer.echo(reference(), nl=False)
         return
+    from nightdesk_alerts import silenced
     from nightdesk_alerts.catalogue import ALERTS
-    from nightdesk_alerts.preferences import muted
 
     from nightdesk.channels import channels
     from nightdesk.cli.tables import show
 
     alerting = channels(load_settings(context)).alerting
-    silenced = muted(alerting) if alerting.enabled else tuple(alert.name for alert in ALERTS)
+    unwanted = silenced(alerting) if alerting.enabled else tuple(alert.name for alert in ALERTS)
     rules = [rule for alert in ALERTS for rule in alert.rules]
     rows = [
         {
             "alert": rule.name,
             "severity": rule.severity,
             "summary": rule.summary,
-            "silenced": "yes" if rule.name in silenced else "",
+            "silenced": "yes" if rule.name in unwanted else "",
         }
         for rule in rules
     ]

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from loguru import logger
-from nightdesk_core.bundle import BundleError
 from nightdesk_core.units import DAYS_A_YEAR
 
 from nightdesk import home
 from nightdesk.cli.choice import load_settings
 
 if TYPE_CHECKING:
-    from nightdesk_core.registry import ModelRegistry
-    from nightdesk_retrain.power import Chance, Power, Setup, TradePace
-
-T = TypeVar("T")
+    from nightdesk_retrain.power import Chance, Power, Setup
 
 app = typer.Typer(help="The promotion gate.", no_args_is_help=True)
 
@@ -60,10 +54,9 @@ def power(
 
     [bold]nightdesk --set retrain.outperformance_confidence=0.9 gate power --correlation 0.8 --level 1 --json[/bold]
     """
-    from nightdesk_retrain.deflated import benchmark
+    from nightdesk_retrain import luck_of_trials, measured_correlation, measured_pace
     from nightdesk_retrain.power import REFERENCE_CORRELATION, REFERENCE_PACE, Setup
     from nightdesk_retrain.power import power as simulate
-    from nightdesk_retrain.trials import TrialLedger, cluster_sharpe_ratios
 
     from nightdesk.cli.progress import show_progress
 
@@ -72,9 +65,9 @@ def power(
     alike, alike_from = REFERENCE_CORRELATION, "the reference strategy's, as no bundle here holds a comparison"
     if correlation is not None:
         alike, alike_from = correlation, "as told"
-    elif measured := _measured_correlation(registry):
+    elif measured := measured_correlation(registry):
         alike, alike_from = measured
-    pace, pace_from = _measured_pace(registry) or (
+    pace, pace_from = measured_pace(registry) or (
         REFERENCE_PACE,
         "the reference strategy's, as no bundle here holds trades",
     )
@@ -84,7 +77,7 @@ def power(
         pace=pace,
         rotation=settings.operations.model_rotation,
         retrain=settings.retrain,
-        luck=benchmark(cluster_sharpe_ratios(TrialLedger(home.state_dir(settings)).trials())),
+        luck=luck_of_trials(home.state_dir(settings)),
     )
     levels = list(dict.fromkeys(level or (0.0, 1.0, 2.0)))
     with show_progress("gate") as progress:
@@ -107,40 +100,6 @@ def power(
     typer.echo(f"{pace.trades_a_day:.3g} trades a day, {volatility:.1%} volatility a year: {pace_from}\n")
     for line in _report(setup, found):
         typer.echo(line)
-
-
-def _measured_correlation(registry: ModelRegistry) -> tuple[float, str] | None:
-    """Return how alike candidate and champion were when they were last compared, and where that stands."""
-    import numpy as np
-    from nightdesk_retrain.evidence import read_common
-    from nightdesk_retrain.metrics import correlation
-
-    for version, common in _newest_first(registry, read_common):
-        found = None if common is None else correlation(*map(np.array, common))
-        if common is not None and found is not None:
-            return found, f"{version} and the champion of its day, over {len(common[0])} days"
-    return None
-
-
-def _measured_pace(registry: ModelRegistry) -> tuple[TradePace, str] | None:
-    """Return how the newest model that traded did so on its hold-out, and which one it is."""
-    from nightdesk_retrain.evidence import read_holdout
-    from nightdesk_retrain.power import TradePace
-
-    for version, holdout in _newest_first(registry, read_holdout):
-        found = TradePace.of(holdout)
-        if found is not None:
-            return found, f"the hold-out of {version}"
-    return None
-
-
-def _newest_first(registry: ModelRegistry, read: Callable[[Path], T]) -> Iterator[tuple[str, T]]:
-    """Yield what each bundle holds; one that cannot be read is named in the log and left out."""
-    for version in reversed(registry.versions()):
-        try:
-            yield version, read(registry.bundle(version))
-        except BundleError as error:
-            logger.warning("left out: {}", error)
 
 
 def _report(setup: Setup, found: Sequence[Power]) -> Iterator[str]:

@@ -59,7 +59,7 @@ def calibrate(
     [bold]nightdesk --set guard.false_pauses_a_year=2 guard calibrate --version v20261123T000742Z-974590ac --json[/bold]
     """
     from nightdesk_guard import profile
-    from nightdesk_retrain.evidence import read_holdout
+    from nightdesk_retrain import read_holdout
 
     from nightdesk import job
     from nightdesk.cli.probation import chance_of_catching
@@ -122,7 +122,7 @@ def _table(settings: Settings, found: GuardProfile) -> list[tuple[str, ...]]:
     """Return rows: a name, and a cell for the documented limits and, where there are any, the calibrated ones."""
     from nightdesk import job
 
-    columns = [job.documented_limits(settings), *([found.calibrated] if found.calibrated else [])]
+    columns = [job.written_limits(settings), *([found.calibrated] if found.calibrated else [])]
     rows = [("", *(limits.source for limits in columns))]
     for title, tier in (("PAUSED", "paused"), ("REDUCED", "reduced")):
         rows.append((f"{title} from",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,12 @@ app.add_typer(run.stack_app, name="stack")
 app.add_typer(run.sandbox_app, name="sandbox")
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nightdesk {version('nightdesk')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _choose(
     context: typer.Context,
@@ -41,6 +48,10 @@ def _choose(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Override a setting: --set stack.ports.bot=9000. Repeatable.")
     ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which version this is, and exit."),
+    ] = False,
 ) -> None:
     context.obj = Choice(settings, assignments or [])
 

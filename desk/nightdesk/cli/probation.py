@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from nightdesk_guard import Expected
-from nightdesk_guard.evidence import breach_probability
-from nightdesk_guard.probation import signals_on_probation
+from nightdesk_guard import Expected, breach_probability, signals_on_probation
 from nightdesk_guard.settings import ProbationSettings
 
 

@@ -21,8 +21,7 @@ from nightdesk.logbook import set_up_logs
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
-    from nightdesk_retrain.deflated import DeflatedSharpe
-    from nightdesk_retrain.outcome import RetrainOutcome
+    from nightdesk_retrain import DeflatedSharpe, RetrainOutcome
 
 _REFERENCE = "nightdesk_trendbot.pipeline:TrendPipeline"
 
@@ -94,9 +93,9 @@ def retrain(
         settings, trigger="schedule" if if_due or scheduled else "manual", dry_run=dry_run, bootstrap=bootstrap
     )
     if explain:
-        from nightdesk_retrain.explain import explain as why
+        from nightdesk_retrain import explain_verdict
 
-        for line in why(outcome.to_json()):
+        for line in explain_verdict(outcome.to_json()):
             typer.echo(line)
 
 
@@ -108,7 +107,7 @@ def retire(
 
     Example: [bold]nightdesk retrain retire old-btc[/bold]
     """
-    from nightdesk_retrain.publish import retire as forget
+    from nightdesk_retrain import retire as forget
 
     settings = load_settings(context)
     gateway = settings.address("pushgateway")

@@ -97,7 +97,7 @@ def render(
 @sandbox_app.command()
 def exchange(context: typer.Context) -> None:
     """Serve the replay exchange."""
-    from nightdesk_sandbox.server import run_exchange
+    from nightdesk_sandbox import run_exchange
 
     settings = load_settings(context)
     set_up_logs("exchange", settings, to_file=False)
@@ -107,7 +107,7 @@ def exchange(context: typer.Context) -> None:
 @sandbox_app.command()
 def inbox(context: typer.Context) -> None:
     """Serve the inbox for webhooks and mail."""
-    from nightdesk_sandbox.server import run_inbox
+    from nightdesk_sandbox import run_inbox
 
     settings = load_settings(context)
     set_up_logs("inbox", settings, to_file=False)

@@ -11,8 +11,8 @@ from nightdesk_core import stored
 from nightdesk_core.clock import iso
 from nightdesk_core.journal import journal_path, read_journal
 from nightdesk_core.units import DAY_SECONDS
-from nightdesk_guard import GuardState, GuardStatus, ResumeFile
-from nightdesk_guard.store import SmallStore
+from nightdesk_guard import GuardState, GuardStatus, ResumeFile, SmallStore
+from nightdesk_trendbot.live import guard_memory
 
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
@@ -89,15 +89,10 @@ def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
 
 def _guard(settings: Settings) -> GuardState:
     """Return how the guard stands: the reference bot's, or one of a bot of one's own."""
-    from nightdesk_trendbot.engine.state import read_state
-    from nightdesk_trendbot.live.stored_market import STATE_KEY
-
     folder = home.state_dir(settings)
     path = journal_path(folder, settings.bot.name)
     if not path.exists():
         return SmallStore(folder).memory().performance
     with read_journal(path) as journal:
-        state = journal.load(STATE_KEY)
-        if state is None:
-            return SmallStore(folder, journal).memory().performance
-        return read_state(state, source=str(path)).guard.performance
+        memory = guard_memory(journal)
+        return (SmallStore(folder, journal).memory() if memory is None else memory).performance

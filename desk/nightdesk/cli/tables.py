@@ -12,7 +12,7 @@ from typing import Any
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_trendbot.live.decision_log import DecisionRecord
+from nightdesk_trendbot.live import DecisionRecord
 from rich.console import Console
 from rich.table import Table
 

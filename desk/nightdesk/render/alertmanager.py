@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from nightdesk_alerts import Alerting
-from nightdesk_alerts.channel import Channel, Role
+from nightdesk_alerts import Alerting, Channel, Role, silenced
 from nightdesk_alerts.channels import known_channels
-from nightdesk_alerts.preferences import muted
 from nightdesk_core.clock import TimeScale
 
 from nightdesk.channels import Channels, channels
@@ -105,7 +103,7 @@ def _mute(document: dict[str, Any], alerting: Alerting) -> None:
     if not alerting.enabled:
         document["route"] = {"receiver": "none"}
         return
-    names = muted(alerting)
+    names = silenced(alerting)
     if names:
         route = {"receiver": "none", "matchers": [f'alertname=~"{"|".join(names)}"']}
         document["route"]["routes"].insert(0, route)

@@ -17,7 +17,7 @@ from nightdesk_core.files import write_atomic
 from nightdesk.assets import assets_folder
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.channel import Channel
+    from nightdesk_alerts import Channel
 
 PAGE = "page"
 RECEIVERS = (PAGE, "notice", "event")

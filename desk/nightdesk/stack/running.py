@@ -61,9 +61,13 @@ def running_stack(
         rendered = render(settings, out=run_dir(settings).parent / "rendered")
         wanted = services(settings, settings_file=settings_file, overrides=overrides, tools=tools, rendered=rendered)
         refuse_taken_ports(settings, wanted)
-        if settings.sandbox.enabled and (why := _why_anew(settings)):
-            say(f"{why}: a new one begins")
-            fresh = True
+        if settings.sandbox.enabled:
+            from nightdesk_sandbox import why_anew
+
+            # Candles that are not on disk yet are fetched here, so that a failed download is an error of this command.
+            if why := why_anew(settings.sandbox, home=settings.home):
+                say(f"{why}: a new one begins")
+                fresh = True
         if fresh:
             _set_aside(settings, say)
         programs = [service.program for service in wanted]
@@ -99,29 +103,12 @@ def _only_one(settings: Settings) -> Iterator[None]:
         raise StackError(f"a stack already runs in {settings.home}: stop it first") from error
 
 
-def _why_anew(settings: Settings) -> str:
-    """Return why the replay, as its last run left it, cannot go on; nothing where it can.
-
-    The candles are fetched here where they are not on disk yet, so that a failed download is an error of this command.
-    """
-    from nightdesk_sandbox.markets import load_markets
-    from nightdesk_sandbox.position import Position
-    from nightdesk_sandbox.replay import replay_start
-
-    candles = next(iter(load_markets(settings.sandbox, home=settings.home).values()))
-    start = replay_start(candles, settings.sandbox.replay_days)
-    position = Position.of(candles, start=start, folder=settings.path(settings.sandbox.state_dir))
-    if position.is_another_s:
-        return "the last replay was of another market"
-    return "the last replay was over" if position.load() >= candles.end else ""
-
-
 def _set_aside(settings: Settings, say: Say) -> None:
     """Move what a replay left out of the way, all of it: a bot that is ahead of its exchange can do nothing."""
     own = (settings.bot.state_dir, settings.bot.models_dir, settings.sandbox.state_dir)
     folders = [settings.path(folder) for folder in own] + [settings.home / name for name in _SERVERS_STATE]
     if settings.sandbox.enabled:
-        from nightdesk_trendbot.candle_store.store import source_folder
+        from nightdesk_trendbot.candle_store import source_folder
 
         # The next replay may be of another market; what was collected from a real exchange stays.
         folders.append(source_folder(settings.path(settings.trendbot.data_dir), settings.trendbot.exchange.source))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from nightdesk_alerts import AlertSender
+from typing import TYPE_CHECKING
 
 from nightdesk_exporter.arguments import WrongCallError, one_of, text
 from nightdesk_exporter.calls.base import Calls, never_raises
+
+if TYPE_CHECKING:
+    from nightdesk_alerts import AlertSender
 
 _SEVERITIES = ("critical", "warning", "info")
 

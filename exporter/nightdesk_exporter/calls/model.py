@@ -22,7 +22,7 @@ from nightdesk_exporter.arguments import (
 )
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.catalogue import GAP_SOURCES, STANDINGS
-from nightdesk_exporter.snapshot import Limits, ModelInUse
+from nightdesk_exporter.snapshot import Limits, ReportedModel
 
 _PROMISED = ("model_backtest_win_ratio", "model_backtest_sharpe_ratio", "model_backtest_max_drawdown_ratio")
 _DELIVERED = (
@@ -53,7 +53,7 @@ class ModelCalls(Calls):
         """
         snapshot = self.snapshot
         before = snapshot.model
-        found = ModelInUse(
+        found = ReportedModel(
             version=text(version, "version"),
             standing=one_of(standing, STANDINGS, "standing"),
             trained_at=WallTime(moment(trained_at, "trained_at")),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nightdesk_alerts.catalogue.declaration import Severity
-from nightdesk_alerts.catalogue.risk import daily_loss_severity, drawdown_severity
+from nightdesk_alerts.catalogue import Severity, daily_loss_severity, drawdown_severity
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.arguments import LARGEST, WrongCallError, moment, number

@@ -24,7 +24,7 @@ _MOST_PAGES = 64
 
 
 @dataclass(frozen=True)
-class Route:
+class ServedPath:
     """What answers at a path. `trusted` tells it whether the client may see everything.
 
     One that is `public` answers without a password, too, and then says nothing about money.
@@ -56,11 +56,11 @@ class Endpoints:
         self._renderer = CoalescingExecutor("nightdesk-metrics", most_waiting=_MOST_RENDERINGS)
         self._pages = CoalescingExecutor("nightdesk-pages", most_waiting=_MOST_PAGES)
         self._routes = {
-            **({} if page is None else {"/": Route(partial(self._start_page, page))}),
-            "/metrics": Route(self._metrics),
-            "/healthz": Route(self._healthz, public=True),
-            "/readyz": Route(self._readyz, public=True),
-            "/status": Route(self._status_page),
+            **({} if page is None else {"/": ServedPath(partial(self._start_page, page))}),
+            "/metrics": ServedPath(self._metrics),
+            "/healthz": ServedPath(self._healthz, public=True),
+            "/readyz": ServedPath(self._readyz, public=True),
+            "/status": ServedPath(self._status_page),
         }
 
     def is_public(self, path: str) -> bool:

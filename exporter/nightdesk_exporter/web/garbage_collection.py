@@ -1,7 +1,7 @@
 """Python's garbage collector while a scrape is rendered: left alone, unless the bot's owner asks for more.
 
 A full collection cannot be sliced: with 10,000 series in the process it holds the interpreter lock for 20 ms, and the
-samples of a rendering bring one about at every eighth scrape. They hold no cycles, so it could wait until they are
+samples of a rendering bring one about at every sixth scrape. They hold no cycles, so it could wait until they are
 gone.
 """
 

@@ -10,9 +10,9 @@ from nightdesk_sandbox.binance import markets, words
 from nightdesk_sandbox.binance.query import Query, given, limit_of, range_of
 from nightdesk_sandbox.binance.words import RequestError
 from nightdesk_sandbox.funding import SETTLEMENT_SECONDS
-from nightdesk_sandbox.history import History
+from nightdesk_sandbox.history import CandleHistory
 from nightdesk_sandbox.instrument import plain
-from nightdesk_sandbox.market import Market
+from nightdesk_sandbox.market import ReplayMarket
 from nightdesk_sandbox.venue import Shown
 
 
@@ -84,7 +84,7 @@ class PublicData:
             raise RequestError(words.BAD_INTERVAL, "Invalid interval.")
         limit = limit_of(query, default=500, largest=self.side.longest_page)
         start, end = range_of(query)
-        history = History(market.charts[seconds], now=self._shown.replay.now())
+        history = CandleHistory(market.charts[seconds], now=self._shown.replay.now())
         stop = len(history) if end is None else history.first_after(end / 1000)
         if start is None:
             first = max(0, stop - limit)
@@ -102,7 +102,7 @@ class PublicData:
         entries.sort(key=lambda entry: int(entry["fundingTime"]))
         return entries[-limit:] if start is None else entries[:limit]
 
-    def _settlements(self, market: Market, start: int | None, end: int | None) -> list[dict[str, Any]]:
+    def _settlements(self, market: ReplayMarket, start: int | None, end: int | None) -> list[dict[str, Any]]:
         """Return all settlements of a market from `start` to `end`, both in milliseconds and included."""
         step, now = SETTLEMENT_SECONDS * 1000, words.milliseconds(self._shown.replay.now())
         earliest = max(words.milliseconds(market.instrument.launched_at), start or 0)
@@ -117,7 +117,7 @@ class PublicData:
             for moment in range(-(-earliest // step) * step, latest + 1, step)
         ]
 
-    def _known(self, query: Query) -> Market:
+    def _known(self, query: Query) -> ReplayMarket:
         market = self._shown.markets.get(given(query, "symbol"))
         if market is None:
             raise RequestError(words.BAD_SYMBOL, "Invalid symbol.")
@@ -133,7 +133,7 @@ class PublicData:
         }
 
 
-def _price_at(market: Market, moment: float) -> float:
+def _price_at(market: ReplayMarket, moment: float) -> float:
     """Return the last price at a moment of the past: the close of the last candle, or the first one's open."""
     closed = market.hours.confirmed(moment)
     return market.hours.candle(closed - 1).close if closed else float(market.hours.candles.open[0])

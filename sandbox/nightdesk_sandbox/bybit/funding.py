@@ -6,10 +6,10 @@ from nightdesk_sandbox.bybit.query import Query, integer_of, limit_of
 from nightdesk_sandbox.bybit.words import ParameterError, milliseconds
 from nightdesk_sandbox.funding import SETTLEMENT_SECONDS
 from nightdesk_sandbox.instrument import plain
-from nightdesk_sandbox.market import Market
+from nightdesk_sandbox.market import ReplayMarket
 
 
-def funding_history(market: Market, query: Query, *, rate: float, now: float) -> list[dict[str, str]]:
+def funding_history(market: ReplayMarket, query: Query, *, rate: float, now: float) -> list[dict[str, str]]:
     """Return a page of settlements up to `now`, newest first, 200 at most.
 
     It is the newest page up to `endTime`, and nothing in it is before `startTime`, which cannot stand alone: so Bybit

@@ -6,10 +6,10 @@ from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_sandbox.funding import next_funding
 from nightdesk_sandbox.instrument import plain
-from nightdesk_sandbox.market import Market
+from nightdesk_sandbox.market import ReplayMarket
 
 
-def ticker(market: Market, *, now: float, funding_rate: float) -> dict[str, str]:
+def ticker(market: ReplayMarket, *, now: float, funding_rate: float) -> dict[str, str]:
     """Return the entry of a market at the market time `now`. There is no book: bid and ask are the last price."""
     hours = market.hours
     closed, forming = hours.confirmed(now), hours.forming(now)

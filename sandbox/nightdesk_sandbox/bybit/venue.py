@@ -17,9 +17,9 @@ from nightdesk_sandbox.bybit.query import Query, category_of, integer_of, limit_
 from nightdesk_sandbox.bybit.ticker import ticker
 from nightdesk_sandbox.bybit.words import ParameterError
 from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.chart import Chart
-from nightdesk_sandbox.history import History
-from nightdesk_sandbox.market import Market
+from nightdesk_sandbox.history import CandleHistory
+from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.market import ReplayMarket
 from nightdesk_sandbox.stream import Stream
 from nightdesk_sandbox.venue import Shown
 
@@ -118,8 +118,8 @@ class Bybit:
         rows = [words.rest_candle(candle) for candle in self._page(market.charts[seconds], start, end, limit)]
         return {"symbol": market.symbol, "category": category, "list": rows[::-1]}
 
-    def _page(self, chart: Chart | Aggregate, start: int | None, end: int | None, limit: int) -> list[Candle]:
-        history = History(chart, now=self._replay.now())
+    def _page(self, chart: HourlyCandles | Aggregate, start: int | None, end: int | None, limit: int) -> list[Candle]:
+        history = CandleHistory(chart, now=self._replay.now())
         interval = chart.interval_seconds
         first, stop = 0, len(history)
         if start is not None:
@@ -148,13 +148,13 @@ class Bybit:
         entries = funding_history(market, query, rate=self._shown.funding_rate, now=self._replay.now())
         return {"category": category, "list": entries}
 
-    def _asked(self, query: Query, category: str) -> list[Market]:
+    def _asked(self, query: Query, category: str) -> list[ReplayMarket]:
         """Return the one market that a question names, or all of its category."""
         if "symbol" in query:
             return [self._known(query, "params error: symbol invalid")]
         return list(self._markets.values()) if category == words.LINEAR else []
 
-    def _known(self, query: Query, problem: str) -> Market:
+    def _known(self, query: Query, problem: str) -> ReplayMarket:
         market = self._markets.get(query.get("symbol", ""))
         if market is None or query["category"] != words.LINEAR:
             raise ParameterError(problem)

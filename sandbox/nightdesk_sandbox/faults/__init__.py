@@ -6,7 +6,7 @@ those that are on. By REST the exchange always tells the truth, except where a f
 """
 
 from nightdesk_sandbox.faults.active import Faults
-from nightdesk_sandbox.faults.base import Fault, World
+from nightdesk_sandbox.faults.base import ExchangeControls, Fault
 from nightdesk_sandbox.faults.catalogue import AnyFault, parse_fault
 
-__all__ = ["AnyFault", "Fault", "Faults", "World", "parse_fault"]
+__all__ = ["AnyFault", "ExchangeControls", "Fault", "Faults", "parse_fault"]

@@ -15,7 +15,7 @@ from nightdesk_sandbox.venue import Refusals
 _LONGEST_SECONDS = DAY_SECONDS
 
 
-class World(Protocol):
+class ExchangeControls(Protocol):
     """What a fault may do to the exchange when it begins."""
 
     async def close_streams(self) -> None:
@@ -39,7 +39,7 @@ class Fault(BaseModel):
     name: str
     seconds: float = Field(gt=0, le=_LONGEST_SECONDS, allow_inf_nan=False)
 
-    async def begin(self, world: World) -> None:
+    async def begin(self, exchange: ExchangeControls) -> None:
         """Do what the fault does once, when it begins."""
 
     def refusal(self, venue: Refusals, *, remaining_seconds: float, now: float) -> web.Response | None:

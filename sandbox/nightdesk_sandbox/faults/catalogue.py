@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from nightdesk_sandbox.fault_request import read_fault
-from nightdesk_sandbox.faults.connection import ClockOffset, Drop, Error500, RateLimit, Silence
-from nightdesk_sandbox.faults.stream import Duplicate, Gap, Late, Malformed, OutOfOrder, Revised
+from nightdesk_sandbox.faults.connection import ClockOffset, Drop, Error500, StreamSilence, TooManyRequests
+from nightdesk_sandbox.faults.stream import Duplicate, Late, Malformed, MissingCandles, OutOfOrder, Revised
 from nightdesk_sandbox.faults.world import PriceShock
 
 # The order matters where several are on: an update passes through them from the first to the last.
@@ -17,14 +17,14 @@ AnyFault = (
     | Revised
     | OutOfOrder
     | Late
-    | Gap
+    | MissingCandles
     | Duplicate
     | ClockOffset
     | Malformed
-    | Silence
+    | StreamSilence
     | Drop
     | Error500
-    | RateLimit
+    | TooManyRequests
 )
 
 _ADAPTER: TypeAdapter[AnyFault] = TypeAdapter(Annotated[AnyFault, Field(discriminator="name")])

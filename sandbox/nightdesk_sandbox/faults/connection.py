@@ -10,7 +10,7 @@ from aiohttp import web
 from nightdesk_core.units import DAY_SECONDS
 from pydantic import Field
 
-from nightdesk_sandbox.faults.base import Fault, World
+from nightdesk_sandbox.faults.base import ExchangeControls, Fault
 from nightdesk_sandbox.update import Message, Update
 from nightdesk_sandbox.venue import Refusals
 
@@ -21,12 +21,12 @@ class Drop(Fault):
     name: Literal["drop"]
     refuses_connections: ClassVar[bool] = True
 
-    async def begin(self, world: World) -> None:
+    async def begin(self, exchange: ExchangeControls) -> None:
         """Close what is open."""
-        await world.close_streams()
+        await exchange.close_streams()
 
 
-class Silence(Fault):
+class StreamSilence(Fault):
     """Connections stay open and answer, but no candle is sent; what was missed is never sent later."""
 
     name: Literal["silence"]
@@ -46,7 +46,7 @@ class Error500(Fault):
         return web.Response(status=500, text="500: Internal Server Error")
 
 
-class RateLimit(Fault):
+class TooManyRequests(Fault):
     """Every REST call is one too many: HTTP 429, the venue's error, and headers that say when the next one is welcome.
 
     `limit` is the number of calls that are claimed to be allowed.

@@ -17,7 +17,7 @@ from nightdesk_sandbox.instrument import plain
 from nightdesk_sandbox.update import Garbage, GarbageKind, Message, Topic, Update
 
 
-class Gap(Fault):
+class MissingCandles(Fault):
     """One candle in `every` is missing from the stream: all of it, or only its confirmation."""
 
     name: Literal["gap"]

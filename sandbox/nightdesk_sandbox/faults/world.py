@@ -7,7 +7,7 @@ from typing import Literal
 from nightdesk_core.units import DAY_SECONDS
 from pydantic import Field
 
-from nightdesk_sandbox.faults.base import Fault, World
+from nightdesk_sandbox.faults.base import ExchangeControls, Fault
 
 
 class PriceShock(Fault):
@@ -21,6 +21,6 @@ class PriceShock(Fault):
     change: float = Field(gt=-1, le=10, allow_inf_nan=False)
     seconds: float = Field(60, gt=0, le=DAY_SECONDS, allow_inf_nan=False)
 
-    async def begin(self, world: World) -> None:
+    async def begin(self, exchange: ExchangeControls) -> None:
         """Change the future."""
-        world.scale_future(1 + self.change)
+        exchange.scale_future(1 + self.change)

@@ -35,7 +35,7 @@ class Alert(_Part):
         return "\n".join(text for text in found if text)
 
 
-class Notification(_Part):
+class WebhookPayload(_Part):
     """One group of alerts."""
 
     version: Literal["4"]
@@ -75,9 +75,9 @@ class Notification(_Part):
         }
 
 
-def notification(payload: Any) -> Notification | None:
+def notification(payload: Any) -> WebhookPayload | None:
     """Return what Alertmanager says in a payload, None where the payload is not Alertmanager's."""
     try:
-        return Notification.model_validate(payload)
+        return WebhookPayload.model_validate(payload)
     except ValidationError:
         return None

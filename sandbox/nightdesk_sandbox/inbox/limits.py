@@ -30,7 +30,7 @@ class Standing:
     wait_seconds: float = 0.0
 
 
-class Limits:
+class MessageLimits:
     """Counts the messages to each address. `clock` gives seconds that never go back."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:

@@ -12,9 +12,14 @@ from nightdesk_sandbox.inbox.services import known_services
 MAIL = "email"
 
 
+def channel_titles() -> dict[str, str]:
+    """Return of each channel that there is, by its name, what people call it."""
+    return {**{service.channel: service.title for service in known_services()}, MAIL: "E-mail"}
+
+
 def channels() -> tuple[str, ...]:
     """Return the names of the channels that there are."""
-    return (*(service.channel for service in known_services()), MAIL)
+    return tuple(channel_titles())
 
 
 def _known(name: str) -> str:

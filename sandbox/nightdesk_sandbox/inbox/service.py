@@ -10,7 +10,7 @@ from typing import ClassVar
 from aiohttp import web
 
 from nightdesk_sandbox.inbox.faults import Error500, InboxFaults, RateLimit, Refuse, Silence, Slow
-from nightdesk_sandbox.inbox.limits import Allowance, Limits, Standing
+from nightdesk_sandbox.inbox.limits import Allowance, MessageLimits, Standing
 from nightdesk_sandbox.inbox.message import Channel
 from nightdesk_sandbox.inbox.store import Inbox
 
@@ -54,7 +54,7 @@ class Service(ABC):
     refusals: ClassVar[Mapping[str, Refusal]]
     """Why this service refuses messages for good, by the reason that a `refuse` fault names."""
 
-    def __init__(self, inbox: Inbox, limits: Limits | None) -> None:
+    def __init__(self, inbox: Inbox, limits: MessageLimits | None) -> None:
         self.inbox = inbox
         self._limits = limits
 

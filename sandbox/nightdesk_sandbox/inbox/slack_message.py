@@ -142,7 +142,12 @@ def plain(text: str) -> str:
 
 def block_texts(blocks: list[dict[str, Any]]) -> list[str]:
     """Return the texts of blocks, one for each that has any."""
-    return [text for text in ("\n".join(_texts(block)) for block in blocks) if text.strip()]
+    return [text for text in map(block_text, blocks) if text.strip()]
+
+
+def block_text(block: dict[str, Any]) -> str:
+    """Return the text of one block, its parts a line each."""
+    return "\n".join(_texts(block))
 
 
 def _texts(block: dict[str, Any]) -> Iterator[str]:

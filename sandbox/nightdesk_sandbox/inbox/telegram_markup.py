@@ -50,17 +50,3 @@ def utf16_length(text: str) -> int:
 def byte_offset(text: str, index: int) -> int:
     """Return at which byte of its UTF-8 a character of a text stands, which is how Telegram names a place."""
     return len(text[:index].encode("utf-8", errors="surrogatepass"))
-
-
-def formatted(text: str, parse_mode: str) -> Formatted:
-    """Return a text as its `parse_mode` reads it; an empty one reads nothing into it.
-
-    Raises `MarkupError` where Telegram would, and `ValueError` for a mode that it does not have.
-    """
-    from nightdesk_sandbox.inbox.telegram_html import parse_html
-    from nightdesk_sandbox.inbox.telegram_markdown import parse_markdown, parse_markdown_v2
-
-    modes = {"html": parse_html, "markdown": parse_markdown, "markdownv2": parse_markdown_v2, "": Formatted}
-    if parse_mode.lower() not in modes:
-        raise ValueError("unsupported parse_mode")
-    return modes[parse_mode.lower()](text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk.check.channels import check_channels, check_secrets
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import load
 from nightdesk_alerts.channels import known_channels
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk.check.exchange import check_exchange, refuse_other_time
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings, load
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.pipeline import DataError

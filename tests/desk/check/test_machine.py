@@ -10,8 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from nightdesk.check.finding import SetupError
 from nightdesk.check.machine import check_home, check_ports
+from nightdesk.check.result import SetupError
 from nightdesk.stack.running import run_dir
 from nightdesk.stack.supervisor import Program, Supervisor
 

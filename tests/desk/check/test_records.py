@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from nightdesk import home
-from nightdesk.check.finding import SetupError
 from nightdesk.check.records import check_champion, check_journal
+from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import Journal, JournalError, journal_path
-from nightdesk_trendbot.live.stored_market import MARKET_KEY, market_of
+from nightdesk_trendbot.live.journal_keys import MARKET_KEY
+from nightdesk_trendbot.live.stored_market import market_of
 from nightdesk_trendbot.model.meta_model import SCHEMA
 
 from tests.core.conftest import closed_trade

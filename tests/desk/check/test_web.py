@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from nightdesk.check.finding import SetupError
+from nightdesk.check.result import SetupError
 from nightdesk.check.web import check_web_config
 from nightdesk.render.configuration import render
 from nightdesk.settings import Settings, load

@@ -15,7 +15,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import Journal
 from nightdesk_guard import Guard, GuardMemory, GuardState, GuardStatus, KillSwitch, ResumeFile
 from nightdesk_trendbot.engine.state import new_state
-from nightdesk_trendbot.live.stored_market import STATE_KEY
+from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from typer.testing import CliRunner
 
 

@@ -181,7 +181,7 @@ def test_the_build_gets_what_the_image_copies_and_nothing_else() -> None:
     assert all((ROOT / source).exists() for source in copied)
 
 
-def test_the_wheel_carries_the_static_configuration(tmp_path: Path) -> None:
+def test_the_wheel_carries_the_static_configuration_the_inbox_s_templates_and_the_licence(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -195,3 +195,7 @@ def test_the_wheel_carries_the_static_configuration(tmp_path: Path) -> None:
         files = [str(file.relative_to(ROOT)) for file in (ROOT / folder).glob(pattern)]
         assert files
         assert {f"nightdesk/assets/{file}" for file in files} <= inside
+    templates = [str(file.relative_to(ROOT / "sandbox")) for file in (ROOT / "sandbox").rglob("templates/*.html")]
+    assert templates
+    assert set(templates) <= inside
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in inside)

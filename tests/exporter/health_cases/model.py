@@ -5,7 +5,7 @@ from __future__ import annotations
 from nightdesk_alerts.catalogue.model import MODEL_MISSING, MODEL_NOT_LOADED, MODEL_STALE, MODEL_UNDERPERFORMING
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter.health import Issue
-from nightdesk_exporter.snapshot import ModelInUse, Snapshot
+from nightdesk_exporter.snapshot import ReportedModel, Snapshot
 
 from tests.exporter.conftest import NOW
 from tests.exporter.health_cases.case import DAY, DEGRADED, UNHEALTHY_VERDICT, AlertStory, Case, critical, says, warning
@@ -14,7 +14,7 @@ from tests.exporter.story import START, Bot, Minute, after
 
 def says_model(snapshot: Snapshot) -> None:
     at = snapshot.started_at
-    snapshot.model, snapshot.model_known = ModelInUse("v1", "champion", at, None, at), True
+    snapshot.model, snapshot.model_known = ReportedModel("v1", "champion", at, None, at), True
 
 
 def model_of_before(bot: Bot, minute: Minute) -> None:

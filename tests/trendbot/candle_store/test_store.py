@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,3 +155,12 @@ def test_a_folder_that_cannot_be_used_is_named_with_what_to_do(
         act(file_of(tmp_path))
     assert str(raised.value).startswith(f"{tmp_path}/bybit/BTC%2FUSDT%3AUSDT-1h.parquet cannot be used (")
     assert str(raised.value).endswith("see to the folder's disk and rights, or set trendbot.data_dir")
+
+
+def test_a_file_says_of_itself_what_the_first_release_s_did(tmp_path: Path) -> None:
+    file = file_of(tmp_path)
+    file.save(Rows(np.array([0, 3600]), np.array([[1.5, 2.0], [3.0, 4.25]]), ((0, 7200),)))
+    assert pq.read_schema(file.path).metadata[b"nightdesk"] == (
+        b'{"format": 1, "source": "bybit", "symbol": "BTC/USDT:USDT", "series": "1h", "covered": [[0, 7200]], '
+        b'"sha256": "1f53eea80c7f1f04c3f7c444b74afb80c082636482d250e66daf363b7ebd7070"}'
+    )

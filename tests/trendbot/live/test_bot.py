@@ -14,8 +14,9 @@ from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.state import equity
 from nightdesk_trendbot.live.bot import LiveBot
+from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.live.parts import LiveParts
-from nightdesk_trendbot.live.stored_market import STATE_KEY, restored
+from nightdesk_trendbot.live.stored_market import restored
 from nightdesk_trendbot.model import backtest
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.model.meta_model import MetaModel

@@ -13,8 +13,8 @@ from nightdesk_guard import KillSwitch
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.bot import LiveBot
+from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.live.parts import LiveParts
-from nightdesk_trendbot.live.stored_market import STATE_KEY
 from nightdesk_trendbot.market.feed import Step
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.signals.candles import Candles

@@ -17,7 +17,16 @@ from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot.model import meta_model as models
 from nightdesk_trendbot.model.labels import Events
-from nightdesk_trendbot.model.meta_model import CALIBRATION, LINEAR, SCHEMA, THRESHOLDS, TREES, Calibration, MetaModel
+from nightdesk_trendbot.model.meta_model import (
+    CALIBRATION,
+    LINEAR,
+    SCHEMA,
+    THRESHOLDS,
+    TREES,
+    Calibration,
+    LinearModel,
+    MetaModel,
+)
 from nightdesk_trendbot.settings import EntrySettings
 from nightdesk_trendbot.signals.signal import FEATURES
 
@@ -148,3 +157,18 @@ def test_importance_is_a_share_of_the_gain_of_every_input(model: MetaModel) -> N
     assert set(shares) == set(FEATURES)
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
+
+
+def test_a_model_s_files_are_written_as_in_the_first_release(model: MetaModel) -> None:
+    linear = LinearModel((0.5, 1e-7), (1.0, 2.0), (0.25, -1e17), 0.125, 5.0)
+    known = replace(
+        model, linear=linear, weights=(0.6, 0.4), calibration=Calibration(1.5, -0.25), out_of_fold=(0.1, 0.2)
+    )
+    found = known.files()
+    assert found[LINEAR] == (
+        b'{\n "clip": 5.0,\n "coefficients": [\n  0.25,\n  -1e+17\n ],\n "intercept": 0.125,\n'
+        b' "mean": [\n  0.5,\n  1e-07\n ],\n "scale": [\n  1.0,\n  2.0\n ],\n "weights": [\n  0.6,\n  0.4\n ]\n}\n'
+    )
+    assert found[CALIBRATION] == b'{\n "intercept": -0.25,\n "slope": 1.5\n}\n'
+    assert found[THRESHOLDS] == b'{\n "out_of_fold": [\n  0.1,\n  0.2\n ]\n}\n'
+    assert json.loads(found[SCHEMA]) == {"features": list(FEATURES)}

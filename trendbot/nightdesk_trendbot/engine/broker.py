@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nightdesk_core.trades import ExitReason
-from numba import njit
+
+from nightdesk_trendbot.compiled import compiled
+from nightdesk_trendbot.signals.candles import Bar
 
 TARGET = 1
 STOP = 2
@@ -75,14 +77,14 @@ class Closing(NamedTuple):
     price: float
 
 
-@njit(cache=True)
+@compiled()
 def flat(realised: float) -> Account:
     """Return an account without position and order."""
     nothing = Order(0, 0.0, 0.0, Barriers(0.0, 0.0, 0))
     return Account(realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, False, nothing)
 
 
-@njit(cache=True)
+@compiled()
 def value(account: Account, price: float) -> float:
     """Return what the account adds to the equity: earned, and the open position's profit before closing it."""
     if account.side == 0:
@@ -91,13 +93,13 @@ def value(account: Account, price: float) -> float:
     return account.realised + (gross - account.fees - account.funding)
 
 
-@njit(cache=True)
+@compiled()
 def risk(account: Account) -> float:
     """Return what the open position loses at its stop, before fees and slippage of the exit."""
     return account.quantity * abs(account.entry_price - account.stop_price)
 
 
-@njit(cache=True)
+@compiled()
 def exposure(account: Account, price: float) -> float:
     """Return the signed notional of the open position at a price, or of the order that waits."""
     if account.side != 0:
@@ -105,19 +107,19 @@ def exposure(account: Account, price: float) -> float:
     return account.order.side * account.order.notional if account.waiting else 0.0
 
 
-@njit(cache=True)
+@compiled()
 def place(account: Account, order: Order) -> Account:
     """Return the flat account with an order that waits for the next candle's open."""
     return Account(account.realised, 0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, True, order)
 
 
-@njit(cache=True)
+@compiled()
 def cancel(account: Account) -> Account:
     """Return the account without its waiting order."""
     return flat(account.realised)
 
 
-@njit(cache=True)
+@compiled()
 def at_open(account: Account, time: int, price: float, costs: Costs) -> Account:
     """Return the account after a candle opened: an order that waited fills."""
     if not account.waiting:
@@ -143,7 +145,7 @@ def at_open(account: Account, time: int, price: float, costs: Costs) -> Account:
     )
 
 
-@njit(cache=True)
+@compiled()
 def fund(account: Account, time: int, price: float, rate: float) -> Account:
     """Return the account after longs paid shorts `rate`; a position that was entered at that very time pays nothing."""
     if account.side == 0 or rate == 0.0 or account.entry_time >= time:
@@ -165,26 +167,26 @@ def fund(account: Account, time: int, price: float, rate: float) -> Account:
     )
 
 
-@njit(cache=True)
-def barrier_reached(account: Account, open_: float, high: float, low: float, close: float, close_time: int) -> Closing:
+@compiled()
+def barrier_reached(account: Account, bar: Bar, close_time: int) -> Closing:
     """Return whether and where a confirmed candle ends the open position.
 
     The stop comes before the target where both lie in one candle; one that opens beyond a barrier fills at its open.
     """
-    against = low if account.side > 0 else high
-    towards = high if account.side > 0 else low
+    against = bar.low if account.side > 0 else bar.high
+    towards = bar.high if account.side > 0 else bar.low
     if account.side * (against - account.stop_price) <= 0:
-        gapped = account.side * (open_ - account.stop_price) <= 0
-        return Closing(STOP, open_ if gapped else account.stop_price)
+        gapped = account.side * (bar.open - account.stop_price) <= 0
+        return Closing(STOP, bar.open if gapped else account.stop_price)
     if account.side * (towards - account.target_price) >= 0:
-        gapped = account.side * (open_ - account.target_price) >= 0
-        return Closing(TARGET, open_ if gapped else account.target_price)
+        gapped = account.side * (bar.open - account.target_price) >= 0
+        return Closing(TARGET, bar.open if gapped else account.target_price)
     if close_time >= account.deadline:
-        return Closing(TIME, close)
+        return Closing(TIME, bar.close)
     return Closing(0, 0.0)
 
 
-class Close(NamedTuple):
+class CandleClose(NamedTuple):
     """The account after a candle closed, and what the round trip came to where `reason` is not 0."""
 
     account: Account
@@ -197,34 +199,24 @@ class Close(NamedTuple):
     profit: float
 
 
-@njit(cache=True)
-def at_close(
-    account: Account,
-    time: int,
-    open_: float,
-    high: float,
-    low: float,
-    close: float,
-    funding_rate: float,
-    close_time: int,
-    costs: Costs,
-) -> Close:
+@compiled()
+def at_close(account: Account, bar: Bar, close_time: int, costs: Costs) -> CandleClose:
     """Return the account after a confirmed candle: funding paid, the position closed where a barrier was reached."""
     if account.side == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    account = fund(account, time, open_, funding_rate)
-    closing = barrier_reached(account, open_, high, low, close, close_time)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    account = fund(account, bar.time, bar.open, bar.funding)
+    closing = barrier_reached(account, bar, close_time)
     if closing.reason == 0:
-        return Close(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return CandleClose(account, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return settle(account, closing, costs)
 
 
-@njit(cache=True)
-def settle(account: Account, closing: Closing, costs: Costs) -> Close:
+@compiled()
+def settle(account: Account, closing: Closing, costs: Costs) -> CandleClose:
     """Return what closing the position at a price leaves."""
     fill = closing.price * (1.0 - account.side * costs.slippage_ratio)
     gross = account.side * account.quantity * (fill - account.entry_price)
     fees = account.fees + account.quantity * fill * costs.fee_ratio
     profit = gross - fees - account.funding
     slippage = account.slippage + account.quantity * closing.price * costs.slippage_ratio
-    return Close(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)
+    return CandleClose(flat(account.realised + profit), closing.reason, fill, fees, account.funding, slippage, profit)

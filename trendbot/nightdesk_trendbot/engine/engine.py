@@ -199,9 +199,7 @@ class Engine:
         book = state.books[symbol]
         costs = costs_at(self._rules, book.volatility)
         account = broker.at_open(book.account, bar.time, bar.open, costs)
-        done = broker.at_close(
-            account, bar.time, bar.open, bar.high, bar.low, bar.close, bar.funding, close_time.whole_seconds, costs
-        )
+        done = broker.at_close(account, bar, close_time.whole_seconds, costs)
         trade = _trade(symbol, replace(book, account=account), done, close_time) if done.reason != 0 else None
         moved = replace(book, account=done.account, mark=bar.close, volatility=signal.volatility)
         return with_book(state, symbol, moved), trade
@@ -269,7 +267,7 @@ def _without_unconfirmed_entries(state: EngineState) -> EngineState:
     return state
 
 
-def _trade(symbol: str, book: Book, done: broker.Close, close_time: MarketTime) -> ClosedTrade:
+def _trade(symbol: str, book: Book, done: broker.CandleClose, close_time: MarketTime) -> ClosedTrade:
     position = book.account
     return ClosedTrade(
         symbol=symbol,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.signals.candles import Floats, Ints
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Caps(NamedTuple):
         )
 
 
-@njit(cache=True)
+@compiled()
 def room(
     index: int,
     side: int,
@@ -69,7 +69,7 @@ def room(
     return allowed if allowed > 0 and allowed >= caps.smallest_share * wanted else 0.0
 
 
-@njit(cache=True)
+@compiled()
 def correlation(time: Ints, first: Floats, second: Floats, last: int, seconds: int) -> float:
     """Return the correlation (Pearson) of two symbols' log returns over the `seconds` up to the candle at index `last`.
 

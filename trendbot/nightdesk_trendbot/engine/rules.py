@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.engine.broker import Barriers, Costs
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Rules(NamedTuple):
         )
 
 
-@njit(cache=True)
+@compiled()
 def scale(rules: Rules, volatility: float) -> float:
     """Return a day's volatility as a multiple of the typical one, within bounds; 1 where it is not known (0, NaN)."""
     if not volatility > 0:
@@ -46,7 +46,7 @@ def scale(rules: Rules, volatility: float) -> float:
     return float(min(max(volatility / rules.typical_volatility, _NARROWEST), _WIDEST))
 
 
-@njit(cache=True)
+@compiled()
 def costs_at(rules: Rules, volatility: float) -> Costs:
     """Return what a fill costs at a day's volatility."""
     if not rules.slippage_scales:
@@ -54,7 +54,7 @@ def costs_at(rules: Rules, volatility: float) -> Costs:
     return Costs(rules.costs.fee_ratio, rules.costs.slippage_ratio * scale(rules, volatility))
 
 
-@njit(cache=True)
+@compiled()
 def barriers_at(rules: Rules, volatility: float) -> Barriers:
     """Return where a trade that is decided at a day's volatility ends."""
     if not rules.barriers_scale:

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 from nightdesk_core.trades import ClosedTrade
-from numba import njit
 from numpy.typing import NDArray
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Order
 from nightdesk_trendbot.engine.portfolio import Caps, correlation, room
 from nightdesk_trendbot.engine.rules import Rules, barriers_at, costs_at
-from nightdesk_trendbot.signals.candles import Candles, Floats, Ints
+from nightdesk_trendbot.signals.candles import Bar, Candles, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _closed(trade: RoundTrip, symbols: Sequence[str], model_version: str) -> Clo
     )
 
 
-@njit(cache=True)
+@compiled()
 def walk(
     time: Ints, columns: MarketColumns, interval: int, rules: Rules, caps: Caps, cash: float
 ) -> tuple[Floats, NDArray[np.void]]:
@@ -194,20 +194,19 @@ def walk(
             if accounts[s].side != 0 or accounts[s].waiting:
                 costs = costs_at(rules, present[s])
                 before = broker.at_open(accounts[s], time[i], columns.open[s, i], costs)
-                done = broker.at_close(
-                    before,
+                bar = Bar(
                     time[i],
                     columns.open[s, i],
                     columns.high[s, i],
                     columns.low[s, i],
                     columns.close[s, i],
+                    0.0,
                     columns.funding[s, i],
-                    close_time,
-                    costs,
                 )
+                done = broker.at_close(before, bar, close_time, costs)
                 accounts[s] = done.account
                 if done.reason != 0:
-                    _note(rows[trades], s, before, done, close_time)
+                    _note_trade(rows[trades], s, before, done, close_time)
                     trades += 1
             present[s] = columns.volatilities[s, i]
         if i == steps - 1:
@@ -217,7 +216,7 @@ def walk(
                     closing = broker.Closing(broker.TIME, marks[s])
                     done = broker.settle(before, closing, costs_at(rules, present[s]))
                     accounts[s] = done.account
-                    _note(rows[trades], s, before, done, close_time)
+                    _note_trade(rows[trades], s, before, done, close_time)
                     trades += 1
         total = cash
         for s in range(symbols):
@@ -241,8 +240,8 @@ def walk(
     return equity, rows[:trades]
 
 
-@njit(cache=True)
-def _note(row: Any, symbol: int, before: broker.Account, done: broker.Close, close_time: int) -> None:
+@compiled()
+def _note_trade(row: Any, symbol: int, before: broker.Account, done: broker.CandleClose, close_time: int) -> None:
     row.symbol, row.side, row.quantity = symbol, before.side, before.quantity
     row.entry_time, row.entry_price = before.entry_time, before.entry_price
     row.exit_time, row.exit_price, row.exit_reason = close_time, done.price, done.reason

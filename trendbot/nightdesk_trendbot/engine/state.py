@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from nightdesk_core import stored
 from nightdesk_core.clock import CandleTime, MarketTime
@@ -12,6 +12,7 @@ from nightdesk_guard import GuardMemory, GuardState
 
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Account
+from nightdesk_trendbot.engine.stored_form import present_form
 
 
 @dataclass(frozen=True)
@@ -54,18 +55,7 @@ class EngineState:
 
 def read_state(content: object, *, source: str) -> EngineState:
     """Return the state that was stored. Raises `StoredError` for what is none, or lacks anything."""
-    if isinstance(content, Mapping) and "evidence" in content:
-        content = _from_first_format(content)
-    return stored.from_plain(EngineState, content, source=source, complete=True)
-
-
-def _from_first_format(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the present form of what an earlier release stored, which had the guard's memory beside its state."""
-    own = ("evidence", "model_since", "model_trades")
-    kept = {key: value for key, value in content.items() if key not in (*own, "model_version")}
-    shadow = content.get("shadow")
-    memory = {"performance": content.get("guard"), **{key: content.get(key) for key in own}}
-    return {**kept, "guard": memory, "shadow": _from_first_format(shadow) if isinstance(shadow, Mapping) else shadow}
+    return stored.from_plain(EngineState, present_form(content), source=source, complete=True)
 
 
 def new_state(symbols: Sequence[str], equity: float) -> EngineState:

@@ -23,13 +23,14 @@ from nightdesk_trendbot.engine.state import EngineState, new_state
 from nightdesk_trendbot.live.guard_store import JournalGuardStore
 from nightdesk_trendbot.live.history import History
 from nightdesk_trendbot.live.housekeeping import Housekeeping
+from nightdesk_trendbot.live.journal_keys import MARKET_KEY, STATE_KEY
 from nightdesk_trendbot.live.model_report import ModelReport
 from nightdesk_trendbot.live.parts import LiveParts, Tuning
 from nightdesk_trendbot.live.probation import Owed
 from nightdesk_trendbot.live.record import log_decisions, record
 from nightdesk_trendbot.live.report import Report
 from nightdesk_trendbot.live.safety import Safety, kill_switch_defects
-from nightdesk_trendbot.live.stored_market import MARKET_KEY, STATE_KEY, market_of, restored
+from nightdesk_trendbot.live.stored_market import market_of, restored
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.exchange import open_exchange, persistently
 from nightdesk_trendbot.market.feed import Event, Feed, Marked, MarketsOpen, Opened, Step

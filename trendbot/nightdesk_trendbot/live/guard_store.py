@@ -11,7 +11,7 @@ from nightdesk_core.stored import StoredError
 from nightdesk_guard import Anchors, GuardMemory, GuardStep, KillSwitchState, SwitchSeen
 from nightdesk_guard.notices import Notice
 
-from nightdesk_trendbot.live.stored_market import KILLS_KEY
+from nightdesk_trendbot.live.journal_keys import KILLS_KEY
 
 _ANCHORS_KEY = "kill switch anchors"
 

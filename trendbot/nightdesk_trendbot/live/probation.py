@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
-from nightdesk_guard import Evidence, PerformanceGuard
+from nightdesk_guard import Evidence, PerformanceGuard, probation_share
 from nightdesk_guard.notices import Notice
 from nightdesk_guard.policy import held
-from nightdesk_guard.probation import probation_share
 
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import EngineState

@@ -7,7 +7,7 @@ from dataclasses import replace
 from nightdesk_core.clock import MarketTime, TimeScale
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import AccountView
-from nightdesk_guard.settings import EntrySettings
+from nightdesk_guard.settings import EntryBlockSettings
 
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.engine import Engine
@@ -23,7 +23,9 @@ from nightdesk_trendbot.signals.signal import Outcome, Signal, decide
 class Safety:
     """The bot's eyes on its prices and its clock."""
 
-    def __init__(self, entries: EntrySettings, scale: TimeScale, prices: Prices, market_clock: MarketClock) -> None:
+    def __init__(
+        self, entries: EntryBlockSettings, scale: TimeScale, prices: Prices, market_clock: MarketClock
+    ) -> None:
         self.entries = entries
         self._scale = scale
         self._prices = prices

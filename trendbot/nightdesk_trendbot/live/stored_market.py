@@ -10,14 +10,8 @@ from nightdesk_core.stored import StoredError
 
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.state import Book, EngineState, read_state
+from nightdesk_trendbot.live.journal_keys import MARKET_KEY, STATE_KEY
 from nightdesk_trendbot.settings import TrendbotSettings
-
-STATE_KEY = "engine"
-"""Where the journal keeps the engine's state."""
-KILLS_KEY = "kill switch"
-"""Where it keeps how often the kill switch had been activated when it was last looked at."""
-MARKET_KEY = "market"
-"""Where the journal's state names its market."""
 
 
 def market_of(settings: TrendbotSettings) -> dict[str, str | bool]:

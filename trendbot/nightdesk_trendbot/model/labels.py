@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 from nightdesk_core.units import DAY_SECONDS
-from numba import njit
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.broker import Order
 from nightdesk_trendbot.engine.rules import Rules, barriers_at, costs_at
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals import indicators
-from nightdesk_trendbot.signals.candles import Candles, Floats, Ints
+from nightdesk_trendbot.signals.candles import Bar, Candles, Floats, Ints
 from nightdesk_trendbot.signals.regime import allowed_sides
 from nightdesk_trendbot.signals.signal import breakout_sides, features
 
@@ -119,7 +119,7 @@ class CandleColumns(NamedTuple):
         return cls(candles.time, candles.open, candles.high, candles.low, candles.close, candles.funding)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def walk(
     candles: CandleColumns, interval: int, at: Ints, sides: Ints, volatility: Floats, rules: Rules
 ) -> tuple[Floats, Ints]:
@@ -136,17 +136,16 @@ def walk(
         for i in range(at[event] + 1, len(candles.time)):
             costs = costs_at(rules, volatility[i - 1])
             account = broker.at_open(account, candles.time[i], candles.open[i], costs)
-            done = broker.at_close(
-                account,
+            bar = Bar(
                 candles.time[i],
                 candles.open[i],
                 candles.high[i],
                 candles.low[i],
                 candles.close[i],
+                0.0,
                 candles.funding[i],
-                candles.time[i] + interval,
-                costs,
             )
+            done = broker.at_close(account, bar, candles.time[i] + interval, costs)
             account = done.account
             if done.reason != 0:
                 profit[event] = done.profit

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from nightdesk_core.units import DAY_SECONDS
-from nightdesk_guard import GuardProfile, GuardStatus, ModelInUse, PerformanceGuard
-from nightdesk_guard.probation import probation_share
+from nightdesk_guard import GuardProfile, GuardStatus, ModelInUse, PerformanceGuard, probation_share
 
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.engine.state import EngineState

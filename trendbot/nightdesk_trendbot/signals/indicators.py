@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.settings import EntrySettings, RegimeSettings, SizingSettings
 from nightdesk_trendbot.signals.candles import Candles, Floats
 
@@ -75,7 +75,7 @@ def compute(candles: Candles, bars: IndicatorBars) -> Floats:
     return _matrix(candles.high, candles.low, candles.close, candles.volume, bars)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _matrix(high: Floats, low: Floats, close: Floats, volume: Floats, bars: IndicatorBars) -> Floats:
     result = np.full((len(close), len(COLUMNS)), np.nan)
     for last in range(WINDOW - 1, len(close)):
@@ -87,7 +87,7 @@ def _matrix(high: Floats, low: Floats, close: Floats, volume: Floats, bars: Indi
     return result
 
 
-@njit(cache=True)
+@compiled()
 def _at_last(h: Floats, low: Floats, c: Floats, v: Floats, bars: IndicatorBars) -> Indicators:
     """Return the indicators of the last bar of a window of `WINDOW` bars."""
     end = len(c) - 1
@@ -123,7 +123,7 @@ def _at_last(h: Floats, low: Floats, c: Floats, v: Floats, bars: IndicatorBars) 
     )
 
 
-@njit(cache=True)
+@compiled()
 def _ema(c: Floats, span: int) -> float:
     weight = 2.0 / (span + 1.0)
     value = c[0]
@@ -132,7 +132,7 @@ def _ema(c: Floats, span: int) -> float:
     return float(value)
 
 
-@njit(cache=True)
+@compiled()
 def _atr(h: Floats, low: Floats, c: Floats, length: int, average_length: int) -> tuple[float, float]:
     """Return Wilder's average true range at the last bar, and its mean over the last `average_length` bars."""
     value = 0.0
@@ -148,7 +148,7 @@ def _atr(h: Floats, low: Floats, c: Floats, length: int, average_length: int) ->
     return value, total / average_length
 
 
-@njit(cache=True)
+@compiled()
 def _directional(h: Floats, low: Floats, c: Floats, length: int) -> tuple[float, float]:
     """Return ADX (0 to 100) and (+DI - -DI) / (+DI + -DI) (-1 to 1) at the last bar."""
     plus = 0.0
@@ -180,7 +180,7 @@ def _directional(h: Floats, low: Floats, c: Floats, length: int) -> tuple[float,
     return adx, ratio
 
 
-@njit(cache=True)
+@compiled()
 def _volatility(c: Floats, length: int) -> float:
     """Return the standard deviation of the last `length` log returns, per bar."""
     end = len(c)

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from nightdesk_trendbot.compiled import compiled
 from nightdesk_trendbot.settings import RegimeSettings
 from nightdesk_trendbot.signals.candles import Floats, Ints
 from nightdesk_trendbot.signals.indicators import COLUMN
@@ -81,7 +81,7 @@ def _codes(rows: Floats, close: Floats, settings: RegimeSettings) -> Ints:
     return np.asarray(codes(atr, average, adx, ema, close, Bounds.of(settings)))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def codes(atr: Floats, average: Floats, adx: Floats, ema: Floats, close: Floats, bounds: Bounds) -> Ints:
     """Return each bar's regime as its position in `Regime`, shape (N,); every argument but the last has that shape."""
     found = np.zeros(len(close), dtype=np.int64)

@@ -3,6 +3,6 @@
 All of it is made here, escaped, as HTML. Messages that come while somebody looks are sent to the page in the same form.
 """
 
-from nightdesk_sandbox.inbox.page.handlers import Page
+from nightdesk_sandbox.inbox.page.handlers import InboxPage
 
-__all__ = ["Page"]
+__all__ = ["InboxPage"]

@@ -8,12 +8,12 @@ import secrets
 from typing import Any
 
 from aiohttp import web
+from markupsafe import Markup
 
 from nightdesk_sandbox.inbox.api import QueryError, labels_of, since_id_of
 from nightdesk_sandbox.inbox.faults import InboxFaults
 from nightdesk_sandbox.inbox.page.card import card
-from nightdesk_sandbox.inbox.page.document import document, main_part
-from nightdesk_sandbox.inbox.page.mail import mail_document
+from nightdesk_sandbox.inbox.page.document import document, mail_document, main_part
 from nightdesk_sandbox.inbox.store import Inbox
 
 SHOWN = 100
@@ -25,7 +25,7 @@ _ALIVE_EVERY = 15
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
 
-class Page:
+class InboxPage:
     """The handlers of the page. `closing` is set when the server ends."""
 
     def __init__(self, inbox: Inbox, faults: InboxFaults, *, closing: asyncio.Event) -> None:
@@ -56,7 +56,7 @@ class Page:
         """Answer with the part of the page that another choice of messages changes."""
         return _html(self._main_part(request), policy="default-src 'none'; sandbox")
 
-    def _main_part(self, request: web.Request) -> str:
+    def _main_part(self, request: web.Request) -> Markup:
         labels = labels_of(request)
         found = self._inbox.find(since_id=0, **labels)
         before = request.query.get("before", "")

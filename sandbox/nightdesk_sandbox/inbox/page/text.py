@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
+from markupsafe import Markup, escape
 
 from nightdesk_sandbox.inbox.telegram_markup import Entity, Formatted
 
@@ -21,6 +21,8 @@ _SLACK_MARKS = [
     for mark, tag in (("*", "strong"), ("_", "em"), ("~", "s"))
 ]
 _KEPT = re.compile("\ue000([0-9]+)\ue001")
+_LINK = Markup('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>')
+_PARAGRAPH = Markup('<div class="text">{}</div>')
 _TELEGRAM_TAGS = {
     "bold": "strong",
     "italic": "em",
@@ -32,32 +34,32 @@ _TELEGRAM_TAGS = {
 }
 
 
-def link(address: str, html: str) -> str:
-    """Return a link around `html`; only `html` where the address is not of the web."""
-    if not address.startswith(("http://", "https://")):
-        return html
-    return f'<a href="{escape(address)}" rel="noopener noreferrer" target="_blank">{html}</a>'
+def link(address: str, words: str) -> Markup:
+    """Return a link around `words`; only the words where the address is not of the web."""
+    return _LINK.format(address, words) if address.startswith(("http://", "https://")) else escape(words)
 
 
-def linked(text: str) -> str:
+def linked(text: str) -> Markup:
     """Return a text as HTML in which its web addresses can be clicked."""
     pieces, end = [], 0
     for found in _ADDRESS.finditer(text):
-        pieces += [escape(text[end : found.start()]), link(found[0], escape(found[0]))]
+        pieces += [text[end : found.start()], link(found[0], found[0])]
         end = found.end()
-    return "".join([*pieces, escape(text[end:])])
+    return Markup("").join([*pieces, text[end:]])
 
 
-def paragraph(text: str) -> str:
+def paragraph(text: str) -> Markup:
     """Return a text as HTML that keeps its lines."""
-    return f'<div class="text">{linked(text)}</div>' if text.strip() else ""
+    return _PARAGRAPH.format(linked(text)) if text.strip() else Markup("")
 
 
-def discord_html(text: str) -> str:
+def discord_html(text: str) -> Markup:
     """Return Discord's Markdown as HTML."""
+    if not text.strip():
+        return Markup("")
     # In Discord a quotation ends with its line.
-    markdown = _QUOTED.sub(r"\g<0>\n", text)
-    return f'<div class="markdown">{_DISCORD.render(markdown)}</div>' if text.strip() else ""
+    html = _DISCORD.render(_QUOTED.sub(r"\g<0>\n", text))
+    return Markup('<div class="markdown">{}</div>').format(Markup(html))  # noqa: S704 - escaped by the renderer
 
 
 def _open_link(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
@@ -73,7 +75,8 @@ def _strong(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: 
 
 def _text(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
     within = sum((token.type == "link_open") - (token.type == "link_close") for token in tokens[:index])
-    return escape(tokens[index].content) if within else linked(tokens[index].content)
+    # The renderer adds up plain strings: added to one, `Markup` would escape what stands before it once more.
+    return str(escape(tokens[index].content) if within else linked(tokens[index].content))
 
 
 def _discord() -> MarkdownIt:
@@ -88,42 +91,43 @@ def _discord() -> MarkdownIt:
 _DISCORD = _discord()
 
 
-def slack_html(text: str) -> str:
+def slack_html(text: str) -> Markup:
     """Return Slack's mrkdwn as HTML."""
     if not text.strip():
-        return ""
-    kept: list[str] = []
+        return Markup("")
+    kept: list[Markup] = []
 
     def keep(found: re.Match[str]) -> str:
         block, code, address, label = found.groups()
         if block is not None:
-            html = f"<pre>{_slack_characters(block.strip(chr(10)))}</pre>"
+            html = Markup("<pre>{}</pre>").format(_slack_characters(block.strip("\n")))
         elif code is not None:
-            html = f"<code>{_slack_characters(code)}</code>"
+            html = Markup("<code>{}</code>").format(_slack_characters(code))
         else:
             words = _slack_characters(label or address.removeprefix("mailto:"))
-            html = f'<span class="mention">{words}</span>' if address[0] in "@#!" else link(address, words)
+            mention = address[0] in "@#!"
+            html = Markup('<span class="mention">{}</span>').format(words) if mention else link(address, words)
         kept.append(html)
         return f"\ue000{len(kept) - 1}\ue001"
 
     # What stands between private characters is ours: they are taken out of the text before.
-    marked = _slack_characters(_SLACK_TOKEN.sub(keep, re.sub("[\ue000\ue001]", "", text)))
+    marked = str(escape(_slack_characters(_SLACK_TOKEN.sub(keep, re.sub("[\ue000\ue001]", "", text)))))
     for pattern, replacement in _SLACK_MARKS:
         marked = pattern.sub(replacement, marked)
     html = _KEPT.sub(lambda found: kept[int(found[1])], marked)
-    return f'<div class="text">{html}</div>'
+    return _PARAGRAPH.format(Markup(html))  # noqa: S704 - escaped above, before the marks became tags
 
 
 def _slack_characters(text: str) -> str:
-    return escape(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def telegram_html(formatted: Formatted) -> str:
+def telegram_html(formatted: Formatted) -> Markup:
     """Return a text and its entities as HTML."""
-    return f'<div class="text">{_within(formatted, 0, len(formatted.text), formatted.entities)}</div>'
+    return _PARAGRAPH.format(_within(formatted, 0, len(formatted.text), formatted.entities))
 
 
-def _within(formatted: Formatted, start: int, end: int, entities: Sequence[Entity]) -> str:
+def _within(formatted: Formatted, start: int, end: int, entities: Sequence[Entity]) -> Markup:
     pieces, position = [], start
     for index, entity in enumerate(entities):
         if entity.start < position:
@@ -132,13 +136,13 @@ def _within(formatted: Formatted, start: int, end: int, entities: Sequence[Entit
         pieces.append(linked(formatted.text[position : entity.start]))
         pieces.append(_dressed(entity, _within(formatted, entity.start, entity.end, inner)))
         position = entity.end
-    return "".join([*pieces, linked(formatted.text[position:end])])
+    return Markup("").join([*pieces, linked(formatted.text[position:end])])
 
 
-def _dressed(entity: Entity, html: str) -> str:
+def _dressed(entity: Entity, html: Markup) -> Markup:
     if entity.kind == "text_link":
         return link(entity.detail, html)
     if entity.kind == "spoiler":
-        return f'<span class="spoiler" tabindex="0">{html}</span>'
+        return Markup('<span class="spoiler" tabindex="0">{}</span>').format(html)
     tag = _TELEGRAM_TAGS.get(entity.kind)
-    return f"<{tag}>{html}</{tag}>" if tag else html
+    return Markup("<{0}>{1}</{0}>").format(tag, html) if tag else html

@@ -13,7 +13,8 @@ from pydantic_core import from_json
 
 from nightdesk_sandbox.inbox.limits import Allowance, Standing
 from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
-from nightdesk_sandbox.inbox.telegram_markup import Formatted, MarkupError, formatted, utf16_length
+from nightdesk_sandbox.inbox.telegram_markup import Formatted, MarkupError, utf16_length
+from nightdesk_sandbox.inbox.telegram_message import formatted
 
 _LONGEST_TEXT = 4096
 _TOKEN = re.compile(r"([1-9]\d{0,15}):[\w-]{1,63}", re.ASCII)

@@ -15,7 +15,7 @@ _TOO_EARLY = frozenset({408, 425, 429})
 _LONGEST_WORDS = 100
 
 
-class HttpResponse(NamedTuple):
+class WebResponse(NamedTuple):
     """A status, headers whose names are in any case, and the first bytes of a body."""
 
     status: int
@@ -30,7 +30,7 @@ class HttpResponse(NamedTuple):
             return None
 
 
-def judge(answer: HttpResponse, *, wall: float, words: str = "", after_seconds: Any = None) -> DeliveryOutcome:
+def judge(answer: WebResponse, *, wall: float, words: str = "", after_seconds: Any = None) -> DeliveryOutcome:
     """Return what an answer means.
 
     `words` are the service's own, `after_seconds` what its body says of when to come back: it is more exact than the

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from nightdesk_core.clock import WallTime
 from nightdesk_guard import KillLimits, KillSwitch, KillSwitchState, Resume, ResumeFile, Tripwire, drill, tripwire
-from nightdesk_guard.drill import drill as run_drill
 
 LIMITS = KillLimits()
 
@@ -55,7 +54,7 @@ def test_a_latch_that_does_not_hold_on_the_disk_fails_it(tmp_path: Path, monkeyp
 
 
 def test_a_folder_that_cannot_be_written_fails_it(tmp_path: Path) -> None:
-    assert run_drill(tmp_path / "absent", LIMITS).startswith("the self-test failed: FileNotFoundError(")
+    assert drill(tmp_path / "absent", LIMITS).startswith("the self-test failed: FileNotFoundError(")
 
 
 def test_one_that_trips_for_nothing_fails_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ class SetupError(NightdeskError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at; `trouble` is empty where it is in order."""
 
     subject: str
@@ -21,9 +21,9 @@ class Finding:
     remark: str = ""
 
 
-def attempt(subject: str, look: Callable[[], str]) -> Finding:
+def attempt(subject: str, look: Callable[[], str]) -> CheckResult:
     """Return what a look finds: its remark where all is in order, or the trouble that it raises."""
     try:
-        return Finding(subject, "", look())
+        return CheckResult(subject, "", look())
     except NightdeskError as error:
-        return Finding(subject, str(error))
+        return CheckResult(subject, str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nightdesk_alerts.addresses import without_secrets
 from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
-from nightdesk_alerts.http_response import HttpResponse, judge, retry_after
+from nightdesk_alerts.web_response import WebResponse, judge, retry_after
 
 WALL = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 
@@ -48,11 +48,11 @@ def test_when_to_come_back_is_a_number_or_a_date(text: str, seconds: float | Non
     ],
 )
 def test_a_status_decides_whether_it_is_tried_again(status: int, outcome: DeliveryOutcome) -> None:
-    assert judge(HttpResponse(status, {}, b""), wall=WALL) == outcome
+    assert judge(WebResponse(status, {}, b""), wall=WALL) == outcome
 
 
 def test_a_body_says_more_exactly_than_a_header_when_to_come_back() -> None:
-    answer = HttpResponse(429, {"Retry-After": "1"}, b'{"retry_after": 0.3}')
+    answer = WebResponse(429, {"Retry-After": "1"}, b'{"retry_after": 0.3}')
     assert judge(answer, wall=WALL, after_seconds=0.3) == Later("HTTP 429", 0.3)
     nothings: list[object] = [None, True, "x", [], -1]
     for nothing in nothings:
@@ -61,7 +61,7 @@ def test_a_body_says_more_exactly_than_a_header_when_to_come_back() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_is_none(body: bytes) -> None:
-    assert HttpResponse(200, {}, body).json() is None
+    assert WebResponse(200, {}, body).json() is None
 
 
 def test_words_that_repeat_a_part_of_the_address_are_left_out() -> None:

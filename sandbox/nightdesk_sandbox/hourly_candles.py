@@ -1,6 +1,6 @@
 """What of a market's hourly candles has happened by the market's time.
 
-Nothing that a chart hands out tells of a candle that the market has not reached.
+Nothing that it hands out tells of a candle that the market has not reached.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import replace
 import numpy as np
 
 from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import HOUR_SECONDS, PRICE_COLUMNS, Candles, Times
+from nightdesk_sandbox.candles import HOUR_SECONDS, PRICE_COLUMNS, RecordedCandles, Times
 
 CLOSED_SECONDS = 6 * HOUR_SECONDS
 """A market that has no candle for so long is closed meanwhile; a shorter pause is only one without trades."""
 
 
-class Chart:
+class HourlyCandles:
     """The hourly candles of one market, as far as `now` (market time) lets them be seen."""
 
-    def __init__(self, candles: Candles, *, now: Callable[[], float]) -> None:
+    def __init__(self, candles: RecordedCandles, *, now: Callable[[], float]) -> None:
         self.candles = candles
         self._decimals = candles.price_decimals
         self._now = now
