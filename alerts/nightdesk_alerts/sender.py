@@ -119,7 +119,7 @@ class AlertSender:
                 summary=str(summary),
                 description=str(description),
                 lasting=bool(lasting),
-                starts_at=self.clock(),
+                starts_at=self.clock().seconds,
             )
         except Exception as error:  # noqa: BLE001 - called from the trading loop
             self._invalid("send_alert", error)

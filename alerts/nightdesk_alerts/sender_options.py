@@ -36,4 +36,4 @@ class SenderOptions:
 
     def now(self) -> Now:
         """Both clocks."""
-        return Now(self.monotonic(), self.clock())
+        return Now(self.monotonic(), self.clock().seconds)

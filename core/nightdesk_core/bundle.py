@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.stored import StoredError
 
@@ -30,21 +31,21 @@ class BundleError(NightdeskError):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself. Times are Unix seconds; market times are the candles' own."""
+    """What a bundle says of itself."""
 
     version: str
     format: int
     strategy: str
     """The pipeline that made it, as `module:Class`."""
-    trained_at: float
-    """Wall time at which training ended."""
-    train_start: float
-    train_end: float
-    """Market time at which the training window ends."""
-    last_label_end: float
-    """Market time of the last bar that training, calibration or weight selection has seen through a label."""
-    data_end: float
-    """Market time of the last bar that was collected, hold-out included."""
+    trained_at: WallTime
+    """When training ended."""
+    train_start: MarketTime
+    train_end: MarketTime
+    """Where the training window ends."""
+    last_label_end: MarketTime
+    """The last bar that training, calibration or weight selection has seen through a label."""
+    data_end: MarketTime
+    """The last bar that was collected, hold-out included."""
     data_fingerprint: str
     files: Mapping[str, str]
     """SHA-256 of every file by its name."""

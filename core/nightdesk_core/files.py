@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.errors import NightdeskError
 
 _POLL_SECONDS = 0.005
@@ -62,7 +62,7 @@ def indented_json(value: Any, *, indent: int = 2) -> bytes:
     return (json.dumps(value, indent=indent, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
-def set_aside(path: Path, *, now: float, with_suffixes: tuple[str, ...] = ()) -> Path:
+def set_aside(path: Path, *, now: WallTime, with_suffixes: tuple[str, ...] = ()) -> Path:
     """Move a damaged file out of the way to its `aside_path`, losing nothing, and return that.
 
     What lies beside it under its name and one of the suffixes, such as a database's log, goes first, so that a file
@@ -76,7 +76,7 @@ def set_aside(path: Path, *, now: float, with_suffixes: tuple[str, ...] = ()) ->
     return path.rename(aside)
 
 
-def copy_aside(path: Path, *, now: float) -> Path:
+def copy_aside(path: Path, *, now: WallTime) -> Path:
     """Keep a copy of a damaged file that is about to be replaced at its `aside_path`, and return that.
 
     Its content is kept once: killed before the file is replaced, the next one to come finds the copy. Raises `OSError`.
@@ -90,7 +90,7 @@ def copy_aside(path: Path, *, now: float) -> Path:
     return aside
 
 
-def aside_path(path: Path, *, now: float) -> Path:
+def aside_path(path: Path, *, now: WallTime) -> Path:
     """Return the free path beside a damaged file that it is kept under.
 
     It is `<name>.damaged-<time>`, with `now`, wall time, as `2019-10-17T090000Z`; `-2` follows where that is taken.

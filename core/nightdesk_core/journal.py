@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core.clock import CandleTime, MarketTime
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.trades import ClosedTrade
 
@@ -56,9 +57,9 @@ class DamagedJournalError(JournalError):
 
 @dataclass(frozen=True)
 class GuardTransition:
-    """The guard moved from one state to another at a market time, and why."""
+    """The guard moved from one state to another at a candle's close, and why."""
 
-    time: int
+    time: CandleTime
     before: str
     after: str
     reason: str
@@ -143,15 +144,15 @@ class Journal:
             tuple(asdict(trade).values()),
         )
 
-    def record_equity(self, time: int, equity: float) -> None:
-        """Record the equity at a candle's close (market time)."""
-        self._connection.execute("INSERT OR REPLACE INTO equity VALUES (?, ?)", (time, equity))
+    def record_equity(self, time: MarketTime, equity: float) -> None:
+        """Record the equity at a candle's close."""
+        self._connection.execute("INSERT OR REPLACE INTO equity VALUES (?, ?)", (time.seconds, equity))
 
     def record_transition(self, transition: GuardTransition) -> None:
         """Append a change of the guard's state."""
         self._connection.execute(
             "INSERT INTO transitions (time, before, after, reason) VALUES (?, ?, ?, ?)",
-            (transition.time, transition.before, transition.after, transition.reason),
+            (transition.time.seconds, transition.before, transition.after, transition.reason),
         )
 
     def post(self, kind: str, content: Mapping[str, Any]) -> None:
@@ -186,29 +187,32 @@ class Journal:
             raise DamagedJournalError(self.path, f"is damaged (the state {key!r} is not what was saved)")
         return dict(json.loads(row[0]))
 
-    def trades(self, *, closed_after: int = 0, shadow: bool = False) -> list[ClosedTrade]:
-        """Return the trades that closed after a market time, oldest first; instead those that moved no money."""
+    def trades(self, *, closed_after: MarketTime = MarketTime(0), shadow: bool = False) -> list[ClosedTrade]:
+        """Return the trades that closed after a time, oldest first; instead those that moved no money."""
         rows = self._connection.execute(
             f"SELECT {', '.join(_TRADE_COLUMNS)} FROM {_table(shadow)} WHERE exit_time > ? ORDER BY id",  # noqa: S608
-            (closed_after,),
+            (closed_after.seconds,),
         )
         return [ClosedTrade(*row) for row in rows]
 
-    def equity(self, *, after: int = 0) -> list[tuple[int, float]]:
-        """Return (market time, equity) at each candle's close after a market time, oldest first."""
-        return list(self._connection.execute("SELECT time, equity FROM equity WHERE time > ? ORDER BY time", (after,)))
+    def equity(self, *, after: MarketTime = MarketTime(0)) -> list[tuple[MarketTime, float]]:
+        """Return (time, equity) at each candle's close after a time, oldest first."""
+        rows = self._connection.execute(
+            "SELECT time, equity FROM equity WHERE time > ? ORDER BY time", (after.seconds,)
+        )
+        return [(MarketTime(time), equity) for time, equity in rows]
 
-    def equity_at(self, time: int) -> float | None:
-        """Return the last equity at or before a market time, or `None`."""
+    def equity_at(self, time: MarketTime) -> float | None:
+        """Return the last equity at or before a time, or `None`."""
         row = self._connection.execute(
-            "SELECT equity FROM equity WHERE time <= ? ORDER BY time DESC LIMIT 1", (time,)
+            "SELECT equity FROM equity WHERE time <= ? ORDER BY time DESC LIMIT 1", (time.seconds,)
         ).fetchone()
         return None if row is None else float(row[0])
 
     def transitions(self) -> list[GuardTransition]:
         """Return the guard's history, oldest first."""
         rows = self._connection.execute("SELECT time, before, after, reason FROM transitions ORDER BY id")
-        return [GuardTransition(*row) for row in rows]
+        return [GuardTransition(MarketTime(time), *said) for time, *said in rows]
 
 
 @contextmanager

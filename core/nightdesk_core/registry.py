@@ -12,7 +12,7 @@ from typing import Literal
 
 from nightdesk_core import stored
 from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manifest, verify, version_of
-from nightdesk_core.clock import WallClock, system_clock, utc
+from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock, utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import indented_json, locked, sync_folder, write_json_atomic
 from nightdesk_core.stored import StoredError
@@ -29,20 +29,20 @@ class RegistryError(NightdeskError):
 
 @dataclass(frozen=True)
 class Rollback:
-    """The last time that a champion was taken back: when (wall time), which one, and why."""
+    """The last time that a champion was taken back: when, which one, and why."""
 
-    at: float
+    at: WallTime
     version: str
     reason: str
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The pointer: which version trades, since when (wall time), in what standing, and which ones were before it."""
+    """The pointer: which version trades, since when, in what standing, and which ones were before it."""
 
     version: str
     standing: Standing
-    promoted_at: float
+    promoted_at: WallTime
     previous: str | None
     earlier: tuple[tuple[str, Standing], ...] = ()
     """The champions before it that were not taken back, and how they stood; `previous` is the first of them."""
@@ -83,10 +83,10 @@ class ModelRegistry:
         staged: Path,
         *,
         strategy: str,
-        train_start: float,
-        train_end: float,
-        last_label_end: float,
-        data_end: float,
+        train_start: MarketTime,
+        train_end: MarketTime,
+        last_label_end: MarketTime,
+        data_end: MarketTime,
         data_fingerprint: str,
     ) -> Path:
         """Write the manifest of a staged folder, and return the folder: it holds a whole bundle, still unlisted."""
@@ -227,15 +227,17 @@ class ModelRegistry:
             write_json_atomic(self.folder / _POINTER, stored.plain(champion))
         return champion
 
-    def predecessor(self, *, trained_after: float = 0.0) -> tuple[str, Standing] | None:
+    def predecessor(self, *, trained_after: WallTime = WallTime(0.0)) -> tuple[str, Standing] | None:
         """Return the last champion before this one that is intact and was trained after a time; `None` for none."""
         current = self.champion()
         return None if current is None else self._fit(current.earlier, trained_after)
 
-    def roll_back(self, version: str, reason: str, *, trained_after: float = 0.0, to: str | None = None) -> Champion:
+    def roll_back(
+        self, version: str, reason: str, *, trained_after: WallTime = WallTime(0.0), to: str | None = None
+    ) -> Champion:
         """Take a champion back, and return the pointer to the one before it; `to` names an earlier one instead.
 
-        It must be intact, and trained after a time (wall). Raises `RegistryError` where there is none, or `version` is
+        It must be intact, and trained after a time. Raises `RegistryError` where there is none, or `version` is
         not the champion (any more), and `BundleError` where the one that is named must not be loaded.
         """
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
@@ -264,7 +266,7 @@ class ModelRegistry:
             write_json_atomic(self.folder / _POINTER, stored.plain(champion))
         return champion
 
-    def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: float) -> tuple[str, Standing] | None:
+    def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: WallTime) -> tuple[str, Standing] | None:
         for version, standing in candidates:
             try:
                 if Manifest.read(self.bundle(version)).trained_at > trained_after:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import WallClock, from_iso, system_clock
+from nightdesk_core.clock import WallClock, WallTime, from_iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import copy_aside, locked, write_json_atomic
 from nightdesk_core.stored import StoredError
@@ -45,7 +45,7 @@ class _Event:
     reason: str
     actor: str
     at: float
-    requested_at: float
+    requested_at: WallTime
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class RetrainRequest:
     newest_reason: str
     actor: str
     """Who asked first."""
-    requested_at: float
-    """Wall time of the first event's request, Unix seconds."""
+    requested_at: WallTime
+    """Of the first event."""
 
     @property
     def key(self) -> str:
@@ -147,7 +147,7 @@ class RetrainRequests:
         # The copy first: killed between the two, the next reader finds the damage and does it all again.
         aside = copy_aside(self.path, now=now)
         reason = f"{FILE_NAME} was damaged, so what it asked for is unknown; it is kept as {aside.name}"
-        events = [_event("manual", reason, "nightdesk", at=now, now=now)]
+        events = [_event("manual", reason, "nightdesk", at=now.seconds, now=now)]
         self._store(events)
         self._audit.append(
             "retrain_requests_damaged", {"kept_as": aside.name, "error": error.reason}, actor="nightdesk"
@@ -157,27 +157,27 @@ class RetrainRequests:
     def _store(self, events: list[_Event]) -> None:
         write_json_atomic(self.path, [stored.plain(event) for event in events])
 
-    def _answered(self) -> dict[str, float]:
-        """Return when each event was answered (wall time), by its key, as the audit log says."""
+    def _answered(self) -> dict[str, WallTime]:
+        """Return when each event was answered, by its key, as the audit log says."""
         return {
-            key: from_iso(entry.time)
+            key: WallTime(from_iso(entry.time))
             for entry in self._audit.entries()
             if entry.event == "verdict"
             for key in entry.details.get("requests", ())
         }
 
-    def _is_answered_lately(self, cause: Cause, answered: dict[str, float]) -> bool:
+    def _is_answered_lately(self, cause: Cause, answered: dict[str, WallTime]) -> bool:
         since = self._clock() - self._merge_seconds
         return cause != "manual" and any(key.startswith(f"{cause}-") and at > since for key, at in answered.items())
 
 
-def _event(cause: Cause, reason: str, actor: str, *, at: float, now: float) -> _Event:
+def _event(cause: Cause, reason: str, actor: str, *, at: float, now: WallTime) -> _Event:
     if not reason.strip():
         raise RetrainRequestError("a retrain request needs a reason")
     digest = hashlib.sha256(f"{cause} {float(at)!r}".encode()).hexdigest()[:12]
     event = _Event(f"{cause}-{digest}", cause, reason.strip(), actor, float(at), now)
     try:
-        return stored.from_plain(_Event, vars(event), source="the request")
+        return stored.from_plain(_Event, vars(event) | {"requested_at": now.seconds}, source="the request")
     except StoredError as error:
         raise RetrainRequestError(f"a retrain request cannot be made: {error.reason}") from None
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightdesk_alerts.catalogue import HEALTH_CHECK, AlertRule, Situation
+from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.health import Health, Issue, Verdict
 from nightdesk_exporter.snapshot import Limits, Snapshot
 
 
-def assess(snapshot: Snapshot, limits: Limits, *, now: float) -> Health:
-    """Return the bot's health at wall time `now`. What is unknown counts as wrong once the bot has had its time."""
+def assess(snapshot: Snapshot, limits: Limits, *, now: WallTime) -> Health:
+    """Return the bot's health at `now`. What is unknown counts as wrong once the bot has had its time."""
     issues = tuple(_issues(Situation(snapshot, limits, now)))
     verdicts = {issue.verdict for issue in issues}
     if Verdict.UNHEALTHY in verdicts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.catalogue import DOWN
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -80,12 +81,15 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         before_check: Callable[[BotExporter], None] | None = None,
         secrets: Iterable[str] = (),
         strict: bool = False,
-        clock: WallClock = system_clock,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number."""
+        """`clock` returns the wall time in seconds since the Unix epoch.
+
+        Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number.
+        """
         from importlib.metadata import version  # 5 ms, which an import alone need not pay
 
-        started = clock()
+        started = WallTime(clock())
         snapshot = Snapshot(started_at=started, currency=currency)
         super().__init__(snapshot, limits or Limits(), clock=clock, strict=strict, secrets=secrets)
         self._name = name
@@ -103,7 +107,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self.snapshot.candles_expected[self._symbol(symbol), timeframe] = CandlesExpected(
                 started, seconds_of(timeframe)
             )
-        self.snapshot.gauges["config_loaded_timestamp_seconds",] = started
+        self.snapshot.gauges["config_loaded_timestamp_seconds",] = started.seconds
         self._create_counters(symbols, tuple(outcomes))
         self._create("exchange_request_failures", failures)
         if self._status_file is not None:
@@ -119,7 +123,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             alerting=alerting or Alerting(enabled=False),
             spool=alert_spool,
             count=self._alert_counted,
-            clock=clock,
+            clock=self._now,
         )
         self._issue_alerts = IssueAlerts(self._alerts)
         self._checkup = Checkup(self._assess, on_change=self._health_changed)
@@ -188,13 +192,13 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def health(self) -> Health:
         """Check the bot's health now."""
-        return self._checkup.look(self._clock())
+        return self._checkup.look(self._now())
 
     def status(self) -> dict[str, Any]:
         """Return the status file's sections of the bot as of now."""
         running = not self._health_checks.is_stopped
         health, since = self.health(), self._checkup.verdict_since
-        now = self._clock()
+        now = self._now()
         return sections(self.snapshot, health, health_since=since, bot=self._name, running=running, now=now)
 
     def changed(self) -> None:
@@ -205,9 +209,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         from nightdesk_exporter.page import View, document  # loaded for the first who looks at it
 
         status, points = self.status(), self.snapshot.curve.points()
-        return document(View(status, points, self._limits, now=self._clock()))
+        return document(View(status, points, self._limits, now=self._now()))
 
-    def _assess(self, now: float) -> Health:
+    def _assess(self, now: WallTime) -> Health:
         return assess(self.snapshot, self._limits, now=now)
 
     def _health_changed(self, before: Health, after: Health) -> None:
@@ -223,7 +227,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     def _collector_failed(self, name: str, error: Exception) -> None:
         self._count("collector_errors", name)
         text = self._without_secrets(f"the metrics of {name} cannot be collected: {type(error).__name__}: {error}")
-        self.snapshot.troubles["collector_failing"] = Trouble(self._clock(), text)
+        self.snapshot.troubles["collector_failing"] = Trouble(self._now(), text)
         if f"collector {name}" not in self._logged:
             self._logged.add(f"collector {name}")
             logger.error("exporter: {}{}", text, self._trace(error))
@@ -233,7 +237,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         if name == "alerts_dropped":
             text = f"an alert of the bot's own reached nobody: {', '.join(labels)}"
             # It shows at the next check. Were it to wake the thread, a full queue would be told of itself without end.
-            self.snapshot.troubles["alerts_dropped"] = Trouble(self._clock(), text)
+            self.snapshot.troubles["alerts_dropped"] = Trouble(self._now(), text)
 
     def _send_last_words(self) -> None:
         """Tell people that the bot has died, where no Alertmanager's rule would miss it."""
@@ -268,7 +272,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self.note_error(f"before_check: {type(error).__name__}", error)
 
     def _write_status(self, file: StatusFile, status: dict[str, Any]) -> bool:
-        now = self._clock()
+        now = self._now()
         try:
             file.replace(status, now=now, lifetime_seconds=2 * self._interval)
         except (OSError, LockTimeoutError) as error:

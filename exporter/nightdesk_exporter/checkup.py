@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_exporter.health import Health
 
 Looked = Callable[[Health, Health], None]
@@ -14,8 +16,8 @@ Looked = Callable[[Health, Health], None]
 class Checkup:
     """Looks at the health as often as it is asked to, and remembers. May be asked from any thread."""
 
-    def __init__(self, assess: Callable[[float], Health], *, on_change: Looked) -> None:
-        """`assess` returns the health at a wall time; `on_change` is told the health before and the one after.
+    def __init__(self, assess: Callable[[WallTime], Health], *, on_change: Looked) -> None:
+        """`assess` returns the health at a time; `on_change` is told the health before and the one after.
 
         It is told where the verdict or the set of issues changed, before `look` returns.
         """
@@ -23,12 +25,12 @@ class Checkup:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._last: Health | None = None
-        self.verdict_since: float | None = None
-        """The wall time of the look that first found what the last one found."""
-        self._since: dict[tuple[str, ...], float] = {}
+        self.verdict_since: WallTime | None = None
+        """When a look first found what the last one found."""
+        self._since: dict[tuple[str, ...], WallTime] = {}
 
-    def look(self, now: float) -> Health:
-        """Return the health at wall time `now`."""
+    def look(self, now: WallTime) -> Health:
+        """Return the health at `now`."""
         with self._lock:
             found = self._assess(now)
             first = {issue.key: now if issue.since is None else issue.since for issue in found.issues}

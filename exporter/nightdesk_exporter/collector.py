@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from nightdesk_alerts.catalogue import no_trade_limit_seconds, snapshot_limit_seconds
+from nightdesk_core.clock import MarketTime, WallTime
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -57,9 +58,9 @@ class SnapshotCollector(Collector):
     def _connection(self) -> Iterator[Metric]:
         snapshot, limits = self._snapshot, self._limits()
         yield info("build", (self._version, self._bot))
-        yield family("heartbeat_timestamp_seconds", snapshot.heartbeat_at)
+        yield family("heartbeat_timestamp_seconds", snapshot.heartbeat_at_wall)
         yield family("heartbeat_limit_seconds", limits.heartbeat_seconds)
-        contact: dict[Labels, float | None] = {(name,): at for name, at in dict(snapshot.contact_at).items()}
+        contact: dict[Labels, float | None] = {(name,): at for name, at in dict(snapshot.contact_at_wall).items()}
         yield family("exchange_last_success_timestamp_seconds", contact)
         yield family("exchange_contact_limit_seconds", limits.exchange_contact_seconds)
         yield family("exchange_clock_offset_seconds", snapshot.clock_offset)
@@ -68,23 +69,23 @@ class SnapshotCollector(Collector):
             yield distribution(name, histogram)
 
     def _candles(self) -> Iterator[Metric]:
-        seen = dict(self._snapshot.candles)
+        seen = dict(self._snapshot.candles_wall_and_market)
         yield family("candle_last_close_timestamp_seconds", {key: closed for key, (_, closed) in seen.items()})
         yield family("candle_last_received_timestamp_seconds", {key: at for key, (at, _) in seen.items()})
         expected = dict(self._snapshot.candles_expected)
         yield family("candle_interval_seconds", {key: value.interval_seconds for key, value in expected.items()})
-        since: dict[Labels, float | None] = {key: value.since for key, value in expected.items()}
+        since: dict[Labels, float | None] = {key: value.since.seconds for key, value in expected.items()}
         yield family("candle_expected_since_timestamp_seconds", since)
-        decided = dict(self._snapshot.decided_at)
+        decided = dict(self._snapshot.decided_at_wall)
         yield family("decision_last_timestamp_seconds", {(symbol,): at for symbol, at in decided.items()})
 
     def _health_check(self) -> Iterator[Metric]:
         health, snapshot = self._health(), self._snapshot
         yield state_set("health_status", health.verdict.value)
         yield family("health_issues", {(issue.name,): 1.0 for issue in health.issues})
-        yield family("status_file_written_timestamp_seconds", snapshot.status_written_at)
+        yield family("status_file_written_timestamp_seconds", _seconds(snapshot.status_written_at))
         yield family("status_file_limit_seconds", snapshot.status_limit_seconds)
-        yield family("snapshot_timestamp_seconds", snapshot.equity_at)
+        yield family("snapshot_timestamp_seconds", snapshot.equity_at_wall)
         yield family("snapshot_limit_seconds", snapshot_limit_seconds(snapshot, self._limits()))
         yield info("audit_head", None if snapshot.audit_head is None else (snapshot.audit_head,))
 
@@ -105,10 +106,10 @@ class SnapshotCollector(Collector):
         yield family("open_positions", positions)
         yield family("position_size_ratio", sizes)
         yield family("recent_trades", snapshot.recent_trades)
-        yield family("last_trade_timestamp_seconds", snapshot.last_trade_at)
+        yield family("last_trade_timestamp_seconds", _seconds(snapshot.last_trade_at))
         yield family("trading_expected", _truth(snapshot.trading_expected))
         since = None if snapshot.trading_expected is None else snapshot.trading_expected_since
-        yield family("trading_expected_since_timestamp_seconds", since)
+        yield family("trading_expected_since_timestamp_seconds", _seconds(since))
         yield family("no_trade_limit_seconds", no_trade_limit_seconds(snapshot, self._limits()))
 
     def _model(self) -> Iterator[Metric]:
@@ -116,9 +117,9 @@ class SnapshotCollector(Collector):
         model = snapshot.model
         yield info("model", None if model is None else (model.version, model.standing))
         yield family("model_loaded", float(model is not None) if snapshot.model_known else None)
-        yield family("model_trained_timestamp_seconds", None if model is None else model.trained_at)
-        yield family("model_data_end_timestamp_seconds", None if model is None else model.data_end)
-        yield family("model_loaded_timestamp_seconds", None if model is None else model.loaded_at)
+        yield family("model_trained_timestamp_seconds", None if model is None else model.trained_at.seconds)
+        yield family("model_data_end_timestamp_seconds", None if model is None else _seconds(model.data_end))
+        yield family("model_loaded_timestamp_seconds", None if model is None else model.loaded_at.seconds)
         yield family("model_age_limit_seconds", self._limits().model_age_seconds)
         yield family("model_expectation_breached", _truth(snapshot.expectation_breached))
 
@@ -154,6 +155,10 @@ def _by_name(numbers: Mapping[tuple[str, ...], float]) -> dict[str, dict[Labels,
     for (name, *labels), value in dict(numbers).items():
         found.setdefault(name, {})[tuple(labels)] = value
     return found
+
+
+def _seconds(moment: WallTime | MarketTime | None) -> float | None:
+    return None if moment is None else moment.seconds
 
 
 def _truth(value: bool | None) -> float | None:  # noqa: FBT001 - a fact, not an option

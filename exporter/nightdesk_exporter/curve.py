@@ -10,7 +10,7 @@ _SHORTEST_SPACING = 1.0
 
 
 class Point(NamedTuple):
-    """Equity and drawdown at a time: market time where candles have told it, else wall time."""
+    """Equity and drawdown at a time in Unix seconds: market time where candles have told it, else wall time."""
 
     at: float
     equity: float

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from nightdesk_alerts.catalogue import AlertRule
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import WallTime, iso
 
 
 class Verdict(StrEnum):
@@ -24,15 +24,15 @@ class Verdict(StrEnum):
 class Issue:
     """One finding: `name` is the label of `health_issues`, `cause` says what was found against which limit.
 
-    `since` is the wall time at which it came about, or was first found; `limit` is in seconds or a ratio; `alert` is
-    the one about it, at its severity; `labels` say what it is about.
+    `since` is when it came about, or was first found; `limit` is in seconds or a ratio; `alert` is the one about it, at
+    its severity; `labels` say what it is about.
     """
 
     name: str
     verdict: Verdict
     cause: str
     limit: float | None = None
-    since: float | None = None
+    since: WallTime | None = None
     alert: AlertRule | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 

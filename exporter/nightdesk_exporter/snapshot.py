@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
-from nightdesk_core.clock import TimeScale
+from nightdesk_core.clock import MarketTime, TimeScale, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.catalogue import METRICS, Kind
@@ -48,21 +48,24 @@ class Limits:
         return replace(self, **shorter)
 
 
-CandleSeen = tuple[float, float]
-"""The last candle of one symbol and timeframe: when it was received (wall time), and when it closed (market time)."""
+class CandleSeen(NamedTuple):
+    """The last candle of one symbol and timeframe: when it was received, and when it closed."""
+
+    received_at: WallTime
+    closed_at: MarketTime
 
 
 class CandlesExpected(NamedTuple):
     """Candles of one symbol and timeframe are expected: since when and how often, in wall time."""
 
-    since: float
+    since: WallTime
     interval_seconds: float
 
 
 class Event(NamedTuple):
     """Something worth telling; `level` is the log's."""
 
-    at: float
+    at: WallTime
     level: str
     text: str
 
@@ -70,7 +73,7 @@ class Event(NamedTuple):
 class Trouble(NamedTuple):
     """Something of the exporter's own failed: when last, and how."""
 
-    at: float
+    at: WallTime
     text: str
 
 
@@ -85,13 +88,13 @@ class Position:
 
 @dataclass(frozen=True)
 class ReportedModel:
-    """The loaded model; times are wall time but `data_end`, which is market time."""
+    """The loaded model."""
 
     version: str
     standing: str
-    trained_at: float
-    data_end: float | None
-    loaded_at: float
+    trained_at: WallTime
+    data_end: MarketTime | None
+    loaded_at: WallTime
 
 
 def _histograms() -> dict[str, Histogram]:
@@ -100,29 +103,33 @@ def _histograms() -> dict[str, Histogram]:
 
 @dataclass(eq=False, repr=False)  # nobody compares it or prints it, and the methods would be made at every import
 class Snapshot:
-    """The bot as of now. Timestamps are Unix seconds of wall time where nothing else is said."""
+    """The bot as of now.
 
-    started_at: float
+    What is written at every turn and every candle is kept in plain seconds since the Unix epoch, under a name that says
+    of which clock, and read by a property that gives it its type: an object for each would double a heartbeat's cost.
+    """
+
+    started_at: WallTime
     currency: str = "USDT"
-    heartbeat_at: float | None = None
-    contact_at: dict[str, float] = field(default_factory=dict)
+    heartbeat_at_wall: float | None = None
+    contact_at_wall: dict[str, float] = field(default_factory=dict)
     """By channel: rest, ws."""
-    failures: dict[str, tuple[float, int]] = field(default_factory=dict)
+    failures: dict[str, tuple[WallTime, int]] = field(default_factory=dict)
     """By kind of failed request: when one was last logged, and how many were not since."""
     connected: bool | None = None
-    connection_changed_at: float | None = None
+    connection_changed_at: WallTime | None = None
     connections: int = 0
     """How often the candle stream was connected."""
     clock_offset: float | None = None
     """The exchange's clock less ours, in seconds."""
-    market_time: float | None = None
+    newest_close_market: float | None = None
     symbols: set[str] = field(default_factory=set)
     """Those that anything was ever said of: as many as may be."""
-    candles: dict[tuple[str, str], CandleSeen] = field(default_factory=dict)
+    candles_wall_and_market: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     """By symbol and timeframe."""
     candles_expected: dict[tuple[str, str], CandlesExpected] = field(default_factory=dict)
     """By symbol and timeframe."""
-    decided_at: dict[str, float] = field(default_factory=dict)
+    decided_at_wall: dict[str, float] = field(default_factory=dict)
     """By symbol."""
     guard: str | None = None
     guard_reason: str = ""
@@ -140,11 +147,11 @@ class Snapshot:
     positions: dict[str, Position | None] = field(default_factory=dict)
     """By symbol; `None` is flat."""
     recent_trades: int | None = None
-    last_trade_at: float | None = None
+    last_trade_at: WallTime | None = None
     trade_interval_seconds: float | None = None
     """Mean wall time between two trades of the model, by its backtest."""
     trading_expected: bool | None = None
-    trading_expected_since: float | None = None
+    trading_expected_since: WallTime | None = None
     model: ReportedModel | None = None
     model_known: bool = False
     """Whether the bot has tried to load a model at all."""
@@ -157,7 +164,7 @@ class Snapshot:
     live_to_backtest: dict[str, float | None] = field(default_factory=dict)
     """Ratios of sharpe and drawdown."""
     equity: float | None = None
-    equity_at: float | None = None
+    equity_at_wall: float | None = None
     equity_peak: float | None = None
     drawdown_ratio: float | None = None
     daily_pnl_ratio: float | None = None
@@ -165,7 +172,7 @@ class Snapshot:
     """The day of market time, counted from the epoch, that `day_start_equity` belongs to."""
     day_start_equity: float | None = None
     curve: Curve = field(default_factory=Curve)
-    status_written_at: float | None = None
+    status_written_at: WallTime | None = None
     status_limit_seconds: float | None = None
     """`None` where there is no status file."""
     wrong_calls: dict[str, Trouble] = field(default_factory=dict)
@@ -182,6 +189,37 @@ class Snapshot:
     audit_head: str | None = None
     stopped_by: str | None = None
     """The exception that ended the bot."""
+
+    @property
+    def heartbeat_at(self) -> WallTime | None:
+        """When the loop last turned."""
+        return None if self.heartbeat_at_wall is None else WallTime(self.heartbeat_at_wall)
+
+    @property
+    def contact_at(self) -> dict[str, WallTime]:
+        """When the exchange last said something, by channel: rest, ws."""
+        return {channel: WallTime(at) for channel, at in dict(self.contact_at_wall).items()}
+
+    @property
+    def market_time(self) -> MarketTime | None:
+        """The close of the newest candle."""
+        return None if self.newest_close_market is None else MarketTime(self.newest_close_market)
+
+    @property
+    def candles(self) -> dict[tuple[str, str], CandleSeen]:
+        """The last candles, by symbol and timeframe."""
+        seen = dict(self.candles_wall_and_market)
+        return {key: CandleSeen(WallTime(received), MarketTime(closed)) for key, (received, closed) in seen.items()}
+
+    @property
+    def decided_at(self) -> dict[str, WallTime]:
+        """When a candle was last decided on, by symbol."""
+        return {symbol: WallTime(at) for symbol, at in dict(self.decided_at_wall).items()}
+
+    @property
+    def equity_at(self) -> WallTime | None:
+        """When the equity was last reported."""
+        return None if self.equity_at_wall is None else WallTime(self.equity_at_wall)
 
     def leverage_ratio(self) -> float | None:
         """Return the notional of all positions over equity, or `None` before the first position is reported."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import MarketTime, WallTime, iso
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.catalogue import GAP_SOURCES
@@ -16,9 +16,9 @@ from nightdesk_exporter.snapshot import Snapshot
 
 
 def sections(
-    snapshot: Snapshot, health: Health, *, health_since: float | None, bot: str, running: bool, now: float
+    snapshot: Snapshot, health: Health, *, health_since: WallTime | None, bot: str, running: bool, now: WallTime
 ) -> dict[str, dict[str, Any]]:
-    """Return what is known as of wall time `now`; what is not known is null."""
+    """Return what is known as of `now`; what is not known is null."""
     return {
         "bot": {
             **_bot(snapshot, health, bot=bot, running=running),
@@ -33,7 +33,7 @@ def sections(
 
 
 def _bot(snapshot: Snapshot, health: Health, *, bot: str, running: bool) -> dict[str, Any]:
-    candles = dict(snapshot.candles)
+    candles = snapshot.candles
     return {
         "name": bot,
         "running": running,
@@ -43,11 +43,11 @@ def _bot(snapshot: Snapshot, health: Health, *, bot: str, running: bool) -> dict
         "issues": [issue.to_json() for issue in health.issues],
         "heartbeat_at": _time(snapshot.heartbeat_at),
         "market_time": _time(snapshot.market_time),
-        "last_candle_received_at": _time(max((at for at, _ in candles.values()), default=None)),
-        "last_decision_at": {symbol: _time(at) for symbol, at in dict(snapshot.decided_at).items()},
+        "last_candle_received_at": _time(max((candle.received_at for candle in candles.values()), default=None)),
+        "last_decision_at": {symbol: _time(at) for symbol, at in snapshot.decided_at.items()},
         "websocket_connected": snapshot.connected,
         "websocket_changed_at": _time(snapshot.connection_changed_at),
-        "exchange_contact_at": {channel: _time(at) for channel, at in dict(snapshot.contact_at).items()},
+        "exchange_contact_at": {channel: _time(at) for channel, at in snapshot.contact_at.items()},
         "events": [{"at": iso(event.at), "level": event.level, "text": event.text} for event in tuple(snapshot.events)],
     }
 
@@ -62,7 +62,7 @@ def _audit(snapshot: Snapshot) -> dict[str, Any] | None:
 
 def _candles(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return the last candle of each symbol and timeframe, also of those that are expected and never came."""
-    seen = dict(snapshot.candles)
+    seen = snapshot.candles
     keys = sorted({*seen, *dict(snapshot.candles_expected)})
     last = {key: seen.get(key, (None, None)) for key in keys}
     return [
@@ -93,7 +93,7 @@ def _trading(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _model(snapshot: Snapshot, now: float) -> dict[str, Any]:
+def _model(snapshot: Snapshot, now: WallTime) -> dict[str, Any]:
     model, gauges = snapshot.model, dict(snapshot.gauges)
     shown = ("live_trades", "live_win_ratio", "live_sharpe_ratio", "backtest_win_ratio", "backtest_sharpe_ratio")
     return {
@@ -141,7 +141,7 @@ def recall(snapshot: Snapshot, document: Mapping[str, Any], *, bot: str) -> None
     since, until = _moment(trading.get("trading_expected_since")), _positive(trading.get("updated_at"))
     if trading.get("trading_expected") is True and since is not None and until is not None:
         # The time that the bot was down is not held against it: the wait goes on where it was.
-        waited = max(0.0, until - max(since, snapshot.last_trade_at or since))
+        waited = max(0.0, WallTime(until) - max(since, snapshot.last_trade_at or since))
         snapshot.trading_expected_since = snapshot.started_at - waited
     if risk.get("currency") != snapshot.currency:
         return
@@ -161,12 +161,12 @@ def _positive(value: Any) -> float | None:
     return float(value) if usable else None
 
 
-def _moment(value: Any) -> float | None:
+def _moment(value: Any) -> WallTime | None:
     try:
-        return datetime.fromisoformat(value).timestamp()
+        return WallTime(datetime.fromisoformat(value).timestamp())
     except (TypeError, ValueError):
         return None
 
 
-def _time(timestamp: float | None) -> str | None:
-    return None if timestamp is None else iso(timestamp)
+def _time(moment: WallTime | MarketTime | None) -> str | None:
+    return None if moment is None else iso(moment)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import locked, write_json_atomic
 
 SCHEMA_VERSION = 1
@@ -33,7 +34,7 @@ class StatusFile:
             return {"schema_version": SCHEMA_VERSION}
         return content
 
-    def replace(self, sections: Mapping[str, Mapping[str, Any]], *, now: float, lifetime_seconds: float) -> None:
+    def replace(self, sections: Mapping[str, Mapping[str, Any]], *, now: WallTime, lifetime_seconds: float) -> None:
         """Replace `sections` and keep the others. Each goes stale `lifetime_seconds` after `now`.
 
         Raises `LockTimeoutError` after 200 ms, `OSError` where the disk is full or read-only; the old file stays.
@@ -41,5 +42,5 @@ class StatusFile:
         with locked(self.path.with_name(f".{self.path.name}.lock"), timeout_seconds=_LOCK_SECONDS):
             content = self.read()
             for name, section in sections.items():
-                content[name] = {**section, "updated_at": now, "stale_after": now + lifetime_seconds}
+                content[name] = {**section, "updated_at": now.seconds, "stale_after": now.seconds + lifetime_seconds}
             write_json_atomic(self.path, content)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 from nightdesk_core.files import locked
 from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequests
@@ -68,7 +68,7 @@ class Guard(GuardRuntime):
         self._state_dir = state_dir
         self._small = SmallStore(state_dir, journal)
         self._stale_seconds = settings.entries.stale_seconds
-        self._shown_at = -math.inf
+        self._shown_at = WallTime(-math.inf)
         self._entered: ExitStack | None = None
         self._succeeded = False
         audit = AuditLog(state_dir / "audit.jsonl", clock=clock)
@@ -185,11 +185,11 @@ class Guard(GuardRuntime):
                 self.trip(f"the kill switch could not be evaluated ({error})")
                 self._watch.look()
                 raise
-            at = number(self._clock() if time is None else time, "time", least=0.0)
+            at = MarketTime(number(self._clock().seconds if time is None else time, "time", least=0.0))
             self._shown_at = self._clock()
             self._watch.show(AccountView(now, geared, at, self._shown_at if geared > 0 else None))
             shadow_equity = now if known.shadow_equity is None else known.shadow_equity
-            close = Close(int(at), now, known.closed, known.shadow_equity, known.shadow_closed)
+            close = Close(MarketTime(at.whole_seconds), now, known.closed, known.shadow_equity, known.shadow_closed)
             taken = step(self.performance, known.memory, close, model=self.model, resume=self.last_resume())
             with self.take(taken):
                 kept = shadow_equity if taken.memory.holds_back else None

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from nightdesk_core import stored
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.clock import WallClock, WallTime, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
 from nightdesk_core.stored import StoredError
@@ -33,12 +33,12 @@ class KillSwitchError(NightdeskError):
 
 @dataclass(frozen=True)
 class KillSwitchState:
-    """Whether the switch is active, who last moved it when (wall time) and why, and what it does with positions."""
+    """Whether the switch is active, who last moved it when and why, and what it does with positions."""
 
     active: bool
     reason: str = ""
     actor: str = ""
-    changed_at: float | None = None
+    changed_at: WallTime | None = None
     activations: int = 0
     positions: Positions = "keep"
 
@@ -71,7 +71,7 @@ class KillSwitch:
                 after = replace(before, positions=positions)
             else:
                 after = KillSwitchState(True, reason.strip(), actor, self._clock(), before.activations + 1, positions)
-            write_json_atomic(self.path, asdict(after))
+            write_json_atomic(self.path, stored.plain(after))
             return after
 
     def resume(self, reason: str, *, actor: str) -> KillSwitchState:
@@ -83,7 +83,7 @@ class KillSwitch:
             # The file first: killed between the two, the switch is still latched.
             self.kill_file.unlink(missing_ok=True)
             after = KillSwitchState(False, reason.strip(), actor, self._clock(), before.activations)
-            write_json_atomic(self.path, asdict(after))
+            write_json_atomic(self.path, stored.plain(after))
             return after
 
     def latch(self, *, positions: Positions) -> KillSwitchState:

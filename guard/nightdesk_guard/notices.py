@@ -11,8 +11,9 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.requests import RetrainRequests
@@ -27,6 +28,7 @@ AUDIT = "audit"
 REQUEST = "retrain request"
 """Content: `cause`, `reason` and `at`."""
 ACTOR = "bot"
+_NEVER = WallTime(-math.inf)
 _BY_ITSELF = ("guard", "file", "bot")
 """Who activates the switch without the command line, which records what it does."""
 
@@ -60,7 +62,7 @@ class Teller:
         self._handlers: Mapping[str, Handler] = {AUDIT: self._record, REQUEST: self._request, **(more or {})}
         self._retry_seconds = retry_seconds
         self._clock = clock
-        self._failed_at = -math.inf
+        self._failed_at = _NEVER
         self._failure = ""
 
     def tell(self, notice: Notice) -> bool:
@@ -75,7 +77,7 @@ class Teller:
                 logger.error("{} was not recorded and will be tried again: {}", notice.kind, error)
             self._failure = str(error)
             return False
-        self._failed_at, self._failure = -math.inf, ""
+        self._failed_at, self._failure = _NEVER, ""
         return True
 
     def _record(self, content: Mapping[str, Any]) -> None:
@@ -89,21 +91,21 @@ class Teller:
 
 def of_transition(moved: GuardTransition) -> list[Notice]:
     """Return what a move of the guard owes: an audit entry, and a retrain where it got worse."""
-    notices = [Notice(AUDIT, {"event": "guard_transition", "details": asdict(moved)})]
+    notices = [Notice(AUDIT, {"event": "guard_transition", "details": stored.plain(moved)})]
     if reason := retrain_reason(moved):
-        notices.append(Notice(REQUEST, {"cause": "guard", "reason": reason, "at": float(moved.time)}))
+        notices.append(Notice(REQUEST, {"cause": "guard", "reason": reason, "at": float(moved.time.seconds)}))
     return notices
 
 
-def of_breach(found: Evidence, time: int) -> list[Notice]:
-    """Return what is owed where a model was shown, at a market time, to be worse than promised."""
+def of_breach(found: Evidence, time: MarketTime) -> list[Notice]:
+    """Return what is owed where a model was shown, at a close, to be worse than promised."""
     reason = (
         f"{found.model_version} wins less than its hold-out promised: {found.wins} of {found.signals} signals,"
         f" e-value {found.e_value:.1f}"
     )
     return [
-        Notice(AUDIT, {"event": "expectation_breached", "details": {"time": time, **asdict(found)}}),
-        Notice(REQUEST, {"cause": "expectation", "reason": reason, "at": float(time)}),
+        Notice(AUDIT, {"event": "expectation_breached", "details": {"time": time.seconds, **asdict(found)}}),
+        Notice(REQUEST, {"cause": "expectation", "reason": reason, "at": float(time.seconds)}),
     ]
 
 
@@ -119,4 +121,4 @@ def of_activation(switch: KillSwitchState, before: KillSwitchState) -> list[Noti
     known = before.active and (switch.activations, switch.changed_at) == (before.activations, before.changed_at)
     if known or not switch.active or switch.actor not in _BY_ITSELF:
         return []
-    return [Notice(AUDIT, {"event": "kill_switch_activated", "details": asdict(switch)})]
+    return [Notice(AUDIT, {"event": "kill_switch_activated", "details": stored.plain(switch)})]

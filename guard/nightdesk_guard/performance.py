@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from nightdesk_core.clock import CandleTime, MarketTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.units import DAY_SECONDS
 
@@ -57,8 +58,8 @@ class Resume:
 class Observation:
     """What the guard is shown at a candle's close."""
 
-    time: int
-    """The close, market time, Unix seconds."""
+    time: MarketTime
+    """The close."""
     equity: float
     """Marked to market there."""
     closed: Sequence[TradeResult] = ()
@@ -79,8 +80,8 @@ class GuardState:
     """Everything that the guard remembers; it is stored in the journal with the trade that changed it."""
 
     status: GuardStatus = GuardStatus.NORMAL
-    since: int = 0
-    """Market time of the last transition, Unix seconds."""
+    since: CandleTime = MarketTime(0)
+    """The close of the last transition."""
     peak_equity: float = 0.0
     """The guard's own peak: re-anchored on recovery, while the true drawdown goes on being reported."""
     equity: float = 0.0
@@ -151,8 +152,8 @@ class PerformanceGuard:
         """Return what is added to the entry threshold."""
         return self.settings.reduced_threshold_increase if status is GuardStatus.REDUCED else 0.0
 
-    def cool_down_ends(self, state: GuardState) -> float:
-        """Return the market time from which on the guard may climb."""
+    def cool_down_ends(self, state: GuardState) -> MarketTime:
+        """Return from when on the guard may climb."""
         return state.since + self.settings.cool_down_days * DAY_SECONDS
 
     def advance(self, state: GuardState, seen: Observation) -> tuple[GuardState, GuardTransition | None]:
@@ -184,7 +185,7 @@ class PerformanceGuard:
             return _move(state, state.status.better, seen, f"{days}: {evidence}")
         return state, None
 
-    def hold(self, state: GuardState, *, time: int, reason: str) -> tuple[GuardState, GuardTransition | None]:
+    def hold(self, state: GuardState, *, time: MarketTime, reason: str) -> tuple[GuardState, GuardTransition | None]:
         """Return the state PAUSED for a reason that is not the guard's own, and the move where it was not so yet."""
         if state.status is GuardStatus.PAUSED:
             return state, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from nightdesk_core.clock import CandleTime, MarketTime
 from nightdesk_core.journal import GuardTransition
 
 from nightdesk_guard.evidence import Evidence, SignalTrade, weighed
@@ -24,8 +25,8 @@ class GuardMemory:
     performance: GuardState = field(default_factory=GuardState)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """By model version: what live trading has shown of it. Of the last few models, the one in use last."""
-    model_since: int = 0
-    """The first close (market time) that the model in use was in use at."""
+    model_since: CandleTime = MarketTime(0)
+    """The first close that the model in use was in use at."""
     model_trades: int = 0
     """Trades that it has closed with money."""
 
@@ -68,8 +69,7 @@ class ModelInUse:
 class Close:
     """What happened until a candle's close."""
 
-    time: int
-    """The close, market time, Unix seconds."""
+    time: MarketTime
     equity: float
     """Marked to market there."""
     trades: Sequence[SignalTrade] = ()
@@ -83,8 +83,8 @@ class Close:
 class GuardStep:
     """What the policy makes of a close."""
 
-    time: int
-    """The close, market time."""
+    time: MarketTime
+    """The close."""
     memory: GuardMemory
     moved: GuardTransition | None = None
     """The guard's move, where it made one."""

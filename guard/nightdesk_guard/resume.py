@@ -31,7 +31,7 @@ class ResumeFile:
         with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
             before = self.last()
             # The time of day, so that words go on counting up where the file was lost.
-            number = max(int(self._clock()), 0 if before is None else before.number + 1)
+            number = max(int(self._clock().seconds), 0 if before is None else before.number + 1)
             given = Resume(number, reason.strip(), actor)
             write_json_atomic(self.path, asdict(given))
             return given

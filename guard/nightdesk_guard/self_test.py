@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.clock import MarketTime, WallClock, system_clock
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
@@ -50,7 +50,7 @@ def _sweep(state_dir: Path) -> None:
 def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tuple[str, bool]]:
     """Yield what would be wrong, and whether all is well: that it tripped, held on the disk, and could be lifted."""
     now = clock()
-    calm = AccountView(equity=1000.0, leverage=0.0, market_time=now)
+    calm = AccountView(equity=1000.0, leverage=0.0, market_time=MarketTime(now.seconds))
     fallen = replace(calm, equity=1000.0 * (1 - limits.floor_drawdown) - 0.001)
     loser = replace(calm, equity=1000.0 * (1 - limits.daily_loss) - 0.001)
     geared = replace(calm, leverage=limits.leverage * 1.001)

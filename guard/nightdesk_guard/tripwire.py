@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from loguru import logger
-from nightdesk_core.clock import WallClock, system_clock
-from nightdesk_core.units import DAY_SECONDS
+from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
 
@@ -47,10 +46,10 @@ class AccountView:
 
     equity: float
     leverage: float
-    market_time: float
-    """Unix seconds; its day is the day that a daily loss is of."""
-    priced_at: float | None = None
-    """Wall time of the oldest price among the open positions'; `None` with no position open."""
+    market_time: MarketTime
+    """Its day is the day that a daily loss is of."""
+    priced_at: WallTime | None = None
+    """When the oldest of the open positions' prices came; `None` with no position open."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,12 @@ class Anchors:
     day: int = 0
     """Days since the epoch."""
     day_start: float = 0.0
-    lifted: float | None = None
-    """When (wall time) the switch had last been moved, as they were set."""
+    lifted: WallTime | None = None
+    """When the switch had last been moved, as they were set."""
 
     def after(self, view: AccountView, switch: KillSwitchState) -> Anchors:
         """Return the anchors with what is seen now."""
-        day = int(view.market_time // DAY_SECONDS)
+        day = view.market_time.day
         # A latch that is gone says nothing of when it was lifted: nobody resumed by deleting it.
         resumed = not switch.active and switch.changed_at is not None and switch.changed_at != self.lifted
         if self.peak == 0.0 or resumed:
@@ -76,7 +75,7 @@ class Anchors:
         return replace(self, peak=max(self.peak, view.equity))
 
 
-def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: float) -> tuple[str, bool] | None:
+def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: WallTime) -> tuple[str, bool] | None:
     """Return why the switch must trip, and whether prices can be trusted to close positions by; `None` for no reason.
 
     Raises `ValueError` for an account that makes no sense: then nothing can be told.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
-from nightdesk_core.clock import WallClock
+from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
@@ -50,7 +50,7 @@ class KillSwitchWatch:
         self._last = KillSwitchState(active=False)
         self._heeded: KillSwitchState | None = None
         """The switch as the bot knows it."""
-        self._tested_at: float | None = None
+        self._tested_at: WallTime | None = None
 
     @property
     def anchors(self) -> Anchors:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from loguru import logger
 from nightdesk_core.bundle import BundleError, Manifest, version_of
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.pipeline import Backtest, Fitted, Window
 from nightdesk_core.registry import Champion
 from nightdesk_core.units import DAY_SECONDS
@@ -40,9 +41,9 @@ def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, cham
     From then on it is in the ledger of trials, whatever becomes of it. Both are frozen, and compared only on the bars
     after the latest label that either has seen.
     """
-    end = window.info.end
+    end = MarketTime(window.info.end)
     candidate = parts.pipeline.load(staged)
-    backtest = parts.pipeline.backtest(candidate, window, start=fitted.train_end, end=end)
+    backtest = parts.pipeline.backtest(candidate, window, start=fitted.train_end, end=end.seconds)
     performance, deflated = measure(backtest), _deflated(parts, staged, backtest)
     parts.progress("evaluate", 0.5)
     if champion is None:
@@ -54,14 +55,14 @@ def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, cham
         logger.error("the champion cannot be compared with: {}", error)
         return Evaluation(backtest, performance, deflated, None, None)
     manifest = Manifest.read(folder)
-    unseen_from = max(fitted.last_label_end, manifest.last_label_end)
+    unseen_from = max(MarketTime(fitted.last_label_end), manifest.last_label_end)
     days = max(0.0, (end - unseen_from) / DAY_SECONDS)
     if days < 2:
         return Evaluation(
             backtest, performance, deflated, None, Comparison(champion.version, champion.standing, days, None)
         )
-    ours = parts.pipeline.backtest(candidate, window, start=unseen_from, end=end)
-    theirs = parts.pipeline.backtest(rival, window, start=unseen_from, end=end)
+    ours = parts.pipeline.backtest(candidate, window, start=unseen_from.seconds, end=end.seconds)
+    theirs = parts.pipeline.backtest(rival, window, start=unseen_from.seconds, end=end.seconds)
     past_age = parts.clock() - manifest.trained_at > parts.oldest_seconds
     difference = sharpe_difference(
         np.array(ours.daily_returns),

@@ -76,8 +76,8 @@ def read_holdout(folder: Path) -> Backtest:
     days = _rows(folder, _RETURNS, returns)
     trades = _rows(folder, _TRADES, {name: _reader(name) for name in ClosedTrade.__dataclass_fields__})
     return Backtest(
-        start=manifest.train_end,
-        end=manifest.data_end,
+        start=manifest.train_end.seconds,
+        end=manifest.data_end.seconds,
         days=tuple(row["day_end"] for row in days),
         daily_returns=tuple(row["daily_return"] for row in days),
         trades=tuple(ClosedTrade(**row) for row in trades),

@@ -13,7 +13,7 @@ from typing import Any
 from loguru import logger
 from nightdesk_core.audit import GENESIS, AuditHead
 from nightdesk_core.bundle import version_of
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_core.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
@@ -206,10 +206,10 @@ class _Run:
         sealed = parts.registry.seal(
             candidate.staged,
             strategy=parts.retrain.pipeline,
-            train_start=fitted.train_start,
-            train_end=fitted.train_end,
-            last_label_end=fitted.last_label_end,
-            data_end=info.end,
+            train_start=MarketTime(fitted.train_start),
+            train_end=MarketTime(fitted.train_end),
+            last_label_end=MarketTime(fitted.last_label_end),
+            data_end=MarketTime(info.end),
             data_fingerprint=info.fingerprint,
         )
         self._reproduce(sealed, candidate)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import write_atomic
 from nightdesk_exporter.families import Labels, family, info, state_set
 from prometheus_client import CollectorRegistry, delete_from_gateway, generate_latest, pushadd_to_gateway
@@ -35,8 +36,8 @@ class JobReport:
     outcome: RetrainOutcome | None = None
     failed: bool = False
     champion: str | None = None
-    promoted_at: float | None = None
-    rolled_back_at: float | None = None
+    promoted_at: WallTime | None = None
+    rolled_back_at: WallTime | None = None
 
 
 def publish(report: JobReport, *, gateway: str, bot: str, textfile_dir: Path) -> None:
@@ -93,15 +94,15 @@ class _ReportCollector(Collector):
     def _families(self) -> Iterator[Metric]:
         report, state = self._report, self._report.state
         yield family("retrain_interval_seconds", report.interval_seconds)
-        yield family("retrain_last_check_timestamp_seconds", state.last_check)
-        yield family("retrain_last_start_timestamp_seconds", state.last_start)
-        yield family("retrain_last_completion_timestamp_seconds", state.last_completion)
-        yield family("retrain_last_success_timestamp_seconds", state.last_success)
+        yield family("retrain_last_check_timestamp_seconds", _seconds(state.last_check))
+        yield family("retrain_last_start_timestamp_seconds", _seconds(state.last_start))
+        yield family("retrain_last_completion_timestamp_seconds", _seconds(state.last_completion))
+        yield family("retrain_last_success_timestamp_seconds", _seconds(state.last_success))
         yield family("retrain_consecutive_failures", state.consecutive_failures)
         yield family("promotion_consecutive_rejections", state.consecutive_rejections)
         yield info("promotion_champion", None if report.champion is None else (report.champion,))
-        yield family("promotion_last_promoted_timestamp_seconds", report.promoted_at)
-        yield family("promotion_last_rollback_timestamp_seconds", report.rolled_back_at)
+        yield family("promotion_last_promoted_timestamp_seconds", _seconds(report.promoted_at))
+        yield family("promotion_last_rollback_timestamp_seconds", _seconds(report.rolled_back_at))
         if report.trigger is not None:
             yield state_set("retrain_trigger", report.trigger)
         if report.failed:
@@ -136,3 +137,7 @@ def _verdict(outcome: RetrainOutcome) -> Iterator[Metric]:
 
 def _of_models(models: dict[str, Performance | None], attribute: str) -> dict[Labels, float | None]:
     return {(name,): None if model is None else getattr(model, attribute) for name, model in models.items()}
+
+
+def _seconds(moment: WallTime | None) -> float | None:
+    return None if moment is None else moment.seconds

@@ -56,7 +56,7 @@ def _held_back(outcome: RetrainOutcome, parts: JobParts, champion: Champion | No
 def _guard_status(parts: JobParts) -> str | None:
     """Return how the bot's guard stands by the status file; `None` where that is not known."""
     trading = parts.status_file.read().get("trading")
-    if not isinstance(trading, dict) or parts.clock() > trading.get("stale_after", 0.0):
+    if not isinstance(trading, dict) or parts.clock().seconds > trading.get("stale_after", 0.0):
         return None
     return trading.get("guard")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.bundle import Manifest
-from nightdesk_core.clock import WallClock, iso, system_clock
+from nightdesk_core.clock import WallClock, WallTime, iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.registry import ModelRegistry, RegistryError
 from nightdesk_core.requests import RetrainRequests
@@ -74,7 +74,7 @@ class Schedule:
             rolled_back_at=None if champion.rollback is None else champion.rollback.at,
         )
 
-    def _ask_where_the_champion_is_old(self, now: float) -> None:
+    def _ask_where_the_champion_is_old(self, now: WallTime) -> None:
         """Ask once for each time that the age limit passes: what the gate kept need not be tried anew at every look."""
         champion = self.registry.champion()
         if champion is None:
@@ -86,7 +86,7 @@ class Schedule:
             return
         said = "the age limit" if passed == 1 else f"{passed} times the age limit"
         reason = f"{champion.version} was trained at {iso(trained_at)}: {said} of {_span(limit)} has passed"
-        self.requests.add("model_age", reason, _ACTOR, at=trained_at + passed * limit)
+        self.requests.add("model_age", reason, _ACTOR, at=(trained_at + passed * limit).seconds)
 
 
 def _span(seconds: float) -> str:

@@ -1,13 +1,14 @@
-"""What the job remembers from run to run: when it looked, started, ended, succeeded. Wall time, Unix seconds."""
+"""What the job remembers from run to run: when it looked, started, ended, succeeded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nightdesk_core import stored
 from nightdesk_core.backoff import backoff_seconds
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import locked, write_json_atomic
 from nightdesk_core.stored import StoredError
 
@@ -20,14 +21,14 @@ _RETRIES_AN_INTERVAL = 30
 class JobState:
     """`None` means never. A run that was killed has a start later than its completion."""
 
-    last_check: float | None = None
-    last_start: float | None = None
-    last_completion: float | None = None
-    last_success: float | None = None
+    last_check: WallTime | None = None
+    last_start: WallTime | None = None
+    last_completion: WallTime | None = None
+    last_success: WallTime | None = None
     consecutive_failures: int = 0
     consecutive_rejections: int = 0
 
-    def is_due(self, *, now: float, interval_seconds: float, requested: bool = False) -> bool:
+    def is_due(self, *, now: WallTime, interval_seconds: float, requested: bool = False) -> bool:
         """Return whether the last completed attempt is older than the interval, or a retrain is `requested`.
 
         One that failed is tried again after a thirtieth of it (a day, for monthly retrains), then after twice that, and
@@ -63,9 +64,9 @@ def load(state_dir: Path) -> JobState:
         return JobState()
 
 
-def update(state_dir: Path, **changes: Any) -> JobState:
+def update(state_dir: Path, **changes: WallTime | int) -> JobState:
     """Change fields of the stored state and return it. Schedule and job may do so at once: each keeps the other's."""
     with locked(state_dir / f".{_FILE}.lock", timeout_seconds=_LOCK_SECONDS):
-        state = replace(load(state_dir), **changes)
+        state = replace(load(state_dir), **cast("dict[str, Any]", changes))
         write_json_atomic(state_dir / _FILE, stored.plain(state))
     return state

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
-from nightdesk_core.clock import WallClock, iso
+from nightdesk_core.clock import iso
 
 from nightdesk_sandbox.binance.venue import Binance
 from nightdesk_sandbox.bybit.venue import Bybit
@@ -40,7 +40,7 @@ class ReplayExchange:
         position: ReplayPosition,
         *,
         candles_per_second: float,
-        clock: WallClock,
+        clock: Callable[[], float],
         funding_rate: float = 0.0,
         requests_per_second: int | None = None,
     ) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
-from nightdesk_core.clock import WallClock
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
@@ -32,7 +32,7 @@ class Replay:
         start: float,
         end: int,
         candles_per_second: float,
-        clock: WallClock,
+        clock: Callable[[], float],
     ) -> None:
         self.end = end
         self.speed = candles_per_second * HOUR_SECONDS

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
-
-from nightdesk_core.clock import WallClock
 
 
 class Count(NamedTuple):
@@ -18,7 +17,7 @@ class Count(NamedTuple):
 class RequestLimit:
     """Counts each client's calls in every second, whichever venue they go to."""
 
-    def __init__(self, per_second: int, *, clock: WallClock) -> None:
+    def __init__(self, per_second: int, *, clock: Callable[[], float]) -> None:
         self.per_second = per_second
         self._clock = clock
         self._second = 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.trades import ClosedTrade
 
@@ -86,10 +87,10 @@ def publish(registry: ModelRegistry, content: str) -> str:
         registry.seal(
             staged,
             strategy="tests:None",
-            train_start=0.0,
-            train_end=10.0,
-            last_label_end=9.0,
-            data_end=20.0,
+            train_start=MarketTime(0.0),
+            train_end=MarketTime(10.0),
+            last_label_end=MarketTime(9.0),
+            data_end=MarketTime(20.0),
             data_fingerprint="f" * 64,
         )
     )

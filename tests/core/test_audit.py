@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core.audit import GENESIS, AuditError, AuditHead, AuditLog
+from nightdesk_core.clock import WallTime
 
 from tests.core.conftest import Start, line_of, wait_for_exit, write_half
 
@@ -32,7 +33,7 @@ Lines = list[bytes]
 def log(tmp_path: Path) -> AuditLog:
     """Five entries, a second apart."""
     times = iter(range(1_571_300_000, 1_571_400_000))
-    log = AuditLog(tmp_path / "audit.jsonl", clock=lambda: float(next(times)))
+    log = AuditLog(tmp_path / "audit.jsonl", clock=lambda: WallTime(float(next(times))))
     for number in range(5):
         log.append("counted", {"number": number}, actor="bot")
     return log
@@ -44,7 +45,7 @@ def change(log: AuditLog, edit: Callable[[Lines], Lines]) -> None:
 
 
 def test_an_entry_says_who_did_what_when_and_carries_the_hash_before_it(tmp_path: Path) -> None:
-    log = AuditLog(tmp_path / "audit.jsonl", clock=lambda: 1_571_302_800.0)
+    log = AuditLog(tmp_path / "audit.jsonl", clock=lambda: WallTime(1_571_302_800.0))
     head = log.append("promoted", {"version": "v1"}, actor="retrain")
     line = (
         b'{"actor":"retrain","details":{"version":"v1"},"event":"promoted",'

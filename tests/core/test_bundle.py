@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest, verify
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import indented_json
 from nightdesk_core.registry import ModelRegistry
 
@@ -19,7 +20,7 @@ from tests.core.conftest import publish
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    registry = ModelRegistry(tmp_path / "models", clock=lambda: 1_571_302_800.0)
+    registry = ModelRegistry(tmp_path / "models", clock=lambda: WallTime(1_571_302_800.0))
     return registry.bundle(publish(registry, "a model"))
 
 
@@ -95,6 +96,6 @@ def test_an_intact_bundle_tells_what_it_is_whatever_its_files_dates_are(bundle: 
     for path in bundle.iterdir():
         os.utime(path, (0, 0))
     manifest = verify(bundle)
-    assert manifest.trained_at == 1_571_302_800.0
+    assert manifest.trained_at == WallTime(1_571_302_800.0)
     assert Manifest.read(bundle) == manifest
     assert (bundle / "manifest.json").read_bytes() == indented_json(stored.plain(manifest))

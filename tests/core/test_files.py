@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError, copy_aside, locked, set_aside, write_atomic, write_json_atomic
 
 from tests.core.conftest import Start, line_of, until, wait_for_exit
@@ -154,7 +155,7 @@ def test_a_damaged_file_is_moved_to_a_name_that_says_when_and_takes_no_other_s_p
     path = tmp_path / "state.json"
     for number, name in enumerate(("", "-2", "-3")):
         path.write_text(str(number))
-        aside = set_aside(path, now=NOW)
+        aside = set_aside(path, now=WallTime(NOW))
         assert aside == tmp_path / f"state.json.damaged-2019-10-17T090000Z{name}"
         assert aside.read_text() == str(number)
         assert not path.exists()
@@ -163,22 +164,22 @@ def test_a_damaged_file_is_moved_to_a_name_that_says_when_and_takes_no_other_s_p
 def test_what_belongs_to_a_damaged_file_goes_along_and_nothing_else(tmp_path: Path) -> None:
     for name in ("a.db", "a.db-wal", "a.db-other"):
         (tmp_path / name).write_text(name)
-    set_aside(tmp_path / "a.db", now=NOW, with_suffixes=("-wal", "-shm"))
+    set_aside(tmp_path / "a.db", now=WallTime(NOW), with_suffixes=("-wal", "-shm"))
     stamp = ".damaged-2019-10-17T090000Z"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.db-other", f"a.db{stamp}", f"a.db{stamp}-wal"]
 
 
 def test_a_file_that_cannot_be_moved_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        set_aside(tmp_path / "none", now=NOW)
+        set_aside(tmp_path / "none", now=WallTime(NOW))
 
 
 def test_a_damaged_file_is_copied_once_however_often_it_is_found(tmp_path: Path) -> None:
     path = tmp_path / "state[1].json"
     path.write_text("{")
-    aside = copy_aside(path, now=NOW)
+    aside = copy_aside(path, now=WallTime(NOW))
     assert (aside.name, aside.read_text()) == ("state[1].json.damaged-2019-10-17T090000Z", "{")
-    assert copy_aside(path, now=NOW + 60) == aside
+    assert copy_aside(path, now=WallTime(NOW + 60)) == aside
     path.write_text("[")
-    assert copy_aside(path, now=NOW).name == "state[1].json.damaged-2019-10-17T090000Z-2"
+    assert copy_aside(path, now=WallTime(NOW)).name == "state[1].json.damaged-2019-10-17T090000Z-2"
     assert path.read_text() == "["

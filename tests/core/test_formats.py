@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.bundle import Manifest
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_core.registry import Champion, ModelRegistry, Rollback, Standing
 from nightdesk_core.requests import RetrainRequests
@@ -28,8 +29,8 @@ def written(folder: Path) -> dict[str, bytes]:
     """Return what a short life leaves on disk: three models, requests, an audit log, a journal."""
     ticks = itertools.count(int(NOW))
 
-    def clock() -> float:
-        return next(ticks) + 0.25
+    def clock() -> WallTime:
+        return WallTime(next(ticks) + 0.25)
 
     registry = ModelRegistry(folder / "models", clock=clock)
     before = None
@@ -61,8 +62,8 @@ def journal_as_json(path: Path) -> bytes:
     with closing(Journal(path)) as journal, journal.transaction():
         journal.record_trade(closed_trade(1))
         journal.record_trade(replace(closed_trade(2, profit=-0.1), risk=4.5, guard="reduced"), shadow=True)
-        journal.record_equity(3600, 10_000.5)
-        journal.record_transition(GuardTransition(3600, "normal", "paused", "drawdown 12% ≥ 10%"))
+        journal.record_equity(MarketTime(3600), 10_000.5)
+        journal.record_transition(GuardTransition(MarketTime(3600), "normal", "paused", "drawdown 12% ≥ 10%"))
         journal.post("audit", {"event": "größer", "details": {"share": 1e-7, "none": None}})
         journal.save("engine", {"cash": 10_000.0, "books": {"BTC": [1, 2.5, True]}})
     with closing(sqlite3.connect(path)) as connection:
@@ -82,17 +83,21 @@ def test_a_pointer_of_before_is_read(tmp_path: Path) -> None:
     assert ModelRegistry(tmp_path).champion() == Champion(
         two,
         "probation",
-        NOW + 9.25,
+        WallTime(NOW + 9.25),
         one,
         ((one, "provisional"),),
-        Rollback(NOW + 10.25, three, 'its live results fell below "the promise" … by half'),
+        Rollback(WallTime(NOW + 10.25), three, 'its live results fell below "the promise" … by half'),
     )
 
 
 def test_a_manifest_of_before_is_read(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes((FORMATS / "manifest.json").read_bytes())
     manifest = Manifest.read(tmp_path)
-    assert (manifest.trained_at, manifest.train_end, manifest.data_fingerprint) == (NOW + 7.25, 10.0, "f" * 64)
+    assert (manifest.trained_at, manifest.train_end, manifest.data_fingerprint) == (
+        WallTime(NOW + 7.25),
+        MarketTime(10.0),
+        "f" * 64,
+    )
     assert list(manifest.files) == ["model.txt"]
 
 
@@ -124,7 +129,7 @@ def test_a_journal_of_before_is_read(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "btc.sqlite")) as journal:
         assert journal.trades() == [closed_trade(1)]
         assert journal.trades(shadow=True) == [replace(closed_trade(2, profit=-0.1), risk=4.5, guard="reduced")]
-        assert journal.transitions() == [GuardTransition(3600, "normal", "paused", "drawdown 12% ≥ 10%")]
+        assert journal.transitions() == [GuardTransition(MarketTime(3600), "normal", "paused", "drawdown 12% ≥ 10%")]
         (posted,) = journal.outbox()
         assert (posted.kind, posted.content) == ("audit", {"event": "größer", "details": {"share": 1e-7, "none": None}})
         assert journal.load("engine") == {"cash": 10_000.0, "books": {"BTC": [1, 2.5, True]}}

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core import journal as journal_module
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import BESIDE, DamagedJournalError, GuardTransition, Journal, JournalError, read_journal
 
@@ -21,6 +22,7 @@ from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
 TRADE = """
 import sys
 from pathlib import Path
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import Journal
 from nightdesk_core.trades import ClosedTrade
@@ -32,7 +34,7 @@ while True:
     with journal.transaction():
         prices = (1.0, number, 1.0, number + 1, 1.0)
         journal.record_trade(ClosedTrade("S", "long", *prices, "stop", 0.0, 0.0, 1.0, 1.0, "v"))
-        journal.record_equity(number, float(number))
+        journal.record_equity(MarketTime(number), float(number))
         journal.save("engine", {"guard": {"trades_seen": number}})
 """
 
@@ -47,32 +49,32 @@ def test_a_new_journal_remembers_nothing(journal: Journal) -> None:
     assert journal.equity() == []
     assert journal.transitions() == []
     assert journal.load("engine") is None
-    assert journal.equity_at(100) is None
+    assert journal.equity_at(MarketTime(100)) is None
 
 
 def test_trades_equity_and_transitions_come_back_in_order(journal: Journal) -> None:
     trades = [closed_trade(number) for number in (1, 2, 3)]
-    moved = GuardTransition(7200, "normal", "reduced", "losing streak of 10 reaches 10")
+    moved = GuardTransition(MarketTime(7200), "normal", "reduced", "losing streak of 10 reaches 10")
     with journal.transaction():
         for trade in trades:
             journal.record_trade(trade)
         for time_, equity in ((7200, 1.5), (3600, 1.0), (10_800, 2.0)):
-            journal.record_equity(time_, equity)
+            journal.record_equity(MarketTime(time_), equity)
         journal.record_transition(moved)
     assert journal.trades() == trades
-    assert journal.trades(closed_after=trades[0].exit_time) == trades[1:]
-    assert journal.equity() == [(3600, 1.0), (7200, 1.5), (10_800, 2.0)]
-    assert journal.equity(after=3600) == [(7200, 1.5), (10_800, 2.0)]
-    assert [journal.equity_at(at) for at in (3599, 3600, 9000)] == [None, 1.0, 1.5]
+    assert journal.trades(closed_after=MarketTime(trades[0].exit_time)) == trades[1:]
+    assert journal.equity() == [(MarketTime(3600), 1.0), (MarketTime(7200), 1.5), (MarketTime(10_800), 2.0)]
+    assert journal.equity(after=MarketTime(3600)) == [(MarketTime(7200), 1.5), (MarketTime(10_800), 2.0)]
+    assert [journal.equity_at(MarketTime(at)) for at in (3599, 3600, 9000)] == [None, 1.0, 1.5]
     assert journal.transitions() == [moved]
 
 
 def test_a_candle_that_is_committed_twice_is_recorded_once(journal: Journal) -> None:
     for equity in (1.0, 2.0):
         with journal.transaction():
-            journal.record_equity(3600, equity)
+            journal.record_equity(MarketTime(3600), equity)
             journal.save("engine", {"equity": equity})
-    assert journal.equity() == [(3600, 2.0)]
+    assert journal.equity() == [(MarketTime(3600), 2.0)]
     assert journal.load("engine") == {"equity": 2.0}
 
 
@@ -176,7 +178,7 @@ def test_what_is_set_aside_is_lost_in_no_part(tmp_path: Path) -> None:
     path = tmp_path / "btc.sqlite"
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).write_text(f"content{suffix}")
-    aside = set_aside(path, now=1_571_302_800.0, with_suffixes=BESIDE)
+    aside = set_aside(path, now=WallTime(1_571_302_800.0), with_suffixes=BESIDE)
     assert aside.name == "btc.sqlite.damaged-2019-10-17T090000Z"
     assert {file.name.removeprefix(aside.name): file.read_text() for file in tmp_path.iterdir()} == {
         "": "content",
@@ -226,12 +228,12 @@ def test_a_committed_transaction_survives_a_power_cut(journal: Journal) -> None:
 def test_floats_come_back_to_the_last_bit(journal: Journal, number: float) -> None:
     with journal.transaction():
         journal.record_trade(closed_trade(profit=number))
-        journal.record_equity(1, number)
+        journal.record_equity(MarketTime(1), number)
         journal.save("engine", {"cash": number})
     stored = journal.load("engine")
     assert stored is not None
     # SQLite keeps no sign of a zero, and equality sees none.
-    assert (journal.trades()[-1].profit, journal.equity_at(1), stored["cash"]) == (number, number, number)
+    assert (journal.trades()[-1].profit, journal.equity_at(MarketTime(1)), stored["cash"]) == (number, number, number)
 
 
 def test_nan_is_never_journalled(journal: Journal) -> None:

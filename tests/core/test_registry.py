@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.bundle import BundleError, verify, version_of
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 
 from tests.core.conftest import Start, line_of, publish, wait_for_exit
@@ -19,12 +20,14 @@ from tests.core.conftest import Start, line_of, publish, wait_for_exit
 ROTATE = """
 import itertools, sys
 from pathlib import Path
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.registry import ModelRegistry
 def rotate(registry, number):
     before = registry.champion()
     staged = registry.stage({"model.txt": f"{sys.argv[2]} {number}".encode() * 500, "linear.json": b"{}"})
     manifest = registry.publish(registry.seal(
-        staged, strategy="t:T", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint=""
+        staged, strategy="t:T", train_start=MarketTime(0), train_end=MarketTime(1), last_label_end=MarketTime(1),
+        data_end=MarketTime(2), data_fingerprint=""
     ))
     registry.promote(manifest.version, standing="champion", instead_of=before and before.version)
 folder = Path(sys.argv[1])
@@ -39,7 +42,7 @@ for number in itertools.count():
 
 @pytest.fixture
 def registry(tmp_path: Path) -> ModelRegistry:
-    return ModelRegistry(tmp_path / "models", clock=lambda: 1_571_302_800.0)
+    return ModelRegistry(tmp_path / "models", clock=lambda: WallTime(1_571_302_800.0))
 
 
 def test_a_version_says_when_it_was_made_and_of_what(registry: ModelRegistry) -> None:
@@ -65,7 +68,13 @@ def test_the_manifest_covers_what_was_added_to_the_stage(registry: ModelRegistry
     registry.add_to_stage(staged, {"evaluation.json": b"{}"})
     manifest = registry.publish(
         registry.seal(
-            staged, strategy="t:T", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint=""
+            staged,
+            strategy="t:T",
+            train_start=MarketTime(0),
+            train_end=MarketTime(1),
+            last_label_end=MarketTime(1),
+            data_end=MarketTime(2),
+            data_fingerprint="",
         )
     )
     assert set(manifest.files) == {"model.txt", "evaluation.json"}
@@ -90,13 +99,13 @@ def test_the_pointer_names_the_version_before_it(registry: ModelRegistry) -> Non
     first, second = publish(registry, "first"), publish(registry, "second")
     assert registry.champion() is None
     assert registry.promote(first, standing="provisional", instead_of=None) == Champion(
-        first, "provisional", 1_571_302_800.0, None
+        first, "provisional", WallTime(1_571_302_800.0), None
     )
     promoted = registry.promote(second, standing="champion", instead_of=first)
     assert (
         promoted
         == registry.champion()
-        == Champion(second, "champion", 1_571_302_800.0, first, ((first, "provisional"),))
+        == Champion(second, "champion", WallTime(1_571_302_800.0), first, ((first, "provisional"),))
     )
 
 
@@ -233,9 +242,9 @@ def test_a_rollback_passes_over_what_is_damaged_or_too_old(registry: ModelRegist
     first, second, third = three_champions(registry)
     (registry.folder / second / "model.txt").write_text("changed")
     assert registry.predecessor() == (first, "provisional")
-    assert registry.predecessor(trained_after=1_571_302_800.0) is None
+    assert registry.predecessor(trained_after=WallTime(1_571_302_800.0)) is None
     with pytest.raises(RegistryError, match="not too old"):
-        registry.roll_back(third, "it lost", trained_after=1_571_302_800.0)
+        registry.roll_back(third, "it lost", trained_after=WallTime(1_571_302_800.0))
     assert registry.roll_back(third, "it lost").version == first
 
 
@@ -261,7 +270,7 @@ def test_a_pointer_whose_history_is_damaged_is_damaged(damage: str, registry: Mo
 
 def test_old_bundles_go_and_neither_champion_nor_the_one_before_it_ever(tmp_path: Path) -> None:
     now = 1_571_302_800.0
-    registry = ModelRegistry(tmp_path, clock=lambda: now)
+    registry = ModelRegistry(tmp_path, clock=lambda: WallTime(now))
     versions = []
     for number in range(6):
         versions.append(publish(registry, f"model {number}"))

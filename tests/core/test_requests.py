@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from nightdesk_core.audit import AuditError, AuditLog
+from nightdesk_core.clock import WallTime
 from nightdesk_core.requests import FILE_NAME, RetrainRequest, RetrainRequestError, RetrainRequests
 
 from tests.core.conftest import Start, line_of, wait_for_exit
@@ -38,8 +39,8 @@ class Desk:
     requests: RetrainRequests = field(init=False)
 
     def __post_init__(self) -> None:
-        self.audit = AuditLog(self.folder / "audit.jsonl", clock=lambda: self.now)
-        self.requests = RetrainRequests(self.folder, self.audit, clock=lambda: self.now)
+        self.audit = AuditLog(self.folder / "audit.jsonl", clock=lambda: WallTime(self.now))
+        self.requests = RetrainRequests(self.folder, self.audit, clock=lambda: WallTime(self.now))
 
     def ask(self, cause: Any = "guard", reason: str = "win rate 20%", *, at: float = 5.0) -> RetrainRequest:
         request = self.requests.add(cause, reason, "bot", at=at)
@@ -67,7 +68,12 @@ def test_without_a_file_nothing_is_pending_and_none_is_made(desk: Desk) -> None:
 
 def test_a_request_is_on_disk_and_audited_once_it_was_added(desk: Desk) -> None:
     request = desk.ask(reason=" win rate 20% ")
-    assert (request.cause, request.reason, request.actor, request.requested_at) == ("guard", "win rate 20%", "bot", NOW)
+    assert (request.cause, request.reason, request.actor, request.requested_at) == (
+        "guard",
+        "win rate 20%",
+        "bot",
+        WallTime(NOW),
+    )
     assert request.count == 1
     assert request.key.startswith("guard-")
     assert Desk(desk.folder).requests.pending() == [request]
@@ -98,7 +104,7 @@ def test_another_event_of_the_same_cause_merges_with_the_first_reason_and_the_ne
     desk.now += 2 * DAY
     desk.ask(reason="paused", at=6)
     merged = desk.ask(reason="paused once more", at=7)
-    assert (merged.key, merged.count, merged.requested_at) == (first.key, 3, NOW)
+    assert (merged.key, merged.count, merged.requested_at) == (first.key, 3, WallTime(NOW))
     assert (merged.reason, merged.newest_reason) == ("reduced", "paused once more")
     assert desk.requests.pending() == [merged]
     assert [entry.details["request"] for entry in desk.audit.entries()] == [first.key] * 3
@@ -144,7 +150,7 @@ def test_an_automatic_cause_opens_nothing_within_seven_days_of_its_verdict(
 
 
 def test_the_window_after_a_verdict_is_as_long_as_it_is_said_to_be(desk: Desk) -> None:
-    replayed = RetrainRequests(desk.folder, desk.audit, merge_seconds=30.0, clock=lambda: desk.now)
+    replayed = RetrainRequests(desk.folder, desk.audit, merge_seconds=30.0, clock=lambda: WallTime(desk.now))
     desk.answer(desk.ask(at=5).key)
     desk.now += 29
     assert replayed.add("guard", "again", "bot", at=6.0) is None

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from nightdesk_core.clock import TimeScale, system_clock
+from nightdesk_core.clock import MarketTime, TimeScale, system_clock
 from nightdesk_exporter import BotExporter
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
@@ -77,7 +77,7 @@ async def steps_through(faults: list[dict[str, Any]], home: Path) -> tuple[list[
     """Return the steps that a feed told of while the faults were on and after, and those that there truly were."""
     async with market(home) as (handle, exchange), aiohttp.ClientSession() as http:
         scale = TimeScale(SPEED * HOUR)
-        start = int(await exchange.now()) // HOUR * HOUR
+        start = (await exchange.now()).whole_seconds // HOUR * HOUR
         feed = Feed(
             exchange,
             BotExporter("btc", symbols=[(symbol, "1h") for symbol in SYMBOLS], port=0),
@@ -86,7 +86,7 @@ async def steps_through(faults: list[dict[str, Any]], home: Path) -> tuple[list[
             interval_seconds=HOUR,
             costs=CostSettings(),
             clock=MarketClock(scale, system_clock),
-            after=start - HOUR,
+            after=MarketTime(start - HOUR),
             silence_seconds=0.2,
             longest_wait_seconds=0.1,
             longest_lag_seconds=0.1,
@@ -105,7 +105,7 @@ async def steps_through(faults: list[dict[str, Any]], home: Path) -> tuple[list[
                     break
         async with http.delete(f"{handle.url}/sandbox/fault") as answer:
             assert answer.ok
-        return told, await truth(exchange, start, told[-1].time + HOUR)
+        return told, await truth(exchange, start, told[-1].time.whole_seconds + HOUR)
 
 
 async def truth(exchange: Exchange, start: int, stop: int) -> list[Step]:
@@ -116,7 +116,7 @@ async def truth(exchange: Exchange, start: int, stop: int) -> list[Step]:
         for bar in await exchange.bars(symbol, "1h", start=start, stop=stop, interval_seconds=HOUR):
             steps.setdefault(bar.time, {})[symbol] = bar._replace(funding=rates.get(bar.time, 0.0))
     return [
-        Step(time, {symbol: steps[time][symbol] for symbol in SYMBOLS if symbol in steps[time]})
+        Step(MarketTime(time), {symbol: steps[time][symbol] for symbol in SYMBOLS if symbol in steps[time]})
         for time in sorted(steps)
     ]
 

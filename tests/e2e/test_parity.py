@@ -20,6 +20,7 @@ import pytest
 from nightdesk import home
 from nightdesk import settings as settings_module
 from nightdesk.settings import Settings
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
@@ -139,10 +140,10 @@ def install(settings: Settings, markets: Markets, *, seed: int, standing: Standi
         registry.seal(
             staged,
             strategy="test",
-            train_start=0,
-            train_end=ends,
-            last_label_end=ends,
-            data_end=ends,
+            train_start=MarketTime(0),
+            train_end=MarketTime(ends),
+            last_label_end=MarketTime(ends),
+            data_end=MarketTime(ends),
             data_fingerprint="",
         )
     )
@@ -172,7 +173,7 @@ def served(settings: Settings) -> AbstractAsyncContextManager[ExchangeHandle]:
 def came_too_late(settings: Settings) -> dict[int, Outcome]:
     """Return at which closes the bot could enter nothing because it saw them too late, or by a wrong clock."""
     log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
-    return {record.time: Outcome(record.late) for record in log.read() if record.late}
+    return {record.time.whole_seconds: Outcome(record.late) for record in log.read() if record.late}
 
 
 def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: list[tuple[int, Deployment]]) -> Journal:
@@ -184,7 +185,7 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     expected = backtest.run(
         markets,
         settings.trendbot,
-        start=equity[0][0] - interval(settings),
+        start=equity[0][0].seconds - interval(settings),
         end=stored["last_close"],
         deployments=deployments,
         guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot))),
@@ -193,14 +194,16 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     )
     assert journal.trades() == list(expected.trades)
     assert journal.trades(shadow=True) == list(expected.shadow_trades)
-    assert equity == list(zip(expected.close_time, expected.equity, strict=True))
+    assert [(time.seconds, value) for time, value in equity] == list(
+        zip(expected.close_time, expected.equity, strict=True)
+    )
     assert journal.transitions() == list(expected.transitions)
     state, reached = read_state(stored, source="the journal"), expected.state
     engine = Engine(settings.trendbot, interval_seconds=interval(settings), guard=None)
     for symbol, book in state.books.items():
         if book.last_open >= state.last_close:
             # The bot was stopped after the next candle had opened, so that its open is behind it as well.
-            price = float(markets[symbol].between(book.last_open, book.last_open + 1).open[0])
+            price = float(markets[symbol].between(book.last_open.seconds, book.last_open.seconds + 1).open[0])
             reached = engine.at_open(reached, symbol, time=book.last_open, price=price)
         assert book.account == reached.books[symbol].account
         if state.shadow is not None:
@@ -362,7 +365,7 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
 
 async def after_the_shocks(exchange: Exchange, symbol: str, candles: Candles) -> Candles:
     """Return a market's candles as they are once its prices were shocked; the last may be forming still."""
-    first, stop = int(candles.time[0]), int(await exchange.now()) + INTERVAL
+    first, stop = int(candles.time[0]), (await exchange.now()).whole_seconds + INTERVAL
     bars = await exchange.bars(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
     rates = dict(zip(candles.time.tolist(), candles.funding.tolist(), strict=True))
     return Candles.from_bars(bars, interval_seconds=INTERVAL).with_funding(rates)

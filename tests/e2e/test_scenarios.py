@@ -81,7 +81,7 @@ def test_in_the_crash_the_guard_reduces_pauses_and_recovers_on_the_shadow_s_evid
     done, start = play("crash", tmp_path)
     _, begins, ends = (start + act.day * DAY for act in find_scenario("crash").acts)
     assert [move.after for move in done.transitions] == ["reduced", "paused", "reduced", "normal"]
-    reduced, paused, back, recovered = (move.time for move in done.transitions)
+    reduced, paused, back, recovered = (move.time.seconds for move in done.transitions)
     assert begins < reduced < paused < ends < back < recovered
     assert all("shadow" in move.reason for move in done.transitions[2:])
     inside = [trade for trade in done.trades if begins + DAY < trade.entry_time < ends - DAY]
@@ -94,7 +94,7 @@ def test_in_the_decay_the_guard_pauses_the_bot_for_good_and_the_promise_is_found
     done, start = play("decay", tmp_path)
     begins = start + find_scenario("decay").acts[1].day * DAY
     assert [move.after for move in done.transitions] == ["reduced", "paused"]
-    assert done.transitions[0].time > begins
+    assert done.transitions[0].time.seconds > begins
     (evidence,) = done.state.guard.evidence.values()
     assert evidence.breached
     assert evidence.win_rate is not None

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from nightdesk.settings import Settings, load
+from nightdesk_core.clock import MarketTime
 from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
@@ -101,8 +102,8 @@ async def test_its_options_ask_for_one_kind_of_market_and_the_whole_history_page
         [symbol] = settings.trendbot.symbols
         assert list(exchange._client.markets) == [symbol]
         now = await exchange.now()
-        assert now == handle.exchange.replay.now()
-        first, stop = int(candles.time[0]), int(now)
+        assert now == MarketTime(handle.exchange.replay.now())
+        first, stop = int(candles.time[0]), now.whole_seconds
         bars = await exchange.bars(
             symbol, settings.trendbot.timeframe, start=first, stop=stop, interval_seconds=HOUR, progress=lambda _: None
         )

@@ -12,6 +12,7 @@ import bcrypt
 import pytest
 import requests
 from loguru import logger
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Health, Issue, Verdict
 from nightdesk_exporter.server import ExporterServer
@@ -128,7 +129,7 @@ def tell_everything(exporter: BotExporter) -> None:
     exporter.recent_trades(2)
     exporter.trading_expected(expected=True)
     exporter.audit(entries=12, head="abc")
-    exporter.snapshot.status_written_at = NOW
+    exporter.snapshot.status_written_at = WallTime(NOW)
     exporter.snapshot.status_limit_seconds = 600.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter, Limits
 
 BTC = "BTC/USDT:USDT"
@@ -40,7 +41,7 @@ class Bot:
             "decision": lambda: exporter.decision(BTC),
             "equity": lambda: exporter.equity(100.0, peak=100.0, daily_pnl_ratio=0.0),
             "trade": lambda: exporter.trade(BTC, profit=1.0),
-            "status": lambda: setattr(exporter.snapshot, "status_written_at", self.now),
+            "status": lambda: setattr(exporter.snapshot, "status_written_at", WallTime(self.now)),
             "clock": lambda: exporter.clock_offset(0.1),
             "position": lambda: exporter.position(BTC, None),
         }

@@ -12,6 +12,7 @@ import numpy
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nightdesk_core.clock import MarketTime
 from nightdesk_exporter import BotExporter, Limits
 from nightdesk_exporter.arguments import WrongCallError
 from prometheus_client.parser import text_string_to_metric_families
@@ -176,7 +177,7 @@ def test_a_wrong_call_says_what_to_do(full: BotExporter, messages: list[str]) ->
 
 def test_a_time_may_be_an_aware_datetime(exporter: BotExporter) -> None:
     exporter.candle(BTC, "1h", close_time=datetime(2019, 10, 17, 9, tzinfo=UTC))
-    assert exporter.snapshot.market_time == 1_571_302_800.0
+    assert exporter.snapshot.market_time == MarketTime(1_571_302_800.0)
 
 
 def test_a_rebate_does_not_lower_a_counter(exporter: BotExporter) -> None:

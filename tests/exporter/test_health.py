@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Verdict
 from nightdesk_exporter.snapshot import Trouble
@@ -31,7 +32,7 @@ def test_an_issue_that_lasts_keeps_its_since_and_one_that_comes_back_gets_a_new_
 ) -> None:
     def since() -> float | None:
         (issue,) = healthy.health().issues
-        return issue.since
+        return None if issue.since is None else issue.since.seconds
 
     healthy.clock_offset(3.0)
     assert since() == NOW
@@ -92,7 +93,7 @@ def test_a_model_that_is_loaded_after_one_that_was_not_is_no_issue_any_more(heal
 
 
 def test_an_alert_that_was_dropped_is_an_issue_for_ten_minutes(healthy: BotExporter, clock: Clock) -> None:
-    healthy.snapshot.troubles["alerts_dropped"] = Trouble(NOW, "an alert was dropped: expired")
+    healthy.snapshot.troubles["alerts_dropped"] = Trouble(WallTime(NOW), "an alert was dropped: expired")
     assert [issue.name for issue in healthy.health().issues] == ["alerts_dropped"]
     late(601, "loop", "contact")(healthy, clock)
     assert healthy.health().issues == ()

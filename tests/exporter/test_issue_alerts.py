@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 from nightdesk_alerts import Alerting, AlertSender
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter.assessment import assess
 from nightdesk_exporter.issue_alerts import IssueAlerts
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Position, ReportedModel, Snapshot
@@ -31,8 +32,8 @@ class Sender:
         self.sent: list[Sent] = []
         self.withdrawn: list[str] = []
 
-    def clock(self) -> float:
-        return self.now
+    def clock(self) -> WallTime:
+        return WallTime(self.now)
 
     def send_alert(self, alertname: str, **what: Any) -> None:
         what = {"lasting": True, **what}
@@ -48,7 +49,7 @@ class Desk:
 
     def __init__(self, *, alertmanagers: tuple[str, ...] = ()) -> None:
         self.sender = Sender(alertmanagers=alertmanagers)
-        self.snapshot = Snapshot(started_at=START)
+        self.snapshot = Snapshot(started_at=WallTime(START))
         self._alerts = IssueAlerts(cast(AlertSender, self.sender))
 
     def turn(self, *, seconds: float = 0.0) -> list[Sent]:
@@ -56,7 +57,7 @@ class Desk:
         self.sender.now += seconds
         before = len(self.sender.sent)
         limits = Limits()
-        self._alerts.follow(assess(self.snapshot, limits, now=self.sender.now), self.snapshot, limits)
+        self._alerts.follow(assess(self.snapshot, limits, now=WallTime(self.sender.now)), self.snapshot, limits)
         return self.sender.sent[before:]
 
 
@@ -83,13 +84,14 @@ def names(sent: list[Sent]) -> list[str]:
 def expect(desk: Desk, *, symbols: int) -> None:
     """Have candles of so many symbols expected, none of which comes."""
     for number in range(symbols):
-        desk.snapshot.candles_expected[f"S{number}/USDT", "1m"] = CandlesExpected(START, 60.0)
+        desk.snapshot.candles_expected[f"S{number}/USDT", "1m"] = CandlesExpected(WallTime(START), 60.0)
 
 
 def test_a_lost_exchange_is_one_alert_however_many_symbols_are_traded(desk: Desk) -> None:
     expect(desk, symbols=200)
-    desk.snapshot.model, desk.snapshot.model_known = ReportedModel("v1", "champion", START, None, START), True
-    desk.snapshot.heartbeat_at = START + 301
+    desk.snapshot.model = ReportedModel("v1", "champion", WallTime(START), None, WallTime(START))
+    desk.snapshot.model_known = True
+    desk.snapshot.heartbeat_at_wall = START + 301
     assert names(desk.turn(seconds=301)) == ["TradebotExchangeDisconnected"]
 
 
@@ -103,7 +105,7 @@ def test_a_loop_that_stands_still_is_one_alert(desk: Desk) -> None:
 
 def test_stale_symbols_are_one_alert_that_names_five(desk: Desk) -> None:
     expect(desk, symbols=200)
-    desk.snapshot.heartbeat_at = desk.snapshot.contact_at["ws"] = START + 181
+    desk.snapshot.heartbeat_at_wall = desk.snapshot.contact_at_wall["ws"] = START + 181
     (sent,) = [each for each in desk.turn(seconds=181) if each.name == "TradebotCandleStale"]
     assert sent.description == (
         "No candle of S0/USDT 1m for 181 s, the limit is 180 s;"
@@ -114,7 +116,7 @@ def test_stale_symbols_are_one_alert_that_names_five(desk: Desk) -> None:
 def test_the_symbol_that_is_held_is_named_first_and_makes_it_critical(desk: Desk) -> None:
     expect(desk, symbols=2)
     desk.snapshot.positions["S1/USDT"] = Position("S1/USDT", "long", 0.1)
-    desk.snapshot.heartbeat_at = desk.snapshot.contact_at["ws"] = START + 181
+    desk.snapshot.heartbeat_at_wall = desk.snapshot.contact_at_wall["ws"] = START + 181
     (sent,) = [each for each in desk.turn(seconds=181) if each.name == "TradebotCandleStale"]
     assert sent.severity == "critical"
     assert sent.description == "No candle of S1/USDT 1m for 181 s, the limit is 180 s; likewise S0/USDT 1m."
@@ -122,7 +124,7 @@ def test_the_symbol_that_is_held_is_named_first_and_makes_it_critical(desk: Desk
 
 def test_what_was_told_before_its_cause_came_is_not_said_to_be_over(desk: Desk) -> None:
     expect(desk, symbols=1)
-    desk.snapshot.heartbeat_at = START + 301
+    desk.snapshot.heartbeat_at_wall = START + 301
     assert "TradebotCandleStale" in names(desk.turn(seconds=181))
     assert "TradebotExchangeDisconnected" in names(desk.turn(seconds=120))
     assert desk.sender.withdrawn == ["TradebotLoopStalled"]
@@ -130,9 +132,9 @@ def test_what_was_told_before_its_cause_came_is_not_said_to_be_over(desk: Desk) 
 
 def test_what_is_left_when_its_cause_is_over_is_told_then(desk: Desk) -> None:
     expect(desk, symbols=1)
-    desk.snapshot.heartbeat_at = START + 301
+    desk.snapshot.heartbeat_at_wall = START + 301
     desk.turn(seconds=301)
-    desk.snapshot.contact_at["ws"] = START + 301
+    desk.snapshot.contact_at_wall["ws"] = START + 301
     assert "TradebotCandleStale" in names(desk.turn())
     assert "TradebotExchangeDisconnected" in desk.sender.withdrawn
 

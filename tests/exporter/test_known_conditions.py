@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from nightdesk_alerts.catalogue import ALERTS
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter.snapshot import CandlesExpected, Limits
 
 from tests.exporter.conftest import BTC
@@ -25,7 +26,7 @@ LATER = {case.issue.alert.name for case in CASES if case.issue.alert} - KNOWN_BY
 @pytest.fixture
 def desk() -> Desk:
     desk = Desk()
-    desk.snapshot.candles_expected |= {market: CandlesExpected(START, 3600) for market in MARKETS}
+    desk.snapshot.candles_expected |= {market: CandlesExpected(WallTime(START), 3600) for market in MARKETS}
     return desk
 
 
@@ -58,7 +59,7 @@ def test_that_nothing_failed_is_known_after_the_time_for_which_a_failure_counts(
 
 
 def test_one_symbol_s_candles_say_nothing_of_another_s(desk: Desk) -> None:
-    desk.snapshot.candles[BTC, "1h"] = (START, START)
+    desk.snapshot.candles_wall_and_market[BTC, "1h"] = (START, START)
     assert withdrawn(desk) == set()
 
 

@@ -7,6 +7,7 @@ import threading
 from typing import Any, cast
 
 import pytest
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.catalogue import METRICS
 
@@ -163,9 +164,9 @@ def test_a_closed_market_moves_since_when_trading_is_expected(exporter: BotExpor
     exporter.trading_expected(expected=True)
     clock.now = NOW + 10
     exporter.trading_expected(expected=True)
-    assert exporter.snapshot.trading_expected_since == NOW
+    assert exporter.snapshot.trading_expected_since == WallTime(NOW)
     exporter.trading_expected(expected=False)
-    assert exporter.snapshot.trading_expected_since == NOW + 10
+    assert exporter.snapshot.trading_expected_since == WallTime(NOW + 10)
 
 
 def test_a_model_swap_leaves_no_sample_of_the_old_model(full: BotExporter) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter, StatusFile
 
 from tests.exporter.conftest import BTC, NOW, WAIT_SECONDS, Clock, make, samples, until
@@ -148,7 +149,7 @@ def test_a_start_remembers_the_last_trade_and_the_equity_s_peak_and_day(status_f
     assert samples(again, "drawdown_ratio") == [f"tradebot_drawdown_ratio {1 - 95 / 100}"]
     assert samples(again, "daily_pnl_ratio") == [f"tradebot_daily_pnl_ratio {95 / 100 - 1}"]
     # The hour in which it was down is not held against it, the ten minutes before are.
-    assert again.snapshot.trading_expected_since == clock.now - 600
+    assert again.snapshot.trading_expected_since == WallTime(clock.now - 600)
 
 
 def test_eight_days_off_are_no_week_without_a_trade(status_file: StatusFile, clock: Clock) -> None:

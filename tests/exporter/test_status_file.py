@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_exporter import BotExporter, StatusFile
 
@@ -20,7 +21,7 @@ from tests.exporter.conftest import MODEL, NOW, WAIT_SECONDS, Clock, make, sampl
 
 
 def test_each_section_says_when_it_was_written_and_when_it_goes_stale(status_file: StatusFile) -> None:
-    status_file.replace({"bot": {"running": True}}, now=NOW, lifetime_seconds=600)
+    status_file.replace({"bot": {"running": True}}, now=WallTime(NOW), lifetime_seconds=600)
     assert json.loads(status_file.path.read_text()) == {
         "schema_version": 1,
         "bot": {"running": True, "updated_at": NOW, "stale_after": NOW + 600},
@@ -28,9 +29,9 @@ def test_each_section_says_when_it_was_written_and_when_it_goes_stale(status_fil
 
 
 def test_a_writer_replaces_its_own_sections_and_keeps_the_others_with_their_age(status_file: StatusFile) -> None:
-    status_file.replace({"bot": {"running": True}, "risk": {"equity": 1}}, now=NOW, lifetime_seconds=600)
-    status_file.replace({"retrain": {"decision": "kept"}}, now=NOW + 5000, lifetime_seconds=60)
-    status_file.replace({"bot": {"running": False}}, now=NOW + 100, lifetime_seconds=600)
+    status_file.replace({"bot": {"running": True}, "risk": {"equity": 1}}, now=WallTime(NOW), lifetime_seconds=600)
+    status_file.replace({"retrain": {"decision": "kept"}}, now=WallTime(NOW + 5000), lifetime_seconds=60)
+    status_file.replace({"bot": {"running": False}}, now=WallTime(NOW + 100), lifetime_seconds=600)
     content = status_file.read()
     assert content["bot"] == {"running": False, "updated_at": NOW + 100, "stale_after": NOW + 700}
     assert content["risk"] == {"equity": 1, "updated_at": NOW, "stale_after": NOW + 600}
@@ -45,7 +46,7 @@ def test_writers_at_once_lose_nothing_of_each_other(status_file: StatusFile) -> 
         for number in range(1, rounds + 1):
             while True:
                 try:
-                    status_file.replace({section: {"number": number}}, now=number, lifetime_seconds=1)
+                    status_file.replace({section: {"number": number}}, now=WallTime(number), lifetime_seconds=1)
                 except LockTimeoutError:  # is the contract: skip, and come again
                     continue
                 break
@@ -77,6 +78,7 @@ def test_writers_at_once_lose_nothing_of_each_other(status_file: StatusFile) -> 
 WRITER = """
 import sys, time
 from pathlib import Path
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError
 from nightdesk_exporter import StatusFile
 path, section = Path(sys.argv[1]), sys.argv[2]
@@ -85,7 +87,8 @@ filler = "x" * 20_000  # more than a page: a write in place would be seen half d
 while True:
     number += 1
     try:
-        file.replace({section: {"number": number, "filler": filler, "again": number}}, now=number, lifetime_seconds=1)
+        content = {"number": number, "filler": filler, "again": number}
+        file.replace({section: content}, now=WallTime(number), lifetime_seconds=1)
     except LockTimeoutError:
         pass
 """
@@ -124,7 +127,7 @@ def test_a_reader_in_a_tight_loop_against_two_writers_that_are_killed_sees_no_br
             writer.kill()
             writer.wait(timeout=WAIT_SECONDS)
     # What a killed writer leaves behind is a part file of its own, and no lock.
-    status_file.replace({"bot": {"number": 0}}, now=NOW, lifetime_seconds=1)
+    status_file.replace({"bot": {"number": 0}}, now=WallTime(NOW), lifetime_seconds=1)
 
 
 def test_a_writer_waits_200_ms_for_the_lock_then_skips_and_counts_and_comes_again(
@@ -209,7 +212,7 @@ def test_a_file_that_is_not_ours_reads_as_empty_and_is_replaced(content: str, st
     status_file.path.parent.mkdir()
     status_file.path.write_bytes(content.encode("utf-8", "surrogatepass"))
     assert status_file.read() == {"schema_version": 1}
-    status_file.replace({"bot": {}}, now=NOW, lifetime_seconds=1)
+    status_file.replace({"bot": {}}, now=WallTime(NOW), lifetime_seconds=1)
     assert set(status_file.read()) == {"schema_version", "bot"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_guard import GuardLimits, GuardState, GuardStatus, Observation, PerformanceGuard, Resume, TradeResult
 from nightdesk_guard.settings import GuardSettings, GuardTier, RecoverySettings
@@ -66,7 +67,7 @@ class Bot:
         self.state, moved = self.guard.advance(
             self.state,
             Observation(
-                time=self.time,
+                time=MarketTime(self.time),
                 equity=self.equity,
                 closed=results(closed),
                 shadow_equity=self.shadow_equity,

@@ -8,6 +8,7 @@ from typing import Any
 
 from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_guard import (
@@ -49,8 +50,8 @@ class EngineLife:
         self._shadow_equity: float | None = None
         self.guard = self._started()
 
-    def _clock(self) -> float:
-        return self.now
+    def _clock(self) -> WallTime:
+        return WallTime(self.now)
 
     def _started(self) -> GuardRuntime:
         kept = self._journal.load(_KEY)
@@ -93,8 +94,10 @@ class EngineLife:
     def _equity(self, drift: float, leverage: float, hours: float) -> None:
         self.now += hours / 24 * DAY
         self.money *= drift
-        self.guard._watch.show(AccountView(self.money, leverage, self.now, self.now if leverage > 0 else None))
-        close = Close(int(self.now), self.money, self._closed, self._shadow_equity, self._shadow_closed)
+        self.guard._watch.show(
+            AccountView(self.money, leverage, MarketTime(self.now), self._clock() if leverage > 0 else None)
+        )
+        close = Close(MarketTime(int(self.now)), self.money, self._closed, self._shadow_equity, self._shadow_closed)
         memory = self.guard.memory
         taken = step(self.guard.performance, memory, close, model=self._model, resume=self.guard.last_resume())
         with self.guard.take(taken):

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core import stored
 from nightdesk_guard import Expected, GuardProfile, GuardStatus, KillLimits, ResumeFile
 from nightdesk_guard.kill_switch import KillSwitchError
 from nightdesk_guard.limits import documented_limits
@@ -167,7 +168,7 @@ class Life:
             "requests": [
                 [request.cause, len(request.keys), request.reason, request.newest_reason] for request in self.bot.asked
             ],
-            "switch": asdict(self.bot.switch.state()),
+            "switch": stored.plain(self.bot.switch.state()),
             "evidence": None if evidence is None else asdict(evidence),
             "reported": {name: dict(self.told.last(name)) for name in sorted({name for name, _ in self.told.calls})},
         }

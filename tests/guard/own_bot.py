@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import WallTime
 from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequest, RetrainRequests
 from nightdesk_guard import Guard, GuardStatus, KillSwitch
@@ -38,8 +39,8 @@ class OwnBot:
         )
         return self._running.enter_context(guard)
 
-    def clock(self) -> float:
-        return self.now
+    def clock(self) -> WallTime:
+        return WallTime(self.now)
 
     def restart(self) -> None:
         """Go on as another process would: from what lies on the disk."""

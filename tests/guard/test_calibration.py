@@ -8,6 +8,7 @@ from functools import cache
 from statistics import median
 
 import pytest
+from nightdesk_core.clock import MarketTime
 from nightdesk_guard import GuardLimits, GuardState, GuardStatus, Observation, PerformanceGuard, TradeResult
 from nightdesk_guard.calibration import MIN_TRADES, calibrate
 from nightdesk_guard.limits import documented_limits
@@ -46,7 +47,7 @@ def until(reached: Callable[[GuardStatus], bool], days: Iterator[Day], limits: G
         for result in closed:
             equity *= 1 + RISK * result.r
         closed_trades += len(closed)
-        state, _ = guard.advance(state, Observation(day * DAY, equity, closed, calibrated=limits))
+        state, _ = guard.advance(state, Observation(MarketTime(day * DAY), equity, closed, calibrated=limits))
         if reached(state.status):
             return day, closed_trades
     raise AssertionError("the days never end")

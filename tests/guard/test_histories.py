@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightdesk_core import stored
 
 from tests.guard.engine_life import EngineLife
 from tests.guard.histories import FILE, Act, acts, as_stored, live
@@ -56,6 +56,6 @@ def engine_s(folder: Path, history: list[Act]) -> tuple[Any, Any]:
     try:
         for act in history:
             life.do(act)
-        return as_stored(life.told_to_others()), as_stored(asdict(life.switch.state()))
+        return as_stored(life.told_to_others()), as_stored(stored.plain(life.switch.state()))
     finally:
         life.close()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_guard import KillSwitch, KillSwitchState, kill_switch
 from nightdesk_guard.kill_switch import KillSwitchError
@@ -16,7 +17,7 @@ from nightdesk_guard.kill_switch import KillSwitchError
 @pytest.fixture
 def switch(tmp_path: Path) -> KillSwitch:
     times = iter((100.0, 200.0, 300.0, 400.0))
-    return KillSwitch(tmp_path / "state", clock=lambda: next(times))
+    return KillSwitch(tmp_path / "state", clock=lambda: WallTime(next(times)))
 
 
 def test_it_is_not_active_before_anybody_moved_it(switch: KillSwitch) -> None:
@@ -25,7 +26,7 @@ def test_it_is_not_active_before_anybody_moved_it(switch: KillSwitch) -> None:
 
 def test_it_is_latched_on_disk_for_another_process_and_after_a_restart(switch: KillSwitch, tmp_path: Path) -> None:
     activated = switch.activate("  the exchange quotes nonsense ", actor="operator")
-    assert activated == KillSwitchState(True, "the exchange quotes nonsense", "operator", 100.0, 1)
+    assert activated == KillSwitchState(True, "the exchange quotes nonsense", "operator", WallTime(100.0), 1)
     assert KillSwitch(tmp_path / "state").state() == activated
     source = (
         "import sys; from pathlib import Path; from nightdesk_guard import KillSwitch;"
@@ -49,7 +50,7 @@ def test_resuming_needs_an_active_switch_and_counts_on(switch: KillSwitch) -> No
     assert str(raised.value) == "the kill switch is not active: there is nothing to resume"
     switch.activate("a test", actor="operator")
     assert switch.resume("the test is over", actor="operator") == KillSwitchState(
-        False, "the test is over", "operator", 200.0, 1
+        False, "the test is over", "operator", WallTime(200.0), 1
     )
     assert switch.activate("again", actor="operator").activations == 2
 
@@ -77,6 +78,7 @@ def test_neither_way_goes_without_a_reason(reason: str, switch: KillSwitch) -> N
         b'{"colour": 1}',
         b'{"active": false, "activations": null}',
         b'{"active": false, "reason": 5}',
+        b'{"active": false, "changed_at": "yesterday"}',
     ],
 )
 def test_a_damaged_latch_counts_as_active_until_somebody_resumes_with_a_reason(

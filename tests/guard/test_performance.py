@@ -7,6 +7,7 @@ import random
 
 import pytest
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_guard import GuardState, GuardStatus, Observation, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings, GuardTier
@@ -20,7 +21,7 @@ def test_known_failure_1_a_guard_that_has_seen_no_trade_answers_every_question(g
     for state in (GuardState(), GuardState(peak_equity=1000.0, equity=1000.0)):
         measures = guard.measures(state)
         assert (measures.win_rate, measures.losing_streak, measures.drawdown) == (None, 0, 0.0)
-        after, moved = guard.advance(state, Observation(3600, 1000.0))
+        after, moved = guard.advance(state, Observation(MarketTime(3600), 1000.0))
         assert (after.status, moved) == (NORMAL, None)
         assert guard.size_multiplier(after.status) == 1.0
 
@@ -40,7 +41,7 @@ def test_known_failure_2_a_bot_that_wins_steadily_is_never_paused_for_drawdown(g
 def test_known_failure_4_pause_streak_and_peak_survive_a_restart(guard: PerformanceGuard) -> None:
     state = GuardState(
         PAUSED,
-        since=7200,
+        since=MarketTime(7200),
         peak_equity=1234.5,
         equity=1000.25,
         wins=(True, False, False),
@@ -129,15 +130,17 @@ def test_it_gets_worse_at_once_and_says_by_which_numbers(
         bot.step(False, change=-loss, hours=1)
     moved = bot.step(False, change=-loss, hours=1)
     before = "reduced" if len(bot.transitions) == 2 else "normal"
-    assert moved == GuardTransition(bot.time, before, after, reason)
-    assert bot.state.since == bot.time
+    assert moved == GuardTransition(MarketTime(bot.time), before, after, reason)
+    assert bot.state.since == MarketTime(bot.time)
 
 
 def test_several_limits_at_once_are_all_named(guard: PerformanceGuard) -> None:
     bot = Bot(guard)
     bot.step(*[False] * 14, change=-200.0)
     assert bot.transitions == [
-        GuardTransition(DAY, "normal", "paused", "losing streak of 14 reaches 14; drawdown 20.00% reaches 15.00%")
+        GuardTransition(
+            MarketTime(DAY), "normal", "paused", "losing streak of 14 reaches 14; drawdown 20.00% reaches 15.00%"
+        )
     ]
 
 
@@ -151,7 +154,7 @@ def test_a_guard_that_is_switched_off_while_it_pauses_lets_the_bot_go(guard: Per
     bot.step(change=-200.0)
     bot.guard = PerformanceGuard(GuardSettings(enabled=False), break_even_win_rate=0.38)
     assert bot.step(hours=1) == GuardTransition(
-        bot.time, "paused", "normal", "the guard is switched off (guard.enabled)"
+        MarketTime(bot.time), "paused", "normal", "the guard is switched off (guard.enabled)"
     )
     assert bot.step(*[False] * 20, change=-300.0) is None
     assert bot.state.status is NORMAL

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_guard import GuardState, PerformanceGuard, Resume
 from nightdesk_guard.shadow import ShadowEvidence
@@ -98,7 +99,7 @@ def test_it_gets_better_one_step_at_a_time_after_the_cool_down_in_market_time(pa
         paused.step(hours=1, shadow=[True])
     assert paused.time == paused_at + 7 * DAY
     assert paused.transitions[-1] == GuardTransition(
-        paused.time,
+        MarketTime(paused.time),
         "paused",
         "reduced",
         "after 7 days in paused: 10 shadow trades won in a row, at a drawdown of 0.00%",
@@ -147,7 +148,7 @@ def test_the_shadow_s_trades_count_from_the_last_move_on(paused: Bot) -> None:
 
 def test_a_step_up_measures_afresh_from_where_the_bot_stands(paused: Bot) -> None:
     paused.step(*[False] * 14, hours=7 * 24, shadow=[True] * 4)
-    assert paused.state == GuardState(REDUCED, paused.time, peak_equity=800.0, equity=800.0)
+    assert paused.state == GuardState(REDUCED, MarketTime(paused.time), peak_equity=800.0, equity=800.0)
 
 
 def test_paused_again_after_the_step_up_starts_the_cool_down_again(paused: Bot) -> None:
@@ -163,7 +164,10 @@ def test_an_operator_resumes_one_step_after_the_cool_down(paused: Bot) -> None:
     assert paused.step(hours=6 * 24) is None
     moved = paused.step()
     assert moved == GuardTransition(
-        paused.time, "paused", "reduced", "ann resumes after 7 days in paused: I looked at it: the feed was wrong"
+        MarketTime(paused.time),
+        "paused",
+        "reduced",
+        "ann resumes after 7 days in paused: I looked at it: the feed was wrong",
     )
     assert paused.step(hours=30 * 24) is None, "one word is one step"
     paused.resume = Resume(2, "go on", "ann")
@@ -222,7 +226,7 @@ def test_another_model_takes_a_paused_bot_up_to_reduced_at_once_and_no_further(p
     assert paused.step(hours=1) is None, "the first model that is heard of is no other one"
     paused.model_version = "v2"
     moved = paused.step(hours=1)
-    assert moved == GuardTransition(paused.time, "paused", "reduced", "another model, v2, instead of v1")
+    assert moved == GuardTransition(MarketTime(paused.time), "paused", "reduced", "another model, v2, instead of v1")
     assert paused.state.peak_equity == paused.equity
     paused.model_version = "v3"
     assert paused.step(hours=1) is None
@@ -231,10 +235,10 @@ def test_another_model_takes_a_paused_bot_up_to_reduced_at_once_and_no_further(p
 def test_a_bot_can_be_held_for_a_reason_that_is_not_the_guard_s_own(guard: PerformanceGuard) -> None:
     bot = Bot(guard)
     bot.step()
-    held, moved = guard.hold(bot.state, time=bot.time, reason="its model broke its promise")
-    assert moved == GuardTransition(bot.time, "normal", "paused", "its model broke its promise")
-    assert (held.status, held.since) == (PAUSED, bot.time)
-    assert guard.hold(held, time=bot.time + 1, reason="again") == (held, None)
+    held, moved = guard.hold(bot.state, time=MarketTime(bot.time), reason="its model broke its promise")
+    assert moved == GuardTransition(MarketTime(bot.time), "normal", "paused", "its model broke its promise")
+    assert (held.status, held.since) == (PAUSED, MarketTime(bot.time))
+    assert guard.hold(held, time=MarketTime(bot.time + 1), reason="again") == (held, None)
 
 
 @given(events=EVENTS)
@@ -253,7 +257,11 @@ def test_every_move_is_worse_at_once_or_one_step_better_after_the_cool_down_with
         if moved is None:
             continue
         assert re.search(r"\d", moved.reason)
-        assert (moved.time, moved.before, moved.after) == (bot.time, before.status.value, bot.state.status.value)
+        assert (moved.time.seconds, moved.before, moved.after) == (
+            bot.time,
+            before.status.value,
+            bot.state.status.value,
+        )
         assert steps >= -1
         if steps == -1:
             assert bot.time - since >= 2 * DAY

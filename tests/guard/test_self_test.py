@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from nightdesk_core.clock import WallTime
 from nightdesk_guard import KillLimits, KillSwitch, KillSwitchState, Resume, ResumeFile, Tripwire, drill, tripwire
 
 LIMITS = KillLimits()
@@ -45,7 +46,9 @@ def test_a_limit_that_trips_nothing_fails_it(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_latch_that_does_not_hold_on_the_disk_fails_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KillSwitch, "activate", lambda *_, **__: KillSwitchState(True, "only said", "guard", 0.0, 1))
+    monkeypatch.setattr(
+        KillSwitch, "activate", lambda *_, **__: KillSwitchState(True, "only said", "guard", WallTime(0.0), 1)
+    )
     said = drill(tmp_path, LIMITS)
     assert said.count("it did not trip for") == 6
 
@@ -67,7 +70,7 @@ def test_one_that_trips_for_nothing_fails_it(tmp_path: Path, monkeypatch: pytest
 
 def test_words_that_let_the_guard_climb_are_counted_by_the_clock_also_where_the_file_was_lost(tmp_path: Path) -> None:
     times = iter((100.0, 100.4, 200.0, 50.0))
-    words = ResumeFile(tmp_path, clock=lambda: next(times))
+    words = ResumeFile(tmp_path, clock=lambda: WallTime(next(times)))
     assert words.last() is None
     assert words.give("  it looks well ", actor="ann") == Resume(100, "it looks well", "ann")
     assert words.give("again", actor="ann").number == 101

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_guard import AccountView, Anchors, KillLimits, KillSwitch, KillSwitchState, Tripwire
 from nightdesk_guard.tripwire import trips
 
 DAY = 86_400
 NOW = 20_000 * DAY + 3600.0
 LIMITS = KillLimits(floor_drawdown=0.20, daily_loss=0.05, leverage=2.5, stale_seconds=1800.0)
-CALM = AccountView(equity=1000.0, leverage=1.0, market_time=NOW)
+CALM = AccountView(equity=1000.0, leverage=1.0, market_time=MarketTime(NOW))
 
 
 class Desk:
@@ -24,17 +26,17 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.now = NOW
-        self.switch = KillSwitch(folder, clock=lambda: self.now)
+        self.switch = KillSwitch(folder, clock=lambda: WallTime(self.now))
         self.wire = self.restarted()
         self.view = CALM
 
     def restarted(self, anchors: Anchors | None = None) -> Tripwire:
-        self.wire = Tripwire(self.switch, LIMITS, anchors=anchors, clock=lambda: self.now)
+        self.wire = Tripwire(self.switch, LIMITS, anchors=anchors, clock=lambda: WallTime(self.now))
         return self.wire
 
-    def see(self, **changes: float | None) -> KillSwitchState:
+    def see(self, **changes: Any) -> KillSwitchState:
         """Look at the account with something changed."""
-        self.view = replace(self.view, **changes)  # type: ignore[arg-type]
+        self.view = replace(self.view, **changes)
         return self.wire.look(lambda: self.view)
 
 
@@ -47,17 +49,24 @@ def desk(tmp_path: Path) -> Desk:
     ("steps", "reason", "positions"),
     [
         (
-            [{"equity": 955.0, "market_time": NOW + DAY}, {"equity": 800.0, "market_time": NOW + 2 * DAY}],
+            [
+                {"equity": 955.0, "market_time": MarketTime(NOW + DAY)},
+                {"equity": 800.0, "market_time": MarketTime(NOW + 2 * DAY)},
+            ],
             "drawdown 20.00% reaches the floor of 20.00%",
             "close",
         ),
         ([{"equity": 949.9}], "daily loss 5.01% is above 5.00%", "close"),
         ([{"leverage": 2.51}], "leverage 2.51 is above 2.50", "close"),
-        ([{"priced_at": NOW - 1801}], "a position is open and its price is 1801 s old, the limit is 1800 s", "keep"),
+        (
+            [{"priced_at": WallTime(NOW - 1801)}],
+            "a position is open and its price is 1801 s old, the limit is 1800 s",
+            "keep",
+        ),
     ],
 )
 def test_it_trips_at_each_limit_and_closes_positions_only_at_prices_it_can_trust(
-    steps: list[dict[str, float]], reason: str, positions: str, desk: Desk
+    steps: list[dict[str, Any]], reason: str, positions: str, desk: Desk
 ) -> None:
     assert not desk.see().active
     for step in steps[:-1]:
@@ -68,9 +77,10 @@ def test_it_trips_at_each_limit_and_closes_positions_only_at_prices_it_can_trust
 
 
 @pytest.mark.parametrize(
-    "step", [{"equity": 950.0}, {"leverage": 2.5}, {"priced_at": NOW - 1800}, {"priced_at": None, "equity": 951.0}]
+    "step",
+    [{"equity": 950.0}, {"leverage": 2.5}, {"priced_at": WallTime(NOW - 1800)}, {"priced_at": None, "equity": 951.0}],
 )
-def test_beside_each_limit_it_does_not(step: dict[str, float | None], desk: Desk) -> None:
+def test_beside_each_limit_it_does_not(step: dict[str, Any], desk: Desk) -> None:
     desk.see()
     assert not desk.see(**step).active
 
@@ -78,7 +88,7 @@ def test_beside_each_limit_it_does_not(step: dict[str, float | None], desk: Desk
 def test_a_day_s_loss_is_reckoned_from_its_own_midnight(desk: Desk) -> None:
     desk.see()
     assert not desk.see(equity=960.0).active
-    assert not desk.see(equity=915.0, market_time=NOW + DAY).active
+    assert not desk.see(equity=915.0, market_time=MarketTime(NOW + DAY)).active
     assert desk.see(equity=869.0).active
 
 
@@ -97,17 +107,17 @@ def test_a_latch_that_is_deleted_is_no_word_to_measure_anew(desk: Desk) -> None:
     desk.switch.activate("a test", actor="ann")
     desk.switch.resume("it is over", actor="ann")
     desk.see()
-    desk.see(equity=955.0, market_time=NOW + DAY)
+    desk.see(equity=955.0, market_time=MarketTime(NOW + DAY))
     desk.switch.path.unlink()
-    desk.see(equity=920.0, market_time=NOW + 2 * DAY)
-    assert desk.see(equity=800.0, market_time=NOW + 3 * DAY).reason.startswith("drawdown 20.00%")
+    desk.see(equity=920.0, market_time=MarketTime(NOW + 2 * DAY))
+    assert desk.see(equity=800.0, market_time=MarketTime(NOW + 3 * DAY)).reason.startswith("drawdown 20.00%")
 
 
 def test_falls_go_on_being_measured_from_before_a_restart(desk: Desk) -> None:
     desk.see()
-    desk.see(equity=850.0, market_time=NOW + DAY)
+    desk.see(equity=850.0, market_time=MarketTime(NOW + DAY))
     desk.restarted(stored.from_plain(Anchors, stored.plain(desk.wire.anchors), source="a test"))
-    assert desk.see(equity=800.0, market_time=NOW + 2 * DAY).reason.startswith("drawdown 20.00%")
+    assert desk.see(equity=800.0, market_time=MarketTime(NOW + 2 * DAY)).reason.startswith("drawdown 20.00%")
 
 
 def blind() -> AccountView:
@@ -188,7 +198,7 @@ def test_a_latch_that_somebody_lifted_while_the_bot_was_down_stays_lifted(desk: 
 
 
 def test_positions_that_were_kept_can_still_be_closed(desk: Desk) -> None:
-    desk.see(priced_at=NOW - 2000)
+    desk.see(priced_at=WallTime(NOW - 2000))
     state = desk.switch.activate("now close them", actor="ann", positions="close")
     assert (state.positions, state.activations) == ("close", 1)
     assert state.reason.startswith("a position is open"), "the first reason stays"
@@ -204,10 +214,10 @@ def test_over_any_path_it_trips_exactly_where_a_limit_is_crossed(equities: list[
     peak, day, day_start = 0.0, 0, 0.0
     for equity, passed in zip(equities, hours, strict=False):
         time += passed * 3600
-        view = AccountView(equity, 0.0, time)
+        view = AccountView(equity, 0.0, MarketTime(time))
         anchors = anchors.after(view, switch)
         if int(time // DAY) != day:
             day, day_start = int(time // DAY), equity
         peak = max(peak, equity)
         wanted = equity <= 0.8 * peak or equity < 0.95 * day_start
-        assert (trips(view, anchors, LIMITS, now=time) is not None) == wanted
+        assert (trips(view, anchors, LIMITS, now=WallTime(time)) is not None) == wanted

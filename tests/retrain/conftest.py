@@ -20,6 +20,7 @@ from nightdesk.stack.tools import Tools
 from nightdesk_alerts import AlertSender
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.bundle import BundleError
+from nightdesk_core.clock import WallTime
 from nightdesk_core.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
@@ -173,8 +174,8 @@ def parts(tmp_path: Path, pipeline: FakePipeline) -> JobParts:
     """A job whose clock moves a second each time it is looked at."""
     ticks = itertools.count(1_571_302_800)
 
-    def clock() -> float:
-        return float(next(ticks))
+    def clock() -> WallTime:
+        return WallTime(float(next(ticks)))
 
     fake: Pipeline[Any, Any] = pipeline
     audit = AuditLog(tmp_path / "state" / "audit.jsonl", clock=clock)

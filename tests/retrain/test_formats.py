@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from nightdesk_core import stored
 from nightdesk_core.bundle import Manifest
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import indented_json
 from nightdesk_core.pipeline import Backtest, Fitted, WindowInfo
 from nightdesk_retrain import state
@@ -69,7 +70,7 @@ def outcome() -> RetrainOutcome:
 
 def written(folder: Path) -> dict[str, bytes]:
     """Return the files of a bundle, the job's memory and the ledger of trials."""
-    state.update(folder, last_check=1.5, last_start=2.0, consecutive_failures=1)
+    state.update(folder, last_check=WallTime(1.5), last_start=WallTime(2.0), consecutive_failures=1)
     ledger = TrialLedger(folder)
     for number in range(2):
         ledger.add(
@@ -91,7 +92,7 @@ def test_what_is_written_is_what_was_written_before(name: str, tmp_path: Path) -
 def test_the_job_s_memory_and_its_trials_of_before_are_read(tmp_path: Path) -> None:
     for name in ("retrain.json", "trials.jsonl"):
         (tmp_path / name).write_bytes((FORMATS / name).read_bytes())
-    assert state.load(tmp_path) == JobState(last_check=1.5, last_start=2.0, consecutive_failures=1)
+    assert state.load(tmp_path) == JobState(last_check=WallTime(1.5), last_start=WallTime(2.0), consecutive_failures=1)
     trials = TrialLedger(tmp_path).trials()
     assert [trial.version for trial in trials] == ["v0", "v1"]
     assert trials[0].daily_returns == tuple(value * 1e-5 for value in holdout().daily_returns[:3])
@@ -100,7 +101,18 @@ def test_the_job_s_memory_and_its_trials_of_before_are_read(tmp_path: Path) -> N
 def test_the_hold_out_of_a_bundle_of_before_is_read(tmp_path: Path) -> None:
     for path in FORMATS.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    manifest = Manifest("v2", 1, "tests:None", 0.0, 0.0, 0.0, 0.0, 10.0 * DAY, "f" * 64, {})
+    manifest = Manifest(
+        "v2",
+        1,
+        "tests:None",
+        WallTime(0.0),
+        MarketTime(0.0),
+        MarketTime(0.0),
+        MarketTime(0.0),
+        MarketTime(10.0 * DAY),
+        "f" * 64,
+        {},
+    )
     (tmp_path / "manifest.json").write_bytes(indented_json(stored.plain(manifest)))
     assert read_holdout(tmp_path) == holdout()
     assert read_common(tmp_path) == (list(holdout().daily_returns), list(holdout(1e-3).daily_returns))

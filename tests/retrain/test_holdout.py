@@ -34,7 +34,9 @@ def bundle(parts: JobParts) -> Path:
 def test_the_hold_out_is_read_back_as_it_was_judged(bundle: Path) -> None:
     manifest = Manifest.read(bundle)
     window = FakePipeline().collect(days=730, progress=lambda stage, share: None)
-    judged = Trading().backtest(FakeModel(0, 60), window, start=manifest.train_end, end=manifest.data_end)
+    judged = Trading().backtest(
+        FakeModel(0, 60), window, start=manifest.train_end.seconds, end=manifest.data_end.seconds
+    )
     assert read_holdout(bundle) == judged
     assert judged.trades[-1].risk is None
 

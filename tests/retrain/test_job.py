@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
+from nightdesk_core import stored
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.registry import RegistryError
 from nightdesk_core.settings import SettingsError
@@ -41,7 +42,7 @@ def test_pointer_audit_log_status_file_and_memory_agree(parts: JobParts) -> None
     assert champion_of(parts) == outcome.version
     assert events(parts) == ["verdict", "rotated"]
     verdict, rotated = parts.audit.entries()
-    assert rotated.details == json.loads(json.dumps(asdict(parts.registry.champion())))  # type: ignore[arg-type]
+    assert rotated.details == json.loads(json.dumps(stored.plain(parts.registry.champion())))
     section = status(parts)
     for key in ("decision", "reason", "version", "standing", "verdict", "criteria", "candidate", "trigger"):
         assert section[key] == verdict.details[key] == outcome.to_json()[key]

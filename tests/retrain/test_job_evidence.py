@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nightdesk_core.bundle import Manifest
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.measures import max_drawdown_ratio
 from nightdesk_core.pipeline import Progress
 from nightdesk_retrain import job
@@ -41,8 +42,8 @@ def test_known_failure_8_the_model_that_was_evaluated_is_the_model_that_is_saved
 
 def test_known_failure_10_the_model_s_age_is_in_its_manifest(parts: JobParts, first: str) -> None:
     manifest = Manifest.read(parts.registry.bundle(first))
-    assert 1_571_302_800 < manifest.trained_at < 1_571_302_900
-    assert manifest.data_end == MARKET_END
+    assert WallTime(1_571_302_800) < manifest.trained_at < WallTime(1_571_302_900)
+    assert manifest.data_end == MarketTime(MARKET_END)
 
 
 def test_what_a_strategy_reports_of_its_data_lies_in_the_bundle_and_not_in_the_log(
@@ -84,7 +85,7 @@ def test_known_failure_19_candidate_and_champion_meet_only_on_bars_that_neither_
     pipeline.backtests.clear()
     outcome = job.run(parts, trigger="schedule")
     champion_has_seen = Manifest.read(parts.registry.bundle(first)).last_label_end
-    unseen_from = max(outcome.fitted.last_label_end, champion_has_seen)
+    unseen_from = max(outcome.fitted.last_label_end, champion_has_seen.seconds)
     assert unseen_from == pipeline.market_end - 182 * DAY
     assert pipeline.backtests[1:] == [(edge, unseen_from, pipeline.market_end) for edge in (0.004, 0.002)]
 

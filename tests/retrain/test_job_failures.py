@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from nightdesk_core.bundle import BundleError
+from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_core.pipeline import DataError, TrainingError
@@ -49,7 +50,7 @@ def test_a_dry_run_does_not_put_off_the_retrain_that_is_due(parts: JobParts, pip
     with pytest.raises(TrainingError):
         job.run(parts, trigger="manual", dry_run=True)
     assert state.load(parts.state_dir) == state.JobState()
-    assert state.load(parts.state_dir).is_due(now=0.0, interval_seconds=1.0)
+    assert state.load(parts.state_dir).is_due(now=WallTime(0.0), interval_seconds=1.0)
     assert status(parts)["decision"] == "error"
 
 

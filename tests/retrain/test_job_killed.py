@@ -62,7 +62,9 @@ def check_after_kill(parts: JobParts, before: str) -> None:
 def _is_settled(parts: JobParts) -> bool:
     """Return whether the run that was killed had done all that counts, and noted that it ended."""
     noted = state.load(parts.state_dir)
-    return (noted.last_completion or 0) > (noted.last_start or 0) and parts.requests.pending() == []
+    ended = noted.last_completion
+    is_over = ended is not None and (noted.last_start is None or ended > noted.last_start)
+    return is_over and parts.requests.pending() == []
 
 
 def _check_whole(parts: JobParts) -> None:

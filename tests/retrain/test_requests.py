@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from nightdesk_core import audit, requests
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import WallTime
 from nightdesk_core.pipeline import TrainingError
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequest, RetrainRequests
@@ -154,7 +155,7 @@ def test_a_champion_past_its_age_is_asked_about_once_for_every_time_the_limit_pa
     trained_at = quiet.registry.manifests()[0].trained_at
 
     def look_after(days: float) -> list[str]:
-        def clock() -> float:
+        def clock() -> WallTime:
             return trained_at + days * DAY
 
         asking = RetrainRequests(quiet.state_dir, quiet.audit, clock=clock)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import WallTime
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_retrain import state
@@ -29,7 +30,7 @@ def due(folder: Path, *, now: float = NOW, gateway: str = "") -> bool:
         textfile_dir=folder / "metrics",
         interval_seconds=30 * DAY,
         model_age_seconds=90 * DAY,
-        clock=lambda: now,
+        clock=lambda: WallTime(now),
     ).look()
 
 
@@ -52,14 +53,18 @@ print(*sorted({"numpy", "pandas", "sklearn", "lightgbm", "numba", "ccxt", "scipy
 
 def test_a_job_that_never_ran_is_due(tmp_path: Path) -> None:
     assert due(tmp_path / "state")
-    assert state.load(tmp_path / "state") == JobState(last_check=NOW)
+    assert state.load(tmp_path / "state") == JobState(last_check=WallTime(NOW))
 
 
 @pytest.mark.parametrize(("age_days", "expected"), [(29.99, False), (30.0, True), (31.0, True)])
 def test_it_is_due_an_interval_after_the_last_run_ended(age_days: float, expected: bool, tmp_path: Path) -> None:
-    before = state.update(tmp_path, last_start=1.0, last_completion=NOW - age_days * DAY, last_success=2.0)
+    before = state.update(
+        tmp_path, last_start=WallTime(1.0), last_completion=WallTime(NOW - age_days * DAY), last_success=WallTime(2.0)
+    )
     assert due(tmp_path) is expected
-    assert state.load(tmp_path) == JobState(NOW, before.last_start, before.last_completion, before.last_success)
+    assert state.load(tmp_path) == JobState(
+        WallTime(NOW), before.last_start, before.last_completion, before.last_success
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,25 +74,26 @@ def test_it_is_due_an_interval_after_the_last_run_ended(age_days: float, expecte
 def test_a_failed_run_is_tried_again_in_a_day_and_then_less_and_less_often(
     failures: int, age_days: float, expected: bool, tmp_path: Path
 ) -> None:
-    state.update(tmp_path, last_completion=NOW - age_days * DAY, consecutive_failures=failures)
+    state.update(tmp_path, last_completion=WallTime(NOW - age_days * DAY), consecutive_failures=failures)
     assert due(tmp_path) is expected
 
 
 def test_schedule_and_job_keep_each_other_s_memory(tmp_path: Path) -> None:
     source = """
 import sys, pathlib
+from nightdesk_core.clock import WallTime
 from nightdesk_retrain import state
 for number in range(200):
-    state.update(pathlib.Path(sys.argv[1]), **{sys.argv[2]: float(number)})
+    state.update(pathlib.Path(sys.argv[1]), **{sys.argv[2]: WallTime(float(number))})
 """
     fields = ("last_check", "last_completion")
     writers = [subprocess.Popen([sys.executable, "-c", source, str(tmp_path), field]) for field in fields]
     assert [writer.wait(timeout=30) for writer in writers] == [0, 0]
-    assert state.load(tmp_path) == JobState(last_check=199.0, last_completion=199.0)
+    assert state.load(tmp_path) == JobState(last_check=WallTime(199.0), last_completion=WallTime(199.0))
 
 
 def test_a_run_that_was_killed_on_its_way_is_due_again(tmp_path: Path) -> None:
-    state.update(tmp_path, last_start=NOW - DAY)
+    state.update(tmp_path, last_start=WallTime(NOW - DAY))
     assert due(tmp_path)
 
 
@@ -95,7 +101,7 @@ def test_a_run_that_was_killed_on_its_way_is_due_again(tmp_path: Path) -> None:
 def test_a_damaged_memory_counts_as_never_having_run(content: str, tmp_path: Path) -> None:
     (tmp_path / "retrain.json").write_text(content)
     assert due(tmp_path)
-    assert state.load(tmp_path).last_check == NOW
+    assert state.load(tmp_path).last_check == WallTime(NOW)
 
 
 def test_every_look_is_pushed(tmp_path: Path, pushgateway: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_guard import KillLimits
 from nightdesk_guard.settings import GuardSettings
@@ -110,10 +111,10 @@ def publish(registry: ModelRegistry, model: MetaModel, **more: bytes) -> str:
         registry.seal(
             staged,
             strategy="nightdesk_trendbot.pipeline:TrendPipeline",
-            train_start=0.0,
-            train_end=10.0,
-            last_label_end=9.0,
-            data_end=20.0,
+            train_start=MarketTime(0.0),
+            train_end=MarketTime(10.0),
+            last_label_end=MarketTime(9.0),
+            data_end=MarketTime(20.0),
             data_fingerprint="f" * 64,
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard import ModelInUse, PerformanceGuard
 from nightdesk_trendbot.engine.broker import Account
@@ -50,7 +51,7 @@ class Desk:
 
     def opens(self, hour: int, price: float) -> None:
         """Have a candle open, and nothing more."""
-        self.state = self.engine.at_open(self.state, SYMBOL, time=START + hour * HOUR, price=price)
+        self.state = self.engine.at_open(self.state, SYMBOL, time=MarketTime(START + hour * HOUR), price=price)
 
     def candle(
         self,
@@ -62,7 +63,7 @@ class Desk:
     ) -> Outcome:
         """Have a candle open and close; return what became of its signal."""
         allowed = permission or Permission()
-        self.state = self.engine.at_open(self.state, SYMBOL, time=candle.time, price=candle.open)
+        self.state = self.engine.at_open(self.state, SYMBOL, time=MarketTime(candle.time), price=candle.open)
         result = self.engine.at_close(
             self.state,
             {SYMBOL: candle},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.signals.candles import Bar
 
@@ -35,8 +36,8 @@ class Replay:
     async def load(self, symbols: tuple[str, ...]) -> None:
         assert symbols == tuple(self.markets)
 
-    async def now(self) -> float:
-        return float(self.times[self.hour]) + 11.0
+    async def now(self) -> MarketTime:
+        return MarketTime(float(self.times[self.hour]) + 11.0)
 
     async def open_markets(self, symbols: tuple[str, ...]) -> frozenset[str]:
         return frozenset(symbol for symbol in symbols if self.forming(symbol) is not None)
@@ -94,7 +95,7 @@ class ReplayClock:
         self.late_seconds: Callable[[int], float] = lambda _hour: 0.0
         """How long after an hour's beginning the bot hears of it, beside the usual eleven seconds."""
 
-    def __call__(self) -> float:
+    def __call__(self) -> WallTime:
         if self.replay is None:
-            return 0.0
-        return float(self.replay.times[self.replay.hour]) + 11.0 + self.late_seconds(self.replay.hour)
+            return WallTime(0.0)
+        return WallTime(float(self.replay.times[self.replay.hour]) + 11.0 + self.late_seconds(self.replay.hour))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ccxt
-from nightdesk_core.clock import TimeScale
+from nightdesk_core.clock import MarketTime, TimeScale, WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.exchange import Exchange
@@ -98,12 +98,12 @@ class Script:
         hours = range(first, min((stop - FIRST_HOUR) // HOUR, present + 1))
         return [truth(hour) if hour < present else partial(hour) for hour in hours if hour not in without]
 
-    async def now(self) -> float:
+    async def now(self) -> MarketTime:
         self._answer()
-        return self.time() + self.exchange_clock_hours * HOUR
+        return MarketTime(self.time().seconds) + self.exchange_clock_hours * HOUR
 
-    def time(self) -> float:
-        return FIRST_HOUR + self.hour * HOUR + 1800.0
+    def time(self) -> WallTime:
+        return WallTime(FIRST_HOUR + self.hour * HOUR + 1800.0)
 
     async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
         self._answer()
@@ -134,7 +134,7 @@ async def follow(script: Script, told: BotExporter | None = None, *, after: int 
         interval_seconds=HOUR,
         costs=CostSettings(funding="fixed", funding_ratio=0.0),
         clock=MarketClock(TimeScale(), script.time),
-        after=FIRST_HOUR + after * HOUR,
+        after=MarketTime(FIRST_HOUR + after * HOUR),
         silence_seconds=0.01,
         longest_wait_seconds=0.0,
         longest_lag_seconds=0.0,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_alerts.catalogue.declaration import (
     ANY_CRITICAL,
     AlertCondition,
@@ -17,7 +19,7 @@ from nightdesk_alerts.catalogue.declaration import (
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
 from nightdesk_alerts.catalogue.late import late
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
-from nightdesk_alerts.catalogue.view import ExpectedCandles, LimitsView, Situation
+from nightdesk_alerts.catalogue.view import EPOCH, ExpectedCandles, LimitsView, Situation
 
 
 class _Wait(NamedTuple):
@@ -25,7 +27,7 @@ class _Wait(NamedTuple):
 
     symbol: str
     timeframe: str
-    last: float
+    last: WallTime
     limit: float
 
 
@@ -35,12 +37,12 @@ def _limit(candles: ExpectedCandles, limits: LimitsView) -> float:
 
 
 def _waits(seen: Situation) -> Iterator[_Wait]:
-    bot = seen.bot
-    reopened = bot.trading_expected_since or 0.0
+    bot, received = seen.bot, seen.bot.candles
+    reopened = bot.trading_expected_since or EPOCH
     for (symbol, timeframe), candles in dict(bot.candles_expected).items():
-        received = bot.candles.get((symbol, timeframe))
+        last_seen = received.get((symbol, timeframe))
         # One that never came is late, too: from when it was expected, or from when the market opened again.
-        last = max(candles.since if received is None else received[0], reopened)
+        last = max(candles.since if last_seen is None else last_seen[0], reopened)
         yield _Wait(symbol, timeframe, last, _limit(candles, seen.limits))
 
 
@@ -58,8 +60,8 @@ def _stale(seen: Situation) -> Iterator[Symptom]:
 
 
 def _sees_every_candle(seen: Situation) -> bool:
-    bot = seen.bot
-    all_seen = bool(bot.candles) and all(each in bot.candles for each in tuple(bot.candles_expected))
+    bot, received = seen.bot, seen.bot.candles
+    all_seen = bool(received) and all(each in received for each in tuple(bot.candles_expected))
     return bot.trading_expected is False or all_seen
 
 
@@ -84,13 +86,14 @@ def _undecided(seen: Situation) -> Iterator[Symptom]:
     if bot.trading_expected is False:
         return
     stale = {wait.symbol for wait in _waits(seen) if seen.now - wait.last > wait.limit}
-    waiting: dict[str, tuple[float, float]] = {}
+    waiting: dict[str, tuple[WallTime, float]] = {}
     for (symbol, _), candles in dict(bot.candles_expected).items():
-        since, longest = waiting.get(symbol, (bot.trading_expected_since or 0.0, 0.0))
+        since, longest = waiting.get(symbol, (bot.trading_expected_since or EPOCH, 0.0))
         waiting[symbol] = (max(candles.since, since), max(_limit(candles, seen.limits), longest))
+    decided_at = bot.decided_at
     for symbol, (since, limit) in waiting.items():
         if symbol not in stale:  # there the candles are what is missing
-            last = max(bot.decided_at.get(symbol, 0.0), since)
+            last = max(decided_at.get(symbol, EPOCH), since)
             what, labels = f"no decision on {symbol}", {"symbol": symbol}
             yield from late(seen, "critical", what, last=last, limit=limit, labels=labels)
 

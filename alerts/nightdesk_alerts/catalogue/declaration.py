@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_alerts.catalogue.view import Situation
 
 Severity = Literal["critical", "warning", "info", "none"]
@@ -73,14 +75,13 @@ def muted_in_rule_by(*causes: AlertDeclaration | AnyCritical) -> tuple[Mute, ...
 class Symptom:
     """Of what a condition holds: how grave it is, and what was found against which limit.
 
-    `limit` is in seconds or a ratio; `since` is the wall time at which it came about, where that is known; `labels` say
-    what it is about.
+    `limit` is in seconds or a ratio; `since` is when it came about, where that is known; `labels` say what it is about.
     """
 
     severity: Severity
     cause: str
     limit: float | None = None
-    since: float | None = None
+    since: WallTime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_alerts.catalogue.declaration import Severity, Symptom
 from nightdesk_alerts.catalogue.view import Situation
 
@@ -13,7 +15,7 @@ def late(
     severity: Severity,
     what: str,
     *,
-    last: float,
+    last: WallTime,
     limit: float,
     labels: Mapping[str, str] | None = None,
 ) -> Iterator[Symptom]:

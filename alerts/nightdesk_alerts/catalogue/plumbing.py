@@ -15,7 +15,7 @@ from nightdesk_alerts.catalogue.declaration import (
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
-from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
+from nightdesk_alerts.catalogue.view import EPOCH, BotView, LimitsView, Situation
 
 
 def snapshot_limit_seconds(bot: BotView, limits: LimitsView) -> float | None:
@@ -29,7 +29,7 @@ def snapshot_limit_seconds(bot: BotView, limits: LimitsView) -> float | None:
 def _snapshot_stale(seen: Situation) -> Iterator[Symptom]:
     bot, limit = seen.bot, snapshot_limit_seconds(seen.bot, seen.limits)
     # What lies before the start, or before the market opened again, is not held against the bot.
-    last = max(bot.equity_at or 0.0, bot.trading_expected_since or 0.0, bot.started_at)
+    last = max(bot.equity_at or EPOCH, bot.trading_expected_since or EPOCH, bot.started_at)
     if limit is not None and seen.now - last > limit:
         cause = f"no equity was reported for {seen.now - last:.0f} s, the limit is {limit:.0f} s"
         yield Symptom("warning", cause, limit, last + limit)

@@ -17,7 +17,7 @@ from nightdesk_alerts.catalogue.declaration import (
     Symptom,
     inhibited_by,
 )
-from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
+from nightdesk_alerts.catalogue.view import EPOCH, BotView, LimitsView, Situation
 
 _LN_100 = math.log(100)
 
@@ -91,7 +91,7 @@ def _no_trades(seen: Situation) -> Iterator[Symptom]:
     limit = no_trade_limit_seconds(bot, seen.limits)
     # A bot that does not say is meant to trade from its start on.
     since = bot.trading_expected_since if bot.trading_expected else None
-    last = max(bot.started_at if since is None else since, bot.last_trade_at or 0.0)
+    last = max(bot.started_at if since is None else since, bot.last_trade_at or EPOCH)
     if now - last > limit:
         cause = f"no trade for {(now - last) / DAY_SECONDS:.3g} days, the limit is {limit / DAY_SECONDS:.3g}"
         yield Symptom("warning", cause, limit, last + limit)

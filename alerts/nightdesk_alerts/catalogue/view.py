@@ -1,6 +1,6 @@
 """What the conditions see of a bot and of its limits. The exporter's snapshot and limits have all of it.
 
-Times are Unix seconds of wall time; `None` means not known.
+`None` means not known.
 """
 
 from __future__ import annotations
@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from nightdesk_core.clock import MarketTime, WallTime
+
+EPOCH = WallTime(0.0)
+"""Before anything that a bot says has happened: in place of what is not known, where the last of several counts."""
 Market = tuple[str, str]
 """A symbol and a timeframe."""
 
@@ -16,7 +20,7 @@ class ExpectedCandles(Protocol):
     """Candles of one market are expected: since when and how often, in wall time."""
 
     @property
-    def since(self) -> float:
+    def since(self) -> WallTime:
         """From when on their absence counts."""
 
     @property
@@ -28,7 +32,7 @@ class LoadedModel(Protocol):
     """The model in use."""
 
     @property
-    def trained_at(self) -> float:
+    def trained_at(self) -> WallTime:
         """When its training ended."""
 
 
@@ -36,7 +40,7 @@ class Failure(Protocol):
     """Something of the exporter's own failed."""
 
     @property
-    def at(self) -> float:
+    def at(self) -> WallTime:
         """When last."""
 
     @property
@@ -108,15 +112,15 @@ class BotView(Protocol):
     """What a bot has said of itself since its start."""
 
     @property
-    def started_at(self) -> float:
+    def started_at(self) -> WallTime:
         """When the bot was started."""
 
     @property
-    def heartbeat_at(self) -> float | None:
+    def heartbeat_at(self) -> WallTime | None:
         """When its loop last turned."""
 
     @property
-    def contact_at(self) -> Mapping[str, float]:
+    def contact_at(self) -> Mapping[str, WallTime]:
         """By channel (rest, ws), when the exchange last said something."""
 
     @property
@@ -124,7 +128,7 @@ class BotView(Protocol):
         """Whether the candle stream is connected."""
 
     @property
-    def connection_changed_at(self) -> float | None:
+    def connection_changed_at(self) -> WallTime | None:
         """Since when it is, or is not."""
 
     @property
@@ -132,16 +136,16 @@ class BotView(Protocol):
         """The exchange's clock less ours, in seconds."""
 
     @property
-    def candles(self) -> Mapping[Market, tuple[float, float]]:
-        """The last candle of each market: when it was received (wall time), and when it closed (market time)."""
+    def candles(self) -> Mapping[Market, tuple[WallTime, MarketTime]]:
+        """The last candle of each market: when it was received, and when it closed. Made anew each time: ask once."""
 
     @property
     def candles_expected(self) -> Mapping[Market, ExpectedCandles]:
         """The markets of which candles are expected."""
 
     @property
-    def decided_at(self) -> Mapping[str, float]:
-        """By symbol, when a candle was last decided on."""
+    def decided_at(self) -> Mapping[str, WallTime]:
+        """By symbol, when a candle was last decided on. Made anew each time: ask once."""
 
     @property
     def guard(self) -> str | None:
@@ -164,7 +168,7 @@ class BotView(Protocol):
         """By symbol, the open position; `None` is flat."""
 
     @property
-    def last_trade_at(self) -> float | None:
+    def last_trade_at(self) -> WallTime | None:
         """When a trade was last closed."""
 
     @property
@@ -176,7 +180,7 @@ class BotView(Protocol):
         """Whether the market is open and the bot is meant to trade in it."""
 
     @property
-    def trading_expected_since(self) -> float | None:
+    def trading_expected_since(self) -> WallTime | None:
         """Since when."""
 
     @property
@@ -196,7 +200,7 @@ class BotView(Protocol):
         """Whether live is known to be worse than was promised."""
 
     @property
-    def equity_at(self) -> float | None:
+    def equity_at(self) -> WallTime | None:
         """When equity was last reported."""
 
     @property
@@ -211,7 +215,7 @@ class BotView(Protocol):
         """Return the notional of all positions over equity."""
 
     @property
-    def status_written_at(self) -> float | None:
+    def status_written_at(self) -> WallTime | None:
         """When the status file was last written."""
 
     @property
@@ -228,8 +232,8 @@ class BotView(Protocol):
 
 
 class Situation(NamedTuple):
-    """A bot and its limits at wall time `now`."""
+    """A bot and its limits at `now`."""
 
     bot: BotView
     limits: LimitsView
-    now: float
+    now: WallTime

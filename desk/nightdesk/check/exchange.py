@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from nightdesk_core.clock import WallClock, iso, system_clock
+from nightdesk_core.clock import MarketTime, WallClock, WallTime, iso, system_clock
 
 from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
@@ -18,10 +18,10 @@ _CLOCK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the exchange said. Times in Unix seconds; `ours` is this machine's at the middle of the question."""
+    """What the exchange said; `ours` is this machine's at the middle of the question."""
 
-    theirs: float
-    ours: float
+    theirs: MarketTime
+    ours: WallTime
     closed: frozenset[str]
 
 
@@ -72,9 +72,9 @@ def _sandbox(settings: Settings) -> str:
     return "the sandbox's, which does not run now"
 
 
-def refuse_other_time(named: str, *, theirs: float, ours: float) -> None:
+def refuse_other_time(named: str, *, theirs: MarketTime, ours: WallTime) -> None:
     """Raise `SetupError` where this machine's clock and the exchange's lie too far apart."""
-    ahead = ours - theirs
+    ahead = ours.seconds - theirs.seconds
     if abs(ahead) > _CLOCK_SECONDS:
         raise SetupError(
             f"this machine's clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} that of {named}; "
@@ -93,4 +93,5 @@ async def _ask(settings: Settings, *, clock: WallClock, timeout_seconds: float) 
         await exchange.load(symbols)
         before = clock()
         theirs = await exchange.now()
-        return _Answer(theirs, (before + clock()) / 2, frozenset(symbols) - await exchange.open_markets(symbols))
+        ours = before + (clock() - before) / 2
+        return _Answer(theirs, ours, frozenset(symbols) - await exchange.open_markets(symbols))

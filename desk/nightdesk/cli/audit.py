@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from nightdesk_core.audit import AuditEntry, AuditHead
-from nightdesk_core.clock import from_iso, iso
+from nightdesk_core.clock import WallTime, from_iso, iso
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk import home
@@ -86,15 +86,15 @@ def champion(
     at: Annotated[str | None, typer.Option("--at", help="Wall time, UTC: 2026-11-01T12:00; now by default.")] = None,
 ) -> None:
     """Say which model traded at a time, in what standing, since when and why, and on what data it was trained."""
-    from nightdesk.cli.tables import market_time
+    from nightdesk.cli.tables import written_time
 
     settings = load_settings(context)
-    until = market_time(at) if at is not None else None
+    until = WallTime(written_time(at)) if at is not None else None
     move, verdicts = None, {}
     for entry in home.audit_log(settings).entries():
         if entry.event == "verdict":
             verdicts[entry.details["version"]] = entry.details
-        if entry.event in _MOVES and (until is None or from_iso(entry.time) <= until):
+        if entry.event in _MOVES and (until is None or WallTime(from_iso(entry.time)) <= until):
             move = entry
     if move is None:
         raise NightdeskError("no model was champion then, as far as the audit log knows")

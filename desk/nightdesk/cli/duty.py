@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk import home
@@ -80,10 +80,10 @@ def trades(
     """
     from nightdesk_core.journal import journal_path, read_journal
 
-    from nightdesk.cli.tables import market_time, show, trade_row
+    from nightdesk.cli.tables import show, trade_row, written_time
 
     settings = load_settings(context)
-    after = market_time(since) - 1
+    after = MarketTime(written_time(since) - 1)
     path = journal_path(home.state_dir(settings), settings.bot.name)
     if not path.exists():
         raise NightdeskError(f"there is no journal at {path}: has the bot run?")
@@ -100,11 +100,14 @@ def decisions(context: typer.Context, symbol: Symbol = None, since: Since = None
     """
     from nightdesk_trendbot.live import DecisionLog, log_path
 
-    from nightdesk.cli.tables import decision_row, market_time, show
+    from nightdesk.cli.tables import decision_row, show, written_time
 
     settings = load_settings(context)
     log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
-    show([decision_row(record) for record in log.read(symbol=symbol, since=market_time(since))], as_csv=as_csv)
+    show(
+        [decision_row(record) for record in log.read(symbol=symbol, since=MarketTime(written_time(since)))],
+        as_csv=as_csv,
+    )
 
 
 @app.command()

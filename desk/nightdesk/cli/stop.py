@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from nightdesk_core import stored
 from nightdesk_core.clock import iso
 from nightdesk_core.journal import journal_path, read_journal
 from nightdesk_core.units import DAY_SECONDS
@@ -52,7 +53,7 @@ def kill(
     what = "closed at fresh prices" if state.positions == "close" else "left to their barriers"
     typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
     typer.echo(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
-    home.audit_log(settings).append("kill_switch_activated", asdict(state), actor=actor())
+    home.audit_log(settings).append("kill_switch_activated", stored.plain(state), actor=actor())
 
 
 @app.command()
@@ -71,7 +72,7 @@ def resume(context: typer.Context, reason: Reason) -> None:
     state = switch.resume(reason, actor=actor())
     # The switch needs no journal to be lifted: that may be the very thing that is broken.
     typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
-    home.audit_log(settings).append("kill_switch_lifted", asdict(state), actor=actor())
+    home.audit_log(settings).append("kill_switch_lifted", stored.plain(state), actor=actor())
     if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def market_time(text: str | None) -> int:
+def written_time(text: str | None) -> int:
     """Return a time that a person wrote, such as `2019-05-01` or `2019-05-01T12:00`, in Unix seconds; UTC; 0 for none.
 
     Raises `NightdeskError` where it cannot be read.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from loguru import logger
-from nightdesk_core.clock import WallClock
+from nightdesk_core.clock import WallTime
 from nightdesk_core.redaction import Redaction
 
 from nightdesk_exporter.arguments import WrongCallError, one_of, text
@@ -55,8 +55,15 @@ class Calls:
     """One topic's calls write `snapshot`; `changed()` is called where status file and alerts must follow at once."""
 
     def __init__(
-        self, snapshot: Snapshot, limits: Limits, *, clock: WallClock, strict: bool, secrets: Iterable[str] = ()
+        self,
+        snapshot: Snapshot,
+        limits: Limits,
+        *,
+        clock: Callable[[], float],
+        strict: bool,
+        secrets: Iterable[str] = (),
     ) -> None:
+        """`clock` returns the wall time in seconds since the Unix epoch."""
         self.snapshot = snapshot
         self._redaction = Redaction(secrets)
         self.strict = strict
@@ -77,7 +84,7 @@ class Calls:
         """Count something that went wrong inside the exporter, and log it the first time."""
         self._count("instrumentation_errors", cause)
         problem = self._words(error)
-        self.snapshot.wrong_calls[cause] = Trouble(self._clock(), problem)
+        self.snapshot.wrong_calls[cause] = Trouble(self._now(), problem)
         if cause not in self._logged:
             self._logged.add(cause)
             # A wrong call says itself what to do; of anything else the traceback is wanted.
@@ -85,10 +92,13 @@ class Calls:
             logger.error("exporter: {}{}", cause, told)
             self.changed()
 
+    def _now(self) -> WallTime:
+        return WallTime(self._clock())
+
     def _tell(self, level: str, message: str) -> None:
         message = self._without_secrets(message)
         logger.log(level, "{}", message)
-        self.snapshot.events.append(Event(self._clock(), level.lower(), message))
+        self.snapshot.events.append(Event(self._now(), level.lower(), message))
 
     def _without_secrets(self, said: str) -> str:
         """Return a text as it may be shown: what is told here reaches status file, page and alerts, too."""

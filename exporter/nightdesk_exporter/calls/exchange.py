@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
+
+from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.arguments import WrongCallError, flag, number, one_of, text
 from nightdesk_exporter.calls.base import Calls, never_raises
 
 _LOG_AGAIN_SECONDS = 60.0
+_NEVER = WallTime(-math.inf)
 _MOST_CHARACTERS = 200
 
 
@@ -19,14 +23,14 @@ class ExchangeCalls(Calls):
     @never_raises
     def heartbeat(self) -> None:
         """The loop turned."""
-        self.snapshot.heartbeat_at = self._clock()
+        self.snapshot.heartbeat_at_wall = self._clock()
 
     @never_raises
     def contact(self, channel: str) -> None:
         """The exchange said something on `rest` or `ws`. A request that succeeds says so itself."""
         if channel not in ("rest", "ws"):
             one_of(channel, ("rest", "ws"), "channel")
-        self.snapshot.contact_at[channel] = self._clock()
+        self.snapshot.contact_at_wall[channel] = self._clock()
 
     def request(self, what: str = "a request", *surplus: object, **unknown: object) -> Request:
         """Return a context manager, also an asynchronous one, that times and counts one request to the exchange.
@@ -59,7 +63,7 @@ class ExchangeCalls(Calls):
             return
         broke = snapshot.connected is not False
         snapshot.connected = connected
-        snapshot.connection_changed_at = self._clock()
+        snapshot.connection_changed_at = self._now()
         if connected:
             if snapshot.connections:
                 self._count("websocket_reconnects")
@@ -80,7 +84,7 @@ class ExchangeCalls(Calls):
         snapshot = self.snapshot
         snapshot.histograms["exchange_request_duration_seconds"].observe(seconds)
         snapshot.counters["exchange_requests",] += 1
-        snapshot.contact_at["rest"] = self._clock()
+        snapshot.contact_at_wall["rest"] = self._clock()
 
     @never_raises
     def _request_failed(self, what: str, seconds: float, failure: Exception) -> None:
@@ -89,8 +93,8 @@ class ExchangeCalls(Calls):
         snapshot.counters["exchange_requests",] += 1
         reason = type(failure).__name__
         self._count("exchange_request_failures", reason)
-        now = self._clock()
-        before, unsaid = snapshot.failures.get(reason, (float("-inf"), 0))
+        now = self._now()
+        before, unsaid = snapshot.failures.get(reason, (_NEVER, 0))
         if now - before < _LOG_AGAIN_SECONDS:
             snapshot.failures[reason] = (before, unsaid + 1)
             return

@@ -22,11 +22,11 @@ class MarketCalls(Calls):
         symbol, timeframe = self._symbol(symbol), text(timeframe, "timeframe")
         if interval_seconds is not None:
             interval = number(interval_seconds, "interval_seconds", least=0)
-            self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(self._clock(), interval)
+            self.snapshot.candles_expected[symbol, timeframe] = CandlesExpected(self._now(), interval)
             return
         self.snapshot.candles_expected.pop((symbol, timeframe), None)
-        self.snapshot.candles.pop((symbol, timeframe), None)
-        self.snapshot.decided_at.pop(symbol, None)
+        self.snapshot.candles_wall_and_market.pop((symbol, timeframe), None)
+        self.snapshot.decided_at_wall.pop(symbol, None)
 
     @never_raises
     def candle(self, symbol: str, timeframe: str, *, close_time: float | datetime) -> None:
@@ -38,14 +38,14 @@ class MarketCalls(Calls):
         if type(close_time) is not float or not 0.0 <= close_time <= LATEST:
             close_time = moment(close_time, "close_time")
         snapshot, key = self.snapshot, (symbol, timeframe)
-        if key not in snapshot.candles:
+        if key not in snapshot.candles_wall_and_market:
             key = self._symbol(symbol), text(timeframe, "timeframe")
         at = self._clock()
-        snapshot.candles[key] = (at, close_time)
-        snapshot.contact_at["ws" if snapshot.connected else "rest"] = at
+        snapshot.candles_wall_and_market[key] = (at, close_time)
+        snapshot.contact_at_wall["ws" if snapshot.connected else "rest"] = at
         # Another symbol's candle may come late.
-        if snapshot.market_time is None or close_time > snapshot.market_time:
-            snapshot.market_time = close_time
+        if snapshot.newest_close_market is None or close_time > snapshot.newest_close_market:
+            snapshot.newest_close_market = close_time
 
     @never_raises
     def gap_repaired(self, symbol: str, timeframe: str) -> None:
@@ -55,12 +55,12 @@ class MarketCalls(Calls):
     @never_raises
     def decision(self, symbol: str, *, seconds: float | None = None) -> None:
         """A candle was decided on, whatever came of it; `seconds` is how long that took."""
-        if symbol not in self.snapshot.decided_at:
+        if symbol not in self.snapshot.decided_at_wall:
             symbol = self._symbol(symbol)
         if seconds is not None:
             took = number(seconds, "seconds", least=0)
             self.snapshot.histograms["decision_duration_seconds"].observe(took)
-        self.snapshot.decided_at[symbol] = self._clock()
+        self.snapshot.decided_at_wall[symbol] = self._clock()
 
     @never_raises
     def signal(self, symbol: str, outcome: str) -> None:
@@ -93,6 +93,6 @@ class MarketCalls(Calls):
             return
         # One that was restored is older than this start.
         if not expected or snapshot.trading_expected is not None or snapshot.trading_expected_since is None:
-            snapshot.trading_expected_since = self._clock()
+            snapshot.trading_expected_since = self._now()
         snapshot.trading_expected = expected
         self._tell("INFO", "trading is expected" if expected else "no trading is expected: the market is closed")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from nightdesk_core.clock import MarketTime, WallTime
+
 from nightdesk_exporter.arguments import (
     WrongCallError,
     flag,
@@ -54,9 +56,9 @@ class ModelCalls(Calls):
         found = ReportedModel(
             version=text(version, "version"),
             standing=one_of(standing, STANDINGS, "standing"),
-            trained_at=moment(trained_at, "trained_at"),
-            data_end=None if data_end is None else moment(data_end, "data_end"),
-            loaded_at=self._clock(),
+            trained_at=WallTime(moment(trained_at, "trained_at")),
+            data_end=None if data_end is None else MarketTime(moment(data_end, "data_end")),
+            loaded_at=self._now(),
         )
         if before is not None and not snapshot.model_failure and replace(found, loaded_at=before.loaded_at) == before:
             return

@@ -28,7 +28,7 @@ class MoneyCalls(Calls):
         if type(equity) is not float or not 0.0 <= equity <= LARGEST:
             equity = number(equity, "equity", least=0)
         snapshot, at = self.snapshot, self._clock()
-        market_time = at if snapshot.market_time is None else snapshot.market_time
+        market_time = at if snapshot.newest_close_market is None else snapshot.newest_close_market
         highest = number(peak, "peak") if peak is not None else max(equity, snapshot.equity_peak or equity)
         if highest <= 0:
             raise WrongCallError("peak", f"is {highest:g}; pass the highest equity so far, which is positive")
@@ -39,7 +39,7 @@ class MoneyCalls(Calls):
             daily = equity / start - 1 if start > 0 else 0.0
         drawdown = 1 - equity / highest if equity < highest else 0.0
         snapshot.equity = equity
-        snapshot.equity_at = at
+        snapshot.equity_at_wall = at
         snapshot.equity_peak = highest
         snapshot.drawdown_ratio = drawdown
         snapshot.daily_pnl_ratio = daily

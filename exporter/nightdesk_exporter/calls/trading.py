@@ -109,7 +109,7 @@ class TradingCalls(Calls):
         self._count("realized_profit" if earned > 0 else "realized_loss", currency, by=abs(earned))
         # A rebate is a negative fee, and a counter never falls.
         self._count("fees_paid", currency, by=max(paid, 0.0))
-        self.snapshot.last_trade_at = self._clock()
+        self.snapshot.last_trade_at = self._now()
         told = f" ({detail})" if detail else ""
         self._tell("INFO", f"closed {symbol}: {earned:+.2f} {currency}{told}")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_exporter.page.html import NOTHING, Html
 from nightdesk_exporter.page.parts import Fact, bad, card, facts, note, table
 from nightdesk_exporter.page.view import View
@@ -26,7 +28,7 @@ def bot_card(view: View) -> Html:
     return card("bot", "Bot", facts(rows) + _candles(bot, now))
 
 
-def _stream(bot: Mapping[str, Any], now: float) -> Html:
+def _stream(bot: Mapping[str, Any], now: WallTime) -> Html:
     if bot["websocket_connected"] is None:
         return UNKNOWN
     state = Html("connected") if bot["websocket_connected"] else bad("broken")
@@ -34,7 +36,7 @@ def _stream(bot: Mapping[str, Any], now: float) -> Html:
     return state + (note(lasting(bot["websocket_changed_at"], now=now)) if changed else NOTHING)
 
 
-def _contacts(contacts: Mapping[str, Any], now: float) -> list[Fact]:
+def _contacts(contacts: Mapping[str, Any], now: WallTime) -> list[Fact]:
     names = {"rest": "requests", "ws": "stream"}
     if not contacts:
         return [("Exchange answered", UNKNOWN)]
@@ -44,7 +46,7 @@ def _contacts(contacts: Mapping[str, Any], now: float) -> list[Fact]:
     ]
 
 
-def _candles(bot: Mapping[str, Any], now: float) -> Html:
+def _candles(bot: Mapping[str, Any], now: WallTime) -> Html:
     decided = bot["last_decision_at"]
     candles = sorted(bot["candles"], key=lambda candle: (candle["symbol"], candle["timeframe"]))
     rows = [

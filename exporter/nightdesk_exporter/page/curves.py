@@ -70,7 +70,7 @@ def _points(view: View) -> Sequence[Point]:
     """Return the curve up to what is known now: it is thinned out, and may end before."""
     risk, at = view.status["risk"], moment(view.status["bot"]["market_time"])
     equity, drawdown = risk["equity"], risk["drawdown_ratio"]
-    until = view.now if at is None else at.timestamp()
+    until = view.now.seconds if at is None else at.timestamp()
     if equity is None or drawdown is None:
         return view.points
     return (*(point for point in view.points if point.at < until), Point(until, equity, drawdown))

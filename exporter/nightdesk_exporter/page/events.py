@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_exporter.page.html import NOTHING, Html
 from nightdesk_exporter.page.parts import MOST_UNFOLDED, card, fold
 from nightdesk_exporter.page.view import View
@@ -27,10 +29,10 @@ def events_card(view: View) -> Html:
     return card("events", "Last events", body, kind="full")
 
 
-def _list(events: list[Mapping[str, Any]], now: float) -> Html:
+def _list(events: list[Mapping[str, Any]], now: WallTime) -> Html:
     return Html('<ol class="events">{}</ol>').format(NOTHING.join(_event(event, now) for event in events))
 
 
-def _event(event: Mapping[str, Any], now: float) -> Html:
+def _event(event: Mapping[str, Any], now: WallTime) -> Html:
     level = event["level"] if event["level"] in _LEVELS else "info"
     return _EVENT.format(level, said(event["level"]), said(event["text"]), age(event["at"], now=now))

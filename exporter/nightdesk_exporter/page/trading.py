@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_exporter.page.html import NOTHING, Html
 from nightdesk_exporter.page.parts import MOST_UNFOLDED, Fact, bad, card, facts, note, table
 from nightdesk_exporter.page.view import View
@@ -58,7 +60,7 @@ def _kill_switch(trading: Mapping[str, Any]) -> Html:
     return bad("active") + note(said(trading["kill_switch_reason"] or "no reason given"))
 
 
-def _expected(trading: Mapping[str, Any], now: float) -> Html:
+def _expected(trading: Mapping[str, Any], now: WallTime) -> Html:
     if trading["trading_expected"] is None:
         return UNKNOWN
     since = trading["trading_expected_since"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_exporter.page.html import NOTHING, Html
 from nightdesk_exporter.page.icons import icon
 from nightdesk_exporter.page.view import View
@@ -80,7 +82,7 @@ def _worst_first(issues: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(issues, key=lambda issue: issue["verdict"] != "unhealthy")
 
 
-def _issue(issue: Mapping[str, Any], now: float) -> Html:
+def _issue(issue: Mapping[str, Any], now: WallTime) -> Html:
     level = issue["verdict"] if issue["verdict"] in _KNOWN else "unknown"
     alert = Html(" · alert <code>{}</code>").format(issue["alert"]) if issue["alert"] else Html(" · wakes nobody")
     cause = issue["cause"]

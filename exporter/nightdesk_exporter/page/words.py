@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from nightdesk_core.clock import WallTime
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.page.html import Html, escaped
@@ -58,18 +59,18 @@ def time_tag(at: datetime, shown: str) -> Html:
     return _TIME.format(stamp, exact(at), shown)
 
 
-def age(value: Any, *, now: float) -> Html:
+def age(value: Any, *, now: WallTime) -> Html:
     """Return how long before `now` a section's time lies, in words."""
     at = moment(value)
-    return UNKNOWN if at is None else time_tag(at, ago(now - at.timestamp()))
+    return UNKNOWN if at is None else time_tag(at, ago(now.seconds - at.timestamp()))
 
 
-def lasting(value: Any, *, now: float) -> Html:
+def lasting(value: Any, *, now: WallTime) -> Html:
     """Return how long something has been so, of which a section says since when."""
     at = moment(value)
     if at is None:
         return UNKNOWN
-    seconds = now - at.timestamp()
+    seconds = now.seconds - at.timestamp()
     return time_tag(at, "just now" if seconds < _JUST_NOW_SECONDS else f"for {span(seconds)}")
 
 

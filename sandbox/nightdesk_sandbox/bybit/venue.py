@@ -62,7 +62,7 @@ class Bybit:
         return {
             "X-Bapi-Limit": str(limit),
             "X-Bapi-Limit-Status": str(left),
-            "X-Bapi-Limit-Reset-Timestamp": str(words.milliseconds(system_clock() + reset_seconds)),
+            "X-Bapi-Limit-Reset-Timestamp": str(words.milliseconds((system_clock() + reset_seconds).seconds)),
         }
 
     def too_many(self, *, now: float, limit: int, reset_seconds: float) -> web.Response:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from aiohttp import web
-from nightdesk_core.clock import WallClock
 
 from nightdesk_sandbox.faults.base import Fault, HoldingFault
 from nightdesk_sandbox.faults.catalogue import AnyFault
@@ -19,7 +18,7 @@ _ORDER = {kind: rank for rank, kind in enumerate(get_args(AnyFault))}
 class Faults:
     """The faults of one exchange, each on until its own moment. Times are of the clock that is given."""
 
-    def __init__(self, *, clock: WallClock) -> None:
+    def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._on: dict[type[Fault], tuple[Fault, float]] = {}
         self._over: list[HoldingFault] = []

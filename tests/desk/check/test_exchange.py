@@ -12,6 +12,7 @@ import pytest
 from nightdesk.check.exchange import check_exchange, refuse_other_time
 from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings, load
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.pipeline import DataError
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
@@ -87,14 +88,14 @@ def test_a_sandbox_that_does_not_run_is_in_order_unless_it_would_not_list_the_sy
 
 
 def test_a_clock_that_is_far_off_is_named_in_its_direction() -> None:
-    refuse_other_time("bybit", theirs=1_000.0, ours=1_004.9)
+    refuse_other_time("bybit", theirs=MarketTime(1_000.0), ours=WallTime(1_004.9))
     with pytest.raises(SetupError) as raised:
-        refuse_other_time("bybit", theirs=1_000.0, ours=1_090.0)
+        refuse_other_time("bybit", theirs=MarketTime(1_000.0), ours=WallTime(1_090.0))
     assert str(raised.value) == (
         "this machine's clock is 90 s ahead of that of bybit; set it by NTP (timedatectl set-ntp true)"
     )
     with pytest.raises(SetupError, match="clock is 7,200 s behind that of bybit"):
-        refuse_other_time("bybit", theirs=8_200.0, ours=1_000.0)
+        refuse_other_time("bybit", theirs=MarketTime(8_200.0), ours=WallTime(1_000.0))
 
 
 def test_the_clock_is_compared_where_the_exchange_is_asked_itself(
@@ -103,7 +104,7 @@ def test_the_clock_is_compared_where_the_exchange_is_asked_itself(
     from nightdesk.check import exchange as module
 
     async def answer(settings: Settings, *, clock: object, timeout_seconds: float) -> object:
-        return module._Answer(theirs=1_000.0, ours=2_000.0, closed=frozenset())
+        return module._Answer(theirs=MarketTime(1_000.0), ours=WallTime(2_000.0), closed=frozenset())
 
     monkeypatch.setattr(module, "_ask", answer)
     with pytest.raises(SetupError, match="1,000 s ahead"):

@@ -11,6 +11,7 @@ from nightdesk.check.records import check_champion, check_journal
 from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 from nightdesk_core.bundle import BundleError
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import Journal, JournalError, journal_path
 from nightdesk_trendbot.live.journal_keys import MARKET_KEY
 from nightdesk_trendbot.live.stored_market import market_of
@@ -29,10 +30,10 @@ def champion(settings: Settings, files: dict[str, bytes], *, strategy: str) -> s
         registry.seal(
             staged,
             strategy=strategy,
-            train_start=0.0,
-            train_end=10.0,
-            last_label_end=9.0,
-            data_end=20.0,
+            train_start=MarketTime(0.0),
+            train_end=MarketTime(10.0),
+            last_label_end=MarketTime(9.0),
+            data_end=MarketTime(20.0),
             data_fingerprint="f" * 64,
         )
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from nightdesk.cli.main import app
 from nightdesk_core.audit import AuditError, AuditHead, AuditLog
+from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
 from nightdesk_exporter import StatusFile
 from typer.testing import CliRunner
@@ -29,7 +30,7 @@ class Desk:
         self.file.write_text("home: .\n")
         (folder / "state").mkdir()
         self.now = 1_571_302_800.0
-        self.log = AuditLog(folder / "state" / "audit.jsonl", clock=lambda: self.now)
+        self.log = AuditLog(folder / "state" / "audit.jsonl", clock=lambda: WallTime(self.now))
         self.status_file = StatusFile(folder / "logs" / "bot_status.json")
 
     def append(self, event: str, **details: Any) -> AuditHead:
@@ -53,7 +54,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def note(desk: Desk, head: AuditHead, section: str = "bot") -> None:
     anchor = {"audit": {"length": head.length, "digest": head.digest}}
-    desk.status_file.replace({section: anchor}, now=time.time(), lifetime_seconds=60)
+    desk.status_file.replace({section: anchor}, now=WallTime(time.time()), lifetime_seconds=60)
 
 
 def test_a_whole_log_says_how_far_it_is_anchored(desk: Desk) -> None:

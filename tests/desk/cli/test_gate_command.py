@@ -12,6 +12,7 @@ from nightdesk import home as home_folder
 from nightdesk.cli.main import app
 from nightdesk.job import job_parts
 from nightdesk.settings import load
+from nightdesk_core.clock import WallTime
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_retrain import job
@@ -42,7 +43,7 @@ class Home:
     def retrain(self, *, bootstrap: bool) -> str:
         settings = load(self.file, [f"retrain.pipeline={__name__}:Trading"])
         # Two runs within a second would make the same version: these models differ by their clock alone.
-        registry = ModelRegistry(home_folder.registry(settings).folder, clock=lambda: float(next(self.ticks)))
+        registry = ModelRegistry(home_folder.registry(settings).folder, clock=lambda: WallTime(float(next(self.ticks))))
         with job_parts(settings, lambda stage, share: None) as parts:
             alone = replace(parts, gateway="", annotate=lambda holdout: {}, registry=registry)
             return job.run(alone, trigger="manual", bootstrap=bootstrap).version

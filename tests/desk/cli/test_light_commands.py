@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime, system_clock
 from nightdesk_core.journal import Journal
 from nightdesk_exporter import StatusFile
 from nightdesk_guard import GuardMemory, GuardState, GuardStatus, KillSwitch
@@ -29,7 +29,9 @@ main()
 
 def paused(home: Path) -> None:
     """Have the bot's journal end with its guard PAUSED, so that `resume` lets that climb."""
-    with_guard = replace(new_state(["S"], 1000.0), guard=GuardMemory(GuardState(GuardStatus.PAUSED, since=1)))
+    with_guard = replace(
+        new_state(["S"], 1000.0), guard=GuardMemory(GuardState(GuardStatus.PAUSED, since=MarketTime(1)))
+    )
     (home / "state").mkdir()
     journal = Journal(home / "state" / "btc.sqlite")
     journal.save(STATE_KEY, stored.plain(with_guard))
@@ -43,11 +45,11 @@ def killed(home: Path) -> None:
 
 def told(home: Path) -> None:
     file = StatusFile(home / "logs" / "bot_status.json")
-    file.replace({"bot": {"health": "healthy"}}, now=time.time(), lifetime_seconds=60)
+    file.replace({"bot": {"health": "healthy"}}, now=system_clock(), lifetime_seconds=60)
 
 
 def retrained(home: Path) -> None:
-    state.update(home / "state", last_completion=time.time())
+    state.update(home / "state", last_completion=system_clock())
 
 
 def new(_home: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from nightdesk.cli.main import app
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.registry import ModelRegistry, RegistryError
 from nightdesk_retrain.deflated import DeflatedSharpe
@@ -25,7 +26,7 @@ class Desk:
         self.file.write_text("home: .\nstack: {ports: {pushgateway: 1}}\n")
         self.state_dir = folder / "state"
         self.now = NOW
-        self.registry = ModelRegistry(folder / "models", clock=lambda: self.now)
+        self.registry = ModelRegistry(folder / "models", clock=lambda: WallTime(self.now))
 
     def run(self, *arguments: str) -> Any:
         return CliRunner().invoke(app, ["--settings", str(self.file), "models", *arguments])
@@ -54,7 +55,13 @@ class Desk:
         staged = self.registry.stage(files)
         return self.registry.publish(
             self.registry.seal(
-                staged, strategy="m:S", train_start=0, train_end=1, last_label_end=1, data_end=2, data_fingerprint="f"
+                staged,
+                strategy="m:S",
+                train_start=MarketTime(0),
+                train_end=MarketTime(1),
+                last_label_end=MarketTime(1),
+                data_end=MarketTime(2),
+                data_fingerprint="f",
             )
         ).version
 

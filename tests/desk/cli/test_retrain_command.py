@@ -9,6 +9,7 @@ import pytest
 from nightdesk import home
 from nightdesk.cli.main import app
 from nightdesk.settings import Settings, load
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import StatusFile
 from nightdesk_retrain.trials import Trial, TrialLedger
 from typer.testing import CliRunner
@@ -44,7 +45,7 @@ def test_a_request_prints_its_key_and_a_second_one_that_it_was_merged(settings: 
 def test_the_status_names_the_requests_that_are_pending(settings: Settings) -> None:
     run(settings, "retrain", "--request", "--reason", "fees have doubled")
     (request,) = home.retrain_requests(settings).pending()
-    StatusFile(home.status_file(settings).path).replace({"bot": {}}, now=time.time(), lifetime_seconds=60)
+    StatusFile(home.status_file(settings).path).replace({"bot": {}}, now=WallTime(time.time()), lifetime_seconds=60)
     code, said = run(settings, "status")
     assert code == 0
     assert f"retrain requested by manual  ({request.key}, since " in said

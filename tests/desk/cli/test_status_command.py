@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from nightdesk.cli.main import app
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import StatusFile
 from typer.testing import CliRunner
 
@@ -16,7 +17,9 @@ def test_records_are_a_line_each_and_the_last_ten_of_them(tmp_path: Path) -> Non
         {"at": f"2026-11-23T07:00:{second:02}Z", "level": "info", "text": f"event {second}"} for second in range(12)
     ]
     StatusFile(tmp_path / "logs" / "bot_status.json").replace(
-        {"bot": {"events": events, "health": "healthy", "market_time": None}}, now=time.time(), lifetime_seconds=60
+        {"bot": {"events": events, "health": "healthy", "market_time": None}},
+        now=WallTime(time.time()),
+        lifetime_seconds=60,
     )
     done = CliRunner().invoke(app, ["--settings", str(tmp_path / "nightdesk.yml"), "status"])
     assert done.exit_code == 0

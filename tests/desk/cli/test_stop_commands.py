@@ -10,6 +10,7 @@ import pytest
 from nightdesk.cli.main import app
 from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import Journal
 from nightdesk_guard import Guard, GuardMemory, GuardState, GuardStatus, KillSwitch, ResumeFile
@@ -41,7 +42,9 @@ class Desk:
         """Have the bot's journal end with its guard in a status."""
         self.state_dir.mkdir(exist_ok=True)
         journal = Journal(self.state_dir / "btc.sqlite")
-        state = replace(new_state(["S"], 1000.0), guard=GuardMemory(GuardState(status, since=1_500_000_000)))
+        state = replace(
+            new_state(["S"], 1000.0), guard=GuardMemory(GuardState(status, since=MarketTime(1_500_000_000)))
+        )
         journal.save(STATE_KEY, stored.plain(state))
         journal.close()
 

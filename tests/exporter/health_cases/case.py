@@ -63,4 +63,9 @@ def says(name: str, value: object) -> Say:
 
 def happens(name: str) -> Say:
     """Return that something of which the snapshot has the time happens."""
-    return lambda snapshot: setattr(snapshot, name, snapshot.started_at)
+
+    def happen(snapshot: Snapshot) -> None:
+        at = snapshot.started_at
+        setattr(snapshot, name, at.seconds if name.endswith("_wall") else at)
+
+    return happen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nightdesk_alerts.catalogue.exchange import CLOCK_SKEWED, EXCHANGE_DISCONNECTED
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Issue
 
@@ -24,12 +25,12 @@ CASES = (
             UNHEALTHY_VERDICT,
             "no contact with the exchange for 301 s, the limit is 300 s",
             300,
-            NOW + 300,
+            WallTime(NOW + 300),
             critical(EXCHANGE_DISCONNECTED),
         ),
         AlertStory(
             plot=without("contact", "candle", from_minute=10),
-            known_by=lambda snapshot: snapshot.contact_at.update(ws=snapshot.started_at),
+            known_by=lambda snapshot: snapshot.contact_at_wall.update(ws=snapshot.started_at.seconds),
         ),
     ),
     Case(
@@ -39,7 +40,7 @@ CASES = (
             DEGRADED,
             "the candle stream has been broken for 301 s, the limit is 300 s",
             300,
-            NOW + 300,
+            WallTime(NOW + 300),
         ),
         None,
     ),
@@ -50,7 +51,7 @@ CASES = (
             DEGRADED,
             "the exchange's clock is -2.5 s from ours, the limit is 2 s",
             2,
-            NOW,
+            WallTime(NOW),
             warning(CLOCK_SKEWED),
         ),
         AlertStory(

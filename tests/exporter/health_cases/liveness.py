@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightdesk_alerts.catalogue.candles import CANDLE_STALE, UNHEALTHY
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Issue
 from nightdesk_exporter.snapshot import Snapshot
@@ -12,7 +13,7 @@ from tests.exporter.conftest import BTC, NOW, Clock, late
 from tests.exporter.health_cases.case import ETH, UNHEALTHY_VERDICT, AlertStory, Case, critical, happens, warning
 from tests.exporter.story import Bot, Minute, without
 
-CANDLE_ISSUE = ("no candle of BTC/USDT:USDT 1h for 7261 s, the limit is 7260 s", 7260, NOW + 7260)
+CANDLE_ISSUE = ("no candle of BTC/USDT:USDT 1h for 7261 s, the limit is 7260 s", 7260, WallTime(NOW + 7260))
 CANDLE_LABELS = {"symbol": BTC, "timeframe": "1h"}
 
 
@@ -27,12 +28,12 @@ def candles_with_a_position(bot: Bot, minute: Minute) -> None:
 
 
 def says_candles(snapshot: Snapshot) -> None:
-    at = snapshot.started_at
-    snapshot.candles |= {(symbol, "1h"): (at, at) for symbol in (BTC, ETH)}
+    at = snapshot.started_at.seconds
+    snapshot.candles_wall_and_market |= {(symbol, "1h"): (at, at) for symbol in (BTC, ETH)}
 
 
 def says_decisions(snapshot: Snapshot) -> None:
-    snapshot.decided_at |= {BTC: snapshot.started_at, ETH: snapshot.started_at}
+    snapshot.decided_at_wall |= {BTC: snapshot.started_at.seconds, ETH: snapshot.started_at.seconds}
 
 
 CASES = (
@@ -43,10 +44,10 @@ CASES = (
             UNHEALTHY_VERDICT,
             "no turn of the loop for 121 s, the limit is 120 s",
             120,
-            NOW + 120,
+            WallTime(NOW + 120),
             critical(LOOP_STALLED),
         ),
-        AlertStory(plot=without("heartbeat", from_minute=10), known_by=happens("heartbeat_at")),
+        AlertStory(plot=without("heartbeat", from_minute=10), known_by=happens("heartbeat_at_wall")),
     ),
     Case(
         no_candle_while_flat,
@@ -65,7 +66,7 @@ CASES = (
             UNHEALTHY_VERDICT,
             "no decision on BTC/USDT:USDT for 7261 s, the limit is 7260 s",
             7260,
-            NOW + 7260,
+            WallTime(NOW + 7260),
             critical(UNHEALTHY),
             {"symbol": BTC},
         ),

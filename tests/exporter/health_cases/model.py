@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nightdesk_alerts.catalogue.model import MODEL_MISSING, MODEL_NOT_LOADED, MODEL_STALE, MODEL_UNDERPERFORMING
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter.health import Issue
 from nightdesk_exporter.snapshot import ReportedModel, Snapshot
 
@@ -30,7 +31,7 @@ CASES = (
             UNHEALTHY_VERDICT,
             "no valid model is loaded: the bot does not trade",
             None,
-            NOW,
+            WallTime(NOW),
             critical(MODEL_MISSING),
         ),
         AlertStory(plot=after(lambda exporter: exporter.no_model()), waits=1, known_by=says_model),
@@ -42,7 +43,7 @@ CASES = (
             DEGRADED,
             "a model could not be loaded: v2 is damaged",
             None,
-            NOW,
+            WallTime(NOW),
             critical(MODEL_NOT_LOADED),
         ),
         AlertStory(
@@ -59,7 +60,7 @@ CASES = (
             DEGRADED,
             "the model is 91 days old, the limit is 90",
             90 * DAY,
-            NOW - DAY,
+            WallTime(NOW - DAY),
             warning(MODEL_STALE),
         ),
         AlertStory(plot=model_of_before, minutes=75, known_by=says_model),
@@ -71,7 +72,7 @@ CASES = (
             DEGRADED,
             "the model does worse than its backtest promised",
             None,
-            NOW,
+            WallTime(NOW),
             warning(MODEL_UNDERPERFORMING),
         ),
         AlertStory(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nightdesk_alerts.catalogue.plumbing import ALERTS_DROPPED, COLLECTOR_FAILING, SNAPSHOT_STALE, STATUS_FILE_STALE
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Issue
 
@@ -28,10 +29,10 @@ CASES = (
             DEGRADED,
             "no equity was reported for 7261 s, the limit is 7260 s",
             7260,
-            NOW + 7260,
+            WallTime(NOW + 7260),
             warning(SNAPSHOT_STALE),
         ),
-        AlertStory(plot=without("equity", from_minute=10), known_by=happens("equity_at")),
+        AlertStory(plot=without("equity", from_minute=10), known_by=happens("equity_at_wall")),
     ),
     Case(
         status_not_written,
@@ -40,7 +41,7 @@ CASES = (
             DEGRADED,
             "the status file was not written for 601 s, the limit is 600 s",
             600,
-            NOW + 600,
+            WallTime(NOW + 600),
             warning(STATUS_FILE_STALE),
         ),
         AlertStory(plot=without("status", from_minute=10), waits=1, known_by=happens("status_written_at")),
@@ -52,7 +53,7 @@ CASES = (
             DEGRADED,
             "the metrics of Mine cannot be collected: OSError: gone",
             None,
-            NOW,
+            WallTime(NOW),
             warning(COLLECTOR_FAILING),
         ),
         AlertStory(
@@ -69,7 +70,7 @@ CASES = (
             DEGRADED,
             "an alert of the bot's own reached nobody: expired",
             None,
-            NOW,
+            WallTime(NOW),
             warning(ALERTS_DROPPED),
         ),
         AlertStory(
@@ -87,7 +88,7 @@ CASES = (
             "the exporter was called wrongly: guard: state: state is 'odd'; pass one of unknown, normal, reduced,"
             " paused",
             None,
-            NOW,
+            WallTime(NOW),
         ),
         None,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightdesk_alerts.catalogue.risk import DAILY_LOSS_HIGH, DRAWDOWN_HIGH, LEVERAGE_HIGH
 from nightdesk_alerts.catalogue.trading import GUARD_PAUSED, GUARD_REDUCED, KILL_SWITCH_ACTIVE, NO_TRADES
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter.health import Issue
 from nightdesk_exporter.snapshot import Position, Snapshot
 
@@ -27,7 +28,7 @@ CASES = (
             DEGRADED,
             "the guard pauses trading: losing streak of 14 reaches 14",
             None,
-            NOW,
+            WallTime(NOW),
             critical(GUARD_PAUSED),
         ),
         AlertStory(
@@ -41,7 +42,7 @@ CASES = (
             DEGRADED,
             "the guard reduces trading: drawdown 10.40% reaches 10.00%",
             None,
-            NOW,
+            WallTime(NOW),
             warning(GUARD_REDUCED),
         ),
         AlertStory(
@@ -55,7 +56,7 @@ CASES = (
             DEGRADED,
             "the kill switch is active: a test",
             None,
-            NOW,
+            WallTime(NOW),
             critical(KILL_SWITCH_ACTIVE),
         ),
         AlertStory(
@@ -71,7 +72,7 @@ CASES = (
             DEGRADED,
             "no trade for 7 days, the limit is 7",
             7 * DAY,
-            NOW + 7 * DAY,
+            WallTime(NOW + 7 * DAY),
             warning(NO_TRADES),
         ),
         AlertStory(plot=without("trade", from_minute=5), minutes=75, known_by=says("trading_expected", True)),
@@ -83,7 +84,7 @@ CASES = (
             DEGRADED,
             "the drawdown is 6.00%, the limit is 5.00%",
             0.05,
-            NOW,
+            WallTime(NOW),
             warning(DRAWDOWN_HIGH),
         ),
         AlertStory(
@@ -98,7 +99,7 @@ CASES = (
             UNHEALTHY_VERDICT,
             "the drawdown is 11.00%, the limit is 10.00%",
             0.1,
-            NOW,
+            WallTime(NOW),
             critical(DRAWDOWN_HIGH),
         ),
         AlertStory(
@@ -113,7 +114,7 @@ CASES = (
             UNHEALTHY_VERDICT,
             "5.10% lost today, the limit is 5.00%",
             0.05,
-            NOW,
+            WallTime(NOW),
             critical(DAILY_LOSS_HIGH),
         ),
         AlertStory(
@@ -128,7 +129,7 @@ CASES = (
             UNHEALTHY_VERDICT,
             "leverage is 2.60, the limit is 2.50",
             2.5,
-            NOW,
+            WallTime(NOW),
             critical(LEVERAGE_HIGH),
         ),
         AlertStory(

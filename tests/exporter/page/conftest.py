@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.page import View, document
 
@@ -101,7 +102,7 @@ def seed(exporter: BotExporter) -> None:
 
 def view(exporter: BotExporter, clock: Clock) -> View:
     """Return what the exporter's page is made from."""
-    return View(exporter.status(), exporter.snapshot.curve.points(), exporter._limits, now=clock.now)
+    return View(exporter.status(), exporter.snapshot.curve.points(), exporter._limits, now=WallTime(clock.now))
 
 
 def page(state: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from nightdesk_core.clock import WallTime
 from nightdesk_exporter.page.words import (
     UNKNOWN,
     age,
@@ -49,9 +50,9 @@ def test_what_lies_ahead_is_not_told_as_past(seconds: float, told: str) -> None:
 @pytest.mark.parametrize(
     "shown",
     [
-        age(None, now=0),
-        age("soon", now=0),
-        lasting(None, now=0),
+        age(None, now=WallTime(0)),
+        age("soon", now=WallTime(0)),
+        lasting(None, now=WallTime(0)),
         date(None),
         said(None),
         said(""),

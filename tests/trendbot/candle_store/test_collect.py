@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_core import files
+from nightdesk_core.clock import WallTime
 from nightdesk_core.pipeline import DataError
 from nightdesk_trendbot.candle_store import collect, store
 from nightdesk_trendbot.candle_store.collect import Collected, Refresh
@@ -32,7 +33,9 @@ def _commits_every_other_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def store_in(folder: Path) -> StoreFile:
-    return StoreFile(folder, source="x", symbol="S", series="1h", columns=SERIES.columns, clock=lambda: 1_571_302_800.0)
+    return StoreFile(
+        folder, source="x", symbol="S", series="1h", columns=SERIES.columns, clock=lambda: WallTime(1_571_302_800.0)
+    )
 
 
 def refresh(file: StoreFile, told: Told, start: int, stop: int) -> Collected:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.engine.state import equity, read_state
@@ -156,7 +157,7 @@ def test_longs_pay_shorts_at_each_settlement_on_what_they_hold(side: int, sign: 
     paid = sign * quantity * 110 * 0.0006
     assert desk.account.funding == pytest.approx(paid)
     assert desk.state.equity == pytest.approx(995 - paid + side * quantity * (110 - entry))
-    result = desk.engine.flatten(desk.state, START + 16 * HOUR)
+    result = desk.engine.flatten(desk.state, MarketTime(START + 16 * HOUR))
     (trade,) = result.trades
     assert trade.funding == pytest.approx(paid)
     assert result.state.equity == pytest.approx(1000 + trade.profit)
@@ -222,7 +223,7 @@ def test_the_day_starts_with_the_equity_at_midnight_also_where_midnight_s_own_ca
     plain: TrendbotSettings,
 ) -> None:
     desk = entered(plain)
-    desk.state = replace(desk.state, last_close=START + 2 * HOUR)
+    desk.state = replace(desk.state, last_close=MarketTime(START + 2 * HOUR))
     desk.candle(bar(2, 100, 101, 97, 98))
     before = desk.state.equity
     assert desk.state.day_start_equity == 1000.0
@@ -310,7 +311,7 @@ def test_over_any_market_cash_and_profits_agree_to_the_cent_and_every_exit_is_wh
         held = account.side * account.quantity * (candle.close - account.entry_price)
         open_costs = account.fees + account.funding if account.side else 0.0
         assert desk.state.equity == pytest.approx(10_000 + realised + held - open_costs, abs=0.005)
-    done = desk.engine.flatten(desk.state, candle.time + HOUR)
+    done = desk.engine.flatten(desk.state, MarketTime(candle.time + HOUR))
     finished = list(desk.trades)
     desk.trades += done.trades
     assert done.state.equity == pytest.approx(10_000 + sum(trade.profit for trade in desk.trades), abs=0.005)

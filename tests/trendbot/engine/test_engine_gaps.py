@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from nightdesk_core.clock import MarketTime
 from nightdesk_guard import ModelInUse
 from nightdesk_trendbot.engine.engine import Engine, StepResult
 from nightdesk_trendbot.engine.state import Book, EngineState, equity, new_state
@@ -33,7 +34,7 @@ def step(
     """Have the candles of the symbols that have a signal open, at one price, and close."""
     bars = {symbol: bar(hour, price, price, price, price) for symbol in signals}
     for symbol, candle in bars.items():
-        state = engine.at_open(state, symbol, time=candle.time, price=candle.open)
+        state = engine.at_open(state, symbol, time=MarketTime(candle.time), price=candle.open)
     return engine.at_close(
         state,
         bars,
@@ -68,7 +69,7 @@ def test_an_entry_at_an_open_that_only_the_stream_knew_of_waits_for_the_next_can
 ) -> None:
     """As in the backtest, which never hears of that candle."""
     state = step(engine, state, 0, {FIRST: QUIET, SECOND: wish(1)}).state
-    live = engine.at_open(state, SECOND, time=START + HOUR, price=105.0)
+    live = engine.at_open(state, SECOND, time=MarketTime(START + HOUR), price=105.0)
     assert live.books[SECOND].account.side == 1
     if other_has_one:
         live, state = (step(engine, before, 1, {FIRST: QUIET}).state for before in (live, state))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime
 from nightdesk_guard import (
     Expected,
     GuardLimits,
@@ -62,7 +63,7 @@ class Held:
         """Have a candle of open, high, low and close pass; the state is restored from what is stored before it."""
         self.state = read_state(json.loads(json.dumps(stored.plain(self.state))), source="a test")
         candle = bar(hour, *prices)
-        self.state = self.engine.at_open(self.state, SYMBOL, time=candle.time, price=candle.open)
+        self.state = self.engine.at_open(self.state, SYMBOL, time=MarketTime(candle.time), price=candle.open)
         self.result = self.engine.at_close(
             self.state,
             {SYMBOL: candle},
@@ -102,7 +103,7 @@ def test_the_guard_sees_the_trade_before_the_decision_of_the_same_candle(
         asked.append(seen.guard.status.value)
         return Permission(guard=seen.guard.status)
 
-    state = engine.at_open(state, SYMBOL, time=START + 2 * HOUR, price=100.0)
+    state = engine.at_open(state, SYMBOL, time=MarketTime(START + 2 * HOUR), price=100.0)
     result = engine.at_close(
         state,
         {SYMBOL: bar(2, 100, 101, 90, 95)},
@@ -177,10 +178,10 @@ def test_a_kill_stops_the_shadow_s_entries_and_ends_what_it_holds(held: Held) ->
 def test_an_open_acts_once_for_the_shadow_as_well(held: Held) -> None:
     held.candle(3, 100, 100, 100, 100, signal=replace(wish(1), probability=0.95))
     time = START + 4 * HOUR
-    once = held.engine.at_open(held.state, SYMBOL, time=time, price=100.0)
+    once = held.engine.at_open(held.state, SYMBOL, time=MarketTime(time), price=100.0)
     assert once.shadow is not None
     assert once.shadow.books[SYMBOL].account.side == 1
-    assert held.engine.at_open(once, SYMBOL, time=time, price=110.0) is once
+    assert held.engine.at_open(once, SYMBOL, time=MarketTime(time), price=110.0) is once
 
 
 def test_without_a_guard_there_is_no_shadow(plain: TrendbotSettings) -> None:
@@ -219,7 +220,7 @@ class Deployed:
         """Enter, hit the stop, and return what closing it led to."""
         for signal, prices in ((wish(1), (100, 100, 100, 100)), (QUIET, (100, 100, 80, 90))):
             candle = bar(self.hour, *prices)
-            self.state = self.engine.at_open(self.state, SYMBOL, time=candle.time, price=candle.open)
+            self.state = self.engine.at_open(self.state, SYMBOL, time=MarketTime(candle.time), price=candle.open)
             result = self.engine.at_close(
                 self.state,
                 {SYMBOL: candle},
@@ -256,7 +257,7 @@ def test_a_breach_is_told_once_for_each_model_and_outlives_its_absence(
     assert deployed.state.guard.evidence["v2"].signals == 1
     assert deployed.lose().guard.breach is None, "v1 was in breach already"
     assert list(deployed.state.guard.evidence) == ["v2", "v1"]
-    assert (deployed.state.guard.model_version, deployed.state.guard.model_since > START) == ("v1", True)
+    assert (deployed.state.guard.model_version, deployed.state.guard.model_since.seconds > START) == ("v1", True)
 
 
 def test_the_evidence_of_the_last_eight_models_is_kept(plain: TrendbotSettings, guard: PerformanceGuard) -> None:

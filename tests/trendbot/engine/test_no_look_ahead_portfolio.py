@@ -121,6 +121,6 @@ def test_no_decision_beside_a_position_knows_the_next_candle_of_any_symbol(
     ]
     assert len(beside) >= 10
     for step in beside[:10]:
-        close_time = results[step].state.last_close
+        close_time = results[step].state.last_close.whole_seconds
         known = {symbol: changed_from(of, close_time).before(close_time + HOUR) for symbol, of in markets.items()}
         assert watched(known)[1][: step + 1] == results[: step + 1]

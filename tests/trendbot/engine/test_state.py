@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core import stored
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.stored import StoredError
 from nightdesk_guard import GuardStatus
 from nightdesk_trendbot.engine.state import new_state, read_state
@@ -20,7 +21,7 @@ def test_what_an_earlier_release_stored_is_read() -> None:
     content = json.loads(FIRST_FORMAT.read_text())
     state = read_state(content, source="the journal")
     assert state.guard.status is GuardStatus.PAUSED
-    assert (state.guard.model_version, state.guard.model_since) == ("v1", content["model_since"])
+    assert (state.guard.model_version, state.guard.model_since) == ("v1", MarketTime(content["model_since"]))
     assert (state.guard.model_trades, state.guard.evidence["v1"].signals) == (2, 3)
     assert state.equity == content["equity"]
     assert state.books[SYMBOL].account[0] == content["books"][SYMBOL]["account"][0]

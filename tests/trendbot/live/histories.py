@@ -16,7 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.registry import Champion
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_guard import KillLimits, KillSwitch, ResumeFile
@@ -140,8 +142,8 @@ class Life:
         self.switch = KillSwitch(folder, clock=self.clock)
         self.bot = self._started()
 
-    def clock(self) -> float:
-        return self.now
+    def clock(self) -> WallTime:
+        return WallTime(self.now)
 
     def _started(self) -> LiveBot:
         self.parts = live_parts(
@@ -192,10 +194,10 @@ class Life:
     ) -> None:
         time = START + hour * HOUR
         self.now = max(self.now, time + 1.0)
-        self.bot.handle(Opened(SYMBOL, time, opened))
+        self.bot.handle(Opened(SYMBOL, MarketTime(time), opened))
         self.now = max(self.now, time + HOUR + 2.0)
         self.signal = Signal(Regime.TRENDING_UP, side, side, probability if side else None, leverage, 0.0)
-        self.bot.handle(Step(time, {SYMBOL: Bar(time, opened, high, low, close, 1.0, 0.0)}))
+        self.bot.handle(Step(MarketTime(time), {SYMBOL: Bar(time, opened, high, low, close, 1.0, 0.0)}))
 
     def _mark(self, price: float) -> None:
         self.bot.handle(Marked(SYMBOL, price))
@@ -234,12 +236,12 @@ class Life:
             "trades": [asdict(trade) for trade in journal.trades()],
             "shadow_trades": [asdict(trade) for trade in journal.trades(shadow=True)],
             "equity": [equity for _, equity in journal.equity()],
-            "transitions": [asdict(moved) for moved in journal.transitions()],
+            "transitions": [stored.plain(moved) for moved in journal.transitions()],
             "audit": [[entry.event, entry.details] for entry in audit.entries()],
             "requests": [
                 [request.cause, len(request.keys), request.reason, request.newest_reason] for request in requests
             ],
-            "switch": asdict(self.switch.state()),
+            "switch": stored.plain(self.switch.state()),
         }
 
 

@@ -51,7 +51,8 @@ def assert_same_as_backtest(
         blocked=blocked,
     )
     assert parts.journal.trades() == list(expected.trades)
-    assert parts.journal.equity() == list(zip(expected.close_time, expected.equity, strict=True))
+    equity = [(time.seconds, value) for time, value in parts.journal.equity()]
+    assert equity == list(zip(expected.close_time, expected.equity, strict=True))
     assert parts.journal.transitions() == list(expected.transitions)
     assert any(trade.funding != 0 for trade in expected.trades)
     return expected
@@ -98,7 +99,7 @@ async def test_what_comes_too_late_is_not_entered_and_the_rest_is_the_backtest_s
     parts.clock.late_seconds = lambda hour: 500.0 * (hour % 3 == 0) if hour > FIRST + 5 else 0.0
     await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
 
-    blocked = {record.time: Outcome(record.late) for record in parts.decisions.read() if record.late}
+    blocked = {record.time.whole_seconds: Outcome(record.late) for record in parts.decisions.read() if record.late}
     assert set(blocked.values()) == {Outcome.BLOCKED_STALE}
     assert 70 < len(blocked) < 90
     assert parts.exporter.snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_STALE] > 0

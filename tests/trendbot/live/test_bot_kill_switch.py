@@ -39,7 +39,7 @@ async def test_the_kill_switch_stops_entries_and_leaves_what_is_open(
 
     def kill_once_something_is_open(_hour: int) -> None:
         if parts.exporter.snapshot.positions.get(SYMBOL) is not None and not opened_at:
-            opened_at.append(parts.exporter.snapshot.market_time or 0.0)
+            opened_at.append(parts.exporter.snapshot.newest_close_market or 0.0)
             KillSwitch(parts.state_dir).activate("a test", actor="test")
 
     replay.on_hour = kill_once_something_is_open

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nightdesk_core.clock import TimeScale
+from nightdesk_core.clock import MarketTime, TimeScale
 from nightdesk_core.journal import Journal
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Expected, LiveMeasures
@@ -34,11 +34,11 @@ class Desk:
         self.journal = Journal(folder / "btc.sqlite")
         with self.journal.transaction():
             for day in range(61):
-                self.journal.record_equity(START + day * DAY, 1000.0 + (day % 3) * (day % 5))
+                self.journal.record_equity(MarketTime(START + day * DAY), 1000.0 + (day % 3) * (day % 5))
         self.report = ModelReport(BotExporter("btc", symbols=[], port=0), TimeScale(), self.journal)
 
     def measures(self, *, since: int) -> LiveMeasures:
-        return self.report.measures(START + 60 * DAY, since, EXPECTED, 0.25)
+        return self.report.measures(MarketTime(START + 60 * DAY), MarketTime(since), EXPECTED, 0.25)
 
 
 def test_a_model_that_was_swapped_in_today_has_no_ratios_of_the_one_before_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.registry import Champion, ModelRegistry, Standing
 from nightdesk_guard import Evidence, GuardMemory, GuardState, GuardStatus, GuardStep, PerformanceGuard
@@ -26,13 +27,13 @@ class Desk:
 
     def __init__(self, folder: Path, *, predecessors: int = 1) -> None:
         self.now = NOW
-        self.registry = ModelRegistry(folder, clock=lambda: self.now)
+        self.registry = ModelRegistry(folder, clock=lambda: WallTime(self.now))
         self.guard = PerformanceGuard(GuardSettings(), break_even_win_rate=0.38)
         self.judge = Probation(
             self.registry,
             oldest_seconds=365 * DAY,
             between_rollbacks_seconds=30 * DAY,
-            clock=lambda: self.now,
+            clock=lambda: WallTime(self.now),
         )
         for _ in range(predecessors):
             self.promote("champion")
@@ -44,7 +45,13 @@ class Desk:
         staged = self.registry.stage({"model.txt": str(self.now).encode()})
         manifest = self.registry.publish(
             self.registry.seal(
-                staged, strategy="s", train_start=0, train_end=1, last_label_end=1, data_end=1, data_fingerprint=""
+                staged,
+                strategy="s",
+                train_start=MarketTime(0),
+                train_end=MarketTime(1),
+                last_label_end=MarketTime(1),
+                data_end=MarketTime(1),
+                data_fingerprint="",
             )
         )
         before = None if current is None else current.version
@@ -54,8 +61,10 @@ class Desk:
     def state(self, *, trades: int = 3, days: float = 5, breached: bool = False) -> EngineState:
         version = self.champion.version
         evidence = {version: replace(BREACH, model_version=version)} if breached else {}
-        memory = GuardMemory(GuardState(model_version=version), evidence, model_since=DAY, model_trades=trades)
-        return replace(new_state(["S"], 1000.0), guard=memory, last_close=int((1 + days) * DAY))
+        memory = GuardMemory(
+            GuardState(model_version=version), evidence, model_since=MarketTime(DAY), model_trades=trades
+        )
+        return replace(new_state(["S"], 1000.0), guard=memory, last_close=MarketTime(int((1 + days) * DAY)))
 
     def breach(self) -> StepResult:
         state = self.state(breached=True)
@@ -123,7 +132,7 @@ def test_a_move_of_the_guard_in_the_same_step_and_the_pause_are_one(tmp_path: Pa
     desk = Desk(tmp_path, predecessors=0)
     state = desk.state(breached=True)
     memory = replace(state.guard, performance=replace(state.guard.performance, status=GuardStatus.REDUCED))
-    moved = GuardTransition(DAY, "normal", "reduced", "losing streak of 10 reaches 10")
+    moved = GuardTransition(MarketTime(DAY), "normal", "reduced", "losing streak of 10 reaches 10")
     (breach,) = memory.evidence.values()
     result = result_of(replace(state, guard=memory), breach=breach, moved=moved)
     found, _ = desk.judge.judge(desk.state(), result, desk.champion, desk.guard)

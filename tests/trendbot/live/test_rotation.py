@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from nightdesk_core import audit
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.files import locked
 from nightdesk_core.journal import GuardTransition, Journal
 from nightdesk_core.registry import Champion, ModelRegistry
@@ -56,8 +57,8 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def step(*, before: str = "normal", after: str = "reduced", breach: Evidence | None = None) -> GuardStep:
-    moved = GuardTransition(7200, before, after, "losing streak of 10 reaches 10")
-    return GuardStep(7200, GuardMemory(), moved, breach)
+    moved = GuardTransition(MarketTime(7200), before, after, "losing streak of 10 reaches 10")
+    return GuardStep(MarketTime(7200), GuardMemory(), moved, breach)
 
 
 async def test_a_guard_that_gets_worse_is_audited_and_asks_for_a_retrain(desk: Desk) -> None:
@@ -148,7 +149,13 @@ def promoted(desk: Desk) -> tuple[str, str]:
         staged = desk.registry.stage({"model.txt": content})
         manifest = desk.registry.publish(
             desk.registry.seal(
-                staged, strategy="s", train_start=0, train_end=1, last_label_end=1, data_end=1, data_fingerprint=""
+                staged,
+                strategy="s",
+                train_start=MarketTime(0),
+                train_end=MarketTime(1),
+                last_label_end=MarketTime(1),
+                data_end=MarketTime(1),
+                data_fingerprint="",
             )
         )
         versions.append(manifest.version)

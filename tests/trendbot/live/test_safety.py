@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import TimeScale
+from nightdesk_core.clock import MarketTime, TimeScale, WallTime
 from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_guard import GuardParts, GuardRuntime, KillLimits, KillSwitch, KillSwitchState, PerformanceGuard
@@ -38,8 +38,8 @@ class Bot:
         self.journal = Journal(folder / "btc.sqlite")
         self.audit = AuditLog(folder / "audit.jsonl")
         self.switch = KillSwitch(folder)
-        self.clock = MarketClock(TimeScale(), lambda: self.now)
-        self.prices = Prices([BTC, EUR], lambda: self.now)
+        self.clock = MarketClock(TimeScale(), lambda: WallTime(self.now))
+        self.prices = Prices([BTC, EUR], lambda: WallTime(self.now))
         self.safety = Safety(GuardSettings().entries, TimeScale(), self.prices, self.clock)
         self.state = new_state([BTC, EUR], 1000.0)
         self.guard = self.restarted()
@@ -55,7 +55,7 @@ class Bot:
                 requests=RetrainRequests(self.folder, self.audit),
                 audit=self.audit,
                 tests_itself=False,
-                clock=lambda: self.now,
+                clock=lambda: WallTime(self.now),
             )
         )
 
@@ -93,7 +93,7 @@ def holding(plain: TrendbotSettings) -> EngineState:
 def test_a_candle_is_too_late_after_five_minutes_and_history_once_the_next_has_closed(
     late_seconds: int, reason: Outcome | None, bot: Bot
 ) -> None:
-    assert bot.safety.late(int(bot.now) - late_seconds, HOUR) is reason
+    assert bot.safety.late(MarketTime(int(bot.now) - late_seconds), HOUR) is reason
 
 
 @pytest.mark.parametrize(
@@ -102,15 +102,15 @@ def test_a_candle_is_too_late_after_five_minutes_and_history_once_the_next_has_c
 def test_a_candle_of_a_minute_is_history_once_the_next_has_closed(
     late_seconds: int, reason: Outcome | None, bot: Bot
 ) -> None:
-    assert bot.safety.late(int(bot.now) - late_seconds, 60) is reason
+    assert bot.safety.late(MarketTime(int(bot.now) - late_seconds), 60) is reason
 
 
 @pytest.mark.parametrize(("offset", "blocked"), [(2.0, False), (2.1, True), (-2.1, True)])
 def test_a_clock_that_is_off_blocks_entries_until_it_is_right_again(offset: float, blocked: bool, bot: Bot) -> None:
-    bot.clock.observe(bot.now + offset)
-    assert (bot.safety.late(int(bot.now), HOUR) is Outcome.BLOCKED_CLOCK) == blocked
-    bot.clock.observe(bot.now)
-    assert bot.safety.late(int(bot.now), HOUR) is None
+    bot.clock.observe(MarketTime(bot.now + offset))
+    assert (bot.safety.late(MarketTime(int(bot.now)), HOUR) is Outcome.BLOCKED_CLOCK) == blocked
+    bot.clock.observe(MarketTime(bot.now))
+    assert bot.safety.late(MarketTime(int(bot.now)), HOUR) is None
 
 
 def test_an_open_position_without_a_price_for_half_an_hour_trips_the_switch_and_is_kept(
@@ -148,9 +148,9 @@ def test_positions_are_closed_only_at_a_price_of_the_last_five_minutes(bot: Bot,
 
 def test_the_price_of_a_candle_that_is_caught_up_on_closes_nothing(bot: Bot, holding: EngineState) -> None:
     bot.now += 1000
-    bot.prices.note({BTC: 90.0}, age_seconds=bot.clock.age(bot.now - 301))
+    bot.prices.note({BTC: 90.0}, age_seconds=bot.clock.age(MarketTime(bot.now - 301)))
     assert bot.safety.closable(holding) == {}
-    bot.prices.note({BTC: 91.0}, age_seconds=bot.clock.age(bot.now - 299))
+    bot.prices.note({BTC: 91.0}, age_seconds=bot.clock.age(MarketTime(bot.now - 299)))
     assert bot.safety.closable(holding) == {BTC: 91.0}
     bot.prices.note({BTC: 92.0}, age_seconds=0.0)
     bot.prices.note({BTC: 93.0}, age_seconds=200.0)
@@ -163,9 +163,9 @@ def test_what_was_lost_in_days_that_are_caught_up_on_is_no_day_s_loss(bot: Bot, 
     day = 24 * HOUR
     for number, price in enumerate((100.0, 92.0, 84.0, 76.0)):
         bot.prices.note({BTC: price})
-        assert not bot.look(replace(holding, last_close=FIRST_HOUR + number * day))[0].active
+        assert not bot.look(replace(holding, last_close=MarketTime(FIRST_HOUR + number * day)))[0].active
     bot.prices.note({BTC: 64.0})
-    assert bot.look(replace(holding, last_close=FIRST_HOUR + 3 * day))[0].reason.startswith("daily loss")
+    assert bot.look(replace(holding, last_close=MarketTime(FIRST_HOUR + 3 * day)))[0].reason.startswith("daily loss")
 
 
 def test_equity_and_leverage_are_marked_to_the_newest_price(bot: Bot, holding: EngineState) -> None:
@@ -244,12 +244,12 @@ def test_the_bot_obeys_an_active_switch_in_every_way_and_the_self_test_says_so(
 
 def test_closing_leaves_no_position_and_one_trade_for_each(plain: TrendbotSettings, holding: EngineState) -> None:
     engine = Engine(plain, interval_seconds=HOUR, guard=None)
-    after, (trade,) = engine.close_positions(holding, {BTC: 110.0}, time=77)
+    after, (trade,) = engine.close_positions(holding, {BTC: 110.0}, time=MarketTime(77))
     assert (trade.exit_reason, trade.exit_time) == ("kill_switch", 77)
     assert trade.exit_price == pytest.approx(110 * 0.98)
     assert after.books[BTC].account == broker.flat(after.books[BTC].account.realised)
     assert after.books[BTC].account.realised == pytest.approx(trade.profit)
-    assert engine.close_positions(after, {BTC: 110.0}, time=78) == (after, ())
-    untouched, none = engine.close_positions(holding, {}, time=77)
+    assert engine.close_positions(after, {BTC: 110.0}, time=MarketTime(78)) == (after, ())
+    untouched, none = engine.close_positions(holding, {}, time=MarketTime(77))
     assert untouched is holding
     assert none == ()

@@ -8,6 +8,7 @@ from typing import Any
 
 import ccxt
 import pytest
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.pipeline import DataError
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange, persistently
 from nightdesk_trendbot.settings import ExchangeSettings
@@ -141,7 +142,7 @@ async def test_a_spot_market_has_no_funding_and_is_not_asked_for_it() -> None:
 async def test_requests_are_heard_of_however_they_end() -> None:
     listener = Listener()
     exchange = Exchange(Client(), listener)
-    assert await exchange.now() == 1_571_302_800.5
+    assert await exchange.now() == MarketTime(1_571_302_800.5)
     assert await exchange.open_markets(["BTC/USDT:USDT", "ETH/USDT:USDT"]) == {"ETH/USDT:USDT"}
 
     class Down(Client):

@@ -10,6 +10,7 @@ import ccxt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightdesk_core.clock import MarketTime
 from nightdesk_trendbot.market import feed
 from nightdesk_trendbot.market.feed import Marked, MarketsOpen, Opened, Step
 from nightdesk_trendbot.signals.candles import Bar
@@ -30,19 +31,19 @@ from tests.trendbot.script import (
 async def test_a_candle_is_closed_once_the_next_has_begun() -> None:
     script = Script([(0, [partial(0)]), (1, [truth(0), partial(1)]), (1, [partial(1)]), (2, [truth(1), partial(2)])])
     events = await follow(script)
-    opened = {hour: Opened(SYMBOL, truth(hour).time, truth(hour).open) for hour in range(3)}
+    opened = {hour: Opened(SYMBOL, MarketTime(truth(hour).time), truth(hour).open) for hour in range(3)}
     marks = {hour: Marked(SYMBOL, partial(hour).close) for hour in range(3)}
     assert events == [
         opened[0],
         marks[0],
         Marked(SYMBOL, truth(0).close),
-        Step(truth(0).time, {SYMBOL: truth(0)}),
+        Step(MarketTime(truth(0).time), {SYMBOL: truth(0)}),
         opened[1],
         marks[1],
         marks[1],
         marks[1],
         Marked(SYMBOL, truth(1).close),
-        Step(truth(1).time, {SYMBOL: truth(1)}),
+        Step(MarketTime(truth(1).time), {SYMBOL: truth(1)}),
         opened[2],
         marks[2],
         marks[2],
@@ -115,7 +116,9 @@ async def test_a_silent_stream_is_hung_up_and_candles_go_on_by_rest() -> None:
     script = Script([(0, [partial(0)]), (1, None), (2, None)])
     events = await follow(script, told)
     assert closed(events) == [truth(0), truth(1)]
-    assert [event.time for event in events if isinstance(event, Opened)] == [truth(hour).time for hour in range(3)]
+    assert [event.time.seconds for event in events if isinstance(event, Opened)] == [
+        truth(hour).time for hour in range(3)
+    ]
     assert script.hung_up == 2
     assert told.snapshot.connected is False
     assert told.snapshot.counters["websocket_reconnects",] == 0
@@ -136,8 +139,8 @@ async def test_a_step_holds_every_symbol_and_one_that_is_silent_is_asked_for_by_
     script = Script([(0, [partial(0)]), (1, [truth(0), partial(1)]), (2, [partial(2)])], symbols=(SYMBOL, OTHER))
     events = await follow(script)
     steps = [event for event in events if isinstance(event, Step)]
-    assert steps == [Step(truth(hour).time, {SYMBOL: truth(hour), OTHER: truth(hour)}) for hour in (0, 1)]
-    assert Opened(OTHER, truth(1).time, truth(1).open) in events
+    assert steps == [Step(MarketTime(truth(hour).time), {SYMBOL: truth(hour), OTHER: truth(hour)}) for hour in (0, 1)]
+    assert Opened(OTHER, MarketTime(truth(1).time), truth(1).open) in events
 
 
 async def test_a_symbol_whose_market_is_closed_does_not_hold_up_the_others() -> None:
@@ -312,10 +315,10 @@ def test_through_any_sequence_of_faults_every_step_comes_once_in_order_and_true(
     )
     events = asyncio.run(follow(script))
     steps = [event for event in events if isinstance(event, Step)]
-    assert [step.time for step in steps] == [truth(hour).time for hour in range(market.hour)]
+    assert [step.time.seconds for step in steps] == [truth(hour).time for hour in range(market.hour)]
     assert closed(events) == [truth(hour) for hour in range(market.hour)]
     if second == "open":
         assert closed(events, OTHER) == closed(events)
     # A stream that connects again tells of the candle that goes on once more: it has opened once all the same.
-    opened = [event.time for event in events if isinstance(event, Opened) and event.symbol == SYMBOL]
+    opened = [event.time.seconds for event in events if isinstance(event, Opened) and event.symbol == SYMBOL]
     assert opened == sorted(set(opened))

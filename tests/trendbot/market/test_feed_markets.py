@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import ccxt
 import pytest
+from nightdesk_core.clock import MarketTime
 from nightdesk_trendbot.market.feed import MarketsOpen, Step
 from nightdesk_trendbot.signals.candles import Bar
 
@@ -78,7 +79,7 @@ async def test_a_symbol_that_is_delisted_does_not_stop_the_others() -> None:
     )
     events = await asyncio.wait_for(follow(script), 5)
     assert [event for event in events if isinstance(event, Step)] == [
-        Step(truth(hour).time, {SYMBOL: truth(hour)}) for hour in (0, 1)
+        Step(MarketTime(truth(hour).time), {SYMBOL: truth(hour)}) for hour in (0, 1)
     ]
 
 

@@ -130,7 +130,7 @@ def test_with_its_guard_the_backtest_throttles_as_the_live_bot_does(
     moves = [transition.after for transition in done.transitions]
     assert {"reduced", "paused", "normal"} <= set(moves)
     for trade in done.trades:
-        before = [moved for moved in done.transitions if moved.time <= trade.entry_time]
+        before = [moved for moved in done.transitions if moved.time.seconds <= trade.entry_time]
         assert not before or before[-1].after != "paused"
 
 

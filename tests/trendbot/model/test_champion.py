@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from nightdesk_core.bundle import BundleError
+from nightdesk_core.clock import WallTime
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 from nightdesk_guard import GuardLimits, GuardProfile
 from nightdesk_guard.limits import TierLimits
@@ -113,7 +114,7 @@ def test_a_champion_whose_probabilities_do_not_reach_the_threshold_is_refused(
 def test_only_a_provisional_champion_trades_small() -> None:
     sizing = SizingSettings(provisional_share=0.3)
     shares = {
-        standing: size_share(Champion("v1", standing, 0.0, None), sizing)
+        standing: size_share(Champion("v1", standing, WallTime(0.0), None), sizing)
         for standing in ("provisional", "probation", "champion")
     }
     assert shares == {"provisional": 0.3, "probation": 1.0, "champion": 1.0}

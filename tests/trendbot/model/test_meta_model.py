@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_core.bundle import BundleError, Manifest, version_of
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot.model import meta_model as models
 from nightdesk_trendbot.model.labels import Events
@@ -50,7 +51,11 @@ def test_a_bundle_predicts_what_the_trained_model_predicted_to_the_last_bit(
     manifest = Manifest.read(folder)
     loaded = models.load(folder, manifest)
     assert loaded.predict(events.inputs).tobytes() == model.predict(events.inputs).tobytes()
-    assert (loaded.version, loaded.trained_at, loaded.data_end) == (manifest.version, manifest.trained_at, 20.0)
+    assert (loaded.version, loaded.trained_at, loaded.data_end) == (
+        manifest.version,
+        manifest.trained_at,
+        MarketTime(20),
+    )
     assert (loaded.out_of_fold, loaded.weights) == (model.out_of_fold, model.weights)
     assert loaded.calibration == model.calibration
     assert loaded.files() == model.files()
@@ -83,7 +88,7 @@ def test_probabilities_are_probabilities(model: MetaModel, events: Events) -> No
 def test_a_staged_model_is_loaded_without_a_manifest(model: MetaModel, registry: ModelRegistry) -> None:
     staged = registry.stage(model.files())
     loaded = models.load(staged, None)
-    assert (loaded.version, loaded.trained_at, dict(loaded.backtest)) == (version_of(staged), 0.0, {})
+    assert (loaded.version, loaded.trained_at, dict(loaded.backtest)) == (version_of(staged), WallTime(0.0), {})
     registry.add_to_stage(staged, {"backtest.json": b'{"sharpe_ratio": 1.5}'})
     assert models.load(staged, None).backtest == {"sharpe_ratio": 1.5}
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nightdesk_core.clock import MarketTime
 from nightdesk_guard import GuardMemory, GuardState, GuardStatus, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.engine.state import new_state
@@ -236,8 +237,8 @@ def test_a_model_on_probation_earns_its_size_by_trades_or_days(
     trades: int, days: int, share: float, settings: TrendbotSettings, model: MetaModel
 ) -> None:
     guard = PerformanceGuard(GuardSettings(), break_even_win_rate=0.38)
-    memory = GuardMemory(model_since=DAY, model_trades=trades)
-    state = replace(new_state((), 1000.0), guard=memory, last_close=(1 + days) * DAY)
+    memory = GuardMemory(model_since=MarketTime(DAY), model_trades=trades)
+    state = replace(new_state((), 1000.0), guard=memory, last_close=MarketTime((1 + days) * DAY))
     strategy, deployment = Strategy(settings), Deployment(model, on_probation=True)
     assert strategy.permission(deployment, guard, state, WISH).size_share == share
     assert strategy.permission(deployment, None, state, WISH).size_share == 1.0, "the gate's backtest is at full size"

@@ -62,7 +62,7 @@ async def gather(settings: TrendbotSettings, folder: Path, *, days: float, progr
     async with open_exchange(settings.exchange, SilentListener(), streaming=False) as exchange:
         await _insist(lambda: exchange.load(settings.symbols), "loading the markets")
         exchange.offers(settings.timeframe)
-        now = int(await _insist(exchange.now, "asking for the time"))
+        now = (await _insist(exchange.now, "asking for the time")).whole_seconds
         stop = now // interval * interval
         start = stop - int(days * DAY_SECONDS)
         found = []

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_core.units import DAY_SECONDS
@@ -79,12 +80,12 @@ class Engine:
                 state = with_book(state, symbol, replace(book, account=broker.cancel(book.account)))
         return state if state.shadow is None else without_shadow_positions(state, state.shadow)
 
-    def at_open(self, state: EngineState, symbol: str, *, time: int, price: float) -> EngineState:
+    def at_open(self, state: EngineState, symbol: str, *, time: MarketTime, price: float) -> EngineState:
         """Return the state after a symbol's candle opened: an order that waited fills. Does nothing the second time."""
         book = state.books[symbol]
         if time <= book.last_open:
             return state
-        account = broker.at_open(book.account, time, price, costs_at(self._rules, book.volatility))
+        account = broker.at_open(book.account, time.whole_seconds, price, costs_at(self._rules, book.volatility))
         state = with_book(state, symbol, replace(book, account=account, last_open=time))
         if state.shadow is None:
             return state
@@ -107,7 +108,7 @@ class Engine:
         trades are counted and the guard has moved, and for the shadow as if that were NORMAL; `correlation` is asked
         for two symbols' only where both are concerned. `resume` is the last one that an operator gave.
         """
-        close_time = next(iter(bars.values())).time + self._interval_seconds
+        close_time = MarketTime(next(iter(bars.values())).time) + self._interval_seconds
         state, trades = self._settle(state, bars, signals, close_time)
         shadow_trades: tuple[ClosedTrade, ...] = ()
         if state.shadow is not None:
@@ -133,11 +134,11 @@ class Engine:
         return StepResult(state, trades, decisions, taken, shadow_trades)
 
     def close_positions(
-        self, state: EngineState, prices: Mapping[str, float], *, time: int
+        self, state: EngineState, prices: Mapping[str, float], *, time: MarketTime
     ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
         """Return the state with the open positions of the symbols that have a price closed at it, and the trades.
 
-        `time` is the market's. The same state where there is nothing to close.
+        The same state where there is nothing to close.
         """
         trades = []
         for symbol in [symbol for symbol in prices if state.books[symbol].account.side != 0]:
@@ -149,7 +150,7 @@ class Engine:
         return state, tuple(trades)
 
     def _settle(
-        self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: int
+        self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: MarketTime
     ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:
         """Return the state after the candles ended what they end, marked to their closes, and the trades."""
         trades = []
@@ -178,7 +179,7 @@ class Engine:
             decisions[symbol] = (allowed, decision)
         return state, decisions
 
-    def flatten(self, state: EngineState, close_time: int) -> StepResult:
+    def flatten(self, state: EngineState, close_time: MarketTime) -> StepResult:
         """Return the state with every open position closed at its symbol's last close: the end of a backtest."""
         trades = []
         for symbol, book in state.books.items():
@@ -193,19 +194,19 @@ class Engine:
         return StepResult(state, tuple(trades), {}, GuardStep(close_time, state.guard))
 
     def _close_at_barrier(
-        self, state: EngineState, symbol: str, bar: Bar, signal: Signal, close_time: int
+        self, state: EngineState, symbol: str, bar: Bar, signal: Signal, close_time: MarketTime
     ) -> tuple[EngineState, ClosedTrade | None]:
         book = state.books[symbol]
         costs = costs_at(self._rules, book.volatility)
         account = broker.at_open(book.account, bar.time, bar.open, costs)
-        done = broker.at_close(account, bar, close_time, costs)
+        done = broker.at_close(account, bar, close_time.whole_seconds, costs)
         trade = _trade(symbol, replace(book, account=account), done, close_time) if done.reason != 0 else None
         moved = replace(book, account=done.account, mark=bar.close, volatility=signal.volatility)
         return with_book(state, symbol, moved), trade
 
-    def _mark(self, state: EngineState, close_time: int) -> EngineState:
+    def _mark(self, state: EngineState, close_time: MarketTime) -> EngineState:
         now = equity(state, {})
-        midnight = close_time // DAY_SECONDS * DAY_SECONDS
+        midnight = MarketTime(close_time.day * DAY_SECONDS)
         day_start = state.day_start_equity
         if state.last_close < midnight:
             # The exchange may lack the candle that ends at midnight: then it is what there was before.
@@ -261,12 +262,12 @@ def _without_unconfirmed_entries(state: EngineState) -> EngineState:
     """
     for symbol, book in state.books.items():
         account = book.account
-        if account.side != 0 and account.entry_time >= state.last_close:
+        if account.side != 0 and account.entry_time >= state.last_close.seconds:
             state = with_book(state, symbol, replace(book, account=broker.place(account, account.order)))
     return state
 
 
-def _trade(symbol: str, book: Book, done: broker.CandleClose, close_time: int) -> ClosedTrade:
+def _trade(symbol: str, book: Book, done: broker.CandleClose, close_time: MarketTime) -> ClosedTrade:
     position = book.account
     return ClosedTrade(
         symbol=symbol,
@@ -274,7 +275,7 @@ def _trade(symbol: str, book: Book, done: broker.CandleClose, close_time: int) -
         quantity=position.quantity,
         entry_time=position.entry_time,
         entry_price=position.entry_price,
-        exit_time=close_time,
+        exit_time=close_time.whole_seconds,
         exit_price=done.price,
         exit_reason=broker.EXIT_REASONS[done.reason],
         fees=done.fees,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nightdesk_core import stored
+from nightdesk_core.clock import CandleTime, MarketTime
 from nightdesk_guard import GuardMemory, GuardState
 
 from nightdesk_trendbot.engine import broker
@@ -16,14 +17,14 @@ from nightdesk_trendbot.engine.stored_form import present_form
 
 @dataclass(frozen=True)
 class Book:
-    """One symbol's part of the account. Times are market time."""
+    """One symbol's part of the account."""
 
     account: Account
     mark: float = 0.0
     """The last close; 0 before the first."""
     volatility: float = 0.0
     """Of a day, at the last close: it scales what the next candle's fills cost. 0 where not known."""
-    last_open: int = 0
+    last_open: CandleTime = MarketTime(0)
     """The open of the last candle whose open was acted upon."""
     model_version: str = ""
     """The model that the open position, or the order that waits, was decided by."""
@@ -33,7 +34,7 @@ class Book:
 
 @dataclass(frozen=True)
 class EngineState:
-    """Everything that a restarted bot needs to go on as if nothing had happened. Times are market time."""
+    """Everything that a restarted bot needs to go on as if nothing had happened."""
 
     books: Mapping[str, Book]
     """By symbol, in the order of the settings."""
@@ -46,7 +47,7 @@ class EngineState:
     """The true peak, never re-anchored."""
     day_start_equity: float
     """Equity at the last midnight UTC."""
-    last_close: int = 0
+    last_close: CandleTime = MarketTime(0)
     """The close of the last candles that were decided on."""
     shadow: EngineState | None = None
     """The shadow's account while the guard is not NORMAL; it has no guard and no shadow of its own."""

@@ -12,7 +12,7 @@ from functools import partial
 from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
 from nightdesk_core.units import DAY_SECONDS
@@ -115,9 +115,10 @@ class LiveBot:
             housekeeping = [asyncio.create_task(task) for task in self._housekeeping.tasks()]
             try:
                 await persistently(lambda: exchange.load(symbols), "loading the markets")
-                now = int(await persistently(exchange.now, "asking for the time"))
-                start = now // self._interval * self._interval if self._fresh else self._state.last_close
+                now = MarketTime((await persistently(exchange.now, "asking for the time")).whole_seconds)
+                start = self._state.last_close
                 if self._fresh:
+                    start = MarketTime(now.whole_seconds // self._interval * self._interval)
                     await asyncio.sleep(self._until_settled(now - start))
                     self._begin_at(start)
                 elif now < self._state.last_close - DAY_SECONDS:
@@ -172,14 +173,14 @@ class LiveBot:
         """Return how long to wait until REST has the candle that ended `age_seconds` ago as it ended."""
         return max(0.0, _SETTLED_SECONDS - age_seconds) if self._parts.scale.speed == 1.0 else 0.0
 
-    def _begin_at(self, start: int) -> None:
+    def _begin_at(self, start: MarketTime) -> None:
         books = {symbol: replace(book, last_open=start - self._interval) for symbol, book in self._state.books.items()}
         self._state = replace(self._state, books=books, last_close=start)
         with self._parts.journal.transaction():
             self._parts.journal.save(STATE_KEY, stored.plain(self._state))
             self._parts.journal.save(MARKET_KEY, market_of(self._settings))
 
-    def _on_open(self, symbol: str, opened: int, price: float) -> None:
+    def _on_open(self, symbol: str, opened: MarketTime, price: float) -> None:
         self._prices.note({symbol: price}, age_seconds=self._clock.age(opened))
         self._enforce_kill_switch()
         before = self._state
@@ -212,7 +213,7 @@ class LiveBot:
     def _close_positions(self) -> None:
         """Close what can be closed at a fresh price; what cannot is tried again at the next look."""
         now = self._clock.now()
-        time = self._state.last_close if now is None else max(int(now), self._state.last_close)
+        time = self._state.last_close if now is None else max(MarketTime(now.whole_seconds), self._state.last_close)
         state, trades = self._engine.close_positions(self._state, self._safety.closable(self._state), time=time)
         if state is self._state:
             return
@@ -230,7 +231,7 @@ class LiveBot:
         model = None if deployment is None else deployment.model
         signals, begun = {}, time.perf_counter()
         for symbol, bar in step.bars.items():
-            self._on_open(symbol, bar.time, bar.open)
+            self._on_open(symbol, step.time, bar.open)
             candles = self._history.append(symbol, bar)
             signals[symbol] = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
         result = self._engine.at_close(
@@ -283,6 +284,6 @@ class LiveBot:
         if self._parts.watch.deployment is None:
             self._exporter.no_model()
         self._enforce_kill_switch()
-        self._exporter.equity_history(self._parts.journal.equity())
+        self._exporter.equity_history((time.seconds, equity) for time, equity in self._parts.journal.equity())
         self._guard.report()
         self._report.account(self._state)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import MarketTime, iso
 
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """One candle's decision. `time` is its close (market time); what was not known or not asked is `None`."""
+    """One candle's decision. `time` is its close; what was not known or not asked is `None`."""
 
-    time: int
+    time: MarketTime
     symbol: str
     close: float
     regime: str
@@ -51,12 +51,12 @@ class DecisionLog:
 
     def append(self, record: DecisionRecord) -> None:
         """Append a decision."""
-        line = json.dumps({"at": iso(record.time), **asdict(record)}, allow_nan=False)
+        line = json.dumps({"at": iso(record.time), **vars(record), "time": record.time.seconds}, allow_nan=False)
         with self.path.open("ab+") as file:
             file.write((_end_of_torn_line(file) + line + "\n").encode())
 
-    def read(self, *, symbol: str | None = None, since: int = 0) -> list[DecisionRecord]:
-        """Return the decisions at or after a market time, in order; of one symbol where it is named."""
+    def read(self, *, symbol: str | None = None, since: MarketTime = MarketTime(0)) -> list[DecisionRecord]:
+        """Return the decisions at or after a time, in order; of one symbol where it is named."""
         found = {
             (record.time, record.symbol): record
             for record in self._records()
@@ -74,7 +74,8 @@ class DecisionLog:
                     content = json.loads(line)
                 except ValueError:
                     continue  # cut off by a crash; the decision was written again after it
-                yield DecisionRecord(**{name: content[name] for name in names})
+                known = {name: content[name] for name in names}
+                yield DecisionRecord(**known | {"time": MarketTime(content["time"])})
 
 
 def _end_of_torn_line(file: BinaryIO) -> str:

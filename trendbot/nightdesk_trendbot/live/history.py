@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+from nightdesk_core.clock import MarketTime
 
 from nightdesk_trendbot.engine.portfolio import Caps, correlation
 from nightdesk_trendbot.market.exchange import Exchange, persistently
@@ -35,17 +36,18 @@ class History:
         self._settings = settings
         self._caps = Caps.of(settings.portfolio, interval_seconds=self._interval)
 
-    async def load(self, exchange: Exchange, *, stop: int) -> int:
-        """Fetch what every symbol's signals need of the past before a market time; return the number of candles.
+    async def load(self, exchange: Exchange, *, stop: MarketTime) -> int:
+        """Fetch what every symbol's signals need of the past before a time; return the number of candles.
 
         Raises `DataError` where the exchange does not answer.
         """
+        end = stop.whole_seconds
         for symbol, kept in self._bars.items():
             span = self._needed + _SPARE_BARS
-            bars = await self._fetch(exchange, symbol, stop - span * self._interval, stop)
+            bars = await self._fetch(exchange, symbol, end - span * self._interval, end)
             while len(bars) < self._needed and span < _LONGEST_SPAN * self._needed:
-                earlier = stop - 2 * span * self._interval
-                bars = await self._fetch(exchange, symbol, earlier, stop - span * self._interval) + bars
+                earlier = end - 2 * span * self._interval
+                bars = await self._fetch(exchange, symbol, earlier, end - span * self._interval) + bars
                 span *= 2
             kept.extend(bars)
         return sum(map(len, self._bars.values()))

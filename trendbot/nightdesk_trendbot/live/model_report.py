@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from nightdesk_core.clock import TimeScale
+from nightdesk_core.clock import MarketTime, TimeScale
 from nightdesk_core.journal import Journal
 from nightdesk_core.measures import sharpe_ratio
 from nightdesk_core.units import DAY_SECONDS
@@ -22,7 +22,7 @@ class ModelReport:
         self._exporter = exporter
         self._scale = scale
         self._journal = journal
-        self._measured = (0, 0)
+        self._measured = (0, MarketTime(0))
         """The day that the ratios are of, and the close since which their model was in use then."""
         self._ratios = Ratios(None, None)
         self._sharpe_ratio: float | None = None
@@ -33,8 +33,8 @@ class ModelReport:
             self._exporter.no_model()
             return
         model = watch.deployment.model
-        standing, data_end = watch.champion.standing, float(model.data_end)
-        self._exporter.model(model.version, trained_at=model.trained_at, standing=standing, data_end=data_end)
+        standing, data_end = watch.champion.standing, float(model.data_end.seconds)
+        self._exporter.model(model.version, trained_at=model.trained_at.seconds, standing=standing, data_end=data_end)
         backtest = model.backtest
         seconds = DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
         self._exporter.promised(
@@ -44,22 +44,25 @@ class ModelReport:
             trade_interval_seconds=self._scale.interval(seconds),
         )
 
-    def measures(self, now: int, model_since: int, expected: Expected, probation_share: float | None) -> LiveMeasures:
-        """Return what the bot has measured of the model that it has used from a market time until another, `now`.
+    def measures(
+        self, now: MarketTime, model_since: MarketTime, expected: Expected, probation_share: float | None
+    ) -> LiveMeasures:
+        """Return what the bot has measured of the model that it has used from one time until another, `now`.
 
         Sharpe ratio and drawdown are of daily returns: they are worked out once a day.
         """
-        measured = (now // DAY_SECONDS, model_since)
+        measured = (now.day, model_since)
         if measured != self._measured:
             self._measured = measured
             self._ratios, self._sharpe_ratio = self._measure(model_since, expected)
         return LiveMeasures(self._sharpe_ratio, self._ratios, probation_share)
 
-    def _measure(self, model_since: int, expected: Expected) -> tuple[Ratios, float | None]:
+    def _measure(self, model_since: MarketTime, expected: Expected) -> tuple[Ratios, float | None]:
         points = self._journal.equity(after=model_since - 1)
         if not points:
             return Ratios(None, None), None
-        times, equities = (np.array(column) for column in zip(*points, strict=True))
+        times = np.array([time.whole_seconds for time, _ in points])
+        equities = np.array([equity for _, equity in points])
         _, returns = daily_returns(times, equities, start=float(equities[0]))
         daily = [float(value) for value in returns]
         return ratios(expected, daily), sharpe_ratio(daily) if len(daily) >= MIN_RATIO_DAYS else None

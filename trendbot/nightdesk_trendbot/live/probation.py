@@ -54,7 +54,7 @@ class Probation:
         trained_after = now - self.oldest_seconds
         if self.registry.predecessor(trained_after=trained_after) is None:
             return _paused(result, guard, f"{reason}; no intact champion before it is young enough"), ()
-        content = {"version": champion.version, "reason": reason, "trained_after": trained_after}
+        content = {"version": champion.version, "reason": reason, "trained_after": trained_after.seconds}
         return result, (Notice(ROLLBACK, content),)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from loguru import logger
-from nightdesk_core.clock import TimeScale
+from nightdesk_core.clock import MarketTime, TimeScale
 from nightdesk_core.journal import Journal
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_core.units import DAY_SECONDS
@@ -54,7 +54,7 @@ class Report:
     def step(self, result: StepResult, signals: Mapping[str, Signal], *, seconds: float) -> None:
         """Tell of a step's candles, decisions and trades; deciding took so many seconds for each symbol."""
         for symbol, (_, decision) in result.decisions.items():
-            self._exporter.candle(symbol, self._timeframe, close_time=float(result.state.last_close))
+            self._exporter.candle(symbol, self._timeframe, close_time=float(result.state.last_close.seconds))
             self._exporter.decision(symbol, seconds=seconds)
             self._exporter.signal(symbol, decision.outcome.value)
             self._exporter.regime(symbol, signals[symbol].regime.value)
@@ -69,8 +69,8 @@ class Report:
         for trade in trades:
             self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
 
-    def recent_trades(self, journal: Journal, now: int) -> None:
-        """Tell how many trades closed within the day before a market time."""
+    def recent_trades(self, journal: Journal, now: MarketTime) -> None:
+        """Tell how many trades closed within the day before."""
         self._exporter.recent_trades(len(journal.trades(closed_after=now - DAY_SECONDS)))
 
     def account(self, state: EngineState) -> None:

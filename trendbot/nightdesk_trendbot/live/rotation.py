@@ -8,6 +8,7 @@ from typing import Any
 from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import WallTime
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 from nightdesk_guard.notices import ACTOR, Handler
 
@@ -34,7 +35,7 @@ class Rotation:
     def _roll_back(self, content: Mapping[str, Any]) -> None:
         version, reason = content["version"], content["reason"]
         try:
-            champion = self._registry.roll_back(version, reason, trained_after=content["trained_after"])
+            champion = self._registry.roll_back(version, reason, trained_after=WallTime(content["trained_after"]))
         except RegistryError as error:
             now = self._registry.champion()
             if now is None or now.rollback is None or now.rollback.version != version:

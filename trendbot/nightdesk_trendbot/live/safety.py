@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nightdesk_core.clock import TimeScale
+from nightdesk_core.clock import MarketTime, TimeScale
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import AccountView
 from nightdesk_guard.settings import EntryBlockSettings
@@ -44,7 +44,7 @@ class Safety:
             equity=now,
             leverage=notional / max(now, 1e-9),
             # The candles' time: a bot that catches up on three days has not lost in one what it lost in three.
-            market_time=float(state.last_close),
+            market_time=state.last_close,
             priced_at=self._prices.oldest(_held(state)),
         )
 
@@ -58,8 +58,8 @@ class Safety:
         offset = self._market_clock.offset_seconds
         return offset is not None and abs(offset) > self.entries.clock_offset_seconds
 
-    def late(self, close_time: int, interval_seconds: int) -> Outcome | None:
-        """Return why nothing may be entered on a candle that closed at a market time; `None` where it is in time."""
+    def late(self, close_time: MarketTime, interval_seconds: int) -> Outcome | None:
+        """Return why nothing may be entered on a candle that closed at a time; `None` where it is in time."""
         if self.clock_is_off:
             return Outcome.BLOCKED_CLOCK
         age = self._market_clock.age(close_time)
@@ -75,7 +75,7 @@ def _held(state: EngineState) -> list[str]:
 
 def kill_switch_defects(engine: Engine, strategy: Strategy, settings: TrendbotSettings) -> str:
     """Return what of the bot would not obey an active kill switch, empty where all of it would. Touches no state."""
-    symbol, time = settings.symbols[0], DAY_SECONDS
+    symbol, time = settings.symbols[0], MarketTime(DAY_SECONDS)
     signal = Signal(Regime.TRENDING_UP, 1, 1, 1.0, 1.0, 0.0)
     state = new_state(settings.symbols, settings.initial_equity)
     refused = decide(signal, strategy.permission(None, None, state, signal, killed=True), in_position=False)

@@ -14,6 +14,7 @@ import ccxt
 import numpy as np
 from loguru import logger
 from nightdesk_core.backoff import backoff_seconds
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.pipeline import DataError
 from numpy.typing import NDArray
 
@@ -108,11 +109,11 @@ class Exchange:
         self._client = client
         self._listener = listener
 
-    async def now(self) -> float:
+    async def now(self) -> MarketTime:
         """Return the exchange's time, this machine's where it tells none. Raises `ccxt.NetworkError`."""
         if not self._client.has.get("fetchTime"):
-            return float(self._client.milliseconds()) / 1000
-        return float(await self._ask("the time", self._client.fetch_time)) / 1000
+            return MarketTime(float(self._client.milliseconds()) / 1000)
+        return MarketTime(float(await self._ask("the time", self._client.fetch_time)) / 1000)
 
     async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
         """Return those of the symbols that the exchange lists as tradable now. Raises `ccxt.NetworkError`."""

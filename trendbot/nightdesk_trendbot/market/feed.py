@@ -16,7 +16,7 @@ from typing import TypeVar
 import ccxt
 from loguru import logger
 from nightdesk_core.backoff import backoff_seconds
-from nightdesk_core.clock import iso
+from nightdesk_core.clock import MarketTime, iso
 from nightdesk_exporter import BotExporter
 
 from nightdesk_trendbot.market.clock import MarketClock
@@ -37,18 +37,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Opened:
-    """A symbol's candle opened (market time)."""
+    """A symbol's candle opened."""
 
     symbol: str
-    time: int
+    time: MarketTime
     price: float
 
 
 @dataclass(frozen=True)
 class Step:
-    """The candles that open at `time` (market time) are complete: those of each symbol that has one."""
+    """The candles that open at `time` are complete: those of each symbol that has one."""
 
-    time: int
+    time: MarketTime
     bars: Mapping[str, Bar]
 
 
@@ -83,12 +83,12 @@ class Feed:
         interval_seconds: int,
         costs: CostSettings,
         clock: MarketClock,
-        after: int,
+        after: MarketTime,
         silence_seconds: float,
         longest_wait_seconds: float,
         longest_lag_seconds: float,
     ) -> None:
-        """`after` is the open of the last step that is already known (market time).
+        """`after` is the open of the last step that is already known.
 
         In wall time: `silence_seconds` is how long the connected streams may say nothing, `longest_wait_seconds` the
         longest pause between two tries, `longest_lag_seconds` that between two looks for a candle that REST lacks.
@@ -100,13 +100,13 @@ class Feed:
         self._interval = interval_seconds
         self._costs = costs
         self._clock = clock
-        self._next = after + interval_seconds
+        self._next = after.whole_seconds + interval_seconds
         """The open of the step that is going on."""
         self._silence_seconds = silence_seconds
         self._longest_wait_seconds = longest_wait_seconds
         self._longest_lag_seconds = longest_lag_seconds
         self._streams = Streams(exchange, symbols, timeframe)
-        self._opened = dict.fromkeys(symbols, after)
+        self._opened = dict.fromkeys(symbols, after.whole_seconds)
         self._deaf = dict.fromkeys(symbols, 0)
         self._open_markets = frozenset(symbols)
         self._pausing: set[str] = set()
@@ -148,7 +148,7 @@ class Feed:
                 return
         if bar.time > self._opened[symbol]:
             self._opened[symbol] = bar.time
-            yield Opened(symbol, bar.time, bar.open)
+            yield Opened(symbol, MarketTime(bar.time), bar.open)
         yield Marked(symbol, bar.close)
 
     async def _catch_up(self, *, claimed: int | None = None) -> AsyncIterator[Event]:
@@ -206,16 +206,16 @@ class Feed:
             self._next = time + self._interval
             self._pausing = set(self._symbols) - set(bars)
             if bars:
-                yield Step(time, bars)
+                yield Step(MarketTime(time), bars)
         self._next = max(self._next, begun)
         self._streams.forget(self._next)
-        self._clock.begun(self._next, self._interval)
+        self._clock.begun(MarketTime(self._next), self._interval)
         for symbol in self._symbols:
             forming = found[symbol].get(self._next)
             if forming is not None:
                 if forming.time > self._opened[symbol]:
                     self._opened[symbol] = forming.time
-                    yield Opened(symbol, forming.time, forming.open)
+                    yield Opened(symbol, MarketTime(forming.time), forming.open)
                 yield Marked(symbol, forming.close)
 
     def _note_gap(self, symbol: str, closed: list[int]) -> None:
@@ -252,7 +252,10 @@ class Feed:
     async def _times(self) -> tuple[int, int]:
         """Return the opens of the candles that go on by the earlier and by the later of the two clocks."""
         earlier, later = self._clock.observe(await self._insist(self._exchange.now))
-        return int(earlier) // self._interval * self._interval, int(later) // self._interval * self._interval
+        return self._open_at(earlier), self._open_at(later)
+
+    def _open_at(self, moment: MarketTime) -> int:
+        return moment.whole_seconds // self._interval * self._interval
 
     async def _fetch(self, symbol: str, stop: int) -> dict[int, Bar]:
         """Return a symbol's candles from the present step on, by their open; the newest may be forming still."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nightdesk_core.clock import WallClock
+from nightdesk_core.clock import WallClock, WallTime
 
 
 class Prices:
@@ -34,8 +34,8 @@ class Prices:
         self._at.update(dict.fromkeys(symbols - self._open, now))
         self._open = symbols
 
-    def oldest(self, symbols: Iterable[str]) -> float | None:
-        """Return when (wall time) the oldest price among those symbols came whose markets are open; `None` for none."""
+    def oldest(self, symbols: Iterable[str]) -> WallTime | None:
+        """Return when the oldest price among those symbols came whose markets are open; `None` for none."""
         return min((self._at[symbol] for symbol in symbols if symbol in self._open), default=None)
 
     def fresh(self, symbols: Iterable[str], *, within_seconds: float) -> dict[str, float]:

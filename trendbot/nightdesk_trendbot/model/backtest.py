@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
@@ -90,7 +91,7 @@ def run(
         }
         bars = {symbol: markets[symbol].bar(index) for symbol, index in at.items()}
         for symbol, bar in bars.items():
-            state = engine.at_open(state, symbol, time=bar.time, price=bar.open)
+            state = engine.at_open(state, symbol, time=MarketTime(bar.time), price=bar.open)
 
         def permission(
             state: EngineState,
@@ -115,7 +116,7 @@ def run(
         trades += result.trades
         shadow_trades += result.shadow_trades
         if flat_at_end and step == steps[-1]:
-            closing = engine.flatten(state, close_time)
+            closing = engine.flatten(state, MarketTime(close_time))
             state = closing.state
             trades += closing.trades
         else:

@@ -13,6 +13,7 @@ import lightgbm
 import numpy as np
 from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest, version_of
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import indented_json
 from nightdesk_core.stored import StoredError
 
@@ -88,8 +89,8 @@ class MetaModel:
     """A frozen model. `out_of_fold` are the purged probabilities of the entries that the regime allowed, ascending."""
 
     version: str
-    trained_at: float
-    data_end: float
+    trained_at: WallTime
+    data_end: MarketTime
     trees: lightgbm.Booster
     linear: LinearModel
     weights: tuple[float, float]
@@ -161,8 +162,8 @@ def load(folder: Path, manifest: Manifest | None) -> MetaModel:
         summary = folder / "backtest.json"
         return MetaModel(
             version=manifest.version if manifest else version_of(folder),
-            trained_at=manifest.trained_at if manifest else 0.0,
-            data_end=manifest.data_end if manifest else 0.0,
+            trained_at=manifest.trained_at if manifest else WallTime(0.0),
+            data_end=manifest.data_end if manifest else MarketTime(0),
             trees=lightgbm.Booster(model_str=(folder / TREES).read_text(encoding="utf-8")),
             linear=LinearModel(**{field.name: getattr(blended, field.name) for field in fields(LinearModel)}),
             weights=blended.weights,

@@ -10,6 +10,7 @@ import itertools
 import lightgbm
 import numpy as np
 from joblib import delayed
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.pipeline import Progress, TrainingError
 from sklearn.linear_model import LogisticRegression
 
@@ -62,8 +63,8 @@ def train(events: Events, bot: TrendbotSettings, *, progress: Progress) -> MetaM
         )
     model = MetaModel(
         version="",
-        trained_at=0.0,
-        data_end=0.0,
+        trained_at=WallTime(0.0),
+        data_end=MarketTime(0),
         trees=lightgbm.Booster(model_str=text),
         linear=linear,
         weights=weights,
