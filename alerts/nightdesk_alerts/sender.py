@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from loguru import logger
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.clock import WallClock, wall_clock
 
 from nightdesk_alerts.alert import OPTIONAL_LABELS, condition_of, new_alert
 from nightdesk_alerts.alerting import Alerting
@@ -33,8 +33,8 @@ class AlertSender:
 
     `spool` is a file that keeps what is not yet delivered. `fallback_seconds` is how long the Alertmanagers have before
     the direct channels take over; `settle_seconds` how long after a start what lasts and comes from the spool waits for
-    the bot to send it again or to withdraw it; `close_seconds` how long an exit may take. `clock` is wall time,
-    `monotonic` measures waits.
+    the bot to send it again or to withdraw it; `close_seconds` how long an exit may take. `clock` returns the
+    wall time in seconds since the Unix epoch, `monotonic` measures waits.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class AlertSender:
         timeout_seconds: float = 5.0,
         close_seconds: float = 3.0,
         capacity: int = CAPACITY,
-        clock: WallClock = system_clock,
+        clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bot = bot
         self.alerting = alerting
-        self.clock = clock
+        self.clock: WallClock = wall_clock(clock)
         self.options = SenderOptions(
             alerting=alerting,
             spool=spool,
@@ -64,7 +64,7 @@ class AlertSender:
             timeout_seconds=timeout_seconds,
             close_seconds=close_seconds,
             capacity=capacity,
-            clock=clock,
+            clock=self.clock,
             monotonic=monotonic,
         )
         self._muted = frozenset(silenced(alerting))

@@ -115,6 +115,11 @@ def system_clock() -> WallTime:
     return WallTime(time.time())
 
 
+def wall_clock(seconds: Callable[[], float]) -> WallClock:
+    """Return the clock of somebody who says the wall time as a plain number, as `time.time` does."""
+    return lambda: WallTime(seconds())
+
+
 @dataclass(frozen=True)
 class TimeScale:
     """How much faster than the wall the market runs: 1 at a real exchange, 18,000 in a replay of 5 hours a second."""

@@ -123,7 +123,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             alerting=alerting or Alerting(enabled=False),
             spool=alert_spool,
             count=self._alert_counted,
-            clock=self._now,
+            clock=clock,
         )
         self._issue_alerts = IssueAlerts(self._alerts)
         self._checkup = Checkup(self._assess, on_change=self._health_changed)

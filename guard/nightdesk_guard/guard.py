@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
+from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files import locked
 from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequests
@@ -51,13 +51,15 @@ class Guard(GuardRuntime):
         profile: GuardProfile | None = None,
         journal: Journal | None = None,
         reporter: Reporter | None = None,
-        clock: WallClock = system_clock,
+        clock: Callable[[], float] = walltime.time,
     ) -> None:
         """`state_dir` is the bot's own; latch, audit log and retrain requests lie there, and the guard's memory.
 
         `break_even_win_rate` is the share of trades that must win to pay their costs. `kill_limits` are those of the
         settings, where they are left out; `model_version` and `profile` are as in `use_model`. With a `journal` the
         memory lies in there instead, and a trade told in a transaction of it is committed with that, or not at all.
+
+        `clock` returns the wall time in seconds since the Unix epoch.
 
         Raises `GuardError` or `DamagedJournalError` where what it remembers cannot be read: the bot must not trade.
         """
@@ -71,17 +73,18 @@ class Guard(GuardRuntime):
         self._shown_at = WallTime(-math.inf)
         self._entered: ExitStack | None = None
         self._succeeded = False
-        audit = AuditLog(state_dir / "audit.jsonl", clock=clock)
+        now = wall_clock(clock)
+        audit = AuditLog(state_dir / "audit.jsonl", clock=now)
         super().__init__(
             GuardParts(
                 state_dir=state_dir,
                 performance=PerformanceGuard(settings, break_even_win_rate=break_even_win_rate),
                 kill_limits=KillLimits.of(settings.kill_switch) if kill_limits is None else kill_limits,
                 store=self._small,
-                requests=RetrainRequests(state_dir, audit, clock=clock),
+                requests=RetrainRequests(state_dir, audit, clock=now),
                 audit=audit,
                 reporter=reporter,
-                clock=clock,
+                clock=now,
             )
         )
         self.use_model(model_version, profile)

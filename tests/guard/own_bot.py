@@ -35,7 +35,7 @@ class OwnBot:
 
     def _start(self) -> Guard:
         guard = Guard(
-            self.state_dir, break_even_win_rate=BREAK_EVEN, journal=self.journal, clock=self.clock, **self._given
+            self.state_dir, break_even_win_rate=BREAK_EVEN, journal=self.journal, clock=lambda: self.now, **self._given
         )
         return self._running.enter_context(guard)
 

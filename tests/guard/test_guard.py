@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_core.files import LockTimeoutError
+from nightdesk_exporter import BotExporter
 from nightdesk_guard import Guard, GuardError, GuardStatus, KillLimits, ResumeFile
 
 from tests.guard.conftest import DAY, NERVOUS, NORMAL, PAUSED, REDUCED
@@ -225,3 +228,15 @@ def test_a_guard_that_is_switched_off_lets_go_while_its_kill_switch_works(tmp_pa
         assert bot.see() is GuardStatus.NORMAL
         bot.see(money=500.0)
         assert bot.guard.blocked == "blocked_kill_switch"
+
+
+def test_a_person_s_clock_is_any_function_that_returns_the_time_as_a_number(tmp_path: Path) -> None:
+    with Guard(tmp_path, break_even_win_rate=0.4, clock=time.time) as guard:
+        guard.trade(profit=1.0, risk=1.0)
+        assert guard.equity(1000.0, leverage=0.0) is NORMAL
+        assert guard.blocked is None
+    with AlertSender("mine", alerting=Alerting(), clock=time.time) as sender:
+        sender.send_alert("FundsLow", severity="info", summary="It is a test.")
+    with BotExporter("mine", symbols=[], port=0, strict=True, clock=time.time) as exporter:
+        exporter.heartbeat()
+        assert exporter.health().issues == ()
