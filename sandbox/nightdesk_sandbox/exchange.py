@@ -14,14 +14,14 @@ from nightdesk_core.clock import iso
 
 from nightdesk_sandbox.binance.venue import Binance
 from nightdesk_sandbox.bybit.venue import Bybit
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
 from nightdesk_sandbox.faults import AnyFault, Faults
 from nightdesk_sandbox.market import MarketEvent, ReplayMarket
 from nightdesk_sandbox.position import ReplayPosition
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.candles import HOUR_SECONDS, RecordedCandles
+from nightdesk_sandbox.recordings.shocks import Shock, Shocks
 from nightdesk_sandbox.replay import Replay
 from nightdesk_sandbox.request_limit import RequestLimit
-from nightdesk_sandbox.shocks import Shock, Shocks
 from nightdesk_sandbox.stream import Stream
 from nightdesk_sandbox.update import Topic, Update
 from nightdesk_sandbox.venue import Shown, Venue

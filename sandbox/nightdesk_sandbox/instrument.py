@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 
 QUOTE_COIN = "USDT"
 

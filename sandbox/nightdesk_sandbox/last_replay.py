@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.position import ReplayPosition
+from nightdesk_sandbox.recordings.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
 

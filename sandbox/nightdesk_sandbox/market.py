@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
-from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.instrument import Instrument
+from nightdesk_sandbox.recordings.aggregate import Aggregate
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.candles import HOUR_SECONDS, RecordedCandles
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 
 INTERVALS = tuple(hours * HOUR_SECONDS for hours in (1, 2, 4, 6, 8, 12, 24))
 """The lengths of candles that are kept, in seconds: those that hourly candles make up and any venue serves."""

@@ -10,8 +10,8 @@ from nightdesk_core.clock import iso
 from nightdesk_core.files import write_json_atomic
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import PositionError
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 
 _FILE_NAME = "replay.json"
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
+from nightdesk_sandbox.recordings.candles import HOUR_SECONDS, RecordedCandles
 
 State = Literal["held", "running", "paused", "over"]
 

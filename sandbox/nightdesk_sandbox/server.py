@@ -14,7 +14,6 @@ from aiohttp import web
 from loguru import logger
 from nightdesk_core.clock import iso, system_clock
 
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.control import Control
 from nightdesk_sandbox.errors import BindError
 from nightdesk_sandbox.exchange import ReplayExchange
@@ -22,8 +21,9 @@ from nightdesk_sandbox.inbox import Inbox
 from nightdesk_sandbox.inbox.faults import InboxFaults
 from nightdesk_sandbox.inbox.smtp import mail_server
 from nightdesk_sandbox.inbox.web import inbox_application
-from nightdesk_sandbox.markets import load_markets
 from nightdesk_sandbox.position import ReplayPosition
+from nightdesk_sandbox.recordings.candles import RecordedCandles
+from nightdesk_sandbox.recordings.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
 

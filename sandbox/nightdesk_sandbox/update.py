@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from nightdesk_sandbox.candle import Candle
+from nightdesk_sandbox.recordings.candle import Candle
 
 GarbageKind = Literal["text", "no_data", "missing_fields", "wrong_types"]
 

@@ -24,9 +24,9 @@ from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
-from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.hourly_candles import HourlyCandles
-from nightdesk_sandbox.markets import load_markets
+from nightdesk_sandbox.recordings.aggregate import Aggregate
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.markets import load_markets
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate

@@ -12,7 +12,7 @@ from nightdesk.settings import Settings
 from nightdesk.stack.scenarios import find_scenario
 from nightdesk_guard import PerformanceGuard
 from nightdesk_retrain.job import run as retrain
-from nightdesk_sandbox.markets import load_markets
+from nightdesk_sandbox.recordings.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.server import serve_exchange
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate

@@ -16,7 +16,7 @@ from nightdesk_core.pipeline import WindowInfo
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_guard import PerformanceGuard
 from nightdesk_guard.settings import GuardSettings
-from nightdesk_sandbox.markets import load_markets
+from nightdesk_sandbox.recordings.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate

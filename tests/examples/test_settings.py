@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from nightdesk.settings import Settings, load
 from nightdesk_core.clock import MarketTime
-from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange

@@ -14,7 +14,7 @@ import ccxt
 import ccxt.pro
 import numpy as np
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle, InboxHandle, serve_exchange, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.bybit.words import INTERVAL_SECONDS
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import RecordedCandles
-from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.aggregate import Aggregate
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.candles import RecordedCandles
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 
 from tests.sandbox.conftest import (
     FIRST_HOUR,

@@ -12,10 +12,10 @@ import aiohttp
 import ccxt
 import pytest
 from nightdesk_sandbox.binance.dialect import BinanceDialect
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.dialect import word
 from nightdesk_sandbox.garble import GARBLERS
-from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 from nightdesk_sandbox.server import ExchangeHandle
 from nightdesk_sandbox.update import Garbage, Topic, Update
 from nightdesk_trendbot.market.exchange import SilentListener, open_exchange

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from nightdesk_sandbox.candle_file import read_candles
-from nightdesk_sandbox.candles import HOUR_SECONDS, RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
-from nightdesk_sandbox.sample import load_symbol
+from nightdesk_sandbox.recordings.candle_file import read_candles
+from nightdesk_sandbox.recordings.candles import HOUR_SECONDS, RecordedCandles
+from nightdesk_sandbox.recordings.sample import load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
 
 HEADER = "time,open,high,low,close,volume"

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle
 
 from tests.sandbox.conftest import WAIT_SECONDS, ProClient, ServeExchange

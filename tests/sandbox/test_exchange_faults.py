@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.faults import Faults, parse_fault
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 
 from tests.sandbox.conftest import WAIT_SECONDS, Connect, ProClient, RestClient, ServeExchange
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.request_limit import RequestLimit
 
 from tests.sandbox.conftest import FIRST_HOUR, ProClient, RestClient, ServeExchange

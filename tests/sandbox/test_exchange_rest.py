@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 
 from tests.sandbox.conftest import FIRST_HOUR, ProClient, RestClient, ServeExchange
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import PositionError
 from nightdesk_sandbox.position import ReplayPosition
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 
 from tests.sandbox.conftest import FIRST_HOUR, Connect, ServeExchange, make_candles, write_csv
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_sandbox.candles import PRICE_COLUMNS, VALUE_COLUMNS, RecordedCandles, check
-from nightdesk_sandbox.false_breakouts import Spell, with_false_breakouts
-from nightdesk_sandbox.markets import false_breakouts, load_markets
+from nightdesk_sandbox.recordings.candles import PRICE_COLUMNS, VALUE_COLUMNS, RecordedCandles, check
+from nightdesk_sandbox.recordings.false_breakouts import Spell, with_false_breakouts
+from nightdesk_sandbox.recordings.markets import false_breakouts, load_markets
 from nightdesk_sandbox.settings import SandboxSettings
 from pydantic import ValidationError
 

@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from nightdesk_sandbox import euro, sample
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
-from nightdesk_sandbox.hourly_candles import HourlyCandles
-from nightdesk_sandbox.markets import load_markets
-from nightdesk_sandbox.sample import EURO, load_sample
+from nightdesk_sandbox.recordings import euro, sample
+from nightdesk_sandbox.recordings.candles import RecordedCandles
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.markets import load_markets
+from nightdesk_sandbox.recordings.sample import EURO, load_sample
 from nightdesk_sandbox.settings import SandboxSettings
 from pydantic import ValidationError
 

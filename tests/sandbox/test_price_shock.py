@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.candles import RecordedCandles, check
 from nightdesk_sandbox.errors import PositionError
-from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.position import ReplayPosition
+from nightdesk_sandbox.recordings.aggregate import Aggregate
+from nightdesk_sandbox.recordings.candles import RecordedCandles, check
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.shocks import Shock, Shocks
 from nightdesk_sandbox.server import ExchangeHandle
-from nightdesk_sandbox.shocks import Shock, Shocks
 
 from tests.sandbox.conftest import FIRST_HOUR, Connect, ServeExchange, make_candles
 

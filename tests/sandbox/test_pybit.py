@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle
 from pybit import exceptions as errors
 from pybit import unified_trading as trading

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import VALUE_COLUMNS, RecordedCandles
-from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.candles import VALUE_COLUMNS, RecordedCandles
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 from nightdesk_sandbox.replay import Replay, replay_start
 
 from tests.sandbox.conftest import FIRST_HOUR, make_candles

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nightdesk_sandbox import sample
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
-from nightdesk_sandbox.repair import parse, repair
-from nightdesk_sandbox.sample import BITCOIN, Sample, load_symbol
+from nightdesk_sandbox.recordings import sample
+from nightdesk_sandbox.recordings.candles import RecordedCandles
+from nightdesk_sandbox.recordings.repair import parse, repair
+from nightdesk_sandbox.recordings.sample import BITCOIN, Sample, load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
 
 HOME = Path(__file__).resolve().parents[2] / "var"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nightdesk_sandbox.candles import RecordedCandles
 from nightdesk_sandbox.errors import BindError
+from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.server import serve_exchange, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 

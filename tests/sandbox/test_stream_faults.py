@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nightdesk_sandbox.bybit.dialect import BybitDialect
 from nightdesk_sandbox.dialect import word
 from nightdesk_sandbox.faults import Faults, parse_fault
-from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 from nightdesk_sandbox.update import Garbage, Message, Update
 
 from tests.sandbox.conftest import FIRST_HOUR, make_candles

@@ -10,9 +10,9 @@ from nightdesk_sandbox.binance import markets, words
 from nightdesk_sandbox.binance.query import Query, given, limit_of, range_of
 from nightdesk_sandbox.binance.words import RequestError
 from nightdesk_sandbox.funding import SETTLEMENT_SECONDS
-from nightdesk_sandbox.history import CandleHistory
 from nightdesk_sandbox.instrument import plain
 from nightdesk_sandbox.market import ReplayMarket
+from nightdesk_sandbox.recordings.history import CandleHistory
 from nightdesk_sandbox.venue import Shown
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.instrument import plain
+from nightdesk_sandbox.recordings.candle import Candle
 
 INTERVAL_SECONDS = {
     "1h": 3600,

@@ -8,7 +8,6 @@ from typing import Any
 from aiohttp import web
 from nightdesk_core.clock import system_clock
 
-from nightdesk_sandbox.aggregate import Aggregate
 from nightdesk_sandbox.bybit import words
 from nightdesk_sandbox.bybit.dialect import BybitDialect
 from nightdesk_sandbox.bybit.funding import funding_history
@@ -16,10 +15,11 @@ from nightdesk_sandbox.bybit.instrument import describe
 from nightdesk_sandbox.bybit.query import Query, category_of, integer_of, limit_of
 from nightdesk_sandbox.bybit.ticker import ticker
 from nightdesk_sandbox.bybit.words import ParameterError
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.history import CandleHistory
-from nightdesk_sandbox.hourly_candles import HourlyCandles
 from nightdesk_sandbox.market import ReplayMarket
+from nightdesk_sandbox.recordings.aggregate import Aggregate
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.history import CandleHistory
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 from nightdesk_sandbox.stream import Stream
 from nightdesk_sandbox.venue import Shown
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.instrument import plain
+from nightdesk_sandbox.recordings.candle import Candle
 from nightdesk_sandbox.update import Topic
 
 INTERVAL_SECONDS = {"60": 3600, "120": 7200, "240": 14_400, "360": 21_600, "720": 43_200, "D": DAY_SECONDS}

@@ -11,9 +11,9 @@ from typing import Literal, get_args
 
 from pydantic import Field, PrivateAttr
 
-from nightdesk_sandbox.candle import Candle
 from nightdesk_sandbox.faults.base import Fault, HoldingFault
 from nightdesk_sandbox.instrument import plain
+from nightdesk_sandbox.recordings.candle import Candle
 from nightdesk_sandbox.update import Garbage, GarbageKind, Message, Topic, Update
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_sandbox.sample import BITCOIN, EURO, Sample, load_sample
+from nightdesk_sandbox.recordings.sample import BITCOIN, EURO, Sample, load_sample
 from nightdesk_trendbot.candle_store.alignment import check_alignment
 from nightdesk_trendbot.candle_store.quality import Finding, check_coverage, check_rates, check_rows, check_series, gaps
 from nightdesk_trendbot.signals.candles import Candles

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from nightdesk_sandbox.candles import VALUE_COLUMNS, RecordedCandles, Times, Values, check
 from nightdesk_sandbox.errors import CandlesError
+from nightdesk_sandbox.recordings.candles import VALUE_COLUMNS, RecordedCandles, Times, Values, check
 
 TIME_COLUMNS = ("time", "timestamp", "datetime", "date")
 _MILLISECONDS_FROM = 1e11

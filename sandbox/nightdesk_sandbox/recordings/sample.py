@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from loguru import logger
 from nightdesk_core.files import write_atomic
 
-from nightdesk_sandbox import euro
-from nightdesk_sandbox.candle_file import read_candles
-from nightdesk_sandbox.candles import VALUE_COLUMNS, RecordedCandles
 from nightdesk_sandbox.errors import CandlesError
-from nightdesk_sandbox.repair import repair
+from nightdesk_sandbox.recordings import euro
+from nightdesk_sandbox.recordings.candle_file import read_candles
+from nightdesk_sandbox.recordings.candles import VALUE_COLUMNS, RecordedCandles
+from nightdesk_sandbox.recordings.repair import repair
 from nightdesk_sandbox.settings import SandboxSettings
 
 _DOWNLOAD_SECONDS = 600

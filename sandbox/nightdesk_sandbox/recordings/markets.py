@@ -10,10 +10,10 @@ from loguru import logger
 from nightdesk_core.clock import iso
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_sandbox.candles import RecordedCandles
-from nightdesk_sandbox.false_breakouts import Spell, with_false_breakouts
+from nightdesk_sandbox.recordings.candles import RecordedCandles
+from nightdesk_sandbox.recordings.false_breakouts import Spell, with_false_breakouts
+from nightdesk_sandbox.recordings.sample import load_symbol
 from nightdesk_sandbox.replay import replay_start
-from nightdesk_sandbox.sample import load_symbol
 from nightdesk_sandbox.settings import SandboxSettings
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import Times
-from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.candles import Times
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 
 
 class Aggregate:

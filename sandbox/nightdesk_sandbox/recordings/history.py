@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nightdesk_sandbox.aggregate import Aggregate
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.hourly_candles import HourlyCandles
+from nightdesk_sandbox.recordings.aggregate import Aggregate
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 
 
 class CandleHistory:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from nightdesk_sandbox.candles import RecordedCandles, check
 from nightdesk_sandbox.errors import CandlesError
+from nightdesk_sandbox.recordings.candles import RecordedCandles, check
 
 SOURCE = "the second market's candles"
 _HEADER = ["Time", "Open", "High", "Low", "Close", "Volume"]

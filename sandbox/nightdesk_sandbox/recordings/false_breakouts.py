@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nightdesk_sandbox.candles import PRICE_COLUMNS, RecordedCandles, Values
+from nightdesk_sandbox.recordings.candles import PRICE_COLUMNS, RecordedCandles, Values
 
 _LONGEST_HOURS = 48
 """A breakout after which the market makes no move of the size within so many hours is left as it is."""

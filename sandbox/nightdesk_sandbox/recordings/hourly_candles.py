@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nightdesk_sandbox.candle import Candle
-from nightdesk_sandbox.candles import HOUR_SECONDS, PRICE_COLUMNS, RecordedCandles, Times
+from nightdesk_sandbox.recordings.candle import Candle
+from nightdesk_sandbox.recordings.candles import HOUR_SECONDS, PRICE_COLUMNS, RecordedCandles, Times
 
 CLOSED_SECONDS = 6 * HOUR_SECONDS
 """A market that has no candle for so long is closed meanwhile; a shorter pause is only one without trades."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from nightdesk_sandbox.candles import HOUR_SECONDS, VALUE_COLUMNS, RecordedCandles, check
 from nightdesk_sandbox.errors import CandlesError
+from nightdesk_sandbox.recordings.candles import HOUR_SECONDS, VALUE_COLUMNS, RecordedCandles, check
 
 SOURCE = "the sample candles"
 _HEADER = ["date", "symbol", "open", "high", "low", "close", "volume_btc", "volume"]
