@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nightdesk_alerts.alerting import Alerting
     from nightdesk_alerts.channel import Channel, Role, SandboxInbox
     from nightdesk_alerts.channels.mail import Mail
-    from nightdesk_alerts.delivery_outcome import DROP_REASONS, SENT_PATHS
+    from nightdesk_alerts.delivery.outcome import DROP_REASONS, SENT_PATHS
     from nightdesk_alerts.preferences import silenced
     from nightdesk_alerts.sender import AlertSender
 else:
@@ -40,7 +40,7 @@ else:
             "nightdesk_alerts.alerting": ["Alerting"],
             "nightdesk_alerts.channel": ["Channel", "Role", "SandboxInbox"],
             "nightdesk_alerts.channels.mail": ["Mail"],
-            "nightdesk_alerts.delivery_outcome": ["DROP_REASONS", "SENT_PATHS"],
+            "nightdesk_alerts.delivery.outcome": ["DROP_REASONS", "SENT_PATHS"],
             "nightdesk_alerts.preferences": ["silenced"],
             "nightdesk_alerts.sender": ["AlertSender"],
         },

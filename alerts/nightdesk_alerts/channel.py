@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification
-    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
-    from nightdesk_alerts.web import Web
+    from nightdesk_alerts.delivery.outcome import DeliveryOutcome
+    from nightdesk_alerts.delivery.web import Web
 
 _METADATA = "setting"
 

@@ -17,13 +17,13 @@ from nightdesk_core.clock import WallClock, wall_clock
 
 from nightdesk_alerts.alert import OPTIONAL_LABELS, condition_of, new_alert
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.call_queue import CallQueue
-from nightdesk_alerts.ledger import CAPACITY
+from nightdesk_alerts.delivery.call_queue import CallQueue
+from nightdesk_alerts.delivery.ledger import CAPACITY
+from nightdesk_alerts.delivery.options import Count, SenderOptions, count_nothing
 from nightdesk_alerts.preferences import silenced
-from nightdesk_alerts.sender_options import Count, SenderOptions, count_nothing
 
 if TYPE_CHECKING:
-    from nightdesk_alerts.delivery_worker import DeliveryWorker
+    from nightdesk_alerts.delivery.worker import DeliveryWorker
 
 _CALLS_FOR_EACH_PLACE = 8
 
@@ -81,7 +81,7 @@ class AlertSender:
             self._takes = False
             return self
         # What delivers is loaded here: somebody who only measures does not pay for it.
-        from nightdesk_alerts.delivery_worker import DeliveryWorker
+        from nightdesk_alerts.delivery.worker import DeliveryWorker
 
         self._thread = threading.Thread(
             target=DeliveryWorker(self.options, self._calls).run, name="nightdesk-alerts", daemon=True

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 from nightdesk_alerts.alert import SentAlert, condition_of, new_alert
-from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome
-from nightdesk_alerts.ledger import Job, Ledger, Now
+from nightdesk_alerts.delivery.ledger import Job, Ledger, Now
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome
 
 WALL = 1_800_000_000.0
 DIRECT, AM = "discord", "alertmanager"

@@ -17,7 +17,7 @@ import yaml
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_alerts.channels.webhook import fingerprint
-from nightdesk_alerts.entry import Entry
+from nightdesk_alerts.delivery.entry import Entry
 
 from tests.alerts.conftest import PAUSED, Counts, ServedInbox, StartSender, free_port, only, until
 

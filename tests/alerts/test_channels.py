@@ -14,9 +14,9 @@ from nightdesk_alerts.channel import Channel, Role
 from nightdesk_alerts.channels import _template, known_channels
 from nightdesk_alerts.channels.discord import DiscordChannel
 from nightdesk_alerts.channels.telegram import TelegramChannel
-from nightdesk_alerts.delivery_outcome import Delivered, Refused
-from nightdesk_alerts.web import Web
-from nightdesk_alerts.web_response import WebResponse
+from nightdesk_alerts.delivery.outcome import Delivered, Refused
+from nightdesk_alerts.delivery.web import Web
+from nightdesk_alerts.delivery.web_response import WebResponse
 
 from tests.alerts.test_wording import notification
 

@@ -46,7 +46,7 @@ def test_every_channel_is_told_in_the_same_words(inbox: ServedInbox, start: Star
 def test_a_withdrawn_alert_is_told_as_resolved_by_those_who_told_it(
     inbox: ServedInbox, start: StartSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nightdesk_alerts.entry._HOLD_SECONDS", 0.1)
+    monkeypatch.setattr("nightdesk_alerts.delivery.entry._HOLD_SECONDS", 0.1)
     sender = start(all_channels(inbox))
     sender.send_alert("TradebotGuardPaused", **PAUSED)
     for channel in CHANNELS:
@@ -60,7 +60,7 @@ def test_a_withdrawn_alert_is_told_as_resolved_by_those_who_told_it(
 def test_an_event_is_told_once_and_never_as_resolved(
     inbox: ServedInbox, start: StartSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nightdesk_alerts.entry._HOLD_SECONDS", 0.0)
+    monkeypatch.setattr("nightdesk_alerts.delivery.entry._HOLD_SECONDS", 0.0)
     sender = start(only(inbox, "discord"))
     event: dict[str, Any] = {"severity": "info", "summary": "A model was promoted.", "lasting": False}
     sender.send_alert("TradebotModelPromoted", **event)

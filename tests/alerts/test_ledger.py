@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_alerts.backoff import LONGEST_RETRY_AFTER_SECONDS, Backoff
-from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
+from nightdesk_alerts.delivery.backoff import LONGEST_RETRY_AFTER_SECONDS, Backoff
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
 
 from tests.alerts.ledger_desk import AM, DIRECT, Desk
 

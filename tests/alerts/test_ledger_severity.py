@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from nightdesk_alerts.delivery_outcome import Delivered, Kept
+from nightdesk_alerts.delivery.outcome import Delivered, Kept
 
 from tests.alerts.ledger_desk import AM, DIRECT, Desk
 

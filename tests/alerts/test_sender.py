@@ -13,7 +13,7 @@ import pytest
 from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_alerts.alert import new_alert
 from nightdesk_alerts.catalogue.declaration import Preference
-from nightdesk_alerts.ledger import Ledger, Now
+from nightdesk_alerts.delivery.ledger import Ledger, Now
 from nightdesk_alerts.preferences import silenced, silenced_by
 
 from tests.alerts.conftest import PAUSED, Counts, ServedInbox, StartSender, only, until
@@ -35,7 +35,7 @@ def test_importing_the_interface_loads_nothing_that_delivers() -> None:
     sender = f"from nightdesk_alerts import Alerting, AlertSender, Mail; AlertSender('btc', alerting=Alerting({every}))"
     begun = f"import prometheus_client, loguru; {sender}"
     assert loaded_after(begun) == plain
-    assert "requests" in loaded_after("import nightdesk_alerts.destinations")
+    assert "requests" in loaded_after("import nightdesk_alerts.delivery.destinations")
 
 
 def test_a_call_takes_microseconds_while_everything_hangs(inbox: ServedInbox, start: StartSender) -> None:

@@ -108,7 +108,7 @@ def test_a_bot_that_crashes_and_starts_again_and_again_repeats_nothing(
 def test_who_was_told_before_a_restart_hears_of_the_end_after_it(
     tmp_path: Path, inbox: ServedInbox, start: StartSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nightdesk_alerts.entry._HOLD_SECONDS", 0.0)
+    monkeypatch.setattr("nightdesk_alerts.delivery.entry._HOLD_SECONDS", 0.0)
     spool = tmp_path / "spool.json"
     sender = start(only(inbox, "discord"), spool=spool)
     sender.send_alert("TradebotKillSwitchActive", **PAUSED)
@@ -186,7 +186,7 @@ def test_a_disk_that_takes_nothing_delays_no_alert_and_is_said_once(
         def full(*_: Any, **__: Any) -> None:
             raise OSError(28, os.strerror(28))
 
-        monkeypatch.setattr("nightdesk_alerts.spool.write_json_atomic", full)
+        monkeypatch.setattr("nightdesk_alerts.delivery.spool.write_json_atomic", full)
     elif problem == "folder":
         spool.mkdir(parents=True)
     else:

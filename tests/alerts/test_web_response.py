@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from nightdesk_alerts.addresses import without_secrets
-from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
-from nightdesk_alerts.web_response import WebResponse, judge, retry_after
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Refused
+from nightdesk_alerts.delivery.web_response import WebResponse, judge, retry_after
 
 WALL = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 

@@ -16,8 +16,8 @@ from nightdesk_alerts.channels.discord import DiscordChannel
 from nightdesk_alerts.channels.mail import letter
 from nightdesk_alerts.channels.slack import SlackChannel
 from nightdesk_alerts.channels.telegram import TelegramChannel
-from nightdesk_alerts.web import Web
-from nightdesk_alerts.web_response import WebResponse
+from nightdesk_alerts.delivery.web import Web
+from nightdesk_alerts.delivery.web_response import WebResponse
 
 from tests.alertmanager.test_templates import alert as template_alert
 from tests.alertmanager.test_templates import rendered

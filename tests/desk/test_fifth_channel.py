@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from nightdesk_alerts.addresses import url_problems
 from nightdesk_alerts.channel import Channel, Role, Secret, setting
-from nightdesk_alerts.delivery_outcome import Delivered
+from nightdesk_alerts.delivery.outcome import Delivered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ from nightdesk.reference import reference
 from nightdesk.render.alertmanager import render_alertmanager
 from nightdesk.render.static import static_parts, with_channels
 from nightdesk.settings import load
-from nightdesk_alerts.destinations import destinations
+from nightdesk_alerts.delivery.destinations import destinations
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.redaction import Redaction
 from nightdesk_exporter import Alerting

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_alerts import entry
+from nightdesk_alerts.delivery import entry
 from nightdesk_exporter import Alerting, BotExporter
 
 from tests.alerts.conftest import ServedInbox, free_port, only, until

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Any
 from nightdesk_alerts import wording
 from nightdesk_alerts.addresses import url_problems, without_secrets
 from nightdesk_alerts.channel import Channel, Role, Secret, setting
-from nightdesk_alerts.web_response import judge
+from nightdesk_alerts.delivery.web_response import judge
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification
-    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
-    from nightdesk_alerts.web import Web
+    from nightdesk_alerts.delivery.outcome import DeliveryOutcome
+    from nightdesk_alerts.delivery.web import Web
 
 
 @dataclass(frozen=True, kw_only=True)

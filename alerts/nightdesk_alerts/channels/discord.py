@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 from nightdesk_alerts import wording
 from nightdesk_alerts.addresses import url_problems, without_secrets
 from nightdesk_alerts.channel import Channel, Role, SandboxInbox, Secret, setting
-from nightdesk_alerts.web_response import judge
+from nightdesk_alerts.delivery.web_response import judge
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification
-    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
-    from nightdesk_alerts.web import Web
+    from nightdesk_alerts.delivery.outcome import DeliveryOutcome
+    from nightdesk_alerts.delivery.web import Web
 
 # Alertmanager's own, so that a message looks the same whoever sends it.
 _RED, _GREEN = 0x992D22, 0x2ECC71

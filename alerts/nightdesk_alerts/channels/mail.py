@@ -14,13 +14,13 @@ from nightdesk_core.clock import iso
 
 from nightdesk_alerts import wording
 from nightdesk_alerts.channel import Channel, Role, SandboxInbox, Secret, setting
-from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Refused
 
 if TYPE_CHECKING:
     from smtplib import SMTP
 
     from nightdesk_alerts.alert import Notification
-    from nightdesk_alerts.web import Web
+    from nightdesk_alerts.delivery.web import Web
 
 _TLS_PORT = 465
 

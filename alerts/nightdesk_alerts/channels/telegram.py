@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from nightdesk_alerts import wording
 from nightdesk_alerts.addresses import url_problems, without_secrets
 from nightdesk_alerts.channel import Channel, Role, Secret, setting
-from nightdesk_alerts.web_response import judge
+from nightdesk_alerts.delivery.web_response import judge
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification
-    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
-    from nightdesk_alerts.web import Web
+    from nightdesk_alerts.delivery.outcome import DeliveryOutcome
+    from nightdesk_alerts.delivery.web import Web
 
 _TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]+")
 

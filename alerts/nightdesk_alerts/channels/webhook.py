@@ -10,12 +10,12 @@ from nightdesk_core.clock import iso
 
 from nightdesk_alerts.addresses import url_problems
 from nightdesk_alerts.channel import Channel, Role, Secret, setting
-from nightdesk_alerts.web_response import judge
+from nightdesk_alerts.delivery.web_response import judge
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification
-    from nightdesk_alerts.delivery_outcome import DeliveryOutcome
-    from nightdesk_alerts.web import Web
+    from nightdesk_alerts.delivery.outcome import DeliveryOutcome
+    from nightdesk_alerts.delivery.web import Web
 
 _OFFSET, _PRIME = 14695981039346656037, 1099511628211
 

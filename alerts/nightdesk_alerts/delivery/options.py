@@ -9,7 +9,7 @@ from pathlib import Path
 from nightdesk_core.clock import WallClock
 
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.ledger import Now
+from nightdesk_alerts.delivery.ledger import Now
 
 Count = Callable[..., None]
 """Called with a metric's name and, where it has one, the value of its label: ("alerts_dropped", "refused")."""

@@ -10,14 +10,14 @@ from pathlib import Path
 from loguru import logger
 
 from nightdesk_alerts.alert import Key, SentAlert
-from nightdesk_alerts.backoff import Backoff
-from nightdesk_alerts.call_queue import CallQueue
-from nightdesk_alerts.delivery_outcome import DeliveryOutcome, Later, Refused
-from nightdesk_alerts.destinations import Destination, destinations
-from nightdesk_alerts.lane import Lane
-from nightdesk_alerts.ledger import Job, Ledger
-from nightdesk_alerts.sender_options import SenderOptions
-from nightdesk_alerts.spool_writer import SpoolWriter
+from nightdesk_alerts.delivery.backoff import Backoff
+from nightdesk_alerts.delivery.call_queue import CallQueue
+from nightdesk_alerts.delivery.destinations import Destination, destinations
+from nightdesk_alerts.delivery.lane import Lane
+from nightdesk_alerts.delivery.ledger import Job, Ledger
+from nightdesk_alerts.delivery.options import SenderOptions
+from nightdesk_alerts.delivery.outcome import DeliveryOutcome, Later, Refused
+from nightdesk_alerts.delivery.spool_writer import SpoolWriter
 
 _LONGEST_WAIT_SECONDS = 30.0
 _TIDY_SECONDS = 1.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from nightdesk_alerts.alert import Notification
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.alertmanager import Alertmanager, place
 from nightdesk_alerts.channel import Channel
-from nightdesk_alerts.delivery_outcome import DeliveryOutcome
-from nightdesk_alerts.web import Web, WebError
+from nightdesk_alerts.delivery.alertmanager import Alertmanager, place
+from nightdesk_alerts.delivery.outcome import DeliveryOutcome
+from nightdesk_alerts.delivery.web import Web, WebError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 from loguru import logger
 
 from nightdesk_alerts.alert import Key, Notification, SentAlert, Status
-from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
-from nightdesk_alerts.entry import Entry, Leg, Post
+from nightdesk_alerts.delivery.entry import Entry, Leg, Post
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
 
 CAPACITY = 256
 _REFRESH_SHARE = 0.25

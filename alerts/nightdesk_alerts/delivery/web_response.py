@@ -9,7 +9,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Later, Refused
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Refused
 
 _TOO_EARLY = frozenset({408, 425, 429})
 _LONGEST_WORDS = 100

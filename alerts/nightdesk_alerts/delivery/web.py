@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from nightdesk_alerts.delivery_outcome import Later, Refused
-from nightdesk_alerts.web_response import WebResponse
+from nightdesk_alerts.delivery.outcome import Later, Refused
+from nightdesk_alerts.delivery.web_response import WebResponse
 
 _LARGEST_BYTES = 65_536
 _MALFORMED = (

@@ -10,9 +10,9 @@ from typing import Any
 from loguru import logger
 from nightdesk_core.clock import WallClock
 
-from nightdesk_alerts.backoff import Backoff
-from nightdesk_alerts.lane import Lane
-from nightdesk_alerts.spool import Spool, open_spool
+from nightdesk_alerts.delivery.backoff import Backoff
+from nightdesk_alerts.delivery.lane import Lane
+from nightdesk_alerts.delivery.spool import Spool, open_spool
 
 _OPENING_SECONDS = 5.0
 _WRITE_SECONDS = 0.05

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from nightdesk_core.clock import utc
 
 from nightdesk_alerts.alert import Key, Notification, SentAlert
-from nightdesk_alerts.delivery_outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Reported
-from nightdesk_alerts.web import Web
-from nightdesk_alerts.web_response import judge
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Reported
+from nightdesk_alerts.delivery.web import Web
+from nightdesk_alerts.delivery.web_response import judge
 
 _POSTS_REMEMBERED = 1024
 

@@ -1,0 +1,1 @@
+"""How an alert gets where it goes, and what is still owed: ledger, spool, lanes, and the web."""
