@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from loguru import logger
-from nightdesk_core.clock import WallClock, wall_clock
+from nightdesk_core.clock import WallClock, WallTime, wall_clock
 
 from nightdesk_alerts.alert import OPTIONAL_LABELS, condition_of, new_alert
 from nightdesk_alerts.alerting import Alerting
@@ -49,7 +49,7 @@ class AlertSender:
         timeout_seconds: float = 5.0,
         close_seconds: float = 3.0,
         capacity: int = CAPACITY,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float | WallTime] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bot = bot

@@ -115,9 +115,14 @@ def system_clock() -> WallTime:
     return WallTime(time.time())
 
 
-def wall_clock(seconds: Callable[[], float]) -> WallClock:
-    """Return the clock of somebody who says the wall time as a plain number, as `time.time` does."""
-    return lambda: WallTime(seconds())
+def wall_clock(clock: Callable[[], float | WallTime]) -> WallClock:
+    """Return the clock of somebody who may say the wall time as a plain number, as `time.time` does."""
+
+    def now() -> WallTime:
+        said = clock()
+        return said if isinstance(said, WallTime) else WallTime(said)
+
+    return now
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Guard(GuardRuntime):
         profile: GuardProfile | None = None,
         journal: Journal | None = None,
         reporter: Reporter | None = None,
-        clock: Callable[[], float] = walltime.time,
+        clock: Callable[[], float | WallTime] = walltime.time,
     ) -> None:
         """`state_dir` is the bot's own; latch, audit log and retrain requests lie there, and the guard's memory.
 

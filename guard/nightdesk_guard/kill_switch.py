@@ -7,14 +7,14 @@ a latch file that cannot be read counts as active. A file named KILL beside it, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from nightdesk_core import stored
-from nightdesk_core.clock import WallClock, WallTime, system_clock
+from nightdesk_core.clock import WallTime, system_clock, wall_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
 from nightdesk_core.stored import StoredError
@@ -46,10 +46,10 @@ class KillSwitchState:
 class KillSwitch:
     """The latch of one bot, in its state folder. Bot and command line share it."""
 
-    def __init__(self, state_dir: Path, *, clock: WallClock = system_clock) -> None:
+    def __init__(self, state_dir: Path, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
         self.path = state_dir / FILE_NAME
         self.kill_file = state_dir / KILL_FILE
-        self._clock = clock
+        self._clock = wall_clock(clock)
 
     def state(self) -> KillSwitchState:
         """Return the switch's state; active where the file cannot be read or understood, and where KILL is there."""

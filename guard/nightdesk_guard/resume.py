@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from nightdesk_core import stored
-from nightdesk_core.clock import WallClock, system_clock
+from nightdesk_core.clock import WallTime, system_clock, wall_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
 from nightdesk_core.stored import StoredError
@@ -20,9 +21,9 @@ _LOCK_SECONDS = 5.0
 class ResumeFile:
     """The last word that was given for one bot. Command line and bot share it."""
 
-    def __init__(self, state_dir: Path, *, clock: WallClock = system_clock) -> None:
+    def __init__(self, state_dir: Path, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
         self.path = state_dir / FILE_NAME
-        self._clock = clock
+        self._clock = wall_clock(clock)
 
     def give(self, reason: str, *, actor: str) -> Resume:
         """Let the guard climb one step once its cool-down is over. Raises `NightdeskError` without a reason."""

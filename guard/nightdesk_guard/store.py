@@ -124,8 +124,10 @@ class SmallStore:
             self._changing = None
 
     def change(self, **what: Any) -> None:
-        """Replace fields of what is remembered, within a transaction."""
-        self._changing = replace(self.known, **what)
+        """Replace fields of what is remembered. Raises `GuardError` outside of a transaction: nobody would keep it."""
+        if self._changing is None:
+            raise GuardError("the guard's memory changes within a transaction of its store only")
+        self._changing = replace(self._changing, **what)
 
     def memory(self) -> GuardMemory:
         """Return what the policy goes on from."""

@@ -65,7 +65,8 @@ class KillSwitchWatch:
     @property
     def is_active(self) -> bool:
         """Whether the switch is active at this moment, be the account as it may."""
-        return self._tripwire.state().active
+        with self._lock:
+            return self._tripwire.state().active
 
     def recall(self, anchors: Anchors, last: KillSwitchState) -> None:
         """Go on from what was remembered: a latch that is lost since is latched anew."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nightdesk_core import stored
 from nightdesk_core.journal import DamagedJournalError, Journal
 from nightdesk_guard import Guard, GuardError, guard, notices, runtime, store
-from nightdesk_guard.store import FILE_NAME, Remembered
+from nightdesk_guard.store import FILE_NAME, Remembered, SmallStore
 
 from tests.guard.conftest import BREAK_EVEN, NORMAL, PAUSED, REDUCED
 from tests.guard.own_bot import OwnBot, own_bot
@@ -256,3 +256,10 @@ def test_what_is_remembered_is_read_as_it_was_written(bot: OwnBot) -> None:
     assert stored.from_plain(Remembered, written, source="a test", complete=True) == known
     assert len(known.closed) == 2
     assert known.shadow_equity == 1001.0
+
+
+def test_what_is_changed_outside_of_a_transaction_is_refused_for_nobody_would_keep_it(tmp_path: Path) -> None:
+    small = SmallStore(tmp_path)
+    with pytest.raises(GuardError, match="within a transaction of its store only"):
+        small.owe([notices.Notice("audit", {})])
+    assert small.owed() == ()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_guard import KillSwitch, KillSwitchState, kill_switch
+from nightdesk_guard import KillSwitch, KillSwitchState, ResumeFile, kill_switch
 from nightdesk_guard.kill_switch import KillSwitchError
 
 
@@ -120,3 +121,11 @@ def test_what_the_disk_refuses_is_said_and_lifts_nothing(switch: KillSwitch) -> 
     with pytest.raises(KillSwitchError, match=r"the kill switch stays as it is: .*KILL"):
         switch.resume("it is over", actor="ann")
     assert switch.state().active
+
+
+def test_a_clock_that_returns_a_plain_number_latches_like_any_other(tmp_path: Path) -> None:
+    switch = KillSwitch(tmp_path, clock=time.time)
+    assert switch.activate("a test", actor="ann").active
+    assert KillSwitch(tmp_path).state().reason == "a test"
+    assert not switch.resume("it was one", actor="ann").active
+    assert ResumeFile(tmp_path, clock=time.time).give("enough", actor="ann").reason == "enough"

@@ -49,11 +49,14 @@ def test_a_package_that_cannot_be_written_is_kept_in_the_user_s_folder(package: 
     assert found(package).parent == package.parent / HOME / ".cache" / "nightdesk"
 
 
-def test_a_folder_that_a_person_chose_is_used_and_nothing_in_it_is_forgotten(package: Path, tmp_path: Path) -> None:
+def test_a_folder_that_a_person_chose_is_used_and_what_others_use_in_it_is_left(package: Path, tmp_path: Path) -> None:
     before = found(package, own=str(tmp_path / "chosen"))
     (package / "engine" / "types.py").write_text("")
     assert found(package, own=str(tmp_path / "chosen")).parent == tmp_path / "chosen"
     assert before.exists()
+    os.utime(before, (0, 0))
+    found(package, own=str(tmp_path / "chosen"))
+    assert not before.exists(), "but for what nobody has used for a month"
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(package: Path) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from nightdesk_core.units import DAY_SECONDS
 from numba import njit
 from numba.core import config
 
@@ -23,6 +25,7 @@ _PACKAGE = Path(__file__).parent
 _ROOMS = ("signals", "engine", "model")
 """Where compiled functions and the types that they take lie."""
 _PREFIX = "compiled-"
+_UNUSED_SECONDS = 30.0 * DAY_SECONDS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,14 +52,14 @@ def cache_folder(package: Path, *, own: str, home: Path) -> Path | None:
     `own` is the folder that a person has chosen (NUMBA_CACHE_DIR), empty for none; `home` is the user's.
     """
     name = f"{_PREFIX}{_digest(package)}"
-    if own:
-        return _writable(Path(own) / name)
-    beside = _writable(package / "__pycache__" / name)
-    if beside is not None:
-        _forget_others(beside)
-        return beside
     caches = os.environ.get("XDG_CACHE_HOME", "")
-    return _writable((Path(caches) if caches else home / ".cache") / "nightdesk" / name)
+    beside, shared = package / "__pycache__" / name, (Path(caches) if caches else home / ".cache") / "nightdesk" / name
+    for folder in [Path(own) / name] if own else [beside, shared]:
+        if _writable(folder):
+            # Other installations may share a folder that is not the package's: what they use is left for a while.
+            _forget_others(folder, unused_seconds=0 if folder == beside else _UNUSED_SECONDS)
+            return folder
+    return None
 
 
 def _digest(package: Path) -> str:
@@ -67,19 +70,19 @@ def _digest(package: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def _writable(folder: Path) -> Path | None:
+def _writable(folder: Path) -> bool:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    return None
+        return os.access(folder, os.W_OK)
+    return False
 
 
-def _forget_others(folder: Path) -> None:
-    """Remove what was compiled of earlier code: nothing will ask for it again."""
+def _forget_others(folder: Path, *, unused_seconds: float) -> None:
+    """Remove what was compiled of other code so long ago: nothing will ask for it again."""
     for other in folder.parent.glob(f"{_PREFIX}*"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+        with suppress(OSError):
+            if other != folder and time.time() - other.stat().st_mtime >= unused_seconds:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _home() -> Path:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from nightdesk_core.settings import SettingsError
 
-from nightdesk.bot.parts import live_bot, tuning
 from nightdesk.bot.reload import reload
 from nightdesk.settings import Settings
 
@@ -25,6 +24,9 @@ async def trade(read_settings: Callable[[], Settings]) -> None:
     hang_up = asyncio.Event()
     # From the start on: what nobody handles would end the process.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
+    # The numbers are loaded now that the signal is handled: it takes seconds.
+    from nightdesk.bot.parts import live_bot
+
     settings = read_settings()
     with live_bot(settings) as live:
         trading = asyncio.create_task(live.run())
@@ -41,6 +43,8 @@ async def trade(read_settings: Callable[[], Settings]) -> None:
 async def _take_over(
     live: LiveBot, settings: Settings, read_settings: Callable[[], Settings], hang_up: asyncio.Event
 ) -> None:
+    from nightdesk.bot.parts import tuning
+
     while True:
         await hang_up.wait()
         hang_up.clear()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from nightdesk.bot.reload import SAFE, reload
 from nightdesk.settings import Settings
 
@@ -49,3 +52,9 @@ def test_every_key_that_is_safe_exists() -> None:
         section = document
         for part in path.split("."):
             section = section[part]
+
+
+def test_the_bot_s_process_handles_signals_before_it_loads_the_numbers() -> None:
+    code = "import sys, nightdesk.bot.process; print(sorted({'numba', 'ccxt', 'lightgbm'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

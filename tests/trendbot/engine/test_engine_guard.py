@@ -282,3 +282,19 @@ def test_shadow_trades_are_signals_and_real_ones_of_reduced_are_not_twice(
     gap = found.gap(EXPECTED)
     assert gap is not None
     assert gap.fees + gap.slippage + gap.missed + gap.signal == pytest.approx(gap.promised - gap.delivered)
+
+
+def test_the_shadow_trades_what_the_model_has_earned_of_its_size_as_if_the_guard_were_normal(held: Held) -> None:
+    asked: list[EngineState] = []
+    held.state = replace(held.state, guard=replace(held.state.guard, model_since=MarketTime(START), model_trades=7))
+
+    def permission(seen: EngineState, _signal: Signal) -> Permission:
+        asked.append(seen)
+        return Permission(guard=seen.guard.status)
+
+    held._permission = permission  # type: ignore[method-assign]
+    held.candle(3, 100, 100, 100, 100, signal=wish(1))
+    own, shadow = asked
+    assert (own.guard.status, shadow.guard.status) == (GuardStatus.PAUSED, GuardStatus.NORMAL)
+    assert (shadow.guard.model_since, shadow.guard.model_trades) == (own.guard.model_since, own.guard.model_trades)
+    assert shadow.guard.model_trades == 7

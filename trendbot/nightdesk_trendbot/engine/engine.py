@@ -128,7 +128,8 @@ class Engine:
         asked = _Asked(bars, signals, permission, correlation, model.version)
         state, decisions = self._decide(state, state, asked)
         if state.shadow is not None:
-            normal = replace(state, guard=state.shadow.guard)
+            # As if the guard were NORMAL; what the model has earned of its size is the real account's all the same.
+            normal = replace(state, guard=replace(state.guard, performance=state.shadow.guard.performance))
             shadow, _ = self._decide(state.shadow, normal, asked)
             state = replace(state, shadow=shadow)
         return StepResult(state, trades, decisions, taken, shadow_trades)
