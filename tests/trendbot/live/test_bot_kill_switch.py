@@ -138,8 +138,9 @@ async def test_a_loss_past_the_limit_trips_it_within_the_candle_and_the_trip_is_
     assert (switch.active, switch.actor, switch.activations) == (True, "guard", 1)
     assert "is above 0.05%" in switch.reason
     await LiveBot(parts)._guard.tell_in_background()
-    (entry,) = (entry for entry in parts.audit.entries() if entry.event == "kill_switch_activated")
-    assert entry.details["reason"] == switch.reason
+    told = [entry.details["reason"] for entry in parts.audit.entries() if entry.event == "kill_switch_activated"]
+    # At least once: a bot that ends while it tells may be told again by the next.
+    assert set(told) == {switch.reason}
 
 
 async def test_it_is_tried_at_the_start_and_one_that_fails_stops_the_bot(
