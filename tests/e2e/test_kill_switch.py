@@ -109,5 +109,9 @@ async def test_it_closes_positions_without_a_candle_and_holds_through_restarts_u
 
         await until(entered, "an entry", seconds=60)
 
-    events = [entry.event for entry in home.audit_log(settings).entries()]
-    assert events.count("kill_switch_activated") == 2
+    entries = home.audit_log(settings).entries()
+    # Each at least once: the bot was killed, perhaps between telling and noting it.
+    assert {entry.details["reason"] for entry in entries if entry.event == "kill_switch_activated"} == {
+        "the test says so",
+        "its latch was lost or restored from before: the test says so",
+    }
