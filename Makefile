@@ -2,6 +2,8 @@
 #                   SCENARIO=crash has the market fail the bot, or SCENARIO=outage, SCENARIO=decay
 # make test         set up, and pass every check and test
 # make check        the checks alone: ruff, mypy, promtool, amtool, docker-compose, import arrows
+# make fuzz         a long campaign of broken files, settings and messages, with a new seed; SEED=7 repeats one
+# make kills        a long campaign of kills and damage, in the same way
 # make docs         write from the code: docs/settings.md, docs/metrics.md, docs/alerts-reference.md, and what each channel
 #                   has in the files by hand
 # make bench        measure against peers, each in an environment of its own, as ratios; ONLY=exporter for a part
@@ -15,7 +17,7 @@ UV_VERSION := 0.13.9
 ROOMY_MEMORY := $(shell [ "$$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 2000000 ] 2>/dev/null && echo /dev/shm)
 TEST_ENV := $(if $(ROOMY_MEMORY),TMPDIR=$${TMPDIR:-$(ROOMY_MEMORY)})
 
-.PHONY: run test lint check docs bench requirements
+.PHONY: run test lint check fuzz kills docs bench requirements
 
 run: $(VENV)/.run-installed
 	@exec setpriv --pdeathsig TERM -- $(BIN)/nightdesk run $(if $(FOR),--for $(FOR)) $(if $(FRESH),--fresh) \
@@ -26,6 +28,10 @@ test: lint
 
 check: lint
 	$(BIN)/python -m pytest tests/test_arrows.py tests/prometheus tests/alertmanager tests/grafana tests/desk/render/test_compose.py
+
+# Each campaign is the tests of one mark, at the size that they name for it (tests/campaigns.py).
+fuzz kills: $(VENV)/.test-installed
+	$(TEST_ENV) NIGHTDESK_CAMPAIGN=1 $(if $(SEED),NIGHTDESK_SEED=$(SEED)) $(BIN)/python -m pytest -n 2 -m $@
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check
