@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
+from nightdesk_core.browsers import is_loopback
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health
 from nightdesk_exporter.web.connections import Connections
-from nightdesk_exporter.web.dns_rebinding import is_loopback
 from nightdesk_exporter.web.endpoints import Endpoints
 from nightdesk_exporter.web.request_handler import RequestHandler
 from nightdesk_exporter.web.watch import WatchedConfig

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
+from nightdesk_core.browsers import foreign_page, is_local
+
 from nightdesk_exporter.web.config import WebConfig
-from nightdesk_exporter.web.dns_rebinding import is_local
 from nightdesk_exporter.web.endpoints import Endpoints
 from nightdesk_exporter.web.executor import BusyError, CoalescingExecutor
 from nightdesk_exporter.web.passwords import Passwords
@@ -37,6 +38,9 @@ class RequestHandler:
     async def answer(self, request: HttpRequest, address: str) -> HttpResponse:
         """Return the answer to a request from an address. Raises `RefusedError` with the reason why there is none."""
         config = self.config()
+        # Before the rate: a page that floods must not use up what scrapes need.
+        if page := foreign_page(request.method, request.headers):
+            raise RefusedError(403, f"this is not answered to {page}")
         if not self._buckets.take(address, config.rate, now=time.monotonic()):
             raise RefusedError(429, "too many requests from your address", _LATER)
         self._refuse_dns_rebinding(request, config)
