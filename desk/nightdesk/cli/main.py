@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, stop
+from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, silences, stop
 from nightdesk.cli.choice import Choice
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(run.app)
 app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(duty.app)
+app.add_typer(silences.app)
 app.add_typer(models.app, name="models")
 app.add_typer(audit.app, name="audit")
 app.add_typer(guard.app, name="guard")

@@ -15,6 +15,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
+from nightdesk.pages.link import login_link
 from nightdesk.settings import Settings
 from nightdesk.stack.running import RunningStack, last_alert, running_stack
 from nightdesk.stack.scenarios import Play, Scenario
@@ -53,6 +54,7 @@ def run(
             ) as stack:
                 say("all is up")
                 console.print(_table(stack))
+                console.print(f"look at it, logged in by this link, once: {login_link(settings)}", soft_wrap=True)
                 deadline = None if seconds is None else time.monotonic() + seconds
                 _watch(stack, console, deadline=deadline, stopped=stopped, play=play)
                 healthy = _final_word(stack, say)

@@ -15,8 +15,10 @@ import requests
 from nightdesk_core.clock import utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.settings import SettingsError
 
 from nightdesk import home
+from nightdesk.ask import ServerError, ask
 from nightdesk.render.configuration import render
 from nightdesk.settings import Settings
 from nightdesk.stack.services import ServiceState, StackService, ask_health, refuse_taken_ports, services
@@ -159,8 +161,8 @@ def last_alert(settings: Settings) -> str:
             messages = requests.get(f"http://{settings.address('inbox')}/api/messages", timeout=2).json()
             found = messages["messages"]
             return str(found[-1]["title"]) if found else "none"
-        alerts = requests.get(f"http://{settings.address('alertmanager')}/api/v2/alerts?active=true", timeout=2).json()
+        alerts = ask(settings, "alertmanager", "/api/v2/alerts?active=true", timeout_seconds=2)
         names = sorted({alert["labels"]["alertname"] for alert in alerts} - {"Watchdog"})
         return ", ".join(names) or "none"
-    except (requests.RequestException, ValueError, KeyError):
+    except (ServerError, SettingsError, requests.RequestException, ValueError, KeyError, TypeError):
         return "unknown"
