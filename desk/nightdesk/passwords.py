@@ -6,6 +6,7 @@ does not know, and another user of the machine cannot read it.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 from pathlib import Path
@@ -55,6 +56,12 @@ def login(settings: Settings, server: Guarded) -> tuple[str, str] | None:
     """Return name and password for a server, as `requests` takes them; `None` where there is no password yet."""
     found = password(settings, server)
     return (USER, found) if found else None
+
+
+def authorization(settings: Settings, server: Guarded) -> dict[str, str]:
+    """Return the header by which a server lets us in; none where there is no password yet."""
+    found = login(settings, server)
+    return {"Authorization": f"Basic {base64.b64encode(':'.join(found).encode()).decode()}"} if found else {}
 
 
 def url_with_login(settings: Settings, server: Guarded) -> str:

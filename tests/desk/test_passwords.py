@@ -80,7 +80,7 @@ def test_what_is_rendered_tells_hashes_and_files_and_no_password(settings_with: 
     for file in (path for path in rendered.out.rglob("*") if path.is_file()):
         assert not [text for text in made if text in file.read_text(errors="replace")], file
     for server in ("prometheus", "alertmanager", "pushgateway"):
-        assert stat.S_IMODE(rendered.web_config(server).stat().st_mode) == 0o600  # type: ignore[arg-type]
+        assert stat.S_IMODE(rendered.web_config(server).stat().st_mode) == 0o600
 
 
 def test_the_passwords_are_secrets_of_every_log_and_of_no_repr(settings_with: Load) -> None:

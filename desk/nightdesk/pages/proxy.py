@@ -11,7 +11,7 @@ from nightdesk_core.settings import SettingsError
 from yarl import URL
 
 from nightdesk.pages.upstream import Upstream
-from nightdesk.passwords import login
+from nightdesk.passwords import authorization
 from nightdesk.settings import Settings
 
 _MOST_AT_ONCE = 32
@@ -54,10 +54,9 @@ class Proxy:
 
     async def end_silence(self, silence: str) -> int:
         """End a silence and return Alertmanager's status, 502 where there is no answer."""
-        known = login(self._settings, "alertmanager")
         url = f"http://{self._settings.address('alertmanager')}/api/v2/silence/{silence}"
         try:
-            async with self._session.delete(url, auth=None if known is None else aiohttp.BasicAuth(*known)) as answer:
+            async with self._session.delete(url, headers=authorization(self._settings, "alertmanager")) as answer:
                 return answer.status
         except (aiohttp.ClientError, TimeoutError):
             return 502
@@ -67,13 +66,12 @@ class Proxy:
         address = self._settings.address(upstream.server)
         query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
         try:
-            known = login(self._settings, upstream.server)
+            access = authorization(self._settings, upstream.server)
             async with self._session.request(
                 request.method,
                 URL(f"http://{address}{path}{query}", encoded=True),
-                headers={name: request.headers[name] for name in _ASKED if name in request.headers},
+                headers={name: request.headers[name] for name in _ASKED if name in request.headers} | access,
                 data=await request.read() if request.can_read_body else None,
-                auth=None if known is None else aiohttp.BasicAuth(*known),
                 allow_redirects=False,
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             ) as answer:
