@@ -25,6 +25,7 @@ def prometheus_command(settings: Settings, tools: Tools, rendered: Rendered) -> 
         *_listen(settings, rendered, "prometheus"),
         # Nothing: the default lets the pages of every web site read.
         "--web.cors.origin=^$",
+        *_pages_of(tools.prometheus, "web"),
         # Without it an alert with a `for` below ten minutes starts its wait anew after a restart.
         "--rules.alert.for-grace-period=1s",
     ]
@@ -52,6 +53,7 @@ def pushgateway_command(settings: Settings, tools: Tools, rendered: Rendered) ->
         # A kill loses what was pushed since; a push is rare and the file small.
         "--persistence.interval=15s",
         *_listen(settings, rendered, "pushgateway"),
+        *_pages_of(tools.pushgateway, "pushgateway"),
     ]
 
 
@@ -72,6 +74,12 @@ def grafana_command(settings: Settings, grafana: Path, rendered: Rendered) -> li
         "cfg:analytics.reporting_enabled=false",
         "cfg:analytics.check_for_updates=false",
     ]
+
+
+def _pages_of(program: Path, folder: str) -> list[str]:
+    """Return where a server's pages lie, where it is Debian's: unpacked, it would look where it was installed."""
+    found = program.resolve().parent.parent / "share" / "prometheus" / folder
+    return [f"--web.local-assets={found}"] if found.is_dir() else []
 
 
 def _data_folder(settings: Settings, service: Service) -> Path:

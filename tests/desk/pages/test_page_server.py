@@ -85,6 +85,25 @@ def test_the_machine_s_password_goes_to_the_server_and_the_cookie_does_not_come_
         assert not [secret for secret in secrets if secret and secret in text], path
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/prometheus/classic/alerts", "Alerts"),
+        ("/prometheus/classic/targets", "Targets"),
+        ("/prometheus/classic/graph", "Add Graph"),
+        ("/pushgateway/", "Pushgateway"),
+    ],
+)
+def test_the_servers_own_pages_are_shown_and_their_links_stay_here(desk: Desk, path: str, words: str) -> None:
+    answer = desk.operator().get(desk.pages + path, timeout=5)
+    assert answer.status_code == 200, answer.text
+    assert words in answer.text
+    links = re.findall(r'(?:href|src|action)="(/[^"]*)"', answer.text)
+    prefix = "/" + path.split("/")[1] + "/"
+    assert links
+    assert [link for link in links if not link.startswith(prefix)] == []
+
+
 def test_every_answer_keeps_to_its_own_page(desk: Desk) -> None:
     operator = desk.operator()
     for path in ("/", "/login", "/healthz", "/nowhere", EQUITY, "/pushgateway/metrics"):
