@@ -18,6 +18,8 @@ from typing import Any
 
 from nightdesk_core.clock import CandleTime, MarketTime
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError, MissingInputError, open_to_read
 from nightdesk_core.trades import ClosedTrade
 
 BESIDE = ("-wal", "-shm")
@@ -84,6 +86,7 @@ class Journal:
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_no_file(path)
         try:
             self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         except sqlite3.OperationalError as error:
@@ -162,9 +165,9 @@ class Journal:
         )
 
     def outbox(self) -> list[Posted]:
-        """Return what is still to be told, oldest first."""
+        """Return what is still to be told, oldest first. Raises `DamagedJournalError` where that is no record."""
         rows = self._connection.execute("SELECT id, kind, content FROM outbox ORDER BY id")
-        return [Posted(number, kind, json.loads(content)) for number, kind, content in rows]
+        return [Posted(number, kind, self._parsed(content)) for number, kind, content in rows]
 
     def told(self, posted: Posted) -> None:
         """Forget what was told. Killed before this, the bot tells it again."""
@@ -185,7 +188,13 @@ class Journal:
             return None
         if _digest(str(row[0])) != row[1]:
             raise DamagedJournalError(self.path, f"is damaged (the state {key!r} is not what was saved)")
-        return dict(json.loads(row[0]))
+        return self._parsed(row[0])
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            return dict(parse_json(str(text), source="state"))
+        except (InputError, TypeError, ValueError) as error:
+            raise DamagedJournalError(self.path, f"is damaged (what it keeps is no record: {error})") from error
 
     def trades(self, *, closed_after: MarketTime = MarketTime(0), shadow: bool = False) -> list[ClosedTrade]:
         """Return the trades that closed after a time, oldest first; instead those that moved no money."""
@@ -222,6 +231,7 @@ def read_journal(path: Path) -> Iterator[Journal]:
     Raises `JournalError` where it cannot be read.
     """
     # Without a log beside it nobody has it open, and nothing needs to be put beside it to read it.
+    _refuse_no_file(path)
     mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
@@ -240,6 +250,18 @@ def read_journal(path: Path) -> Iterator[Journal]:
             raise JournalError(path, error.reason) from error
         with closing(journal):
             yield journal
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Raise `JournalError` where something lies there that SQLite would wait for, or take for an empty database."""
+    for part in (path, *(path.with_name(path.name + suffix) for suffix in BESIDE)):
+        try:
+            with open_to_read(part):
+                pass
+        except MissingInputError:
+            continue
+        except InputError as error:
+            raise JournalError(part, error.reason) from error
 
 
 def _table(shadow: bool) -> str:  # noqa: FBT001 - a choice of two names

@@ -127,7 +127,7 @@ def _failures_of(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         if not os.path.lexists(path):
-            raise MissingInputError(str(path), "is not there") from None
+            raise MissingInputError(str(path), "cannot be read (No such file or directory)") from None
         raise InputError(str(path), "is a symbolic link to something that is not there; move it away") from None
     except OSError as error:
         kind = {errno.EISDIR: "a folder", errno.ENXIO: "a socket"}.get(error.errno or 0)

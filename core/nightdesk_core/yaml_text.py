@@ -59,10 +59,11 @@ def parse_yaml(text: str, *, source: str) -> Any:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    """Return the library's own words without what they quote."""
-    said = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "")
-    words = said.partition("'")[0].strip(" ,")
-    return f": {words}" if words else ""
+    """Return the library's own words. Where they could quote more than a character or a token, they end there."""
+    said = ", ".join(part for name in ("context", "problem", "reason") if (part := getattr(error, name, None)))
+    if not isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError) or "handle" in said:
+        said = said.partition("'")[0].strip(" ,")
+    return f": {said}" if said else ""
 
 
 class _Loader(yaml.SafeLoader):

@@ -65,7 +65,7 @@ def test_the_message_names_what_is_there_and_what_to_do(kind: str, reason: str, 
 
 
 def test_a_file_that_is_not_there_is_told_from_one_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match="is not there"):
+    with pytest.raises(MissingInputError, match="No such file"):
         reader.read_bytes(tmp_path / "file")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="Not a directory") as caught:

@@ -52,7 +52,10 @@ def bomb(*, line: str) -> str:
         ("a: 2019-13-01", "is not YAML: a value is not what it says it is (ValueError)"),
         ("a: *secret", "is not YAML: found undefined alias (line 1)"),
         ("a: b: c", "is not YAML: mapping values are not allowed here (line 1)"),
-        ("a: 1\n---\nb: 1", "is not YAML: but found another document (line 2)"),
+        (
+            "a: 1\n---\nb: 1",
+            "is not YAML: expected a single document in the stream, but found another document (line 2)",
+        ),
         ("a: \x07", "is not YAML: special characters are not allowed"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +14,8 @@ from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import indented_json
-from nightdesk_core.stored import StoredError
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, read_text
 
 from nightdesk_trendbot.settings import EntrySettings
 from nightdesk_trendbot.signals.candles import Floats
@@ -27,6 +27,7 @@ CALIBRATION = "calibration.json"
 THRESHOLDS = "thresholds.json"
 SCHEMA = "features.json"
 
+_LARGEST_TREES_BYTES = 100_000_000
 FEWEST_REACHING = 50
 """A probability that fewer hold-out trades reach is no threshold: the bot would hardly ever trade."""
 
@@ -164,14 +165,16 @@ def load(folder: Path, manifest: Manifest | None) -> MetaModel:
             version=manifest.version if manifest else version_of(folder),
             trained_at=manifest.trained_at if manifest else WallTime(0.0),
             data_end=manifest.data_end if manifest else MarketTime(0),
-            trees=lightgbm.Booster(model_str=(folder / TREES).read_text(encoding="utf-8")),
+            trees=lightgbm.Booster(model_str=read_text(folder / TREES, largest=_LARGEST_TREES_BYTES)),
             linear=LinearModel(**{field.name: getattr(blended, field.name) for field in fields(LinearModel)}),
             weights=blended.weights,
             calibration=stored.read(Calibration, folder / CALIBRATION),
             out_of_fold=stored.read(_Thresholds, folder / THRESHOLDS).out_of_fold,
-            backtest=json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {},
+            backtest=read_json(summary) if summary.exists() else {},
         )
-    except (OSError, ValueError, StoredError, lightgbm.basic.LightGBMError) as error:
+    except InputError as error:
+        raise BundleError(folder, f"cannot be loaded: {Path(error.source).name} {error.reason}") from error
+    except (ValueError, lightgbm.basic.LightGBMError) as error:
         raise BundleError(folder, f"cannot be loaded: {error}") from error
 
 
