@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,8 +61,12 @@ class Champion:
 class ModelRegistry:
     """Reads and writes `models/`. Every write is under one lock and ends in an atomic rename."""
 
-    def __init__(self, folder: Path, *, clock: WallClock = system_clock) -> None:
+    def __init__(
+        self, folder: Path, *, clock: WallClock = system_clock, trial: Callable[[Path], None] | None = None
+    ) -> None:
+        """`trial` loads an intact bundle where it can do no harm, and raises `BundleError` where that fails."""
         self.folder = folder
+        self._trial = trial
         self._clock = clock
         self._lock_path = folder / ".lock"
 
@@ -150,6 +154,17 @@ class ModelRegistry:
         verify(folder)
         return folder
 
+    def loadable(self, version: str) -> Path:
+        """Return the folder of a bundle that is intact and has stood its trial. Raises `BundleError` with the reason.
+
+        Whoever loads a model, or points at one that others load, asks here: one whose hashes fit may still be broken in
+        a way that ends the process that loads it.
+        """
+        folder = self.bundle(version)
+        if self._trial is not None:
+            self._trial(folder)
+        return folder
+
     def manifests(self) -> list[Manifest]:
         """Return the manifest of every listed bundle, oldest first; a bundle whose manifest is damaged is left out."""
         found = []
@@ -214,10 +229,10 @@ class ModelRegistry:
     def promote(self, version: str, *, standing: Standing, instead_of: str | None) -> Champion:
         """Point at `version` and return the new pointer.
 
-        Raises `BundleError` where the bundle is not intact, and `RegistryError` where the champion is no longer
+        Raises `BundleError` where the bundle is not `loadable`, and `RegistryError` where the champion is no longer
         `instead_of`: somebody else moved the pointer while the caller was deciding.
         """
-        self.bundle(version)
+        self.loadable(version)
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
             current = self.champion()
             current_version = None if current is None else current.version
@@ -257,7 +272,7 @@ class ModelRegistry:
     ) -> Champion:
         """Take a champion back, and return the pointer to the one before it; `to` names an earlier one instead.
 
-        It must be intact, and trained after a time. Raises `RegistryError` where there is none, or `version` is
+        It must be `loadable`, and trained after a time. Raises `RegistryError` where there is none, or `version` is
         not the champion (any more), and `BundleError` where the one that is named must not be loaded.
         """
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
@@ -266,7 +281,7 @@ class ModelRegistry:
                 raise RegistryError(f"{version} is not the champion: there is nothing to roll back")
             earlier = [found for found in current.earlier if to in (None, found[0])]
             if to is not None:
-                self.bundle(to)
+                self.loadable(to)
                 # A bundle that never was champion was never trusted with money either: it begins as provisional.
                 earlier = earlier or [(to, "provisional")]
             chosen = self._fit(earlier, trained_after)
@@ -289,7 +304,7 @@ class ModelRegistry:
     def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: WallTime) -> tuple[str, Standing] | None:
         for version, standing in candidates:
             try:
-                if Manifest.read(self.bundle(version)).trained_at > trained_after:
+                if Manifest.read(self.loadable(version)).trained_at > trained_after:
                     return version, standing
             except BundleError:
                 continue
