@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.yaml_text import parse_yaml
 
+from nightdesk.answer import json_of
 from nightdesk.cli.choice import Choice, choice, load_settings
 from nightdesk.logbook import set_up_logs
 
@@ -158,20 +159,20 @@ def fault(
         body["channel"] = channel
     for parameter in parameters or []:
         key, _, value = parameter.partition("=")
-        body[key] = yaml.safe_load(value)
+        body[key] = parse_yaml(value, source=f"--with {key}")
     only = {"channel": channel} if channel not in (None, "any") else {}
     try:
         answer = (
-            requests.delete(url, params=only, timeout=5)
+            requests.delete(url, params=only, timeout=5, stream=True)
             if name == "clear"
-            else requests.post(url, json=body, timeout=5)
+            else requests.post(url, json=body, timeout=5, stream=True)
         )
     except requests.RequestException as error:
         spoken = "replay exchange" if channel is None else "inbox"
         raise NightdeskError(f"the {spoken} does not answer at {url}: is the stack running?") from error
     if not answer.ok:
-        raise NightdeskError(answer.json()["error"])
-    active = answer.json()["faults"]
+        raise NightdeskError(json_of(answer)["error"])
+    active = json_of(answer)["faults"]
     typer.echo("active: " + (", ".join(f"{found} for {left:.0f} s" for found, left in active.items()) or "none"))
 
 

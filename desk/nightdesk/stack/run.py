@@ -12,9 +12,11 @@ from types import FrameType
 from typing import Any
 
 import requests
+from nightdesk_core.reader import InputError
 from rich.console import Console
 from rich.table import Table
 
+from nightdesk.answer import json_of
 from nightdesk.settings import Settings
 from nightdesk.stack.running import RunningStack, last_alert, running_stack
 from nightdesk.stack.scenarios import Play, Scenario
@@ -146,10 +148,16 @@ def _table(stack: RunningStack) -> Table:
 def live_line(settings: Settings) -> str:
     """Return one line on the bot: market time, equity, drawdown, guard, regime, model, last alert."""
     try:
-        status = requests.get(
-            f"{settings.bot_url}/status", timeout=2, auth=settings.bot_login(), verify=settings.bot_trust()
-        ).json()
-    except (requests.RequestException, ValueError):
+        status = json_of(
+            requests.get(
+                f"{settings.bot_url}/status",
+                timeout=2,
+                auth=settings.bot_login(),
+                verify=settings.bot_trust(),
+                stream=True,
+            )
+        )
+    except (requests.RequestException, InputError):
         return f"{settings.bot.name}: does not answer"
     bot, trading, model, risk = status["bot"], status["trading"], status["model"], status["risk"]
     over = " · market closed: the replay is over" if trading["trading_expected"] is False else ""

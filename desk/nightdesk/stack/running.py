@@ -15,8 +15,10 @@ import requests
 from nightdesk_core.clock import utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.reader import InputError
 
 from nightdesk import home
+from nightdesk.answer import json_of
 from nightdesk.render.configuration import render
 from nightdesk.settings import Settings
 from nightdesk.stack.services import ServiceState, StackService, ask_health, refuse_taken_ports, services
@@ -156,11 +158,12 @@ def last_alert(settings: Settings) -> str:
     """Return the newest message in the sandbox's inbox, or what is firing where there is no inbox."""
     try:
         if settings.sandbox.enabled:
-            messages = requests.get(f"http://{settings.address('inbox')}/api/messages", timeout=2).json()
+            messages = json_of(requests.get(f"http://{settings.address('inbox')}/api/messages", timeout=2, stream=True))
             found = messages["messages"]
             return str(found[-1]["title"]) if found else "none"
-        alerts = requests.get(f"http://{settings.address('alertmanager')}/api/v2/alerts?active=true", timeout=2).json()
+        url = f"http://{settings.address('alertmanager')}/api/v2/alerts?active=true"
+        alerts = json_of(requests.get(url, timeout=2, stream=True))
         names = sorted({alert["labels"]["alertname"] for alert in alerts} - {"Watchdog"})
         return ", ".join(names) or "none"
-    except (requests.RequestException, ValueError, KeyError):
+    except (requests.RequestException, InputError, KeyError, TypeError):
         return "unknown"

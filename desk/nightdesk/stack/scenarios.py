@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import requests
 from nightdesk_core.clock import from_iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.reader import InputError
 from nightdesk_core.units import DAY_SECONDS
 
+from nightdesk.answer import json_of
 from nightdesk.settings import Settings
 
 _TIMEOUT_SECONDS = 2.0
@@ -149,8 +151,8 @@ class Play:
         """Begin the acts whose time has come. An exchange that does not answer puts them off."""
         if not self._left:
             return
-        with suppress(requests.RequestException):
-            status = requests.get(f"{self._url}/status", timeout=_TIMEOUT_SECONDS).json()
+        with suppress(requests.RequestException, InputError):
+            status = json_of(requests.get(f"{self._url}/status", timeout=_TIMEOUT_SECONDS, stream=True))
             day = (status["market_time_unix"] - from_iso(status["starts_at"])) / DAY_SECONDS
             while self._left and self._left[0].day <= day:
                 self._begin(self._left[0])

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import requests
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.reader import InputError
 
+from nightdesk.answer import json_of
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
@@ -131,7 +133,10 @@ def ask_health(settings: Settings, service: StackService, *, running: str) -> Se
         return ServiceState(service.name, running.lower(), False, url)
     try:
         answer = requests.get(
-            base + service.health, timeout=_HEALTH_TIMEOUT_SECONDS, verify=settings.bot_trust() if is_bot else True
+            base + service.health,
+            timeout=_HEALTH_TIMEOUT_SECONDS,
+            verify=settings.bot_trust() if is_bot else True,
+            stream=True,
         )
     except requests.RequestException:
         return ServiceState(service.name, "does not answer", False, url)
@@ -142,7 +147,7 @@ def ask_health(settings: Settings, service: StackService, *, running: str) -> Se
 
 def _complaint(answer: requests.Response) -> str:
     try:
-        issues = answer.json()["issues"]
+        issues = json_of(answer)["issues"]
         return "unhealthy: " + "; ".join(issue["cause"] for issue in issues)
-    except (ValueError, KeyError, TypeError):
+    except (requests.RequestException, InputError, KeyError, TypeError):
         return f"answers {answer.status_code}"

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
+from nightdesk_core.reader import open_to_append
 from supervisor.xmlrpc import SupervisorTransport
 
 _START_SECONDS = 15.0
@@ -128,7 +129,7 @@ class Supervisor(SupervisorClient):
         configuration = self._folder / "supervisord.conf"
         write_atomic(configuration, self._configuration().encode())
         command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)]
-        with (self._log_dir / "supervisord.out").open("ab") as output:
+        with open_to_append(self._log_dir / "supervisord.out") as output:
             self._process = subprocess.Popen(
                 dying_with_parent(command, signal="TERM"),
                 stdin=subprocess.DEVNULL,
