@@ -24,6 +24,7 @@ _PASSING = frozenset(
         errno.ENOLCK,
     }
 )
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What the process, or the machine, has too little of: an error of these says nothing about the file."""
 _PASSING_SQLITE = frozenset(
@@ -51,6 +52,11 @@ def is_unwritable(error: BaseException) -> bool:
         code = getattr(error, "sqlite_errorcode", None)
         return code is not None and code & _PRIMARY in _PASSING_SQLITE
     return False
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether an error says that the disk takes nothing, whoever writes to it: it is full, or read-only."""
+    return error.errno in _FULL
 
 
 def reason_of(error: BaseException) -> str:
