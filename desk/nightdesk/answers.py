@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import requests
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 from nightdesk_core.text import line
 from pydantic import BaseModel, ValidationError
 
@@ -63,8 +65,10 @@ class Answer:
 
     def _read(self, model: type[M]) -> M:
         try:
-            return model.model_validate_json(self.body)
-        except (ValidationError, RecursionError) as error:
+            return model.model_validate(parse_json(self.body, source=self.url))
+        except InputError as error:
+            raise AnswerError(self.url, f"answers what was not expected ({line(error.reason)})") from None
+        except ValidationError as error:
             raise AnswerError(self.url, f"answers what was not expected ({_first_problem(error)})") from None
 
 
@@ -126,9 +130,7 @@ def _fetch(method: str, url: str, timeout_seconds: float, what: dict[str, Any]) 
         raise AnswerError(url, f"does not answer ({type(error).__name__})") from None
 
 
-def _first_problem(error: ValidationError | RecursionError) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deep"
+def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return line(f"{place}: {first['msg']}" if place else first["msg"])[:_LONGEST_COMPLAINT]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,8 @@ from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, MissingInputError
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
 
@@ -141,8 +142,10 @@ def _mark(version: str, champion: Champion | None) -> str:
 
 def _chosen(registry: ModelRegistry, version: str | None) -> str:
     if version is not None:
-        if not (registry.folder / version).is_dir():
-            raise NightdeskError(f"there is no model {version}; `nightdesk models list` prints them")
+        try:
+            registry.folder_of(version)
+        except BundleError as error:
+            raise NightdeskError(f"{error}; `nightdesk models list` prints them") from error
         return version
     champion = registry.champion()
     if champion is None:
@@ -190,9 +193,12 @@ def _flat(values: Mapping[str, Any], name: str) -> dict[str, str]:
 def _read(registry: ModelRegistry, version: str, name: str) -> dict[str, Any]:
     """Return a JSON file of a bundle; nothing where the bundle has none."""
     path: Path = registry.folder / version / name
-    if not path.exists():
-        return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise BundleError(path.parent, f"{name} cannot be read ({error})") from error
+        found = read_json(path)
+    except MissingInputError:
+        return {}
+    except InputError as error:
+        raise BundleError(path.parent, f"{name} {error.reason}") from error
+    if not isinstance(found, dict):
+        raise BundleError(path.parent, f"{name} holds no record")
+    return found

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.yaml_text import parse_yaml
 from pydantic import BaseModel
 
 from nightdesk.cli.choice import Choice, choice, load_settings
@@ -161,7 +161,7 @@ def fault(
         body["channel"] = channel
     for parameter in parameters or []:
         key, _, value = parameter.partition("=")
-        body[key] = yaml.safe_load(value)
+        body[key] = parse_yaml(value, source=f"--with {key}")
     only = {"channel": channel} if channel not in (None, "any") else {}
     spoken = "replay exchange" if channel is None else "inbox"
     try:

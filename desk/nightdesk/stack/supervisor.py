@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from nightdesk_core.files import write_atomic
+from nightdesk_core.reader import open_to_append
 
 from nightdesk.stack import session
 from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError, socket_path
@@ -87,7 +88,7 @@ class Supervisor(SupervisorClient):
         configuration = self._folder / "supervisord.conf"
         write_atomic(configuration, self._configuration(names).encode())
         command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)]
-        with (self._log_dir / "supervisord.out").open("ab") as output:
+        with open_to_append(self._log_dir / "supervisord.out") as output:
             self._process = subprocess.Popen(
                 dying_with_parent(command, signal="TERM"),
                 stdin=subprocess.DEVNULL,

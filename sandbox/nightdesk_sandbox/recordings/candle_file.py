@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from nightdesk_core.reader import InputError, open_to_read
 
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings.candles import VALUE_COLUMNS, RecordedCandles, Times, Values, check
@@ -49,16 +51,23 @@ def read_candles(path: Path) -> RecordedCandles:
 
 def _read(path: Path, *, csv: bool) -> pd.DataFrame:
     try:
-        if csv:
-            # As text: what is not a number is then reported with its row, and not by pandas with none.
-            # Blank lines are kept so that the rows are counted as in an editor, except those at the end.
-            frame = pd.read_csv(path, dtype=str, skip_blank_lines=False, skipinitialspace=True)
-            filled = np.flatnonzero(frame.notna().any(axis=1).to_numpy())
-            return frame.iloc[: filled[-1] + 1 if len(filled) else 0]
-        return pd.read_parquet(path).reset_index()
+        with open_to_read(path) as file:
+            return _frame(file, csv=csv)
+    except InputError as error:
+        raise CandlesError(str(path), error.reason) from error
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise CandlesError(str(path), f"cannot be read as {'CSV' if csv else 'Parquet'} ({reason})") from error
+
+
+def _frame(file: BufferedReader, *, csv: bool) -> pd.DataFrame:
+    if not csv:
+        return pd.read_parquet(file).reset_index()
+    # As text: what is not a number is then reported with its row, and not by pandas with none.
+    # Blank lines are kept so that the rows are counted as in an editor, except those at the end.
+    frame = pd.read_csv(file, dtype=str, skip_blank_lines=False, skipinitialspace=True)
+    filled = np.flatnonzero(frame.notna().any(axis=1).to_numpy())
+    return frame.iloc[: filled[-1] + 1 if len(filled) else 0]
 
 
 def _times(column: pd.Series, path: Path, name: str, first_row: int) -> Times:
