@@ -92,8 +92,11 @@ def test_alone_it_keeps_its_times(real: RecordedCandles) -> None:
     [
         ({"symbols": []}, "at least 1 item"),
         ({"symbols": ["BTCUSDT", "BTCUSDT"]}, "symbols names a market twice"),
-        ({"symbols": ["ETHUSDT"]}, "Input should be 'BTCUSDT' or 'EURUSDT'"),
-        ({"symbols": ["EURUSDT"], "candles": "mine.csv"}, "candles are BTCUSDT's, which symbols does not name"),
+        ({"symbols": ["ETH/USDT"]}, "String should match pattern"),
+        ({"symbols": ["BTCUSDT", "ETHUSDT"]}, r"ETHUSDT, of which there is no sample: name a file .* ethusdt\.csv"),
+        ({"candles": {"EURUSDT": "mine.csv"}}, "candles has a file for EURUSDT, which symbols does not name"),
+        ({"candles": {"file": "mine.csv", "timezone": "Berlin"}}, "is no time zone of the tz database"),
+        ({"candles": {"BTCUSDT": {"file": "mine.csv", "zone": "UTC"}}}, "Extra inputs are not permitted"),
         ({"funding_rate": 0.01}, "less than or equal to 0.005"),
         ({"requests_per_second": 0}, "greater than or equal to 1"),
     ],
