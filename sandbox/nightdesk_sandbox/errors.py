@@ -14,6 +14,11 @@ from pathlib import Path
 from nightdesk_core.errors import NightdeskError
 
 
+def printable(text: str) -> str:
+    """Return text from a file with nothing in it that a terminal would act on."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 class SandboxError(NightdeskError):
     """The sandbox cannot start or go on."""
 
@@ -25,8 +30,8 @@ class CandlesError(SandboxError):
 
     def __init__(self, source: str, problem: str) -> None:
         self.source = source
-        self.problem = problem
-        super().__init__(f"{source}: {problem}")
+        self.problem = printable(problem)
+        super().__init__(f"{source}: {self.problem}")
 
 
 class PositionError(SandboxError):

@@ -132,8 +132,8 @@ FORMS = "write ISO 8601, a date with a time of day, or Unix time in s, ms, µs o
         ),
         (
             [HEADER, f"{EIGHT + 3599}999,1,1,1,1,1", f"{EIGHT + 7199}999,1,1,1,1,1"],
-            "row 2, column time is 2019-01-01T08:59:59Z, not the start of an hour; these are the candles' closes: write "
-            "when each opened (and in 1 more)",
+            "row 2, column time is 2019-01-01T08:59:59Z, not the start of an hour; these are the candles' closes: "
+            "write when each opened (and in 1 more)",
         ),
         (
             [HEADER, "0,1,1,1,1,1", "14400,1,1,1,1,1"],
@@ -162,7 +162,8 @@ FORMS = "write ISO 8601, a date with a time of day, or Unix time in s, ms, µs o
         ),
         (
             [HEADER, "13/02/2020 01:00,1,1,1,1,1", "02/14/2020 02:00,1,1,1,1,1"],
-            "row 2, column time has the day first, and row 3 the month; write all dates in one order, best as 2019-12-31",
+            "row 2, column time has the day first, and row 3 the month; write all dates in one order, best as "
+            "2019-12-31",
         ),
         (
             [HEADER, "2020-02-30 01:00,1,1,1,1,1", "2020-03-01 02:00,1,1,1,1,1"],

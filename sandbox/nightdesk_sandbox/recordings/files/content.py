@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -83,7 +84,7 @@ def _unpacked(data: bytes, source: str) -> bytes:
         if data.startswith(b"PK\x03\x04"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(_only_member(archive, source)) as packed:
                 return _bounded(packed.read(LARGEST_BYTES + 1), source)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, struct.error, zipfile.BadZipFile, RuntimeError) as error:
         problem = f"cannot be unpacked ({error}); unpack it yourself, or fetch it anew"
         raise CandlesError(source, problem) from error
     return data

@@ -21,7 +21,7 @@ _Rows = npt.NDArray[np.int64]
 _Mask = npt.NDArray[np.bool_]
 
 SCALE_LOG_GAP = np.log(1.5)
-SCALE_DEVIATIONS = 20.0
+SCALE_DEVIATIONS = 30.0
 """An open that lies so far from the close before it, and so many robust standard deviations of its neighbours' returns:
 nobody traded in between. The samples' furthest are 1.8% and 3.6 deviations, over a weekend."""
 SCALE_LOG_RETURN = np.log(8.0)
@@ -34,7 +34,8 @@ _REPEATED_DIFFERENT = 6
 """So many candles in a row that are those of an earlier stretch in all four prices, of so many kinds. The samples have
 not even one pair of such candles."""
 FROZEN_BARS = 24
-"""So many candles in a row with the same four prices although there was volume. The samples have not one."""
+"""So many candles in a row with the same four prices although there was volume. The samples have not one. Of a market
+that hardly moves by a few ticks an hour nothing is said: there it is the rule."""
 VOLUME_LEVEL_RATIO = 50.0
 _LEVEL_BARS = 72
 """The median volume of three days against that of the three days before. The samples' largest ratio is 7.2."""
@@ -120,6 +121,9 @@ def _repeated(candles: RecordedCandles, rows: _Rows) -> list[str]:
 
 def _frozen(candles: RecordedCandles, rows: _Rows) -> list[str]:
     same = np.logical_and.reduce([np.diff(getattr(candles, name)) == 0 for name in PRICE_COLUMNS])
+    moving = np.concatenate([[True], ~same])
+    if np.median((candles.high - candles.low)[moving]) < _FEW_TICKS * 10.0**-candles.price_decimals:
+        return []
     if candles.volume.any():
         same &= candles.volume[1:] > 0
     starts, ends = _runs(same)

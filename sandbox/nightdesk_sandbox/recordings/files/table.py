@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nightdesk_sandbox.errors import CandlesError
+from nightdesk_sandbox.errors import CandlesError, printable
 
 NULLS = ("", "nan", "null", "none", "n/a", "na", "-", "--", "<na>", "nat")
 """What files write where there is nothing, in small letters."""
@@ -50,7 +50,7 @@ class Table:
 
 def cell(value: object) -> str:
     """Return a value as a message shows it: short, and without anything that a terminal would act on."""
-    text = "".join(character if character.isprintable() else "?" for character in str(value))
+    text = printable(str(value))
     return repr(text if len(text) <= 40 else f"{text[:39]}…")
 
 

@@ -128,7 +128,7 @@ def _with_header(rows: list[_Row], place: int, source: str) -> Table:
         names, below = [last, *names[1:]], below[2:]
     kept = [row for row in below if row.fields[: len(names)] != names and not row.fields[0].startswith("#")]
     if len(kept) < len(below):
-        notes.append(f"{len(below) - len(kept)} repeated headers or comments left out")
+        notes.append(f"repeated headers or comments left out: {len(below) - len(kept)}")
     return _table(names, kept, source, notes)
 
 
