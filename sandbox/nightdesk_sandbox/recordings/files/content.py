@@ -85,7 +85,7 @@ def _unpacked(data: bytes, source: str) -> bytes:
             with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(_only_member(archive, source)) as packed:
                 return _bounded(packed.read(LARGEST_BYTES + 1), source)
     except (OSError, EOFError, ValueError, zlib.error, struct.error, zipfile.BadZipFile, RuntimeError) as error:
-        problem = f"cannot be unpacked ({error}); unpack it yourself, or fetch it anew"
+        problem = f"cannot be unpacked ({str(error)[:200]}); unpack it yourself, or fetch it anew"
         raise CandlesError(source, problem) from error
     return data
 

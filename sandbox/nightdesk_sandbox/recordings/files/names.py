@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightdesk_sandbox.errors import CandlesError
+from nightdesk_sandbox.recordings.files.table import brief
 
 PRICE_NAMES: dict[str, tuple[str, ...]] = {
     "open": ("open", "o", "open_price", "opening_price"),
@@ -99,7 +100,7 @@ def places(names: Sequence[str], source: str) -> Places:
     if not times:
         missing.insert(0, "time")
     if missing:
-        listed = ", ".join(name.strip() or "(no name)" for name in names[:12])
+        listed = ", ".join(brief(name.strip()) or "(no name)" for name in names[:12])
         problem = f"has no column {', '.join(missing)} among its {len(names)} ({listed}); it needs {WHAT_A_FILE_HOLDS}"
         raise CandlesError(source, problem)
     found = tuple(place for place in prices.values() if place is not None)
@@ -108,7 +109,9 @@ def places(names: Sequence[str], source: str) -> Places:
     )
     for place in (*times, *found, *volumes):
         if known.count(known[place]) > 1:
-            raise CandlesError(source, f"has two columns called {known[place] or '(no name)'}; take one of them out")
+            raise CandlesError(
+                source, f"has two columns called {brief(known[place]) or '(no name)'}; take one of them out"
+            )
     markets = tuple(place for place, name in enumerate(known) if name in _MARKET_NAMES)
     return Places(times, (found[0], found[1], found[2], found[3]), volumes, markets)
 

@@ -33,7 +33,7 @@ class Table:
 
     def name(self, place: int) -> str:
         """Return what to call a column in a message."""
-        return (self.names[place].strip() if self.names else "") or f"number {place + 1}"
+        return brief(self.names[place].strip() if self.names else "") or f"number {place + 1}"
 
     def take(self, chosen: npt.NDArray[np.int64]) -> Table:
         """Return the rows at the places `chosen`, in that order."""
@@ -50,8 +50,12 @@ class Table:
 
 def cell(value: object) -> str:
     """Return a value as a message shows it: short, and without anything that a terminal would act on."""
-    text = printable(str(value))
-    return repr(text if len(text) <= 40 else f"{text[:39]}…")
+    return repr(brief(printable(str(value))))
+
+
+def brief(text: str) -> str:
+    """Return the beginning of a text, as much as a message has room for."""
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def as_text(column: pd.Series) -> pd.Series:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings.files.names import WHAT_A_FILE_HOLDS, is_header, known_as
-from nightdesk_sandbox.recordings.files.table import Table, cell
+from nightdesk_sandbox.recordings.files.table import Table, brief, cell
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _HEAD_ROWS = 30
@@ -139,7 +139,7 @@ def _without_header(rows: list[_Row], place: int, source: str) -> Table:
     above = next((row for row in rows[:place] if len([name for name in row.fields if name]) >= len(first) - 1), None)
     if above is not None:
         problem = (
-            f"row {above.number} names columns that are not known ({', '.join(above.fields[:6])}); "
+            f"row {above.number} names columns that are not known ({', '.join(map(brief, above.fields[:6]))}); "
             f"name them in English: it needs {WHAT_A_FILE_HOLDS}"
         )
         raise CandlesError(source, problem)
