@@ -42,7 +42,7 @@ def load_markets(settings: SandboxSettings, *, home: Path) -> dict[str, Recorded
     """
     own = read_own_candles(settings, home=home)
     for symbol, read in own.items():
-        logger.info("{}: {}", symbol, read)
+        (logger.warning if read.warnings else logger.info)("{}: {}", symbol, read)
     loaded = {
         symbol: own[symbol].candles if symbol in own else load_sample(SAMPLES[symbol], folder=home / settings.cache_dir)
         for symbol in settings.symbols

@@ -24,7 +24,7 @@ def with_file(settings_with: Load, settings_file: Path) -> Settings:
 def test_the_check_says_what_a_file_holds_and_how_it_was_read(with_file: Settings) -> None:
     write_csv(make_candles(120, missing=(100,)), with_file.home / "mine.csv")
     assert check_candles(with_file) == (
-        "BTCUSDT: 119 candles from 2017-07-14T02:00:00Z to 2017-07-19T01:00:00Z; warning: 1 hours are missing, 1 of "
+        "BTCUSDT: 119 candles from 2017-07-14T02:00:00Z to 2017-07-19T01:00:00Z; warning: hours missing: 1, 1 of "
         "them from 2017-07-18T06:00:00Z on"
     )
 

@@ -22,7 +22,7 @@ from nightdesk_sandbox.recordings.files.arrow import arrow_table, json_table
 from nightdesk_sandbox.recordings.files.content import read_content
 from nightdesk_sandbox.recordings.files.names import places
 from nightdesk_sandbox.recordings.files.numerals import numbers
-from nightdesk_sandbox.recordings.files.quality import findings
+from nightdesk_sandbox.recordings.files.quality import Finding, findings
 from nightdesk_sandbox.recordings.files.settings import CandleFileSettings
 from nightdesk_sandbox.recordings.files.table import Table, as_text, cell
 from nightdesk_sandbox.recordings.files.text import text_table
@@ -56,10 +56,22 @@ def read_candles(settings: CandleFileSettings, *, home: Path = Path()) -> Candle
     Raises `CandlesError` that names the file, the row, what is wrong and what to do: also where two readings are
     possible, and where the numbers are such as no market makes.
     """
-    path = home / settings.file.expanduser()
-    table = _table(path)
+    table = _table(home / settings.file.expanduser())
+    rows, columns, notes, warnings = _columns(table, settings)
+    rows, columns, found = _in_order(rows, columns, table.source)
+    candles = RecordedCandles(np.floor(columns[0]).astype(np.int64), *columns[1:])
+    check(candles, source=table.source, rows=rows)
+    odd = findings(candles, rows, accept=settings.accept)
+    _refuse_stopping(odd, table.source)
+    warnings += [*_gaps(candles), *(finding.message for finding in odd)]
+    return CandleFileRead(candles, (*notes, *found), tuple(warnings))
+
+
+def _columns(
+    table: Table, settings: CandleFileSettings
+) -> tuple[npt.NDArray[np.int64], list[Values], list[str], list[str]]:
+    """Return the rows' numbers, their times, prices and volumes as they stand in the file, notes and warnings."""
     where = places(_names(table), table.source)
-    # What has no price at all is how some write an hour without a trade.
     _refuse_several_markets(table, where.markets)
     table, times = joined_times(table, where.times)
     values, notes = numbers(table, (*where.prices, *where.volumes), decimal=settings.decimal)
@@ -73,23 +85,19 @@ def read_candles(settings: CandleFileSettings, *, home: Path = Path()) -> Candle
     if len(table.rows) < 2:
         raise CandlesError(table.source, f"holds {len(table.rows)} candles; a replay needs 2 at least")
     prices = values[:4]
-    seconds, found = _seconds(table, times, settings)
-    notes += found
-    volume, found, warnings = _volume(table, dict(zip(where.volumes, values[4:], strict=True)), prices[3])
-    notes += found
-    rows, columns = table.rows, [seconds, *prices, volume]
-    rows, columns, found = _in_order(rows, columns, table.source)
-    notes += found
-    candles = RecordedCandles(np.floor(columns[0]).astype(np.int64), *columns[1:])
-    check(candles, source=table.source, rows=rows)
-    odd = findings(candles, rows, accept=settings.accept)
-    if stopping := [finding for finding in odd if finding.stops]:
-        kinds = ", ".join(dict.fromkeys(finding.kind for finding in stopping))
-        problem = "; ".join(finding.message for finding in stopping)
-        advice = f"correct the file, or, where the market was so, accept it: `accept: [{kinds}]` beside the file"
-        raise CandlesError(table.source, f"{problem}; nothing learnt on it would be worth its money: {advice}")
-    warnings += [*_gaps(candles), *(finding.message for finding in odd)]
-    return CandleFileRead(candles, tuple(notes), tuple(warnings))
+    seconds, of_times = _seconds(table, times, settings)
+    volume, of_volumes, warnings = _volume(table, dict(zip(where.volumes, values[4:], strict=True)), prices[3])
+    return table.rows, [seconds, *prices, volume], [*notes, *of_times, *of_volumes], warnings
+
+
+def _refuse_stopping(odd: Sequence[Finding], source: str) -> None:
+    stopping = [finding for finding in odd if finding.stops]
+    if not stopping:
+        return
+    kinds = ", ".join(dict.fromkeys(finding.kind for finding in stopping))
+    problem = "; ".join(finding.message for finding in stopping)
+    advice = f"correct the file, or, where the market was so, accept it: `accept: [{kinds}]` beside the file"
+    raise CandlesError(source, f"{problem}; nothing learnt on it would be worth its money: {advice}")
 
 
 def _table(path: Path) -> Table:
@@ -219,4 +227,4 @@ def _gaps(candles: RecordedCandles) -> list[str]:
         return []
     longest = int(np.argmax(steps))
     since = iso(int(candles.time[longest]) + candles.interval_seconds)
-    return [f"{missing:,} hours are missing, {int(steps[longest]) - 1} of them from {since} on"]
+    return [f"hours missing: {missing:,}, {int(steps[longest]) - 1} of them from {since} on"]
