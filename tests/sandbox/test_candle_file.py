@@ -179,6 +179,11 @@ FORMS = "write ISO 8601, a date with a time of day, or Unix time in s, ms, µs o
             "date and time and export it anew",
         ),
         (
+            [HEADER, f"{'9' * 25},1,1,1,1,1", "0,1,1,1,1,1"],
+            f"row 2, column time is '{'9' * 25}', no time in s, ms, µs or ns",
+        ),
+        ([HEADER, "0,1,1,1,1,1", f"{'9' * 400},1,1,1,1,1"], f"row 3, column time is '{'9' * 39}…', no time; {FORMS}"),
+        (
             [HEADER, "1.58E+12,1,1,1,1,1", "1.58E+12,1,1,1,1,1"],
             "row 2, column time is '1.58E+12': a spreadsheet has rounded it (and in 1 more); take the file as it was "
             "published",

@@ -23,7 +23,9 @@ _UNITS = (("ns", 1e17, 1e9), ("µs", 1e14, 1e6), ("ms", 1e11, 1e3), ("s", -np.in
 _SPREADSHEET_DAYS = (20_000, 80_000)
 """What spreadsheets count from 1900 on: 1954 to 2119. In seconds it is the first day of 1970."""
 
-_NUMBER = r"-?\d+(?:\.\d*)?"
+_NUMBER = r"-?\d{1,30}(?:\.\d*)?"
+_FURTHEST_SECONDS = 62_135_596_800
+"""As far from 1970 as the year 1."""
 _YEAR_FIRST = r"(?P<y1>\d{4})(?P<s1>[-/.])(?P<m1>\d{1,2})(?P=s1)(?P<d1>\d{1,2})"
 _YEAR_LAST = r"(?P<a>\d{1,2})(?P<s2>[-/.])(?P<b>\d{1,2})(?P=s2)(?P<y2>\d{4})"
 _COMPACT = r"(?P<y3>(?:19|20)\d{2})(?P<m3>\d{2})(?P<d3>\d{2})"
@@ -129,6 +131,11 @@ def _unix(table: Table, place: int, text: pd.Series, numeric: _Mask) -> tuple[Se
         raise table.wrong(numeric, table.name(place), problem, "format the column as date and time and export it anew")
     unit = np.array([next(n for n, (_, least, _d) in enumerate(_UNITS) if abs(value) >= least) for value in values])
     seconds = values / np.array([divisor for _, _, divisor in _UNITS])[unit]
+    beyond = np.zeros(len(text), dtype=bool)
+    beyond[numeric] = ~(np.abs(seconds) <= _FURTHEST_SECONDS)
+    if beyond.any():
+        value = cell(text.iloc[int(np.argmax(beyond))])
+        raise table.wrong(beyond, table.name(place), f"is {value}, no time in s, ms, µs or ns")
     notes = []
     rows = table.rows[numeric]
     for change in np.flatnonzero(np.diff(unit))[:3]:
