@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.recordings.files.reader import CandleFileRead, read_candles
 from nightdesk_sandbox.recordings.files.settings import CandleFileSettings
@@ -108,6 +111,16 @@ def test_a_frame_in_parquet_may_hold_its_times_and_numbers_in_any_type(
 ) -> None:
     change(frame_of(series)).to_parquet(tmp_path / "c.parquet")
     assert read(tmp_path / "c.parquet").candles.fingerprint == series.fingerprint
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+@pytest.mark.parametrize("moment", [7445 * 10**12, 2**62, -(2**62)])
+def test_a_moment_in_parquet_that_no_calendar_knows_is_refused(moment: int, zone: str | None, tmp_path: Path) -> None:
+    times = pa.array([moment, moment + 3_600_000], pa.timestamp("ms", zone))
+    prices = {name: [1.0, 1.0] for name in ("open", "high", "low", "close")}
+    pq.write_table(pa.table({"date": times, **prices}), tmp_path / "far.parquet")
+    with pytest.raises(CandlesError, match=r"row 1, column date is '.*', no time in s, ms, µs or ns"):
+        read(tmp_path / "far.parquet")
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,10 @@ def _typed(table: Table, place: int, timezone: str) -> Stamps:
     if missing.any():
         raise table.wrong(missing, table.name(place), "holds no time")
     zoned = isinstance(column.dtype, pd.DatetimeTZDtype)
-    moments = column if zoned else column.dt.tz_localize("UTC")
-    seconds: Seconds = np.asarray((moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+    moments = (column.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else column).to_numpy()
+    unit, _ = np.datetime_data(moments.dtype)
+    seconds = moments.astype(np.int64) / {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
+    _refuse_beyond(table, place, pd.Series(moments.astype(str)), np.ones(len(seconds), dtype=bool), seconds)
     if zoned:
         return Stamps(seconds, (), explicit=True)
     local = _in_zone(table, place, seconds, np.ones(len(seconds), dtype=bool), timezone)
@@ -131,17 +133,22 @@ def _unix(table: Table, place: int, text: pd.Series, numeric: _Mask) -> tuple[Se
         raise table.wrong(numeric, table.name(place), problem, "format the column as date and time and export it anew")
     unit = np.array([next(n for n, (_, least, _d) in enumerate(_UNITS) if abs(value) >= least) for value in values])
     seconds = values / np.array([divisor for _, _, divisor in _UNITS])[unit]
-    beyond = np.zeros(len(text), dtype=bool)
-    beyond[numeric] = ~(np.abs(seconds) <= _FURTHEST_SECONDS)
-    if beyond.any():
-        value = cell(text.iloc[int(np.argmax(beyond))])
-        raise table.wrong(beyond, table.name(place), f"is {value}, no time in s, ms, µs or ns")
+    _refuse_beyond(table, place, text, numeric, seconds)
     notes = []
     rows = table.rows[numeric]
     for change in np.flatnonzero(np.diff(unit))[:3]:
         before, after = _UNITS[unit[change]][0], _UNITS[unit[change + 1]][0]
         notes.append(f"times go over from {before} to {after} in row {rows[change + 1]}")
     return seconds, notes
+
+
+def _refuse_beyond(table: Table, place: int, text: pd.Series, wanted: _Mask, seconds: Seconds) -> None:
+    """Raise `CandlesError` for moments that no calendar knows; `seconds` are those of the rows that are `wanted`."""
+    beyond = np.zeros(len(wanted), dtype=bool)
+    beyond[wanted] = ~(np.abs(seconds) <= _FURTHEST_SECONDS)
+    if beyond.any():
+        value = cell(text.iloc[int(np.argmax(beyond))])
+        raise table.wrong(beyond, table.name(place), f"is {value}, no time in s, ms, µs or ns")
 
 
 def _refuse_unread(table: Table, place: int, text: pd.Series, numeric: _Mask, parts: pd.DataFrame) -> None:
