@@ -12,11 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightdesk_core.errors import NightdeskError
-
-
-def printable(text: str) -> str:
-    """Return text from a file with nothing in it that a terminal would act on."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+from nightdesk_core.text import line
 
 
 class SandboxError(NightdeskError):
@@ -30,7 +26,7 @@ class CandlesError(SandboxError):
 
     def __init__(self, source: str, problem: str) -> None:
         self.source = source
-        self.problem = printable(problem)
+        self.problem = line(problem)
         super().__init__(f"{source}: {self.problem}")
 
 

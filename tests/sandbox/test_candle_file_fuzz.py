@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from nightdesk_core.text import line
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings.candles import RecordedCandles, check
 from nightdesk_sandbox.recordings.files.reader import read_candles
@@ -85,7 +86,7 @@ def assert_is_of_use(message: str, path: Path, case: int) -> None:
     """Whoever reads it knows which file and what to do, and their terminal shows it as it is."""
     assert message.startswith(f"{path}: "), f"seed {SEED}, case {case}: {message}"
     assert len(message) < 2000, f"seed {SEED}, case {case}: {message}"
-    assert message.isprintable(), f"seed {SEED}, case {case}: {message!r}"
+    assert line(message) == message, f"seed {SEED}, case {case}: {message!r}"
 
 
 def test_a_series_that_was_read_is_what_was_written_whatever_the_file_says_of_itself(tmp_path: Path) -> None:

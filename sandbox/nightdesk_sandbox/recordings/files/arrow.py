@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import codecs
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as pf
 import pyarrow.parquet as pq
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings.files.table import Table
@@ -51,10 +53,9 @@ def json_table(content: bytes, source: str) -> Table:
     Raises `CandlesError`.
     """
     try:
-        document = json.loads(content.decode("utf-8-sig"), parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-        raise CandlesError(source, f"cannot be read as JSON ({reason}); was its download broken off?") from error
+        document = parse_json(content.removeprefix(codecs.BOM_UTF8), source=source)
+    except InputError as error:
+        raise CandlesError(source, f"{error.reason}; was its download broken off?") from error
     rows = _listed(document)
     if rows and all(isinstance(row, dict) for row in rows):
         return _typed(pd.DataFrame.from_records(rows), source)

@@ -10,6 +10,8 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
+from nightdesk_core.reader import InputError, open_to_read
+
 from nightdesk_sandbox.errors import CandlesError
 
 Kind = Literal["CSV", "JSON", "Parquet", "Feather"]
@@ -57,14 +59,10 @@ def read_content(path: Path) -> tuple[Kind, bytes]:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.is_dir():
-            raise CandlesError(str(path), "is a folder; name one file, such as the joined months of a market")
-        if path.exists() and not path.is_file():
-            raise CandlesError(str(path), f"is no regular file; name a file that holds {_USABLE}")
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             return _bounded(file.read(LARGEST_BYTES + 1), str(path))
-    except OSError as error:
-        raise CandlesError(str(path), f"cannot be read ({error.strerror or error}); see sandbox.candles") from error
+    except InputError as error:
+        raise CandlesError(str(path), f"{error.reason}; name one file that holds {_USABLE}") from error
 
 
 def _bounded(data: bytes, source: str) -> bytes:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from nightdesk_core.clock import iso
+from nightdesk_core.text import line
 
-from nightdesk_sandbox.errors import CandlesError, printable
+from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings.candles import (
     HOUR_SECONDS,
     RecordedCandles,
@@ -45,7 +46,7 @@ class CandleFileRead:
     def __str__(self) -> str:
         first, last = (iso(int(self.candles.time[place])) for place in (0, -1))
         parts = [f"{len(self.candles):,} candles from {first} to {last}", *self.notes]
-        return printable("; ".join([*parts, *(f"warning: {warning}" for warning in self.warnings)]))
+        return line("; ".join([*parts, *(f"warning: {warning}" for warning in self.warnings)]))
 
 
 def read_candles(settings: CandleFileSettings, *, home: Path = Path()) -> CandleFileRead:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from nightdesk_core.text import line
 
-from nightdesk_sandbox.errors import CandlesError, printable
+from nightdesk_sandbox.errors import CandlesError
 
 NULLS = ("", "nan", "null", "none", "n/a", "na", "-", "--", "<na>", "nat")
 """What files write where there is nothing, in small letters."""
@@ -50,7 +51,7 @@ class Table:
 
 def cell(value: object) -> str:
     """Return a value as a message shows it: short, and without anything that a terminal would act on."""
-    return repr(brief(printable(str(value))))
+    return repr(brief(line(str(value))))
 
 
 def brief(text: str) -> str:
