@@ -59,6 +59,8 @@ def running_stack(
     Raises `StackError`, `PortTakenError`, `ToolsError` and whatever the first training raises; nothing is left running.
     """
     with _only_one(settings):
+        if settings.sandbox.enabled:
+            _read_own_candles(settings, say)
         tools = ensure_tools(settings.home, progress=say)
         rendered = render(settings, out=run_dir(settings).parent / "rendered")
         wanted = services(settings, settings_file=settings_file, overrides=overrides, tools=tools, rendered=rendered)
@@ -84,6 +86,14 @@ def running_stack(
                     supervisor.start(service.name)
                     _await_healthy(stack, {service.name}, say)
             yield stack
+
+
+def _read_own_candles(settings: Settings, say: Say) -> None:
+    """Say what a person's own files of candles hold: one that cannot be used is refused before anything is fetched."""
+    from nightdesk_sandbox import read_own_candles
+
+    for symbol, read in read_own_candles(settings.sandbox, home=settings.home).items():
+        say(f"{symbol}: {read}")
 
 
 def run_dir(settings: Settings) -> Path:
