@@ -29,6 +29,8 @@ OTHERWISE = {
         "core/nightdesk_core/stored.py",
         "_adapter(kind).validate_json",
     ): "what it lets through is read safely, too",
+    ("core/nightdesk_core/journal_file.py", "os.open"): "where the journal stands, to write to, without waiting",
+    ("core/nightdesk_core/sealed.py", "json.loads"): "what its digest says is what this process has written",
     ("exporter/nightdesk_exporter/log_file.py", "os.open"): "a log and its lock, to write to, without waiting",
     ("desk/nightdesk/stack/session.py", "stat.read_bytes"): "the kernel's own word on a process",
     ("desk/nightdesk/terminal.py", "os.open"): "the null device, to write to",
