@@ -36,6 +36,10 @@ OTHERWISE = {
     ("desk/nightdesk/terminal.py", "os.open"): "the null device, to write to",
     ("guard/nightdesk_guard/profile.py", "_ADAPTER.validate_json"): "what was read safely before",
     ("desk/nightdesk/cli/guard.py", "json.loads"): "what this process has just written",
+    (
+        "sandbox/nightdesk_sandbox/recordings/files/content.py",
+        "archive.open",
+    ): "a member of an archive in memory, up to a bound",
     ("sandbox/nightdesk_sandbox/garble.py", "json.loads"): "a copy of what this process has just written",
     (
         "exporter/nightdesk_exporter/page/document.py",
