@@ -118,6 +118,14 @@ def open_file(path: Path, schema: Schema, *, patience_seconds: float, new: bool 
     return database
 
 
+def holds_anything(path: Path) -> bool:
+    """Return whether there is a file of a journal at all, and anything in it."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
 def copy_of_open_file(path: Path, schema: Schema) -> SealedDatabase:
     """Return a checked copy in memory of a journal that another process may be writing to; it is left as it is.
 
