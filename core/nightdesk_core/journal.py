@@ -28,7 +28,10 @@ from nightdesk_core.journal_file import (
     copy_of_open_file,
     holds_anything,
     named_errors,
+    refuse_no_file,
 )
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 from nightdesk_core.sealed import Schema, SealedDatabase
 from nightdesk_core.trades import ClosedTrade
 
@@ -119,9 +122,9 @@ class Journal(JournalDatabase):
         self._append("outbox", (kind, json.dumps(content, allow_nan=False)))
 
     def outbox(self) -> list[Posted]:
-        """Return what is still to be told, oldest first."""
+        """Return what is still to be told, oldest first. Raises `DamagedJournalError` where that is no record."""
         rows = self._rows("SELECT id, kind, content FROM outbox ORDER BY id")
-        return [Posted(number, kind, json.loads(content)) for number, kind, content in rows]
+        return [Posted(number, kind, self._parsed(content)) for number, kind, content in rows]
 
     def told(self, posted: Posted) -> None:
         """Forget what was told. Killed before this, the bot tells it again."""
@@ -142,7 +145,13 @@ class Journal(JournalDatabase):
             return None
         if _digest(str(rows[0][0])) != rows[0][1]:
             raise DamagedJournalError(self.path, f"is damaged (the state {key!r} is not what was saved)")
-        return dict(json.loads(rows[0][0]))
+        return self._parsed(rows[0][0])
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            return dict(parse_json(str(text), source="state"))
+        except (InputError, TypeError, ValueError) as error:
+            raise DamagedJournalError(self.path, f"is damaged (what it keeps is no record: {error})") from error
 
     def trades(self, *, closed_after: MarketTime = MarketTime(0), shadow: bool = False) -> list[ClosedTrade]:
         """Return the trades that closed after a time, oldest first; instead those that moved no money."""
@@ -174,6 +183,7 @@ def read_journal(path: Path) -> Iterator[Journal]:
 
     Raises `JournalError` where it cannot be read, `DamagedJournalError` where it is damaged.
     """
+    refuse_no_file(path)
     with named_errors(path):
         try:
             database = copy_of_open_file(path, _SCHEMA)

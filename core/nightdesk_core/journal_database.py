@@ -24,6 +24,7 @@ from nightdesk_core.journal_file import (
     holds_anything,
     named_errors,
     open_file,
+    refuse_no_file,
 )
 from nightdesk_core.sealed import Head, Schema, SealedDatabase, SealError, Write, copied
 
@@ -56,6 +57,7 @@ class JournalDatabase:
         self._notes_head = copy is None
         if copy is not None:
             return
+        refuse_no_file(path)
         with named_errors(path, doing="opened"):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nightdesk_core.disk import is_unwritable
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.reader import InputError, MissingInputError, open_to_read, read_start
 from nightdesk_core.sealed import Head, Schema, SealedDatabase, SealError, copied
 
 HEAD_SUFFIX = "-head"
@@ -68,17 +69,17 @@ class HeadFile:
     def read(self) -> Head | None:
         """Return what was noted; `None` where nothing was, or it cannot be read, or not be believed."""
         try:
-            line = self._path.read_bytes()[:_LONGEST_HEAD_BYTES].decode("ascii").partition("\n")[0]
+            line = read_start(self._path, _LONGEST_HEAD_BYTES).decode("ascii").partition("\n")[0]
             commits, digest, check = line.split(" ")
             return Head(int(commits), digest) if check == _check(f"{commits} {digest}") else None
-        except (OSError, ValueError):
+        except (InputError, ValueError):
             return None
 
     def note(self, head: Head) -> None:
         """Note where the journal stands. One that cannot be noted is older than the journal, which is no lie."""
         said = f"{head.commits} {head.digest}"
         with suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
             try:
                 # In place and of one length but for the count, which only grows: it needs no room on a full disk.
                 os.pwrite(descriptor, f"{said} {_check(said)}\n".encode(), 0)
@@ -124,6 +125,18 @@ def holds_anything(path: Path) -> bool:
         return path.stat().st_size > 0
     except OSError:
         return False
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise `JournalError` where something lies there that SQLite would wait for, or take for an empty database."""
+    for part in (path, *(path.with_name(path.name + suffix) for suffix in BESIDE)):
+        try:
+            with open_to_read(part):
+                pass
+        except MissingInputError:
+            continue
+        except InputError as error:
+            raise JournalError(part, error.reason) from error
 
 
 def copy_of_open_file(path: Path, schema: Schema) -> SealedDatabase:

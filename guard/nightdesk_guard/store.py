@@ -6,7 +6,6 @@ journal beside its trades.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,8 @@ from nightdesk_core import stored
 from nightdesk_core.disk import reason_of
 from nightdesk_core.files import write_json_atomic
 from nightdesk_core.journal import GuardTransition, Journal
-from nightdesk_core.stored import StoredError
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, MissingInputError
 
 from nightdesk_guard.kill_switch import KillSwitchState
 from nightdesk_guard.notices import Notice
@@ -191,9 +191,9 @@ class SmallStore:
         try:
             found = self._stored()
             self._kept = Remembered() if found is None else _read(found, source=str(path))
-        except (OSError, ValueError, StoredError) as error:
+        except (InputError, ValueError) as error:
             # To trade on without it would forget a pause.
-            why = error.reason if isinstance(error, StoredError) else error
+            why = error.reason if isinstance(error, InputError) else error
             raise GuardError(
                 f"{path} holds no guard's memory ({why}): find out why and set it aside; the guard then begins anew"
             ) from error
@@ -230,8 +230,8 @@ class SmallStore:
         if self._journal is not None:
             return self._journal.load(_KEY)
         try:
-            found: object = json.loads(self._file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            found: object = read_json(self._file)
+        except MissingInputError:
             return None
         return found
 

@@ -200,10 +200,7 @@ def test_a_new_journal_that_is_only_busy_is_not_called_damaged(tmp_path: Path, m
 def test_a_journal_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(JournalError) as raised:
         Journal(tmp_path)
-    assert (
-        str(raised.value)
-        == f"journal {tmp_path}: cannot be opened (unable to open database file); see what else uses it"
-    )
+    assert str(raised.value) == f"journal {tmp_path}: is a folder where a file must be; move it away"
 
 
 def test_a_committed_transaction_survives_a_power_cut(journal: Journal) -> None:
