@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from urllib.parse import quote
 
 from nightdesk_core.files import locked, write_atomic
+from nightdesk_core.reader import InputError, MissingInputError, read_text
 from nightdesk_core.settings import SettingsError
 
 from nightdesk.settings import Settings
@@ -29,6 +30,7 @@ WITH_WEB_CONFIG: tuple[Guarded, ...] = ("prometheus", "alertmanager", "pushgatew
 _BYTES = 32
 _LONGEST_BYTES = 72
 """bcrypt looks at no more."""
+_LARGEST_FILE_BYTES = 4096
 _LOCK_SECONDS = 10.0
 _COST = 10
 """Of a hash: 2 to this power rounds, 50 ms. The servers remember what they have once compared."""
@@ -45,11 +47,11 @@ def password(settings: Settings, server: Guarded) -> str | None:
     """Return a server's password, `None` where none was made yet. Raises `SettingsError` where it cannot be read."""
     file = password_file(settings, server)
     try:
-        return file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+        return read_text(file, largest=_LARGEST_FILE_BYTES).strip()
+    except MissingInputError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _refusal(file, f"cannot be read ({error})") from error
+    except InputError as error:
+        raise _refusal(file, error.reason) from error
 
 
 def login(settings: Settings, server: Guarded) -> tuple[str, str] | None:

@@ -9,33 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
 
 import re2
 from nightdesk_alerts.catalogue import ALERTS, AlertDeclaration
 from nightdesk_core.clock import WallTime, iso
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from nightdesk_core.text import line
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from nightdesk.ask import ServerError, ask
+from nightdesk.answers import Answer, AnswerError, ask
+from nightdesk.passwords import login
 from nightdesk.settings import Settings
 
 _ACTIVE = "active"
 _SAME_SECONDS = 300.0
 """A silence that begins so soon after another goes on with it: in between, nobody was told anything either."""
+_TIMEOUT_SECONDS = 5.0
 _MOST_NAMES = 4
 _LONGEST_TEXT = 120
 _CRITICAL = tuple(alert for alert in ALERTS if "critical" in alert.summaries)
 
-T = TypeVar("T")
 
-
-class Answer(BaseModel):
+class Part(BaseModel):
     """A part of Alertmanager's answer; what it holds beside is of no interest here."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Matcher(Answer):
+class Matcher(Part):
     """What a label must be, or must not be."""
 
     name: str
@@ -52,13 +52,13 @@ class Matcher(Answer):
         return found == self.is_equal
 
 
-class State(Answer):
+class State(Part):
     """Whether a silence is pending, active or expired."""
 
     state: str
 
 
-class Silence(Answer):
+class Silence(Part):
     """A silence, with the times as Alertmanager has them."""
 
     id: str
@@ -97,13 +97,13 @@ class Silence(Answer):
         return all(each.name in unknown or each.matches(labels.get(each.name, "")) for each in self.matchers)
 
 
-class AlertState(Answer):
+class AlertState(Part):
     """By which alerts, by their fingerprints, one is muted."""
 
     inhibited_by: tuple[str, ...] = Field((), alias="inhibitedBy")
 
 
-class FiringAlert(Answer):
+class FiringAlert(Part):
     """An alert that Alertmanager has."""
 
     fingerprint: str
@@ -117,8 +117,12 @@ class FiringAlert(Answer):
         return self.labels.get("alertname", "an alert without a name") + (f" of {bot}" if bot else "")
 
 
-_SILENCES = TypeAdapter(tuple[Silence, ...])
-_ALERTS = TypeAdapter(tuple[FiringAlert, ...])
+class _Silences(RootModel[tuple[Silence, ...]]):
+    pass
+
+
+class _Alerts(RootModel[tuple[FiringAlert, ...]]):
+    pass
 
 
 @dataclass(frozen=True)
@@ -170,9 +174,9 @@ class Muted:
 
 
 def look(settings: Settings) -> Muted:
-    """Return what Alertmanager mutes now. Raises `ServerError` where it does not say."""
-    silences = _read(_SILENCES, ask(settings, "alertmanager", "/api/v2/silences"))
-    alerts = _read(_ALERTS, ask(settings, "alertmanager", "/api/v2/alerts"))
+    """Return what Alertmanager mutes now. Raises `AnswerError` where it does not say."""
+    silences = _asked(settings, "/api/v2/silences").read(_Silences).root
+    alerts = _asked(settings, "/api/v2/alerts").read(_Alerts).root
     titles = {alert.fingerprint: alert.title for alert in alerts}
     inhibited = (
         (alert, tuple(titles.get(cause, "an alert that is over") for cause in alert.status.inhibited_by))
@@ -189,17 +193,16 @@ def silenced_names(silence: Silence, bot: str | None = None) -> list[str]:
 
 def shown(text: str) -> str:
     """Return what somebody wrote as one short line for people."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+    words = " ".join(line(text).split())
+    return words if len(words) <= _LONGEST_TEXT else words[: _LONGEST_TEXT - 1] + "…"
 
 
-def _read(kind: TypeAdapter[T], answer: Any) -> T:
-    try:
-        return kind.validate_python(answer)
-    except ValidationError as error:
-        raise ServerError(
-            f"Alertmanager's answer is not what was asked for ({error.error_count()} problems)"
-        ) from error
+def _asked(settings: Settings, path: str) -> Answer:
+    url = f"http://{settings.address('alertmanager')}{path}"
+    answer = ask(url, login=login(settings, "alertmanager"), timeout_seconds=_TIMEOUT_SECONDS)
+    if answer.status == 401:
+        raise AnswerError(url, "answers 401: Alertmanager was started with another password; start the stack anew")
+    return answer
 
 
 def _longest(silences: Sequence[Silence], now: WallTime) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk.ask import ServerError
+from nightdesk.answers import AnswerError
 from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 from nightdesk.silences import look
@@ -18,7 +18,7 @@ def check_silences(settings: Settings, *, clock: WallClock = system_clock) -> st
     """
     try:
         muted = look(settings)
-    except ServerError as error:
+    except AnswerError as error:
         return f"not known: {error}"
     found = "; ".join(muted.sentences())
     bot = settings.bot.name

@@ -8,6 +8,7 @@ import typer
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk.cli.choice import load_settings
+from nightdesk.terminal import say
 
 app = typer.Typer()
 
@@ -22,7 +23,7 @@ def silences(context: typer.Context) -> None:
 
     lines = list(look(load_settings(context)).sentences())
     for line in lines or ["no critical alert is silenced or inhibited"]:
-        typer.echo(line)
+        say(line)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from nightdesk.ask import ServerError
+from nightdesk.answers import AnswerError
 from nightdesk.pages.watch import SilenceWatch
 from nightdesk.silences import Muted
 from nightdesk_alerts import AlertSender
@@ -43,7 +43,7 @@ class Desk:
 
     def look(self) -> Muted:
         if self.found is None:
-            raise ServerError("no answer")
+            raise AnswerError("http://alertmanager", "does not answer")
         return self.found
 
     def see(self, found: Muted | None) -> str:
