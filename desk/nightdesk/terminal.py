@@ -32,8 +32,9 @@ def document(text: str) -> None:
 
 
 def message(text: object) -> None:
-    """Print what a person must read, of several lines perhaps, to standard error."""
-    _write(f"{clean(str(text))}\n", error=True)
+    """Print what a person must read, of several lines perhaps, to standard error; those after the first are set in."""
+    shown = clean(str(text)).replace("\n", "\n  ")
+    _write(f"{shown}\n", error=True)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -209,7 +209,7 @@ ANYTHING = st.recursive(
 
 
 @pytest.mark.fuzz
-@settings(max_examples=cases(sample=150, campaign=20_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=cases(sample=150, campaign=5000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=ANYTHING, arguments=st.lists(ANYTHING, max_size=3), extra=st.dictionaries(st.text(max_size=5), ANYTHING))
 def test_whatever_is_logged_is_a_line_of_json_and_one_at_the_console(
     begin: Begin, capsys: pytest.CaptureFixture[str], message: Any, arguments: list[Any], extra: dict[str, Any]

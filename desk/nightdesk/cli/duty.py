@@ -17,6 +17,8 @@ from nightdesk.terminal import say
 
 app = typer.Typer()
 
+_YEAR_10000 = 253_402_300_800
+
 Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
 Since = Annotated[str | None, typer.Option("--since", help="Market time, UTC: 2019-05-01 or 2019-05-01T12:00.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision.")]
@@ -36,12 +38,15 @@ def status(
     sections = {name: section for name, section in content.items() if isinstance(section, dict)}
     if not sections:
         raise NightdeskError(f"{file.path} says nothing yet: is the bot running?")
-    stale = [name for name, section in sections.items() if time.time() > section["stale_after"]]
+    ends = {name: _moment(section.get("stale_after")) for name, section in sections.items()}
+    stale = [name for name, end in ends.items() if end is None or time.time() > end]
     if as_json:
         terminal.document(json.dumps(content, indent=2) + "\n")
     else:
         for name, section in sections.items():
-            say(f"{name}  ({'STALE since' if name in stale else 'as of'} {iso(section['updated_at'])})")
+            updated = _moment(section.get("updated_at"))
+            when = "an unknown time" if updated is None else iso(updated)
+            say(f"{name}  ({'STALE since' if name in stale else 'as of'} {when})")
             for key, value in section.items():
                 if key not in ("updated_at", "stale_after"):
                     for number, line in enumerate(_lines(value)):
@@ -52,9 +57,14 @@ def status(
     raise typer.Exit(1 if stale else 0)
 
 
+def _moment(value: Any) -> float | None:
+    """Return the seconds of a moment that can be written; None for anything else in its place."""
+    return value if type(value) in (int, float) and 0 <= value < _YEAR_10000 else None
+
+
 def _lines(value: Any) -> list[str]:
     """Return a value for people: of a list of records the last ten, a line each."""
-    if isinstance(value, list) and value and isinstance(value[-1], dict):
+    if isinstance(value, list) and value and all(isinstance(record, dict) for record in value[-10:]):
         return ["  ".join(_brief(field) for field in record.values() if field is not None) for record in value[-10:]]
     return [_brief(value)]
 

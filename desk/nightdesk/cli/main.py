@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from nightdesk_core.errors import NightdeskError
+from nightdesk_exporter import logs
 
 from nightdesk import terminal
 from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, stop
@@ -60,6 +61,7 @@ def _choose(
 def main() -> None:
     """Run the command line; what a person can act on is one message and an exit code, never a traceback."""
     code: int | str | None = 0
+    logs.set_up("nightdesk")  # until a command sets it up by the settings
     try:
         app(prog_name="nightdesk")
     except SystemExit as end:
