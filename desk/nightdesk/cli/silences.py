@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 
 import typer
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk.cli.choice import load_settings
-from nightdesk.terminal import say
+from nightdesk.terminal import document, message, say
 
 app = typer.Typer()
 
@@ -45,4 +45,9 @@ def amtool(context: typer.Context) -> None:
         raise NightdeskError(f"{access} is not there yet: `nightdesk render` writes it")
     url = f"http://{settings.address('alertmanager')}"
     options = [f"--alertmanager.url={url}", f"--http.config.file={access}"]
-    os.execv(tools.amtool, ["amtool", *options, *context.args])  # noqa: S606 - it takes over this process
+    # What it prints comes from whoever set a silence or sent an alert.
+    done = subprocess.run([tools.amtool, *options, *context.args], capture_output=True, check=False)
+    document(done.stdout.decode(errors="replace"))
+    if done.stderr:
+        message(done.stderr.decode(errors="replace").rstrip())
+    raise typer.Exit(done.returncode)
