@@ -9,6 +9,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 from nightdesk.channels import channels
+from nightdesk.check.channels import check_secrets
+from nightdesk.check.result import SetupError
 from nightdesk.logbook import secrets
 from nightdesk.passwords import GUARDED, ensure_password, hashed, login, password_file, url_with_login
 from nightdesk.render.configuration import render
@@ -106,3 +108,14 @@ def test_the_check_makes_no_password(settings_with: Load, settings_file: Path) -
     settings = settings_with()
     assert not [found for found in check(settings, settings_file=settings_file, offline=True) if found.trouble]
     assert not password_file(settings, "prometheus").parent.exists()
+
+
+def test_the_check_names_a_password_that_others_can_read(settings_with: Load, settings_file: Path) -> None:
+    settings = settings_with()
+    render(settings, out=settings.home / "rendered")
+    assert check_secrets(settings, settings_file).endswith("that others cannot read")
+    for file in (password_file(settings, "pushgateway"), settings.home / "rendered/prometheus/web.yml"):
+        file.chmod(0o644)
+        with pytest.raises(SetupError, match=f"chmod 600 {file}"):
+            check_secrets(settings, settings_file)
+        file.chmod(0o600)
