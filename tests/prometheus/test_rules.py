@@ -108,4 +108,5 @@ def test_every_command_that_a_runbook_names_exists() -> None:
         known |= {f"{name} {inner}" for inner in command.commands} if isinstance(command, Group) else set()
     for file in (FOLDER / "runbooks").glob("*.md"):
         for words in re.findall(r"`nightdesk ([a-z]+(?: [a-z]+)?)", file.read_text()):
-            assert words in known, f"{file.name}: nightdesk {words}"
+            # What amtool is told is amtool's own.
+            assert words in known or words.startswith("amtool "), f"{file.name}: nightdesk {words}"
