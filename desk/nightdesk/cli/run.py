@@ -10,7 +10,6 @@ import typer
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.yaml_text import parse_yaml
 
-from nightdesk.answer import json_of
 from nightdesk.cli.choice import Choice, choice, load_settings
 from nightdesk.logbook import set_up_logs
 
@@ -150,6 +149,8 @@ def fault(
     [bold]nightdesk sandbox fault clear --channel any[/bold]
     """
     import requests
+
+    from nightdesk.answer import json_of
 
     settings = load_settings(context)
     address = settings.address("exchange" if channel is None else "inbox")
