@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
+from nightdesk_core.reader import InputError, open_to_append
 from nightdesk_core.redaction import Redaction
 
 from nightdesk_exporter.catalogue import LOG_LEVELS
@@ -42,9 +43,9 @@ def set_up(
     logger.remove()
     logger.configure(patcher=lambda record: _redact_safely(record, redaction))
     logger.add(sys.stderr, format=_CONSOLE, level=level, backtrace=False, diagnose=False)
-    if folder is not None:
+    if folder is not None and _can_be_written(file := folder / f"{program}.jsonl"):
         logger.add(
-            folder / f"{program}.jsonl",
+            file,
             format="{extra[line]}",
             rotation=rotation,
             retention=keep_files,
@@ -54,6 +55,17 @@ def set_up(
         )
     # Below a warning libraries tell what they do, not what happens; some, as Dask, set a level of their own.
     logging.basicConfig(handlers=[_FromLogging(logging.WARNING)], level=logging.WARNING, force=True)
+
+
+def _can_be_written(file: Path) -> bool:
+    """Return whether a log can be written there; where a FIFO is, opening it would wait for its reader."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open_to_append(file):
+            return True
+    except (InputError, OSError) as error:
+        logger.error("the log goes to the console alone: {}", error)
+        return False
 
 
 def count_messages(count: Callable[[str], None]) -> Callable[[], None]:
