@@ -29,8 +29,17 @@ OTHERWISE = {
         "core/nightdesk_core/stored.py",
         "_adapter(kind).validate_json",
     ): "what it lets through is read safely, too",
+    ("core/nightdesk_core/journal_file.py", "os.open"): "where the journal stands, to write to, without waiting",
+    ("core/nightdesk_core/sealed.py", "json.loads"): "what its digest says is what this process has written",
+    ("exporter/nightdesk_exporter/log_file.py", "os.open"): "a log and its lock, to write to, without waiting",
+    ("desk/nightdesk/stack/session.py", "stat.read_bytes"): "the kernel's own word on a process",
+    ("desk/nightdesk/terminal.py", "os.open"): "the null device, to write to",
     ("guard/nightdesk_guard/profile.py", "_ADAPTER.validate_json"): "what was read safely before",
     ("desk/nightdesk/cli/guard.py", "json.loads"): "what this process has just written",
+    (
+        "sandbox/nightdesk_sandbox/recordings/files/content.py",
+        "archive.open",
+    ): "a member of an archive in memory, up to a bound",
     ("sandbox/nightdesk_sandbox/garble.py", "json.loads"): "a copy of what this process has just written",
     (
         "exporter/nightdesk_exporter/page/document.py",

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
 
+from nightdesk_core.disk import is_unwritable
 from nightdesk_core.errors import NightdeskError
 
 LARGEST_BYTES = 16_000_000
@@ -104,10 +105,15 @@ def open_to_read(path: Path) -> Iterator[BufferedReader]:
 def open_to_append(path: Path) -> Iterator[BufferedRandom]:
     """Open a regular file, created where it is absent, to write at its end and to read. Raises `InputError`, `OSError`.
 
-    What fails while it is written is an `OSError`: the disk is full, which is nothing that came from outside.
+    What the disk does not take, to open it or while it is written, is an `OSError`: nothing that came from outside.
     """
-    with _failures_of(path):
-        descriptor = _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    try:
+        with _failures_of(path):
+            descriptor = _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    except InputError as error:
+        if isinstance(error.__cause__, OSError) and is_unwritable(error.__cause__):
+            raise error.__cause__ from None
+        raise
     with os.fdopen(descriptor, "a+b") as file:
         yield file
 

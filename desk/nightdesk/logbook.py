@@ -20,7 +20,7 @@ def set_up_logs(program: str, settings: Settings, *, to_file: bool = True) -> No
         program,
         folder=settings.home / "logs" if to_file else None,
         level=wanted.level,
-        rotation=f"{wanted.rotation_megabytes:g} MB",
+        rotation_megabytes=wanted.rotation_megabytes,
         keep_files=wanted.keep_files,
         secrets=secrets(settings),
     )

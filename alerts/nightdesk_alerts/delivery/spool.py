@@ -8,6 +8,7 @@ from typing import Any
 
 from loguru import logger
 from nightdesk_core.clock import WallClock
+from nightdesk_core.disk import reason_of
 from nightdesk_core.files import LockTimeoutError, locked, set_aside, write_json_atomic
 from nightdesk_core.json_text import read_json
 from nightdesk_core.reader import InputError, MissingInputError
@@ -24,7 +25,8 @@ class Spool:
         self._path = path
         self._clock = clock
         self._open = ExitStack()
-        self._failing = False
+        self.problem = ""
+        """Why it could not be written last; empty where it could."""
 
     def open(self) -> list[Any]:
         """Take the file for as long as the bot runs, and return what it holds; a damaged one is set aside.
@@ -61,14 +63,14 @@ class Spool:
         try:
             write_json_atomic(self._path, {"version": VERSION, "alerts": alerts}, mode=0o600)
         except (OSError, ValueError) as error:
-            if not self._failing:
-                reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            reason = reason_of(error) if isinstance(error, OSError) else type(error).__name__
+            if not self.problem:
                 logger.error("alerts: {} cannot be written ({}); alerts go on in memory", self._path, reason)
-            self._failing = True
+            self.problem = reason
             return False
-        if self._failing:
+        if self.problem:
             logger.info("alerts: {} can be written again", self._path)
-        self._failing = False
+        self.problem = ""
         return True
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from loguru import logger
 from nightdesk_core.clock import system_clock
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, JournalError, journal_path
+from nightdesk_guard.notices import AUDIT
 from nightdesk_trendbot.live import DecisionLog, log_path, restored
 
 from nightdesk import home
@@ -41,4 +42,8 @@ def open_journal(settings: Settings) -> Journal:
             aside,
         )
         return Journal(path)
+    if journal.was_unsealed:
+        with journal.transaction():
+            journal.post(AUDIT, {"event": "journal_sealed", "details": {"journal": path.name}})
+        logger.info("{}: every row of it is accounted for from now on; until now damage could pass unseen", path)
     return journal
