@@ -119,6 +119,14 @@ def open_file(path: Path, schema: Schema, *, patience_seconds: float, new: bool 
     return database
 
 
+def holds_anything(path: Path) -> bool:
+    """Return whether there is a file of a journal at all, and anything in it."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
 def refuse_no_file(path: Path) -> None:
     """Raise `JournalError` where something lies there that SQLite would wait for, or take for an empty database."""
     for part in (path, *(path.with_name(path.name + suffix) for suffix in BESIDE)):

@@ -15,6 +15,7 @@ from typing import Literal
 
 from nightdesk_core import stored
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
+from nightdesk_core.disk import EXHAUSTED
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
 from nightdesk_core.reader import InputError, MissingInputError, read_start
@@ -24,6 +25,8 @@ KILL_FILE = "KILL"
 """Its mere existence activates the switch; what it says is the reason."""
 Positions = Literal["close", "keep"]
 """What becomes of open positions: closed at fresh prices, or left to their barriers."""
+UNREAD = "nobody"
+"""The actor of a switch that could not be read for want of files or memory: it counts as active, and was not moved."""
 _LOCK_SECONDS = 5.0
 _LONGEST_REASON_BYTES = 500
 
@@ -120,4 +123,5 @@ class KillSwitch:
             return KillSwitchState(active=False)
         except InputError as error:
             reason = f"{self.path.name} cannot be read ({error.reason})"
-            return KillSwitchState(active=True, reason=reason, actor="guard")
+            exhausted = isinstance(error.__cause__, OSError) and error.__cause__.errno in EXHAUSTED
+            return KillSwitchState(active=True, reason=reason, actor=UNREAD if exhausted else "guard")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 
-from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
+from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
 
 if TYPE_CHECKING:
     from nightdesk_guard.settings import KillSwitchSettings
@@ -137,6 +137,8 @@ class Tripwire:
 
     def remember(self, last: KillSwitchState) -> None:
         """Latch anew what was active when the bot last looked, and has vanished since without anybody lifting it."""
+        if last.actor == UNREAD:
+            return
         now = self.state()
         lifted = now.changed_at is not None and now.activations >= last.activations
         if last.active and not now.active and not lifted:

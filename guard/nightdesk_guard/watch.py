@@ -12,7 +12,7 @@ from loguru import logger
 from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
+from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
 from nightdesk_guard.reporting import Reporter
 from nightdesk_guard.self_test import DiskError, drill
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
@@ -107,7 +107,8 @@ class KillSwitchWatch:
                 reporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
             elif switch.active and not self._last.active:
                 logger.critical("the kill switch is active: {}", switch.reason)
-            self._last = switch
+            if switch.actor != UNREAD:
+                self._last = switch
             return switch
 
     def trip(self, reason: str) -> None:

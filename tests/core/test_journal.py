@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nightdesk_core import journal as journal_module
+from nightdesk_core import journal_database
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import BESIDE, DamagedJournalError, GuardTransition, Journal, JournalError, read_journal
@@ -188,7 +188,7 @@ def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path) -> None:
 
 def test_a_new_journal_that_is_only_busy_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "btc.sqlite"
-    monkeypatch.setattr(journal_module, "OPENING_SECONDS", 0.05)
+    monkeypatch.setattr(journal_database, "OPENING_SECONDS", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError) as raised:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -204,6 +205,22 @@ def test_known_failure_23_a_full_disk_stops_entries_of_an_own_bot_and_raises_not
         bot.restart()
         assert bot.guard.status is GuardStatus.REDUCED
         assert bot.remembered.memory.performance.losing_streak == 4
+
+
+def test_a_process_without_files_left_enters_nothing_and_is_not_killed_by_it(bot: OwnBot) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        blocked = bot.guard.blocked
+        bot.lose()
+        bot.see()
+        closes = bot.guard.must_close
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert (blocked, closes) == ("blocked_kill_switch", False)
+    assert bot.guard.blocked is None
+    assert not bot.switch.state().active
+    assert bot.remembered.memory.performance.losing_streak == 1
 
 
 def test_a_journal_that_another_process_holds_stops_entries_of_an_own_bot_until_it_lets_go(tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def open_journal(settings: Settings) -> Journal:
         if not log.is_empty:
             set_aside(log.path, now=now)
         logger.critical(
-            "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
+            "{}; it is set aside as {}. What the bot held is looked after by nobody now: see what the exchange says you"
+            " hold, and close it by hand where it must not stay. The bot stays out of the market until"
+            " `nightdesk resume --reason ...`",
             error,
             aside,
         )
