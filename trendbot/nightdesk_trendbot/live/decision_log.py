@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.disk import reason_of
 from nightdesk_core.json_text import parse_json
@@ -98,10 +99,10 @@ class DecisionLog:
             for line in read_lines(self.path):
                 try:
                     content = parse_json(line, source=self.path.name)
-                except InputError:
+                    known = {name: content[name] for name in names}
+                    yield stored.from_plain(DecisionRecord, known, source=self.path.name)
+                except (InputError, KeyError, TypeError):
                     continue  # cut off by a crash; the decision was written again after it
-                known = {name: content[name] for name in names}
-                yield DecisionRecord(**known | {"time": MarketTime(content["time"])})
         except MissingInputError:
             return
 
