@@ -57,7 +57,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps
     what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
     to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls
-    raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords.
+    raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords. `allowed_hosts` are
+    the names by which it answers without a password; `None` is what docs/exporter.md says of them.
     `pause_garbage_collection` has the process collect no garbage while a scrape is rendered.
     """
 
@@ -70,6 +71,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         host: str = "127.0.0.1",
         port: int = 8700,
         web_config_file: Path | None = None,
+        allowed_hosts: Sequence[str] | None = None,
         pause_garbage_collection: bool = False,
         failures: Iterable[str] = ("ConnectionError", "TimeoutError"),
         limits: Limits | None = None,
@@ -95,6 +97,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._name = name
         self._address = (host, port)
         self._web_config_file = web_config_file
+        self._allowed_hosts = allowed_hosts
         self._pause_garbage_collection = pause_garbage_collection
         self._status_file = StatusFile(status_file) if isinstance(status_file, Path) else status_file
         self._interval = health_check_interval_seconds
@@ -157,6 +160,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             status=self.status,
             page=self._page,
             web_config_file=self._web_config_file,
+            allowed_hosts=self._allowed_hosts,
             pause_garbage_collection=self._pause_garbage_collection,
         )
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health
+from nightdesk_exporter.web.allowed_hosts import AllowedHosts, host_problems, is_loopback
 from nightdesk_exporter.web.connections import Connections
-from nightdesk_exporter.web.dns_rebinding import is_loopback
 from nightdesk_exporter.web.endpoints import Endpoints
 from nightdesk_exporter.web.request_handler import RequestHandler
 from nightdesk_exporter.web.watch import WatchedConfig
 
-_BACKLOG = 128
+_BACKLOG = 256
+"""Who waits to be let in waits here: one too many tries again after a second only, and all wait for those before."""
 _CLOSE_SECONDS = 5.0
 
 
@@ -38,15 +39,19 @@ class ExporterServer:
         page: Callable[[], str] | None = None,
         pause_garbage_collection: bool = False,
         web_config_file: Path | None = None,
+        allowed_hosts: Sequence[str] | None = None,
     ) -> None:
         """Bind and serve; port 0 picks a free one.
 
         `page` renders `/`; `None` is no page. `web_config_file` is in the exporter-toolkit's format.
-        `pause_garbage_collection` has the process collect no garbage while metrics are rendered.
+        `pause_garbage_collection` has the process collect no garbage while metrics are rendered. `allowed_hosts` are
+        the names by which it answers without a password, as `AllowedHosts` has them.
 
-        Raises `ExporterError` where the port is taken, and `WebConfigError` where the file or a certificate is not
-        usable. While it runs, the file is read again where it changes.
+        Raises `ExporterError` where the port is taken or a host is none, and `WebConfigError` where the file or a
+        certificate is not usable. While it runs, the file is read again where it changes.
         """
+        if problems := host_problems(allowed_hosts or ()):
+            raise ExporterError(f"allowed_hosts: {'; '.join(problems)}")
         watched = WatchedConfig(web_config_file)
         self._listener = _listening(host, port)
         scheme = "https" if watched.has_tls else "http"
@@ -56,7 +61,8 @@ class ExporterServer:
         endpoints = Endpoints(
             registry, health=health, status=status, page=page, pause_garbage_collection=pause_garbage_collection
         )
-        self._handler = RequestHandler(endpoints, watched, local=is_loopback(address))
+        hosts = AllowedHosts(allowed_hosts, loopback=is_loopback(address))
+        self._handler = RequestHandler(endpoints, watched, hosts)
         self._connections = Connections(self._listener, self._handler)
         self._loop = asyncio.SelectorEventLoop()
         self._stop = asyncio.Event()
