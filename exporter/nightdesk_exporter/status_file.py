@@ -11,11 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core.age import is_ahead
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import locked, write_json_atomic
 
 SCHEMA_VERSION = 1
 _LOCK_SECONDS = 0.2
+
+
+def is_stale(section: Mapping[str, Any], *, now: WallTime) -> bool:
+    """Return whether a section's writer has gone silent, does not say, or wrote it with a clock that was ahead."""
+    written, stale_after = WallTime(section.get("updated_at", 0.0)), WallTime(section.get("stale_after", 0.0))
+    return now > stale_after or is_ahead(written, now=now)
 
 
 class StatusFile:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
+from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files import locked
@@ -211,7 +212,7 @@ class Guard(GuardRuntime):
     @property
     def _is_fresh(self) -> bool:
         """Whether the account was shown lately. A clock that was set back tells nothing, so then it was not."""
-        return abs(self._clock() - self._shown_at) <= self._stale_seconds
+        return age_seconds(self._shown_at, now=self._clock()) <= self._stale_seconds
 
     def _own_trade(
         self,

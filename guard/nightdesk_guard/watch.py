@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
@@ -139,7 +140,7 @@ class KillSwitchWatch:
         return True
 
     def _test_is_due(self) -> bool:
-        return self._tested_at is None or abs(self._clock() - self._tested_at) >= _SELF_TEST_SECONDS
+        return self._tested_at is None or age_seconds(self._tested_at, now=self._clock()) >= _SELF_TEST_SECONDS
 
     def _calls(self) -> bool:
         """Return whether the switch asks for something that the bot does not know of; each thing once."""
