@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -83,9 +84,11 @@ class Journal:
         Raises `DamagedJournalError` where it is damaged, `JournalError` where it is busy or of another version.
         """
         self.path = path
+        # SQLite's connections must not be carried over a fork: two processes would write with one's locks.
+        self._owner = os.getpid()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         except sqlite3.OperationalError as error:
             raise JournalError(path, f"cannot be opened ({error}); see what else uses it") from error
         try:
@@ -115,8 +118,16 @@ class Journal:
         self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
 
     def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+        """Close the database; in a child of the process that opened it, nothing is done."""
+        if os.getpid() == self._owner:
+            self._database.close()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if os.getpid() != self._owner:
+            reason = "was opened by the process that this one was forked from; open it anew in this process"
+            raise JournalError(self.path, reason)
+        return self._database
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from nightdesk_alerts import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.catalogue import DOWN
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError
+from nightdesk_core.forks import tell_of_forks
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -105,6 +106,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._before_check = before_check
         self._status_failed = False
         self._server: ExporterServer | None = None
+        self._forked = False
         self._stop_counting: Callable[[], None] | None = None
         for symbol, timeframe in symbols:
             self.snapshot.candles_expected[self._symbol(symbol), timeframe] = CandlesExpected(
@@ -166,9 +168,21 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()
         self._health_checks.start()
+        tell_of_forks(self)
         return self
 
+    def forked(self) -> None:
+        """In a child of the bot's process, let go of what is the bot's: the calls do nothing, and say so once."""
+        if self._server is not None:
+            self._server.forked()
+        self._checkup.forked()
+        self._health_checks.forked()
+        self._forked = True
+        self._vanish()
+
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
+        if self._forked:
+            return
         if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
             self.snapshot.stopped_by = self._without_secrets(f"{type(error).__name__}: {error}")
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")

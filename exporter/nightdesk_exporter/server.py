@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,20 +66,36 @@ class ExporterServer:
         hosts = AllowedHosts(allowed_hosts, loopback=is_loopback(address))
         self._handler = RequestHandler(endpoints, watched, hosts)
         self._connections = Connections(self._listener, self._handler)
-        self._loop = asyncio.SelectorEventLoop()
+        self._selector = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._forked = False
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="nightdesk-exporter", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving. A second time it does nothing."""
-        if self._loop.is_closed():
+        """Stop serving. A second time, and in a forked child, it does nothing."""
+        if self._loop.is_closed() or self._forked:
             return
         self._handler.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_CLOSE_SECONDS)
         self._handler.join(_CLOSE_SECONDS)
+        with suppress(OSError):  # some systems know no end of what only listens
+            self._listener.shutdown(socket.SHUT_RDWR)  # also where a child that has just been forked has a copy yet
         self._listener.close()
+
+    def forked(self) -> None:
+        """In a child, close the copies of what the parent serves by: its port is free once the parent has ended.
+
+        The loop itself is not closed: it would take its own pipe out of the selector, which is the parent's, too.
+        """
+        self._forked = True
+        self._connections.forked()
+        self._selector.close()
+        for name in ("_ssock", "_csock"):  # the loop's pipe to itself, which it has no public name for
+            if (end := getattr(self._loop, name, None)) is not None:
+                end.close()
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:

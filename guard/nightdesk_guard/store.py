@@ -20,7 +20,7 @@ from nightdesk_core.stored import StoredError
 
 from nightdesk_guard.kill_switch import KillSwitchState
 from nightdesk_guard.notices import Notice
-from nightdesk_guard.own_trade import GuardError, OwnTrade
+from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade
 from nightdesk_guard.policy import GuardMemory, GuardStep
 from nightdesk_guard.tripwire import Anchors
 
@@ -98,6 +98,11 @@ class SmallStore:
         self._changing: Remembered | None = None
         """What the transaction that is open has made of it."""
         self._kept = self.load()
+        self._forked = False
+
+    def forked(self) -> None:
+        """In a child, keep nothing: it would replace what the parent keeps."""
+        self._forked = True
 
     @property
     def in_transaction(self) -> bool:
@@ -113,7 +118,9 @@ class SmallStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep what the block changes, once it has ended without an error."""
+        """Keep what the block changes, once it has ended without an error. Raises `GuardError` in a child."""
+        if self._forked:
+            raise GuardError(FORKED)
         before = self._changing = self.known
         self._moved = None
         try:
@@ -156,7 +163,7 @@ class SmallStore:
 
     def owed(self) -> Sequence[Notice]:
         """Return what must still be told, oldest first."""
-        return self.known.owed
+        return () if self._forked else self.known.owed  # what is owed, the parent tells
 
     def told(self, count: int) -> None:
         """Forget the oldest of what was owed."""

@@ -48,6 +48,7 @@ class KillSwitchWatch:
         self._tripwire = Tripwire(switch, parts.limits, positions=parts.positions, clock=parts.clock)
         self._account = parts.account
         self._lock = threading.RLock()
+        self._forked = False
         self._last = KillSwitchState(active=False)
         self._heeded: KillSwitchState | None = None
         """The switch as the bot knows it."""
@@ -85,9 +86,15 @@ class KillSwitchWatch:
             self._account = lambda: account
             return self.look()
 
+    def forked(self) -> None:
+        """In a child, look only: what is to be done about the switch, the parent does."""
+        self._forked, self._lock = True, threading.RLock()
+
     def look(self) -> KillSwitchState:
         """Return the switch, tripped first where there is a reason to. Only a reporter can make this raise."""
         with self._lock:
+            if self._forked:
+                return self._tripwire.state()
             self._tripwire.remember(self._last)
             account = self._account
             switch = self._tripwire.state() if account is None else self._tripwire.look(account)

@@ -68,6 +68,11 @@ class Connections:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def forked(self) -> None:
+        """In a child, close the copies of all sockets. Not by their transports: the event loop's selector is shared."""
+        for socket_ in (self._listener, *(each.client for each in self._open)):
+            socket_.close()
+
     def _accept(self) -> None:
         if len(self._open) >= MOST_CONNECTIONS and not self._make_room(self._of_most_common_address()):
             self._pause()
