@@ -226,6 +226,10 @@ class BotView(Protocol):
         """Return every time of the wall's clock that is known, by what it is the time of, in words."""
 
     @property
+    def unwritable(self) -> Mapping[str, Failure | None]:
+        """By what it is of the bot's: since when it cannot be written, and why; `None` where it can."""
+
+    @property
     def wrong_calls(self) -> Mapping[str, Failure]:
         """By cause, the last wrong call of the exporter."""
 
