@@ -1,4 +1,4 @@
-"""Every metric that the bot exports and the retrain job pushes, declared once.
+"""Every metric that the bot exports, the retrain job pushes and the page server exports, declared once.
 
 The prefix is `tradebot_`; units are base units; ratios lie between 0 and 1; timestamps are Unix seconds of wall time
 unless the help says market time. `bot` is no label here: it is the scrape target's, and the push's grouping key.
@@ -199,4 +199,12 @@ RETRAIN: tuple[Metric, ...] = (
     _gauge("promotion_last_rollback_timestamp_seconds", "When a champion was last taken back."),
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN)}
+DESK: tuple[Metric, ...] = (
+    _gauge("critical_alerts_silenced_ratio", "Share of the bot's critical alerts that silences mute; 1 is everything."),
+    _gauge(
+        "critical_alert_silenced_seconds",
+        "How long the critical alert is silenced that is so for longest, what is to come included.",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN, *DESK)}

@@ -12,7 +12,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_exporter import logs
 
 from nightdesk import terminal
-from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, stop
+from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, silences, stop
 from nightdesk.cli.choice import Choice
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(run.app)
 app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(duty.app)
+app.add_typer(silences.app)
 app.add_typer(models.app, name="models")
 app.add_typer(audit.app, name="audit")
 app.add_typer(guard.app, name="guard")
