@@ -113,7 +113,8 @@ async def truth(exchange: Exchange, start: int, stop: int) -> list[Step]:
     steps: dict[int, dict[str, Any]] = {}
     for symbol in SYMBOLS:
         rates = await exchange.funding(symbol, start=start, stop=stop, every_seconds=8 * HOUR)
-        for bar in await exchange.bars(symbol, "1h", start=start, stop=stop, interval_seconds=HOUR):
+        told = await exchange.told(symbol, "1h", start=start, stop=stop, interval_seconds=HOUR)
+        for bar in told.bars:
             steps.setdefault(bar.time, {})[symbol] = bar._replace(funding=rates.get(bar.time, 0.0))
     return [
         Step(MarketTime(time), {symbol: steps[time][symbol] for symbol in SYMBOLS if symbol in steps[time]})

@@ -366,9 +366,9 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
 async def after_the_shocks(exchange: Exchange, symbol: str, candles: Candles) -> Candles:
     """Return a market's candles as they are once its prices were shocked; the last may be forming still."""
     first, stop = int(candles.time[0]), (await exchange.now()).whole_seconds + INTERVAL
-    bars = await exchange.bars(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
+    told = await exchange.told(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
     rates = dict(zip(candles.time.tolist(), candles.funding.tolist(), strict=True))
-    return Candles.from_bars(bars, interval_seconds=INTERVAL).with_funding(rates)
+    return Candles.from_bars(list(told.bars), interval_seconds=INTERVAL).with_funding(rates)
 
 
 async def test_live_equals_the_backtest_through_kills_at_random_points(

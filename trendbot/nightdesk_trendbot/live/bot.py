@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
+import ccxt
 from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError
@@ -20,6 +21,7 @@ from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, Liv
 
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.state import EngineState, new_state
+from nightdesk_trendbot.live import set_aside
 from nightdesk_trendbot.live.guard_store import JournalGuardStore
 from nightdesk_trendbot.live.history import History
 from nightdesk_trendbot.live.housekeeping import Housekeeping
@@ -32,8 +34,9 @@ from nightdesk_trendbot.live.report import Report
 from nightdesk_trendbot.live.safety import Safety, kill_switch_defects
 from nightdesk_trendbot.live.stored_market import market_of, restored
 from nightdesk_trendbot.market.clock import MarketClock
-from nightdesk_trendbot.market.exchange import open_exchange, persistently
-from nightdesk_trendbot.market.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
+from nightdesk_trendbot.market.events import Event, Marked, MarketsOpen, Opened, SetAside, Step
+from nightdesk_trendbot.market.exchange import Exchange, open_exchange, persistently
+from nightdesk_trendbot.market.feed import Feed
 from nightdesk_trendbot.market.prices import Prices
 from nightdesk_trendbot.model.strategy import Strategy
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
@@ -111,41 +114,11 @@ class LiveBot:
         self._look_for_model()
         self._report_standing()
         async with open_exchange(self._settings.exchange, self._exporter) as exchange:
-            symbols, timeframe = self._settings.symbols, self._settings.timeframe
             housekeeping = [asyncio.create_task(task) for task in self._housekeeping.tasks()]
             try:
-                await persistently(lambda: exchange.load(symbols), "loading the markets")
-                now = MarketTime((await persistently(exchange.now, "asking for the time")).whole_seconds)
-                start = self._state.last_close
-                if self._fresh:
-                    start = MarketTime(now.whole_seconds // self._interval * self._interval)
-                    await asyncio.sleep(self._until_settled(now - start))
-                    self._begin_at(start)
-                elif now < self._state.last_close - DAY_SECONDS:
-                    raise DataError(
-                        f"the exchange's time, {iso(now)}, lies before the journal's last candle,"
-                        f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
-                        " set the state folder aside, or run `nightdesk run --fresh`"
-                    )
-                count = await self._history.load(exchange, stop=start)
-                logger.info("{} bars of history; following {} from {}", count, ", ".join(symbols), iso(start))
+                start = await self._begin(exchange)
                 housekeeping.append(asyncio.create_task(self._housekeeping.watch_clock(exchange)))
-                feed = Feed(
-                    exchange,
-                    self._exporter,
-                    symbols=symbols,
-                    timeframe=timeframe,
-                    interval_seconds=self._interval,
-                    costs=self._settings.costs,
-                    clock=self._clock,
-                    after=start - self._interval,
-                    # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
-                    silence_seconds=min(_STREAM_SILENCE_SECONDS, self._tuning.limits.exchange_contact_seconds / 3),
-                    longest_wait_seconds=self._parts.scale.limit(30.0),
-                    # An exchange's REST lags a second or so behind its stream, however fast a replay of it is.
-                    longest_lag_seconds=4.0 if self._parts.scale.speed == 1.0 else 0.1,
-                )
-                self._report.markets(frozenset(symbols), interval_seconds=self._interval)
+                feed = self._follow(exchange, start)
                 async with aclosing(feed.events()) as events:
                     async for event in events:
                         self.handle(event)
@@ -156,6 +129,60 @@ class LiveBot:
                 for task in housekeeping:
                     task.cancel()
 
+    async def _begin(self, exchange: Exchange) -> MarketTime:
+        """Load markets and history; return the close of the last candle that was decided on, or need not be."""
+        symbols = self._settings.symbols
+        await persistently(exchange.load_markets, "loading the markets", on=ccxt.BaseError)
+        now = MarketTime((await persistently(exchange.now, "asking for the time", on=ccxt.BaseError)).whole_seconds)
+        start = self._state.last_close
+        if self._fresh:
+            start = MarketTime(now.whole_seconds // self._interval * self._interval)
+            await asyncio.sleep(self._until_settled(now - start))
+            self._begin_at(start)
+        elif now < self._state.last_close - DAY_SECONDS:
+            raise DataError(
+                f"the exchange's time, {iso(now)}, lies before the journal's last candle,"
+                f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
+                " set the state folder aside, or run `nightdesk run --fresh`"
+            )
+        await self._load_history(exchange, start)
+        logger.info("{} bars of history; following {} from {}", len(self._history), ", ".join(symbols), iso(start))
+        return start
+
+    async def _load_history(self, exchange: Exchange, start: MarketTime) -> None:
+        rejected = await self._history.load(exchange, stop=start, set_aside=self._set_aside())
+        for symbol, row in [(symbol, row) for symbol, rows in rejected.items() for row in rows]:
+            if row.time is None:
+                logger.warning("a row of the history of {} {}: it is left out", symbol, row.reason)
+                continue
+            impossible = SetAside(symbol, MarketTime(row.time), row.digest, row.reason)
+            if self._fresh:
+                self._on_set_aside(impossible)
+            else:
+                # An earlier run may have traded on it when it was told rightly: what was done stays as it is.
+                self._report.set_aside(impossible)
+
+    def _follow(self, exchange: Exchange, start: MarketTime) -> Feed:
+        symbols = self._settings.symbols
+        unlisted = exchange.unlisted(symbols)
+        self.handle(MarketsOpen(frozenset(symbols) - unlisted, unlisted))
+        return Feed(
+            exchange,
+            self._exporter,
+            symbols=symbols,
+            timeframe=self._settings.timeframe,
+            interval_seconds=self._interval,
+            costs=self._settings.costs,
+            clock=self._clock,
+            after=start - self._interval,
+            # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
+            silence_seconds=min(_STREAM_SILENCE_SECONDS, self._tuning.limits.exchange_contact_seconds / 3),
+            longest_wait_seconds=self._parts.scale.limit(30.0),
+            # An exchange's REST lags a second or so behind its stream, however fast a replay of it is.
+            longest_lag_seconds=4.0 if self._parts.scale.speed == 1.0 else 0.1,
+            set_aside=self._set_aside(),
+        )
+
     def handle(self, event: Event) -> None:
         """Act on one event of the feed."""
         match event:
@@ -165,9 +192,19 @@ class LiveBot:
                 self._on_step(event)
             case Marked(symbol, price):
                 self._price({symbol: price})
-            case MarketsOpen(symbols):
+            case MarketsOpen(symbols, _):
                 self._prices.markets(symbols)
                 self._report.markets(symbols, interval_seconds=self._interval)
+            case SetAside():
+                self._on_set_aside(event)
+
+    def _set_aside(self) -> dict[str, frozenset[int]]:
+        kept = set_aside.set_aside(self._parts.journal, self._settings.symbols)
+        return {symbol: frozenset(each.time.whole_seconds for each in candles) for symbol, candles in kept.items()}
+
+    def _on_set_aside(self, event: SetAside) -> None:
+        set_aside.note(self._parts.journal, event)
+        self._report.set_aside(event)
 
     def _until_settled(self, age_seconds: float) -> float:
         """Return how long to wait until REST has the candle that ended `age_seconds` ago as it ended."""

@@ -10,7 +10,7 @@ from nightdesk_core.journal import Journal
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.live.decision_log import DecisionLog, DecisionRecord
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
-from nightdesk_trendbot.market.feed import Step
+from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.signals.signal import Signal
 

@@ -14,6 +14,7 @@ from nightdesk_exporter import BotExporter
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import EngineState, equity
+from nightdesk_trendbot.market.events import SetAside
 from nightdesk_trendbot.market.prices import Prices
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.signal import Outcome, Signal
@@ -50,6 +51,12 @@ class Report:
                 logger.info("the market of {} is closed", symbol)
         self._open_markets = symbols
         self._exporter.trading_expected(expected=bool(symbols))
+
+    def set_aside(self, event: SetAside) -> None:
+        """Tell that a candle is set aside."""
+        self._exporter.candle_rejected(
+            event.symbol, self._timeframe, open_time=float(event.time.seconds), reason=event.reason
+        )
 
     def step(self, result: StepResult, signals: Mapping[str, Signal], *, seconds: float) -> None:
         """Tell of a step's candles, decisions and trades; deciding took so many seconds for each symbol."""

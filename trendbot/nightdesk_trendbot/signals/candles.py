@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, get_args
 
@@ -91,6 +91,12 @@ class Candles:
     def between(self, start: float, end: float) -> Candles:
         """Return the candles that open in [start, end) (market time)."""
         return self.slice(int(np.searchsorted(self.time, start)), int(np.searchsorted(self.time, end)))
+
+    def without(self, times: Collection[int]) -> Candles:
+        """Return the candles but for those that open at some times (market time)."""
+        kept = ~np.isin(self.time, np.fromiter(times, dtype=np.int64))
+        columns = (column[kept] for column in self.columns()[1:])
+        return Candles(self.time[kept], *columns, self.interval_seconds, self.funding[kept])
 
     def with_funding(self, rates: Mapping[int, float]) -> Candles:
         """Return the same candles with the rates that were settled within them, by market time."""
