@@ -16,8 +16,9 @@ from nightdesk_exporter import BotExporter
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.market.clock import MarketClock
+from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
-from nightdesk_trendbot.market.feed import Feed, Step
+from nightdesk_trendbot.market.feed import Feed
 from nightdesk_trendbot.settings import CostSettings, ExchangeSettings
 
 from tests.e2e.conftest import CHECKOUT
@@ -34,6 +35,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "drop": {"name": "drop"},
     "silence": {"name": "silence"},
     "error500": {"name": "error500"},
+    "wrong_answer": {"name": "wrong_answer"},
     "rate_limit": {"name": "rate_limit"},
     "gap": {"name": "gap"},
     "gap-confirmation": {"name": "gap", "what": "confirmation", "every": 1},

@@ -109,15 +109,16 @@ class Exchange:
 
     async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
         """Return those of the symbols that the exchange lists as tradable now. Raises `ccxt.BaseError`."""
-        markets = self._markets = await self._ask("the markets", lambda: self._client.load_markets(reload=True))
+        await self._load(reload=True)
         # One that is delisted is no longer there at all. Of one that ccxt knows nothing of it says `None`.
+        markets = self._markets
         return frozenset(
             symbol for symbol in symbols if symbol in markets and markets[symbol].get("active") is not False
         )
 
     async def load_markets(self) -> None:
         """Load the markets. Raises `ccxt.BaseError`."""
-        self._markets = await self._ask("the markets", self._client.load_markets)
+        await self._load()
 
     def unlisted(self, symbols: Sequence[str]) -> frozenset[str]:
         """Return those of the symbols that the exchange did not list when its markets were last loaded."""
@@ -246,6 +247,16 @@ class Exchange:
             return [(round(entry["timestamp"] / 60_000) * 60, float(entry["fundingRate"])) for entry in page]
 
         return await self._ask(f"the funding of {symbol}", ask)
+
+    async def _load(self, **how: bool) -> None:
+        async def ask() -> Mapping[str, Any]:
+            markets: Mapping[str, Any] = await self._client.load_markets(**how)
+            if not markets:
+                # What ccxt makes of an answer in another form: an exchange without a single market is none.
+                raise ccxt.BadResponse("the exchange lists no market at all")
+            return markets
+
+        self._markets = await self._ask("the markets", ask)
 
     async def _candles(self, symbol: str, timeframe: str, since: int, limit: int) -> Told:
         async def ask() -> Told:

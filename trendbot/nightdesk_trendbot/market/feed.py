@@ -180,20 +180,17 @@ class Feed:
 
     def _impossible(self, symbol: str, found: _Found, begun: int) -> list[SetAside]:
         """Return the candles before `begun` in whose place the exchange told something that cannot be true."""
-        if not found.rejected:
+        if symbol in self._unlisted:
             return []
-        told = {row.time: row for row in found.rejected}
         aside = self._set_aside.get(symbol, ())
         lacking = [
             time for time in range(self._next, begun, self._interval) if time not in found.bars and time not in aside
         ]
-        # What lacks beside something wrong is taken for the same fault: a row that came under another time.
-        last = found.rejected[-1]
-        elsewhere = last._replace(reason=f"is not told of, and another row {last.reason}")
-        return [
-            SetAside(symbol, MarketTime(time), (row := told.get(time, elsewhere)).digest, row.reason)
-            for time in lacking
-        ]
+        rows = _rows_of(lacking, found.rejected, interval_seconds=self._interval)
+        for time in lacking:
+            if time not in rows and self._streams.told_of(symbol, time):
+                rows[time] = Rejected(time, "", "is not to be had, though the stream told of it")
+        return [SetAside(symbol, MarketTime(time), rows[time].digest, rows[time].reason) for time in sorted(rows)]
 
     async def _close_until(self, begun: int, found: Mapping[str, _Found]) -> AsyncIterator[Event]:
         rates = {
@@ -310,6 +307,28 @@ class Feed:
         wait = _wait_seconds(self._failures, longest_seconds=self._longest_wait_seconds)
         self._failures += 1
         await asyncio.sleep(wait)
+
+
+def _rows_of(lacking: Sequence[int], rejected: Sequence[Rejected], *, interval_seconds: int) -> dict[int, Rejected]:
+    """Return which of the candles that lack was told of as which row, as far as that can be known.
+
+    A row whose time is wrong is one of those that lack. In a stretch of more of them than there are such rows, as where
+    a market pauses, it lies at one end: all that it may be count as it.
+    """
+    rows = {row.time: row for row in rejected if row.time is not None and row.time in lacking}
+    misplaced = [row for row in rejected if row.time not in rows]
+    if not misplaced:
+        return rows
+    stray = misplaced[-1]._replace(reason=f"is not told of, and another row {misplaced[-1].reason}")
+    stretch: list[int] = []
+    for time in [*lacking, None]:
+        if stretch and (time is None or time in rows or time != stretch[-1] + interval_seconds):
+            ends = {*stretch[: len(misplaced)], *stretch[-len(misplaced) :]}
+            rows.update(dict.fromkeys(ends, stray))
+            stretch = []
+        if time is not None and time not in rows:
+            stretch.append(time)
+    return rows
 
 
 def _wait_seconds(failures: int, *, longest_seconds: float) -> float:
