@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from nightdesk_core.errors import NightdeskError
 
-from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, stop
+from nightdesk.cli import audit, duty, gate, guard, models, positions, retrain, run, stop
 from nightdesk.cli.choice import Choice
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(duty.app)
 app.add_typer(models.app, name="models")
+app.add_typer(positions.app, name="positions")
 app.add_typer(audit.app, name="audit")
 app.add_typer(guard.app, name="guard")
 app.add_typer(gate.app, name="gate")

@@ -27,6 +27,7 @@ from nightdesk_trendbot.live.history import History
 from nightdesk_trendbot.live.housekeeping import Housekeeping
 from nightdesk_trendbot.live.journal_keys import MARKET_KEY, STATE_KEY
 from nightdesk_trendbot.live.model_report import ModelReport
+from nightdesk_trendbot.live.operator import OperatorCloses
 from nightdesk_trendbot.live.parts import LiveParts, Tuning
 from nightdesk_trendbot.live.probation import Owed
 from nightdesk_trendbot.live.record import log_decisions, record
@@ -52,7 +53,11 @@ class LiveBot:
 
     def __init__(self, parts: LiveParts) -> None:
         """Raises `JournalError` where the journal belongs to another market, or its state cannot be read."""
-        settings = parts.tuning.trendbot
+        found = restored(parts.journal, parts.tuning.trendbot)
+        self._orphans = () if found is None else tuple(set(found.books) - set(parts.tuning.trendbot.symbols))
+        """Symbols that the settings no longer name and that hold a position."""
+        tuning = self._with_orphans(parts.tuning)
+        settings = tuning.trendbot
         self._parts = parts
         self._exporter = parts.exporter
         self._interval = TIMEFRAME_SECONDS[settings.timeframe]
@@ -60,9 +65,9 @@ class LiveBot:
         self._clock = MarketClock(parts.scale, parts.clock)
         self._prices = Prices(settings.symbols, parts.clock)
         self._report = Report(parts.exporter, settings, parts.scale, self._prices)
+        self._operator = OperatorCloses(parts, self._report)
         self._model_report = ModelReport(parts.exporter, parts.scale, parts.journal)
         self._safety = Safety(parts.tuning.performance.settings.entries, parts.scale, self._prices, self._clock)
-        found = restored(parts.journal, settings)
         self._fresh = found is None
         self._state = new_state(settings.symbols, settings.initial_equity) if found is None else found
         self._guard = GuardRuntime(
@@ -91,7 +96,7 @@ class LiveBot:
             enforce_kill_switch=self._enforce_kill_switch,
             kill_switch_defects=lambda: kill_switch_defects(self._engine, self._strategy, self._settings),
         )
-        self._take_over(parts.tuning)
+        self._take_over(tuning)
 
     def _take_over(self, tuning: Tuning) -> None:
         self._tuning = tuning
@@ -106,8 +111,13 @@ class LiveBot:
 
     def adopt(self, tuning: Tuning) -> None:
         """Go on with other settings from the next candle on: such as need no other history and no other journal."""
-        self._take_over(tuning)
+        self._take_over(self._with_orphans(tuning))
         self._guard.report()
+
+    def _with_orphans(self, tuning: Tuning) -> Tuning:
+        """Return settings that name all symbols which the bot looks after."""
+        symbols = (*tuning.trendbot.symbols, *self._orphans)
+        return replace(tuning, trendbot=tuning.trendbot.model_copy(update={"symbols": symbols}))
 
     async def run(self) -> None:
         """Trade until cancelled. Raises `DataError` where the exchange cannot be reached at the start."""
@@ -133,6 +143,9 @@ class LiveBot:
         """Load markets and history; return the close of the last candle that was decided on, or need not be."""
         symbols = self._settings.symbols
         await persistently(exchange.load_markets, "loading the markets", on=ccxt.BaseError)
+        if len(exchange.unlisted(symbols)) == len(symbols) and not self._holds_something:
+            # Not one symbol, and nothing to look after: the settings are wrong.
+            exchange.refuse_unlisted(symbols)
         now = MarketTime((await persistently(exchange.now, "asking for the time", on=ccxt.BaseError)).whole_seconds)
         start = self._state.last_close
         if self._fresh:
@@ -192,9 +205,10 @@ class LiveBot:
                 self._on_step(event)
             case Marked(symbol, price):
                 self._price({symbol: price})
-            case MarketsOpen(symbols, _):
+            case MarketsOpen(symbols, unlisted):
                 self._prices.markets(symbols)
                 self._report.markets(symbols, interval_seconds=self._interval)
+                self._report.listed(set(self._settings.symbols) - unlisted, unlisted)
             case SetAside():
                 self._on_set_aside(event)
 
@@ -205,6 +219,10 @@ class LiveBot:
     def _on_set_aside(self, event: SetAside) -> None:
         set_aside.note(self._parts.journal, event)
         self._report.set_aside(event)
+
+    @property
+    def _holds_something(self) -> bool:
+        return any(book.account.side != 0 for book in self._state.books.values())
 
     def _until_settled(self, age_seconds: float) -> float:
         """Return how long to wait until REST has the candle that ended `age_seconds` ago as it ended."""
@@ -246,6 +264,7 @@ class LiveBot:
             self._move(self._engine.cancel_orders(self._state))
         if switch.active and switch.positions == "close":
             self._close_positions()
+        self._state = self._operator.take(self._state, self._engine)
 
     def _close_positions(self) -> None:
         """Close what can be closed at a fresh price; what cannot is tried again at the next look."""
@@ -270,7 +289,9 @@ class LiveBot:
         for symbol, bar in step.bars.items():
             self._on_open(symbol, step.time, bar.open)
             candles = self._history.append(symbol, bar)
-            signals[symbol] = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
+            signal = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
+            # What the settings no longer name is looked after until it is closed, and not entered anew.
+            signals[symbol] = replace(signal, breakout=0, side=0) if symbol in self._orphans else signal
         result = self._engine.at_close(
             self._state,
             step.bars,
@@ -320,6 +341,12 @@ class LiveBot:
         """Show what the journal and the latch say before the first candle comes."""
         if self._parts.watch.deployment is None:
             self._exporter.no_model()
+        for symbol in self._orphans:
+            self._exporter.event(
+                f"{symbol} holds a position and trendbot.symbols no longer names it: it keeps its barriers until it is"
+                " closed, and nothing new is entered; close it by `nightdesk positions close`",
+                level="WARNING",
+            )
         self._enforce_kill_switch()
         self._exporter.equity_history((time.seconds, equity) for time, equity in self._parts.journal.equity())
         self._guard.report()

@@ -11,6 +11,9 @@ from typing import BinaryIO
 
 from nightdesk_core.clock import MarketTime, iso
 
+CLOSED_BY_OPERATOR = "closed_by_operator"
+"""The outcome of what is no candle's decision: an operator closed the position, at `close`."""
+
 
 @dataclass(frozen=True)
 class DecisionRecord:
@@ -38,7 +41,7 @@ class DecisionLog:
     """Appends to and reads one bot's log.
 
     A decision is written before the journal commits it: a bot that is killed between the two writes it again, and a
-    reader takes the last line of a candle.
+    reader takes the last line of a candle. What an operator decided stands beside it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +61,7 @@ class DecisionLog:
     def read(self, *, symbol: str | None = None, since: MarketTime = MarketTime(0)) -> list[DecisionRecord]:
         """Return the decisions at or after a time, in order; of one symbol where it is named."""
         found = {
-            (record.time, record.symbol): record
+            (record.time, record.symbol, record.outcome == CLOSED_BY_OPERATOR): record
             for record in self._records()
             if record.time >= since and symbol in (None, record.symbol)
         }

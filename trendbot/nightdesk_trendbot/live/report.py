@@ -52,6 +52,13 @@ class Report:
         self._open_markets = symbols
         self._exporter.trading_expected(expected=bool(symbols))
 
+    def listed(self, symbols: Iterable[str], unlisted: Iterable[str]) -> None:
+        """Tell which symbols the exchange lists, and which not."""
+        for symbol in symbols:
+            self._exporter.listed(symbol, listed=True)
+        for symbol in unlisted:
+            self._exporter.listed(symbol, listed=False)
+
     def set_aside(self, event: SetAside) -> None:
         """Tell that a candle is set aside."""
         self._exporter.candle_rejected(
