@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, sync_folder
+from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_lines
 from nightdesk_core.stored import StoredError
 
 GENESIS = "0" * 64
 _LOCK_SECONDS = 10.0
+_BLOCK_BYTES = 65_536
 
 
 class AuditError(NightdeskError):
@@ -129,7 +133,7 @@ class AuditLog:
         entry = AuditEntry(actor, details, event, head.digest, head.length + 1, iso(self._clock()))
         line = json.dumps(stored.plain(entry), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         created = not self.path.exists()
-        with self.path.open("ab") as file:
+        with self._opened() as file:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -137,25 +141,38 @@ class AuditLog:
             sync_folder(self.path.parent)
         return AuditHead(head.length + 1, hashlib.sha256(line).hexdigest())
 
+    @contextmanager
+    def _opened(self) -> Iterator[BufferedRandom]:
+        """Open the log to write at its end. Raises `AuditError` where it is no file."""
+        try:
+            with open_to_append(self.path) as file:
+                yield file
+        except InputError as error:
+            raise AuditError(self.path, 1, error.reason) from error
+
     def _complete_lines(self) -> Iterator[bytes]:
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            for line in file:
+        complete = 0
+        try:
+            for line in read_lines(self.path):
                 if line.endswith(b"\n"):
+                    complete += 1
                     yield line[:-1]
+        except MissingInputError:
+            return
+        except InputError as error:
+            raise AuditError(self.path, complete + 1, error.reason) from error
 
     def _set_torn_line_aside(self) -> int:
         """Move a last line without its newline to `<name>.torn`; return its length in bytes, 0 where there is none."""
         if not self.path.exists():
             return 0
-        with self.path.open("r+b") as file:
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            torn = content[end:]
+        with self._opened() as file:
+            end = _end_of_complete_lines(file)
+            file.seek(end)
+            torn = file.read()
             if not torn:
                 return 0
-            with self.path.with_name(self.path.name + ".torn").open("ab") as aside:
+            with open_to_append(self.path.with_name(self.path.name + ".torn")) as aside:
                 aside.write(torn + b"\n")
                 aside.flush()
                 os.fsync(aside.fileno())
@@ -163,3 +180,16 @@ class AuditLog:
             file.flush()
             os.fsync(file.fileno())
         return len(torn)
+
+
+def _end_of_complete_lines(file: BufferedRandom) -> int:
+    """Return where the last newline ends; what follows was cut off by a crash. Read from the end: a log is long."""
+    position = file.seek(0, os.SEEK_END)
+    while position > 0:
+        start = max(0, position - _BLOCK_BYTES)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0

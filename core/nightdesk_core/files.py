@@ -10,12 +10,13 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.reader import InputError, read_bytes
 
 _POLL_SECONDS = 0.005
 _DAMAGED = ".damaged-"
@@ -79,12 +80,17 @@ def set_aside(path: Path, *, now: WallTime, with_suffixes: tuple[str, ...] = ())
 def copy_aside(path: Path, *, now: WallTime) -> Path:
     """Keep a copy of a damaged file that is about to be replaced at its `aside_path`, and return that.
 
-    Its content is kept once: killed before the file is replaced, the next one to come finds the copy. Raises `OSError`.
+    Its content is kept once: killed before the file is replaced, the next one to come finds the copy. What cannot be
+    copied, such as a FIFO, is moved there. Raises `OSError`.
     """
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path)
+    except InputError:
+        return set_aside(path, now=now)
     for kept in path.parent.glob(f"{glob.escape(path.name)}{_DAMAGED}*"):
-        if kept.read_bytes() == content:
-            return kept
+        with suppress(InputError):
+            if read_bytes(kept) == content:
+                return kept
     aside = aside_path(path, now=now)
     write_atomic(aside, content)
     return aside
@@ -97,7 +103,7 @@ def aside_path(path: Path, *, now: WallTime) -> Path:
     """
     name = f"{path.name}{_DAMAGED}{iso(now).replace(':', '')}"
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(aside for aside in map(path.with_name, names) if not aside.exists())
+    return next(aside for aside in map(path.with_name, names) if not os.path.lexists(aside))
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
 from nightdesk_guard import KillSwitch
+from nightdesk_retrain import BundleTrial
 
 from nightdesk.settings import Settings
 
@@ -24,8 +25,10 @@ def state_dir(settings: Settings) -> Path:
 
 
 def registry(settings: Settings) -> ModelRegistry:
-    """Return the model registry."""
-    return ModelRegistry(settings.path(settings.bot.models_dir))
+    """Return the model registry. Its bundles are tried by the strategy that the settings name."""
+    models = settings.path(settings.bot.models_dir)
+    trial = BundleTrial(settings.retrain.pipeline, lambda: settings.model_dump(mode="json"), folder=models / ".trials")
+    return ModelRegistry(models, trial=trial)
 
 
 def audit_log(settings: Settings) -> AuditLog:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from nightdesk_core.settings import SettingsModel
+from nightdesk_core.settings import SettingsError, SettingsModel, read_secret
 from nightdesk_exporter import logs
 from pydantic import SecretStr
 
@@ -20,7 +20,7 @@ def set_up_logs(program: str, settings: Settings, *, to_file: bool = True) -> No
         program,
         folder=settings.home / "logs" if to_file else None,
         level=wanted.level,
-        rotation=f"{wanted.rotation_megabytes:g} MB",
+        rotation_megabytes=wanted.rotation_megabytes,
         keep_files=wanted.keep_files,
         secrets=secrets(settings),
     )
@@ -38,8 +38,8 @@ def secrets(section: SettingsModel) -> Iterator[str]:
         elif isinstance(value, SecretStr):
             yield value.get_secret_value()
         elif isinstance(value, Path) and _holds_secret(name, fields):
-            with suppress(OSError, UnicodeDecodeError):
-                yield value.read_text(encoding="utf-8").strip()
+            with suppress(SettingsError):
+                yield read_secret(SecretStr(""), value, key=name)
 
 
 def _holds_secret(name: str, fields: dict[str, object]) -> bool:

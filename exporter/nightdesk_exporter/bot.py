@@ -13,6 +13,7 @@ from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.catalogue import DOWN
 from nightdesk_core.clock import WallTime
+from nightdesk_core.disk import reason_of
 from nightdesk_core.files import LockTimeoutError
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -123,6 +124,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             alerting=alerting or Alerting(enabled=False),
             spool=alert_spool,
             count=self._alert_counted,
+            unwritable=self.unwritable,
             clock=clock,
         )
         self._issue_alerts = IssueAlerts(self._alerts)
@@ -193,6 +195,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     def health(self) -> Health:
         """Check the bot's health now."""
         return self._checkup.look(self._now())
+
+    @property
+    def held_in_memory(self) -> dict[str, str]:
+        """What of the bot's cannot be written, by the reason: its status file and its spool, and what it told of."""
+        return {what: why.text for what, why in dict(self.snapshot.unwritable).items() if why is not None}
 
     def status(self) -> dict[str, Any]:
         """Return the status file's sections of the bot as of now."""
@@ -277,6 +284,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             file.replace(status, now=now, lifetime_seconds=2 * self._interval)
         except (OSError, LockTimeoutError) as error:
             self._count("status_file_write_failures")
+            if isinstance(error, OSError):  # a lock that is held at the wrong moment is no disk that takes nothing
+                self.unwritable("status file", reason_of(error))
             if not self._status_failed:
                 logger.warning("the status file was not written: {}", error)
             self._status_failed = True
@@ -284,6 +293,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         if self._status_failed:
             logger.info("the status file is written again")
         self._status_failed = False
+        self.unwritable("status file")
         self.snapshot.status_written_at = now
         return True
 

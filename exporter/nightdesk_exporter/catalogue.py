@@ -110,6 +110,7 @@ BOT: tuple[Metric, ...] = (
     _gauge("status_file_written_timestamp_seconds", "When the status file was last written."),
     _gauge("status_file_limit_seconds", "A status file that is older is stale; absent where there is none."),
     _counter("status_file_write_failures", "Writes of the status file that failed."),
+    _gauge("disk_unwritable", "1 while something of the bot's cannot be written, and is held in memory.", "what"),
     _counter("alerts_sent", "Alerts that the bot itself delivered.", "path"),
     _counter("alerts_retried", "Deliveries that were tried again."),
     _counter("alerts_dropped", "Alerts that reached nobody.", "reason"),

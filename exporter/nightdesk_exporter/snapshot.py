@@ -183,6 +183,8 @@ class Snapshot:
     """By cause what was wrong with the last such call of the exporter."""
     troubles: dict[str, Trouble] = field(default_factory=dict)
     """By the issue that it is: collector_failing, alerts_dropped."""
+    unwritable: dict[str, Trouble | None] = field(default_factory=dict)
+    """By what it is of the bot's: since when it cannot be written, and why; `None` where it can."""
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=_MOST_EVENTS))
     """The last of them, oldest first."""
     gauges: dict[tuple[str, ...], float] = field(default_factory=dict)

@@ -6,13 +6,14 @@ dead bot's section does not look alive because the job wrote its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import locked, write_json_atomic
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError
 
 SCHEMA_VERSION = 1
 _LOCK_SECONDS = 0.2
@@ -27,8 +28,8 @@ class StatusFile:
     def read(self) -> dict[str, Any]:
         """Return the file's content, or an empty document where there is none or it is not ours."""
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            content = read_json(self.path)
+        except InputError:
             return {"schema_version": SCHEMA_VERSION}
         if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
             return {"schema_version": SCHEMA_VERSION}

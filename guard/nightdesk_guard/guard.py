@@ -1,7 +1,8 @@
 """Performance guard and kill switch for any bot, in a few calls. What it must remember it keeps on disk.
 
-Guard fails closed: a call that makes no sense raises, and so does one whose outcome cannot be written. It then counts
-for nothing, and nothing may be entered until a call has succeeded.
+Guard fails closed: a call that makes no sense raises. It then counts for nothing, and nothing may be entered until a
+call has succeeded. What the disk does not take counts all the same, is kept in memory until it can be written, and
+nothing may be entered meanwhile.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from nightdesk_guard.settings import GuardSettings
 from nightdesk_guard.store import Remembered, SmallStore
 from nightdesk_guard.tripwire import AccountView, KillLimits
 
-Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale"]
+Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale", "blocked_disk"]
 """Why the bot may not enter, as the exporter's `signal` takes it for an outcome."""
 
 
@@ -73,6 +74,8 @@ class Guard(GuardRuntime):
         self._shown_at = WallTime(-math.inf)
         self._entered: ExitStack | None = None
         self._succeeded = False
+        self._held_before: set[str] = set()
+        """What was ever reported to be in memory only."""
         now = wall_clock(clock)
         audit = AuditLog(state_dir / "audit.jsonl", clock=now)
         super().__init__(
@@ -120,7 +123,9 @@ class Guard(GuardRuntime):
             return "blocked_kill_switch"
         if not self._is_fresh:
             return "blocked_stale"
-        return "blocked_guard" if not self._succeeded or self.status is GuardStatus.PAUSED else None
+        if not self._succeeded or self.status is GuardStatus.PAUSED:
+            return "blocked_guard"
+        return "blocked_disk" if self._cannot_keep() else None
 
     @property
     def trades_in_the_shadow(self) -> bool:
@@ -212,6 +217,17 @@ class Guard(GuardRuntime):
     def _is_fresh(self) -> bool:
         """Whether the account was shown lately. A clock that was set back tells nothing, so then it was not."""
         return abs(self._clock() - self._shown_at) <= self._stale_seconds
+
+    def _cannot_keep(self) -> bool:
+        """Return whether anything that the guard must keep is in memory only, and report what."""
+        if not self._small.in_transaction:
+            self.write_again()
+        held = self.held_in_memory
+        if self._reporter is not None:
+            for what in self._held_before | held.keys():
+                self._reporter.unwritable(what, held.get(what, ""))
+        self._held_before = self._held_before | held.keys()
+        return bool(held)
 
     def _own_trade(
         self,

@@ -15,16 +15,20 @@ from typing import Literal
 
 from nightdesk_core import stored
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
+from nightdesk_core.disk import EXHAUSTED
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
-from nightdesk_core.stored import StoredError
+from nightdesk_core.reader import InputError, MissingInputError, read_start
 
 FILE_NAME = "kill_switch.json"
 KILL_FILE = "KILL"
 """Its mere existence activates the switch; what it says is the reason."""
 Positions = Literal["close", "keep"]
 """What becomes of open positions: closed at fresh prices, or left to their barriers."""
+UNREAD = "nobody"
+"""The actor of a switch that could not be read for want of files or memory: it counts as active, and was not moved."""
 _LOCK_SECONDS = 5.0
+_LONGEST_REASON_BYTES = 500
 
 
 class KillSwitchError(NightdeskError):
@@ -106,16 +110,18 @@ class KillSwitch:
 
     def _asked_by_file(self) -> str:
         try:
-            said = self.kill_file.read_text(encoding="utf-8").strip()
-        except (OSError, ValueError):
+            # Whatever it is, that it is there is the order: it is not waited for, nor read to an end.
+            said = read_start(self.kill_file, _LONGEST_REASON_BYTES).decode(errors="replace").strip()
+        except InputError:
             said = ""
         return said or f"the file {KILL_FILE} was put into {self.kill_file.parent.name}"
 
     def _stored(self) -> KillSwitchState:
         try:
             return stored.read(KillSwitchState, self.path)
-        except FileNotFoundError:
+        except MissingInputError:
             return KillSwitchState(active=False)
-        except (OSError, StoredError) as error:
-            why = error.reason if isinstance(error, StoredError) else error
-            return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({why})", actor="guard")
+        except InputError as error:
+            reason = f"{self.path.name} cannot be read ({error.reason})"
+            exhausted = isinstance(error.__cause__, OSError) and error.__cause__.errno in EXHAUSTED
+            return KillSwitchState(active=True, reason=reason, actor=UNREAD if exhausted else "guard")

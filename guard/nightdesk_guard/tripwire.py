@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 
-from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
+from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
 
 if TYPE_CHECKING:
     from nightdesk_guard.settings import KillSwitchSettings
@@ -117,6 +117,7 @@ class Tripwire:
         self._clock = clock
         self._held: KillSwitchState | None = None
         """An activation that could not be written yet."""
+        self._why_held = ""
 
     def look(self, view: Callable[[], AccountView]) -> KillSwitchState:
         """Return the switch's state, tripped first where `view` of the account, or its failing, is a reason to."""
@@ -136,6 +137,8 @@ class Tripwire:
 
     def remember(self, last: KillSwitchState) -> None:
         """Latch anew what was active when the bot last looked, and has vanished since without anybody lifting it."""
+        if last.actor == UNREAD:
+            return
         now = self.state()
         lifted = now.changed_at is not None and now.activations >= last.activations
         if last.active and not now.active and not lifted:
@@ -147,11 +150,17 @@ class Tripwire:
             self.trip(self._held.reason, positions=self._held.positions)
         return self.switch.state() if self._held is None else self._held
 
+    @property
+    def unwritable(self) -> str | None:
+        """Why an activation is in memory only; `None` where there is none such."""
+        return None if self._held is None else self._why_held
+
     def trip(self, reason: str, *, positions: Positions) -> KillSwitchState:
         """Activate the switch; in memory where the disk does not take it."""
         try:
             state = self.switch.activate(reason, actor=_ACTOR, positions=positions)
         except Exception as error:  # noqa: BLE001 - a full disk, a lock that is held: the bot stops all the same
+            self._why_held = str(error)
             if self._held is None:
                 logger.critical("the kill switch is active, but only in memory ({}): {}", error, reason)
                 before = self.switch.state()

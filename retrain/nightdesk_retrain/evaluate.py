@@ -49,7 +49,7 @@ def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, cham
     if champion is None:
         return Evaluation(backtest, performance, deflated, None, None)
     try:
-        folder = parts.registry.bundle(champion.version)
+        folder = parts.registry.loadable(champion.version)
         rival = parts.pipeline.load(folder)
     except BundleError as error:
         logger.error("the champion cannot be compared with: {}", error)

@@ -10,7 +10,7 @@ from nightdesk_core import stored
 from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import locked, write_json_atomic
-from nightdesk_core.stored import StoredError
+from nightdesk_core.reader import InputError
 
 _FILE = "retrain.json"
 _LOCK_SECONDS = 10.0
@@ -60,7 +60,7 @@ def load(state_dir: Path) -> JobState:
     """Return the stored state; a file that is absent or damaged counts as never having run."""
     try:
         return stored.read(JobState, state_dir / _FILE)
-    except (OSError, StoredError):
+    except InputError:
         return JobState()
 
 

@@ -254,7 +254,7 @@ def test_the_rate_of_the_file_bounds_each_address(serve: Serve) -> None:
             ],
         ),
         ("basic_auth_users: {a: x, a: y}", ["a: is there twice (line 1)"]),
-        ("a: b: c", ["is not YAML (line 1)"]),
+        ("a: b: c", ["is not YAML: mapping values are not allowed here (line 1)"]),
         ("- a", ["must hold keys and values at its top level"]),
         ("rate_limit: 5\nx: 1", ["x: is not a key that exists here", "rate_limit: must hold keys and values"]),
     ],

@@ -1,4 +1,4 @@
-"""What other alerts rest on: reports, the status file, the exporter's own parts. None of it stops the bot."""
+"""What other alerts rest on: reports, the status file, the disk, the exporter's own parts. None of it ends the bot."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from nightdesk_alerts.catalogue.candles import CANDLE_STALE
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
+    Route,
     SilentCondition,
     Subject,
     Symptom,
@@ -68,6 +69,30 @@ STATUS_FILE_STALE = AlertDeclaration(
 )
 
 
+def _unwritable(seen: Situation) -> Iterator[Symptom]:
+    failing = {what: why for what, why in dict(seen.bot.unwritable).items() if why is not None}
+    if failing:
+        said = ", ".join(f"{what} ({why.text})" for what, why in failing.items())
+        cause = f"the disk does not take what the bot must keep, and nothing is entered until it does: {said}"
+        yield Symptom("critical", cause, since=min(why.at for why in failing.values()))
+
+
+# The bot sends it itself, too: where the disk is full, what scrapes may well lie on the same.
+DISK_UNWRITABLE = AlertDeclaration(
+    name="TradebotDiskUnwritable",
+    summaries={"critical": "The bot cannot write what it must keep."},
+    when="Journal, decisions, audit log, kill switch, status file or spool cannot be written: the disk is full,"
+    " read-only or failing, or another process holds the file.",
+    condition=AlertCondition(
+        issue="disk_unwritable",
+        find=_unwritable,
+        is_known=lambda seen: bool(seen.bot.unwritable),
+        unhealthy=("critical",),
+    ),
+    route=Route.INSTANT,
+)
+
+
 def _trouble(issue: str) -> Callable[[Situation], Iterator[Symptom]]:
     """Return the condition that something of the exporter's own failed not long ago."""
 
@@ -118,5 +143,5 @@ INSTRUMENTATION_ERRORS = SilentCondition(
 PLUMBING = Subject(
     "What other alerts rest on",
     "plumbing",
-    (SNAPSHOT_STALE, STATUS_FILE_STALE, COLLECTOR_FAILING, ALERTS_DROPPED, INSTRUMENTATION_ERRORS),
+    (SNAPSHOT_STALE, STATUS_FILE_STALE, DISK_UNWRITABLE, COLLECTOR_FAILING, ALERTS_DROPPED, INSTRUMENTATION_ERRORS),
 )

@@ -231,6 +231,10 @@ class BotView(Protocol):
         """How old it may get; `None` where there is none."""
 
     @property
+    def unwritable(self) -> Mapping[str, Failure | None]:
+        """By what it is of the bot's: since when it cannot be written, and why; `None` where it can."""
+
+    @property
     def wrong_calls(self) -> Mapping[str, Failure]:
         """By cause, the last wrong call of the exporter."""
 

@@ -6,6 +6,7 @@ from loguru import logger
 from nightdesk_core.clock import system_clock
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, JournalError, journal_path
+from nightdesk_guard.notices import AUDIT
 from nightdesk_trendbot.live import DecisionLog, log_path, restored
 
 from nightdesk import home
@@ -36,9 +37,15 @@ def open_journal(settings: Settings) -> Journal:
         if not log.is_empty:
             set_aside(log.path, now=now)
         logger.critical(
-            "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
+            "{}; it is set aside as {}. What the bot held is looked after by nobody now: see what the exchange says you"
+            " hold, and close it by hand where it must not stay. The bot stays out of the market until"
+            " `nightdesk resume --reason ...`",
             error,
             aside,
         )
         return Journal(path)
+    if journal.was_unsealed:
+        with journal.transaction():
+            journal.post(AUDIT, {"event": "journal_sealed", "details": {"journal": path.name}})
+        logger.info("{}: every row of it is accounted for from now on; until now damage could pass unseen", path)
     return journal

@@ -22,7 +22,7 @@ def check_champion(settings: Settings) -> str:
     champion = registry.champion()
     if champion is None:
         return "none yet: `nightdesk retrain --bootstrap` installs a first one"
-    folder = registry.bundle(champion.version)
+    folder = registry.loadable(champion.version)
     strategy = Manifest.read(folder).strategy
     if strategy != settings.retrain.pipeline:
         raise SetupError(

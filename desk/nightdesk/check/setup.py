@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nightdesk_core.errors import NightdeskError
 
+from nightdesk.check.candles import check_candles
 from nightdesk.check.channels import check_channels, check_secrets
 from nightdesk.check.exchange import check_exchange
 from nightdesk.check.machine import check_home, check_ports
@@ -38,6 +39,7 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     else:
         yield from _servers(settings)
     yield attempt("the exporter's web configuration", lambda: check_web_config(settings))
+    yield attempt("the candles", lambda: check_candles(settings))
     yield attempt("the strategy", lambda: _strategy(settings))
     yield attempt("the champion", lambda: check_champion(settings))
     yield attempt("the journal", lambda: check_journal(settings))

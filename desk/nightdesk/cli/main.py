@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 from nightdesk_core.errors import NightdeskError
+from nightdesk_exporter import logs
 
+from nightdesk import terminal
 from nightdesk.cli import audit, duty, gate, guard, models, positions, retrain, run, stop
 from nightdesk.cli.choice import Choice
 
@@ -36,7 +38,7 @@ app.add_typer(run.sandbox_app, name="sandbox")
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"nightdesk {version('nightdesk')}")
+        terminal.say(f"nightdesk {version('nightdesk')}")
         raise typer.Exit
 
 
@@ -59,8 +61,13 @@ def _choose(
 
 def main() -> None:
     """Run the command line; what a person can act on is one message and an exit code, never a traceback."""
+    code: int | str | None = 0
+    logs.set_up("nightdesk")  # until a command sets it up by the settings
     try:
         app(prog_name="nightdesk")
+    except SystemExit as end:
+        code = end.code
     except NightdeskError as error:
-        typer.echo(f"nightdesk: {error}", err=True)
-        sys.exit(error.exit_code)
+        terminal.message(f"nightdesk: {error}")
+        code = error.exit_code
+    sys.exit(code if terminal.finish() else code or 1)

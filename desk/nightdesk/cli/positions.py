@@ -17,6 +17,7 @@ from nightdesk_core.journal import Journal, journal_path, read_journal
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
 from nightdesk.settings import Settings
+from nightdesk.terminal import say
 
 if TYPE_CHECKING:
     from nightdesk_trendbot.live import CloseOrders
@@ -110,8 +111,8 @@ def close(
         symbol, entry_time=MarketTime(row["entry_time"]), price=price, reason=reason.strip(), actor=actor()
     )
     home.audit_log(settings).append("position_close_ordered", stored.plain(order), actor=actor())
-    typer.echo(f"ordered: {row['side']} {row['quantity']:g} {symbol} is closed at {price:g}")
-    typer.echo(_what_became(settings, order.key))
+    say(f"ordered: {row['side']} {row['quantity']:g} {symbol} is closed at {price:g}")
+    say(_what_became(settings, order.key))
 
 
 def _what_became(settings: Settings, key: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.yaml_text import parse_yaml
+from pydantic import BaseModel
 
 from nightdesk.cli.choice import Choice, choice, load_settings
 from nightdesk.logbook import set_up_logs
+from nightdesk.terminal import say
 
 app = typer.Typer()
 sandbox_app = typer.Typer(help="The stand-ins for the outside world.", no_args_is_help=True)
@@ -61,9 +64,9 @@ def tools(context: typer.Context) -> None:
     from nightdesk.stack.tools import ensure_tools
 
     settings = load_settings(context)
-    found = ensure_tools(settings.home, progress=lambda message: typer.echo(message, err=True))
+    found = ensure_tools(settings.home, progress=partial(say, error=True))
     for name, path in asdict(found).items():
-        typer.echo(f"{name:16} {path}")
+        say(f"{name:16} {path}")
 
 
 @app.command()
@@ -91,7 +94,7 @@ def render(
     settings = load_settings(context)
     target = out or settings.home / "rendered"
     render_all(settings, out=target)
-    typer.echo(f"rendered into {target}")
+    say(f"rendered into {target}")
 
 
 @sandbox_app.command()
@@ -148,7 +151,7 @@ def fault(
 
     [bold]nightdesk sandbox fault clear --channel any[/bold]
     """
-    import requests
+    from nightdesk.answers import AnswerError, ask
 
     settings = load_settings(context)
     address = settings.address("exchange" if channel is None else "inbox")
@@ -158,25 +161,30 @@ def fault(
         body["channel"] = channel
     for parameter in parameters or []:
         key, _, value = parameter.partition("=")
-        body[key] = yaml.safe_load(value)
+        body[key] = parse_yaml(value, source=f"--with {key}")
     only = {"channel": channel} if channel not in (None, "any") else {}
+    spoken = "replay exchange" if channel is None else "inbox"
     try:
-        answer = (
-            requests.delete(url, params=only, timeout=5)
-            if name == "clear"
-            else requests.post(url, json=body, timeout=5)
-        )
-    except requests.RequestException as error:
-        spoken = "replay exchange" if channel is None else "inbox"
-        raise NightdeskError(f"the {spoken} does not answer at {url}: is the stack running?") from error
-    if not answer.ok:
-        raise NightdeskError(answer.json()["error"])
-    active = answer.json()["faults"]
-    typer.echo("active: " + (", ".join(f"{found} for {left:.0f} s" for found, left in active.items()) or "none"))
+        answer = ask(url, method="DELETE", parameters=only) if name == "clear" else ask(url, method="POST", body=body)
+        refusal = None if answer.ok else answer.complaint(_FaultRefusal)
+        if refusal is not None:
+            raise NightdeskError(refusal.error)
+        active = answer.read(_Faults).faults
+    except AnswerError as error:
+        raise NightdeskError(f"the {spoken} at {url} {error.reason}: is it the stack's, and running?") from error
+    say("active: " + (", ".join(f"{found} for {left:.0f} s" for found, left in active.items()) or "none"))
+
+
+class _FaultRefusal(BaseModel):
+    error: str
+
+
+class _Faults(BaseModel):
+    faults: dict[str, float]
 
 
 def _supervisor(context: typer.Context) -> Any:
-    from nightdesk.stack.supervisor import SupervisorClient, socket_path
+    from nightdesk.stack.supervisor_client import SupervisorClient, socket_path
 
     return SupervisorClient(socket_path(load_settings(context).home / "run"))
 
@@ -185,7 +193,7 @@ def _supervisor(context: typer.Context) -> Any:
 def stack_status(context: typer.Context) -> None:
     """Print the state of each service."""
     for state in _supervisor(context).states():
-        typer.echo(f"{state.name:16} {state.state:10} {state.pid or ''}")
+        say(f"{state.name:16} {state.state:10} {state.pid or ''}")
 
 
 @stack_app.command("stop")
@@ -209,4 +217,4 @@ def stack_reload(context: typer.Context) -> None:
     """
     load_settings(context)  # an error here is seen by who typed the command, not only in the bot's log
     _supervisor(context).signal("bot", "HUP")
-    typer.echo("the bot reads its settings anew; see its log for what it took over")
+    say("the bot reads its settings anew; see its log for what it took over")

@@ -17,6 +17,7 @@ from nightdesk_trendbot.live import guard_memory
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
 from nightdesk.settings import Settings
+from nightdesk.terminal import say
 
 app = typer.Typer()
 
@@ -51,8 +52,8 @@ def kill(
     state = home.kill_switch(settings).activate(reason, actor=actor(), positions=chosen)
     # The latch holds from here on, whatever becomes of its record.
     what = "closed at fresh prices" if state.positions == "close" else "left to their barriers"
-    typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
-    typer.echo(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
+    say(f"the kill switch of {settings.bot.name} is active: {state.reason}")
+    say(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
     home.audit_log(settings).append("kill_switch_activated", stored.plain(state), actor=actor())
 
 
@@ -71,16 +72,16 @@ def resume(context: typer.Context, reason: Reason) -> None:
         return
     state = switch.resume(reason, actor=actor())
     # The switch needs no journal to be lifted: that may be the very thing that is broken.
-    typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
+    say(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
     home.audit_log(settings).append("kill_switch_lifted", stored.plain(state), actor=actor())
     if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
-        typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
+        say(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
 
 
 def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
     word = ResumeFile(home.state_dir(settings)).give(reason, actor=actor())
     ends = guard.since + settings.guard.cool_down_days * DAY_SECONDS
-    typer.echo(
+    say(
         f"the guard of {settings.bot.name} climbs from {guard.status} to {guard.status.better}"
         f" at its first candle from {iso(ends)} on (market time)"
     )

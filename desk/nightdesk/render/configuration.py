@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from nightdesk_core.reader import read_bytes
+from nightdesk_core.yaml_text import read_yaml
 
 from nightdesk.assets import assets_folder
 from nightdesk.render.alertmanager import render_alertmanager
@@ -62,15 +63,15 @@ def render(settings: Settings, *, out: Path) -> Rendered:
 def _render_grafana(settings: Settings, assets: Path, *, out: Path) -> Files:
     source = assets / "grafana"
     files = {
-        f"grafana/dashboards/{dashboard.name}": File(dashboard.read_bytes())
+        f"grafana/dashboards/{dashboard.name}": File(read_bytes(dashboard))
         for dashboard in sorted((source / "dashboards").glob("*.json"))
     }
-    data_source = yaml.safe_load((source / "provisioning/datasources/prometheus.yml").read_text("utf-8"))
+    data_source = read_yaml(source / "provisioning/datasources/prometheus.yml")
     data_source["datasources"][0]["url"] = f"http://{settings.address('prometheus')}"
     if settings.scale.speed != 1.0:
         data_source["datasources"][0]["jsonData"]["timeInterval"] = REPLAY_INTERVAL
     files["grafana/provisioning/datasources/prometheus.yml"] = yaml_file(data_source)
-    provider = yaml.safe_load((source / "provisioning/dashboards/nightdesk.yml").read_text("utf-8"))
+    provider = read_yaml(source / "provisioning/dashboards/nightdesk.yml")
     provider["providers"][0]["options"]["path"] = str(out / "grafana" / "dashboards")
     files["grafana/provisioning/dashboards/nightdesk.yml"] = yaml_file(provider)
     return files

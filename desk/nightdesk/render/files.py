@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
+from nightdesk_core.reader import MissingInputError, read_bytes
 
 _MARK = ".rendered"
 _MARK_TEXT = (
@@ -72,6 +73,6 @@ def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
 
 def _holds(path: Path, file: File) -> bool:
     try:
-        return path.read_bytes() == file.content and path.stat().st_mode & 0o777 == file.mode
-    except FileNotFoundError:
+        return read_bytes(path) == file.content and path.stat().st_mode & 0o777 == file.mode
+    except MissingInputError:
         return False

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
+from nightdesk_core.reader import read_text
+from nightdesk_core.yaml_text import read_yaml
 
 from nightdesk.render.files import File, Files, yaml_file
 from nightdesk.render.scale import scaled_rules
@@ -23,13 +24,13 @@ def render_prometheus(settings: Settings, assets: Path) -> Files:
     bots = {settings.bot.name: settings.address("bot")}
     source = assets / "prometheus"
     files = {
-        f"prometheus/rules/{rules.name}": File(scaled_rules(rules.read_text("utf-8"), settings.scale).encode())
+        f"prometheus/rules/{rules.name}": File(scaled_rules(read_text(rules), settings.scale).encode())
         for rules in sorted((source / "rules").glob("*.yml"))
     }
     files["prometheus/rules/inventory.yml"] = yaml_file(_inventory(list(bots)))
     targets = [{"targets": [address], "labels": {"bot": bot}} for bot, address in bots.items()]
     files["prometheus/targets/bots.json"] = File(json.dumps(targets, indent=2).encode() + b"\n")
-    static = yaml.safe_load((source / "prometheus.yml").read_text("utf-8"))
+    static = read_yaml(source / "prometheus.yml")
     files["prometheus/prometheus.yml"] = yaml_file(_configuration(static, settings))
     return files
 

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 from nightdesk_core.errors import NightdeskError
+from pydantic import BaseModel
 
+from nightdesk.answers import Answer, AnswerError, ask
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
 from nightdesk.stack.supervisor import Program
 from nightdesk.stack.tools import Tools
-
-_HEALTH_TIMEOUT_SECONDS = 2.0
 
 
 class PortTakenError(NightdeskError):
@@ -130,19 +129,22 @@ def ask_health(settings: Settings, service: StackService, *, running: str) -> Se
     if running != "RUNNING":
         return ServiceState(service.name, running.lower(), False, url)
     try:
-        answer = requests.get(
-            base + service.health, timeout=_HEALTH_TIMEOUT_SECONDS, verify=settings.bot_trust() if is_bot else True
-        )
-    except requests.RequestException:
-        return ServiceState(service.name, "does not answer", False, url)
+        answer = ask(base + service.health, trust=settings.bot_trust() if is_bot else True)
+    except AnswerError as error:
+        return ServiceState(service.name, error.reason, False, url)
     if answer.ok:
         return ServiceState(service.name, "healthy", True, url)
     return ServiceState(service.name, _complaint(answer), False, url)
 
 
-def _complaint(answer: requests.Response) -> str:
-    try:
-        issues = answer.json()["issues"]
-        return "unhealthy: " + "; ".join(issue["cause"] for issue in issues)
-    except (ValueError, KeyError, TypeError):
-        return f"answers {answer.status_code}"
+class _Issue(BaseModel):
+    cause: str
+
+
+class _Unhealthy(BaseModel):
+    issues: list[_Issue]
+
+
+def _complaint(answer: Answer) -> str:
+    said = answer.complaint(_Unhealthy)
+    return f"answers {answer.status}" if said is None else "unhealthy: " + "; ".join(one.cause for one in said.issues)

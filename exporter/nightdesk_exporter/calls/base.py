@@ -80,6 +80,23 @@ class Calls:
         one_of(str(level).lower(), LOG_LEVELS, "level")
         self._tell(level.upper(), text(message, "message"))
 
+    @never_raises
+    def unwritable(self, what: str, reason: str = "") -> None:
+        """Something of the bot's, such as its journal, cannot be written, for a `reason`; without one it can again."""
+        name, why, known = text(what, "what"), self._without_secrets(text(reason, "reason")), self.snapshot.unwritable
+        if name not in known and len(known) >= MOST_VALUES:
+            raise WrongCallError("what", f"is one too many: {MOST_VALUES} are known already. {_KINDS}")
+        before = known.get(name)
+        if why and before is None:
+            known[name] = Trouble(self._now(), why)
+            self._tell("CRITICAL", f"the {name} cannot be written: {why}")
+        elif not why:
+            known[name] = None
+            if before is not None:
+                self._tell("INFO", f"the {name} can be written again")
+        if (before is None) == bool(why):
+            self.changed()
+
     def note_error(self, cause: str, error: Exception) -> None:
         """Count something that went wrong inside the exporter, and log it the first time."""
         self._count("instrumentation_errors", cause)

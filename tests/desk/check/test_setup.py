@@ -34,6 +34,7 @@ def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
         "ok     Prometheus's configuration and rules",
         "ok     Alertmanager's configuration",
         "ok     the exporter's web configuration: none: no TLS, no password",
+        "ok     the candles: the samples",
         "ok     the strategy: nightdesk_trendbot.pipeline:TrendPipeline",
         "ok     the champion: none yet: `nightdesk retrain --bootstrap` installs a first one",
         "ok     the journal: none yet: the bot has not run",

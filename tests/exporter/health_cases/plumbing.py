@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from nightdesk_alerts.catalogue.plumbing import ALERTS_DROPPED, COLLECTOR_FAILING, SNAPSHOT_STALE, STATUS_FILE_STALE
+from nightdesk_alerts.catalogue.plumbing import (
+    ALERTS_DROPPED,
+    COLLECTOR_FAILING,
+    DISK_UNWRITABLE,
+    SNAPSHOT_STALE,
+    STATUS_FILE_STALE,
+)
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Issue
 
 from tests.exporter.conftest import NOW, Clock, late
-from tests.exporter.health_cases.case import DEGRADED, AlertStory, Case, happens, warning
+from tests.exporter.health_cases.case import (
+    DEGRADED,
+    UNHEALTHY_VERDICT,
+    AlertStory,
+    Case,
+    critical,
+    happens,
+    says,
+    warning,
+)
 from tests.exporter.story import after, without
 
 
 def status_not_written(exporter: BotExporter, clock: Clock) -> None:
     exporter.snapshot.status_limit_seconds = 600.0
     late(601, "loop", "contact")(exporter, clock)
+
+
+def disk_full(exporter: BotExporter, _: Clock) -> None:
+    exporter.unwritable("journal", "database or disk is full")
+    exporter.unwritable("decisions", "No space left on device")
+    exporter.unwritable("status file")
 
 
 def called_wrongly(exporter: BotExporter, _: Clock) -> None:
@@ -45,6 +66,22 @@ CASES = (
             warning(STATUS_FILE_STALE),
         ),
         AlertStory(plot=without("status", from_minute=10), waits=1, known_by=happens("status_written_at")),
+    ),
+    Case(
+        disk_full,
+        Issue(
+            "disk_unwritable",
+            UNHEALTHY_VERDICT,
+            "the disk does not take what the bot must keep, and nothing is entered until it does: journal (database or"
+            " disk is full), decisions (No space left on device)",
+            None,
+            WallTime(NOW),
+            critical(DISK_UNWRITABLE),
+        ),
+        AlertStory(
+            plot=after(lambda exporter: exporter.unwritable("journal", "disk I/O error")),
+            known_by=says("unwritable", {"journal": None}),
+        ),
     ),
     Case(
         lambda exporter, _: exporter._collector_failed("Mine", OSError("gone")),

@@ -211,8 +211,8 @@ async def test_a_bot_whose_only_symbol_is_spoilt_goes_on_and_its_position_waits_
     deal = first.journal.trades()[2]
     ends = int((deal.exit_time - market[OTHER].time[0]) // HOUR) - 1
     first.journal.close()
-    first.journal.path.unlink()
-    first.decisions.path.unlink()
+    for path in first.state_dir.glob("btc*"):
+        path.unlink()
     parts = make_parts(settings)
     await trade(parts, Spoilt(market, FIRST, STOP, wrong={ends: "a negative price"}))
     stop = int(market[OTHER].time[STOP - 1])

@@ -17,11 +17,11 @@ from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
 from nightdesk_core.units import DAY_SECONDS
-from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, LiveMeasures, ModelInUse
+from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, LiveMeasures, ModelInUse, Resume
 
-from nightdesk_trendbot.engine.engine import Engine
+from nightdesk_trendbot.engine.engine import Engine, StepResult
 from nightdesk_trendbot.engine.state import EngineState, new_state
-from nightdesk_trendbot.live import set_aside
+from nightdesk_trendbot.live.disk import Disk
 from nightdesk_trendbot.live.guard_store import JournalGuardStore
 from nightdesk_trendbot.live.history import History
 from nightdesk_trendbot.live.housekeeping import Housekeeping
@@ -33,6 +33,7 @@ from nightdesk_trendbot.live.probation import Owed
 from nightdesk_trendbot.live.record import log_decisions, record
 from nightdesk_trendbot.live.report import Report
 from nightdesk_trendbot.live.safety import Safety, kill_switch_defects
+from nightdesk_trendbot.live.set_aside import SetAsideCandles
 from nightdesk_trendbot.live.stored_market import market_of, restored
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.events import Event, Marked, MarketsOpen, Opened, SetAside, Step
@@ -65,6 +66,7 @@ class LiveBot:
         self._clock = MarketClock(parts.scale, parts.clock)
         self._prices = Prices(settings.symbols, parts.clock)
         self._report = Report(parts.exporter, settings, parts.scale, self._prices)
+        self._set_aside = SetAsideCandles(parts.journal, self._report, settings.symbols)
         self._operator = OperatorCloses(parts, self._report)
         self._model_report = ModelReport(parts.exporter, parts.scale, parts.journal)
         self._safety = Safety(parts.tuning.performance.settings.entries, parts.scale, self._prices, self._clock)
@@ -87,8 +89,10 @@ class LiveBot:
                 clock=parts.clock,
             )
         )
+        self._disk = Disk(parts.journal, parts.decisions, self._guard, parts.exporter)
         self._housekeeping = Housekeeping(
             self._guard,
+            self._disk,
             self._safety,
             self._clock,
             exporter=parts.exporter,
@@ -158,22 +162,10 @@ class LiveBot:
                 f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
                 " set the state folder aside, or run `nightdesk run --fresh`"
             )
-        await self._load_history(exchange, start)
+        rejected = await self._history.load(exchange, stop=start, set_aside=self._set_aside.times())
+        self._set_aside.of_history(rejected, fresh=self._fresh)
         logger.info("{} bars of history; following {} from {}", len(self._history), ", ".join(symbols), iso(start))
         return start
-
-    async def _load_history(self, exchange: Exchange, start: MarketTime) -> None:
-        rejected = await self._history.load(exchange, stop=start, set_aside=self._set_aside())
-        for symbol, row in [(symbol, row) for symbol, rows in rejected.items() for row in rows]:
-            if row.time is None:
-                logger.warning("a row of the history of {} {}: it is left out", symbol, row.reason)
-                continue
-            impossible = SetAside(symbol, MarketTime(row.time), row.digest, row.reason)
-            if self._fresh:
-                self._on_set_aside(impossible)
-            else:
-                # An earlier run may have traded on it when it was told rightly: what was done stays as it is.
-                self._report.set_aside(impossible)
 
     def _follow(self, exchange: Exchange, start: MarketTime) -> Feed:
         symbols = self._settings.symbols
@@ -193,7 +185,7 @@ class LiveBot:
             longest_wait_seconds=self._parts.scale.limit(30.0),
             # An exchange's REST lags a second or so behind its stream, however fast a replay of it is.
             longest_lag_seconds=4.0 if self._parts.scale.speed == 1.0 else 0.1,
-            set_aside=self._set_aside(),
+            set_aside=self._set_aside.times(),
         )
 
     def handle(self, event: Event) -> None:
@@ -210,15 +202,7 @@ class LiveBot:
                 self._report.markets(symbols, interval_seconds=self._interval)
                 self._report.listed(set(self._settings.symbols) - unlisted, unlisted)
             case SetAside():
-                self._on_set_aside(event)
-
-    def _set_aside(self) -> dict[str, frozenset[int]]:
-        kept = set_aside.set_aside(self._parts.journal, self._settings.symbols)
-        return {symbol: frozenset(each.time.whole_seconds for each in candles) for symbol, candles in kept.items()}
-
-    def _on_set_aside(self, event: SetAside) -> None:
-        set_aside.note(self._parts.journal, event)
-        self._report.set_aside(event)
+                self._set_aside.note(event)
 
     @property
     def _holds_something(self) -> bool:
@@ -292,30 +276,53 @@ class LiveBot:
             signal = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
             # What the settings no longer name is looked after until it is closed, and not entered anew.
             signals[symbol] = replace(signal, breakout=0, side=0) if symbol in self._orphans else signal
-        result = self._engine.at_close(
-            self._state,
-            step.bars,
-            signals=signals,
-            permission=partial(self._permission, self._safety.late(step.time + self._interval, self._interval)),
-            correlation=self._history.correlation,
-            model=self._guard.model,
-            resume=self._guard.last_resume(),
-        )
+        before, resume, late = self._state, self._guard.last_resume(), self._late(step)
+        result, owed = self._decided(before, step, signals, resume, late)
         seconds = (time.perf_counter() - begun) / len(step.bars)
         log_decisions(self._parts.decisions, step, signals, result, model)
-        owed: Owed = ()
-        if self._parts.watch.champion is not None:
-            champion = self._parts.watch.champion
-            result, owed = self._parts.probation.judge(self._state, result, champion, self._tuning.performance)
         with self._guard.take(result.guard, owed=owed):
             record(self._parts.journal, result)
         self._state = result.state
+        if late is None and not self._disk.look():
+            # It is not certain to be kept: what was to be entered is not. The rest of the step is the same.
+            result, _ = self._decided(before, step, signals, resume, Outcome.BLOCKED_DISK)
+            log_decisions(self._parts.decisions, step, signals, result, model)
+            self._move(result.state)
         closes = {symbol: bar.close for symbol, bar in step.bars.items()}
         self._prices.note(closes, age_seconds=self._clock.age(result.state.last_close))
         self._report.step(result, signals, seconds=seconds)
         self._report.recent_trades(self._parts.journal, result.state.last_close)
         self._guard.report(shadow_trades=len(result.shadow_trades))
         self._report.account(result.state)
+
+    def _late(self, step: Step) -> Outcome | None:
+        """Return why nothing may be entered on a step, however good it is; `None` where that is no matter."""
+        if not self._disk.look():
+            return Outcome.BLOCKED_DISK
+        return self._safety.late(step.time + self._interval, self._interval)
+
+    def _decided(
+        self,
+        state: EngineState,
+        step: Step,
+        signals: Mapping[str, Signal],
+        resume: Resume | None,
+        late: Outcome | None,
+    ) -> tuple[StepResult, Owed]:
+        """Return what a step leads to from a state, and what is owed for it; nothing is changed yet."""
+        result = self._engine.at_close(
+            state,
+            step.bars,
+            signals=signals,
+            permission=partial(self._permission, late),
+            correlation=self._history.correlation,
+            model=self._guard.model,
+            resume=resume,
+        )
+        champion = self._parts.watch.champion
+        if champion is None:
+            return result, ()
+        return self._parts.probation.judge(state, result, champion, self._tuning.performance)
 
     def _permission(self, late: Outcome | None, state: EngineState, signal: Signal) -> Permission:
         deployment, guard = self._parts.watch.deployment, self._tuning.performance
@@ -341,12 +348,7 @@ class LiveBot:
         """Show what the journal and the latch say before the first candle comes."""
         if self._parts.watch.deployment is None:
             self._exporter.no_model()
-        for symbol in self._orphans:
-            self._exporter.event(
-                f"{symbol} holds a position and trendbot.symbols no longer names it: it keeps its barriers until it is"
-                " closed, and nothing new is entered; close it by `nightdesk positions close`",
-                level="WARNING",
-            )
+        self._report.orphans(self._orphans)
         self._enforce_kill_switch()
         self._exporter.equity_history((time.seconds, equity) for time, equity in self._parts.journal.equity())
         self._guard.report()

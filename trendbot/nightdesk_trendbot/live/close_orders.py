@@ -6,6 +6,7 @@ the journal, in one transaction with the trade, so that no crash has it carried 
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,12 @@ from nightdesk_core import stored
 from nightdesk_core.clock import CandleTime, WallClock, WallTime, system_clock
 from nightdesk_core.files import locked, set_aside, write_json_atomic
 from nightdesk_core.journal import DamagedJournalError, Journal
+from nightdesk_core.reader import InputError, MissingInputError
 from nightdesk_core.stored import StoredError
 
 _KEY = "close orders"
-_LOCK_SECONDS = 10.0
+_LOCK_SECONDS = 1.0
+"""It is held for a read and a write; the bot must not wait for it for long."""
 _MOST = 1000
 """Orders, the newest, of which the journal holds what became of them."""
 
@@ -72,7 +75,7 @@ class CloseOrders:
 
     def waiting(self) -> tuple[CloseOrder, ...]:
         """Return the orders that nobody has taken yet, oldest first. Raises `OSError` and `LockTimeoutError`."""
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return ()
         with self._held() as waiting:
             return waiting
@@ -88,11 +91,11 @@ class CloseOrders:
             yield self._read()
 
     def _read(self) -> tuple[CloseOrder, ...]:
-        if not self.path.exists():
-            return ()
         try:
             return stored.read(tuple[CloseOrder, ...], self.path)
-        except StoredError as error:
+        except MissingInputError:
+            return ()
+        except InputError as error:
             aside = set_aside(self.path, now=self._clock())
             logger.error("{}; it is set aside as {}: what it ordered is to be ordered again", error, aside.name)
             return ()

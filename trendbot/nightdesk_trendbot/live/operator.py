@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loguru import logger
 from nightdesk_core import stored
+from nightdesk_core.files import LockTimeoutError
 from nightdesk_guard.notices import AUDIT
 
 from nightdesk_trendbot.engine.engine import Engine
@@ -21,10 +22,16 @@ class OperatorCloses:
         self._parts = parts
         self._report = report
         self._orders = CloseOrders(parts.state_dir, clock=parts.clock)
+        self._trouble = ""
 
     def take(self, state: EngineState, engine: Engine) -> EngineState:
         """Return the state in which what waits is carried out; an entry that no candle has confirmed must wait."""
-        for order in self._orders.waiting():
+        try:
+            waiting = self._orders.waiting()
+        except (OSError, LockTimeoutError) as error:
+            self._say(f"an operator's orders cannot be read and wait: {error}")
+            return state
+        for order in waiting:
             # One that is known was carried out by a bot that was killed before it could forget the order.
             if order.key not in {each.order.key for each in close_outcomes(self._parts.journal)}:
                 book = state.books.get(order.symbol)
@@ -35,8 +42,22 @@ class OperatorCloses:
                     continue
                 else:
                     state = self._close(order, state, engine)
-            self._orders.forget(order)
+            self._forget(order)
         return state
+
+    def _forget(self, order: CloseOrder) -> None:
+        """Let an order wait no longer, once the disk has what became of it; until then it is looked at again."""
+        if self._parts.journal.unwritten is not None:
+            return
+        try:
+            self._orders.forget(order)
+        except (OSError, LockTimeoutError) as error:
+            self._say(f"an order that was carried out cannot be removed yet: {error}")
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            logger.error("{}", trouble)
+        self._trouble = trouble
 
     def _close(self, order: CloseOrder, state: EngineState, engine: Engine) -> EngineState:
         journal = self._parts.journal

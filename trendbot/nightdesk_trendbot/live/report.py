@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from loguru import logger
 from nightdesk_core.clock import MarketTime, TimeScale
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import Journal, JournalError
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
@@ -27,6 +28,7 @@ _NOTED = (
     Outcome.BLOCKED_STALE,
     Outcome.BLOCKED_GAP,
     Outcome.BLOCKED_CLOCK,
+    Outcome.BLOCKED_DISK,
 )
 
 
@@ -59,6 +61,15 @@ class Report:
         for symbol in unlisted:
             self._exporter.listed(symbol, listed=False)
 
+    def orphans(self, symbols: Iterable[str]) -> None:
+        """Tell which symbols hold a position though the settings no longer name them."""
+        for symbol in symbols:
+            self._exporter.event(
+                f"{symbol} holds a position and trendbot.symbols no longer names it: it keeps its barriers until it is"
+                " closed, and nothing new is entered; close it by `nightdesk positions close`",
+                level="WARNING",
+            )
+
     def set_aside(self, event: SetAside) -> None:
         """Tell that a candle is set aside."""
         self._exporter.candle_rejected(
@@ -84,8 +95,9 @@ class Report:
             self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
 
     def recent_trades(self, journal: Journal, now: MarketTime) -> None:
-        """Tell how many trades closed within the day before."""
-        self._exporter.recent_trades(len(journal.trades(closed_after=now - DAY_SECONDS)))
+        """Tell how many trades closed within the day before; as before where the disk does not say."""
+        with suppress(JournalError):
+            self._exporter.recent_trades(len(journal.trades(closed_after=now - DAY_SECONDS)))
 
     def account(self, state: EngineState) -> None:
         """Tell of account and positions, marked to the newest prices."""
