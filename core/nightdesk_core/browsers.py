@@ -32,8 +32,11 @@ def is_loopback(address: str) -> bool:
 def is_local(host: str) -> bool:
     """Return whether a Host header names what no web site is called: an address, localhost, or a name under it."""
     name = _PORT.sub("", host).lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+    return name == "localhost" or name.endswith(".localhost") or is_address(name)
+
+
+def is_address(name: str) -> bool:
+    """Return whether a host's name, without a port, is an IP address; IPv6 may stand in brackets."""
     try:
         ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
     except ValueError:

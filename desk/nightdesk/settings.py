@@ -16,6 +16,7 @@ from nightdesk_core.settings import (
     read_secret,
     validate,
 )
+from nightdesk_exporter import host_problems
 from nightdesk_exporter.settings import LimitSettings, LogSettings
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
@@ -109,6 +110,12 @@ class Settings(SettingsModel):
             raise ValueError(
                 f"trendbot.timeframe: the sandbox replays candles of an hour, and has none of {self.trendbot.timeframe}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _hosts_are_names(self) -> Self:
+        if problems := host_problems(self.bot.allowed_hosts or ()):
+            raise ValueError(f"bot.allowed_hosts: {'; '.join(problems)}")
         return self
 
     @property

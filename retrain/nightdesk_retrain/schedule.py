@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loguru import logger
+from nightdesk_core.age import is_ahead
 from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import WallClock, WallTime, iso, system_clock
 from nightdesk_core.errors import NightdeskError
@@ -42,6 +43,13 @@ class Schedule:
         scheduled retrain off.
         """
         now = self.clock()
+        for name, at in states.load(self.state_dir).ahead(now).items():
+            logger.warning(
+                "{} of the retrain job is {}, which is in the future: a clock was wrong. It counts as long past, and"
+                " the next retrain sets it right",
+                name,
+                iso(at),
+            )
         state = states.update(self.state_dir, last_check=now)
         self._push(state)
         try:
@@ -87,6 +95,10 @@ class Schedule:
         if champion is None:
             return
         trained_at = Manifest.read(self.registry.folder / champion.version).trained_at
+        if is_ahead(trained_at, now=now):
+            reason = f"{champion.version} was trained at {iso(trained_at)}, in the future: nobody knows how old it is"
+            self.requests.add("model_age", reason, _ACTOR, at=trained_at.seconds)
+            return
         limit = self.model_age_seconds
         passed = int((now - trained_at) // limit)
         if passed < 1:

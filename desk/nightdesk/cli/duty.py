@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Annotated, Any
 
 import typer
 import yaml
-from nightdesk_core.clock import MarketTime, iso
+from nightdesk_core.clock import MarketTime, iso, system_clock
 from nightdesk_core.errors import NightdeskError
+from nightdesk_exporter import is_stale
 
 from nightdesk import home, terminal
 from nightdesk.cli.choice import choice, load_settings
@@ -39,8 +39,8 @@ def status(
     sections = {name: section for name, section in content.items() if isinstance(section, dict)}
     if not sections:
         raise NightdeskError(f"{file.path} says nothing yet: is the bot running?")
-    ends = {name: _moment(section.get("stale_after")) for name, section in sections.items()}
-    stale = [name for name, end in ends.items() if end is None or time.time() > end]
+    now = system_clock()
+    stale = [name for name, section in sections.items() if is_stale(section, now=now)]
     if as_json:
         terminal.document(json.dumps(content, indent=2) + "\n")
     else:
