@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import ccxt
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_trendbot.market.events import MarketsOpen, Step
+from nightdesk_trendbot.market import rows
+from nightdesk_trendbot.market.events import MarketsOpen, SetAside, Step
 from nightdesk_trendbot.signals.candles import Bar
 
 from tests.trendbot.script import OTHER, SYMBOL, Script, closed, follow, partial, truth
@@ -162,3 +163,28 @@ async def test_a_symbol_that_is_listed_again_misses_no_candle_that_the_exchange_
     events = await asyncio.wait_for(follow(script), 5)
     assert closed(events) == [truth(hour) for hour in range(5)]
     assert closed(events, OTHER) == [truth(hour) for hour in (2, 3, 4)]
+
+
+@dataclass
+class Unpriced(Script):
+    """The second symbol's candle that is going on has no price yet, as before the first trade of a quiet hour."""
+
+    def spoilt(self, symbol: str, found: list[Bar]) -> rows.Told:
+        if symbol == SYMBOL or not found or found[-1] != partial(self.hour):
+            return super().spoilt(symbol, found)
+        unpriced = rows.Rejected(found[-1].time, "digest", "holds a price that is not positive")
+        return rows.Told(tuple(found[:-1]), (unpriced,))
+
+
+async def test_a_candle_that_is_going_on_and_has_no_price_yet_says_nothing_of_one_that_the_market_did_not_trade() -> (
+    None
+):
+    script = Unpriced(
+        [(hour, [partial(hour)]) for hour in range(6)],
+        symbols=(SYMBOL, OTHER),
+        paused={OTHER: range(2, 4)},
+    )
+    events = await asyncio.wait_for(follow(script), 5)
+    assert closed(events) == [truth(hour) for hour in range(5)]
+    assert closed(events, OTHER) == [truth(hour) for hour in (0, 1, 4)]
+    assert [event for event in events if isinstance(event, SetAside)] == []

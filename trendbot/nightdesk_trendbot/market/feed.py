@@ -319,7 +319,7 @@ def _rows_of(lacking: Sequence[int], rejected: Sequence[Rejected], *, interval_s
     a market pauses, it lies at one end: all that it may be count as it.
     """
     rows = {row.time: row for row in rejected if row.time is not None and row.time in lacking}
-    misplaced = [row for row in rejected if row.time not in rows]
+    misplaced = [row for row in rejected if row.time is None]
     if not misplaced:
         return rows
     stray = misplaced[-1]._replace(reason=f"is not told of, and another row {misplaced[-1].reason}")

@@ -78,7 +78,7 @@ def numbers(answered: Sequence[Any]) -> Floats:
 def read_rows(answered: Sequence[Any], *, interval_seconds: int) -> Told:
     """Return the candles among the rows that an exchange answered with, and what is none.
 
-    A row told twice is one candle; two rows of one time that differ are none.
+    A row told twice is one candle; two rows of one time that differ are none, and one of them may be another candle's.
     """
     rows = numbers(answered)
     seconds = np.floor(rows[:, 0] / 1000)
@@ -94,6 +94,7 @@ def read_rows(answered: Sequence[Any], *, interval_seconds: int) -> Told:
         bar = Bar(time or 0, *rows[at, 1:].tolist())
         if not reasons and bars.get(bar.time, bar) != bar:
             reasons = ["is told twice, each time otherwise"]
+            misplaced.append(Rejected(None, _digest(row), reasons[0]))
         if time is None:
             misplaced.append(Rejected(None, _digest(row), "; ".join(reasons)))
         elif reasons or time in rejected:
