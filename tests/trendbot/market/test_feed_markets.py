@@ -176,7 +176,7 @@ class Unpriced(Script):
         return rows.Told(tuple(found[:-1]), (unpriced,))
 
 
-async def test_a_candle_that_is_going_on_and_has_no_price_yet_says_nothing_of_one_that_the_market_did_not_trade() -> (
+async def test_a_candle_that_is_going_on_without_a_price_says_nothing_of_an_hour_without_trades() -> (
     None
 ):
     script = Unpriced(
