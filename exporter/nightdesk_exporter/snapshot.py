@@ -71,7 +71,7 @@ class Event(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """Something of the exporter's own failed: when last, and how."""
+    """Something failed, as of the exporter's own: when last, and how."""
 
     at: WallTime
     text: str
@@ -129,6 +129,10 @@ class Snapshot:
     """By symbol and timeframe."""
     candles_expected: dict[tuple[str, str], CandlesExpected] = field(default_factory=dict)
     """By symbol and timeframe."""
+    candles_rejected: dict[tuple[str, str], Trouble] = field(default_factory=dict)
+    """By symbol and timeframe, the last candle that was set aside: when, and what was wrong with it."""
+    listed: dict[str, bool] = field(default_factory=dict)
+    """By symbol, whether the exchange lists it."""
     decided_at_wall: dict[str, float] = field(default_factory=dict)
     """By symbol."""
     guard: str | None = None

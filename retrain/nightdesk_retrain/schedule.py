@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loguru import logger
@@ -15,7 +15,7 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states
-from nightdesk_retrain.publish import JobReport, publish
+from nightdesk_retrain.publish import JobReport, Login, publish
 from nightdesk_retrain.state import JobState
 
 _ACTOR = "schedule"
@@ -33,6 +33,7 @@ class Schedule:
     textfile_dir: Path
     interval_seconds: float
     model_age_seconds: float
+    gateway_login: Login | None = field(default=None, repr=False)
     clock: WallClock = system_clock
 
     def look(self) -> bool:
@@ -64,7 +65,13 @@ class Schedule:
         self._push(states.load(self.state_dir))
 
     def _push(self, state: JobState) -> None:
-        publish(self._report(state), gateway=self.gateway, bot=self.bot, textfile_dir=self.textfile_dir)
+        publish(
+            self._report(state),
+            gateway=self.gateway,
+            login=self.gateway_login,
+            bot=self.bot,
+            textfile_dir=self.textfile_dir,
+        )
 
     def _report(self, state: JobState) -> JobReport:
         """Return what is pushed; the pointer with it, which the bot may have moved since the last run of the job."""

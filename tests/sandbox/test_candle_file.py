@@ -107,6 +107,8 @@ FORMS = "write ISO 8601, a date with a time of day, or Unix time in s, ms, µs o
         ),
         ([HEADER, "0,1,1,0,1,1", "3600,1,1,1,1,1"], "row 2, column low is not above 0"),
         ([HEADER, "0,1,1,1,1,-1", "3600,1,1,1,1,1"], "row 2, column volume is below 0"),
+        ([HEADER, "0,1,1,1e-300,1,1", "3600,1,1e300,1,1,1"], "row 3, column high is of no market's size"),
+        ([HEADER, "0,1,1,1,1,1", "3600,1,1,1,1,1e99"], "row 3, column volume is of no market's size"),
         ([HEADER, "0,1,1,1,1,1", "3600,1,1.5,1,2,1"], "row 3, column high is below open or close"),
         ([HEADER, "0,1,1,1,1,1", "3600,2,2,1.5,1,1"], "row 3, column low is above open or close"),
         (

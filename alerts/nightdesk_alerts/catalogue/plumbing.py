@@ -163,6 +163,14 @@ INSTRUMENTATION_ERRORS = SilentCondition(
     reason="a mistake in the bot's code, which shows at the first try, and is logged",
 )
 
+ALERTS_SILENCED = AlertDeclaration(
+    name="TradebotAlertsSilenced",
+    summaries={"warning": "Critical alerts of the bot are silenced for long, or all of them are."},
+    when="A critical alert is silenced for longer than a day, silences that follow each other taken together, or every"
+    " critical alert of the bot is. Where a silence mutes this very alert, the page server sends it straight to the"
+    " channels.",
+)
+
 PLUMBING = Subject(
     "What other alerts rest on",
     "plumbing",
@@ -173,6 +181,7 @@ PLUMBING = Subject(
         COLLECTOR_FAILING,
         ALERTS_DROPPED,
         STAMP_IN_FUTURE,
+        ALERTS_SILENCED,
         INSTRUMENTATION_ERRORS,
     ),
 )

@@ -7,10 +7,11 @@ spoken it has no certificate: there any name will do.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from collections.abc import Sequence
+
+from nightdesk_core.browsers import is_address, is_local
 
 _PORT = re.compile(r":[0-9]{0,5}$")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -19,17 +20,12 @@ _PRIVATE = (".internal", ".local", ".home.arpa")
 """Ends of names that are reserved: none of them is on the internet."""
 
 
-def is_loopback(address: str) -> bool:
-    """Return whether only this machine reaches an address."""
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-
-
 def host_problems(hosts: Sequence[str]) -> list[str]:
     """Return what is wrong with a list of allowed hosts: a line for each that could never match."""
     return [
         f"{host!r} is no host name: give bot.example for that name, .example for all below it, or * for any; no port"
         for host in hosts
-        if host != "*" and not _NAME.fullmatch(_plain(host).removeprefix(".")) and not _is_address(_plain(host))
+        if host != "*" and not _NAME.fullmatch(_plain(host).removeprefix(".")) and not is_address(_plain(host))
     ]
 
 
@@ -50,7 +46,7 @@ class AllowedHosts:
     def allows(self, host: str) -> bool:
         """Return whether a Host header, with or without a port, is one of them."""
         name = _plain(_PORT.sub("", host))
-        if name == "localhost" or name.endswith(".localhost") or _is_address(name):
+        if is_local(host):
             return True
         if self._named is not None:
             return any(_is_named(name, allowed) for allowed in self._named)
@@ -65,11 +61,3 @@ def _is_named(name: str, allowed: str) -> bool:
 
 def _plain(host: str) -> str:
     return host.lower().removesuffix(".")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
-    except ValueError:
-        return False
-    return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from nightdesk_core.browsers import foreign_page
+
 from nightdesk_exporter.web.allowed_hosts import AllowedHosts
 from nightdesk_exporter.web.config import WebConfig
 from nightdesk_exporter.web.endpoints import Endpoints
@@ -40,6 +42,9 @@ class RequestHandler:
     async def answer(self, request: HttpRequest, peer: Peer) -> HttpResponse:
         """Return the answer to a peer's request. Raises `RefusedError` with the reason why there is none."""
         config = self.config()
+        # Before the rate: a page that floods must not use up what scrapes need.
+        if page := foreign_page(request.method, request.headers):
+            raise RefusedError(403, f"this is not answered to {page}")
         self._refuse_dns_rebinding(request, config)
         peer.known = self._is_known(request, config)
         if not peer.known and not peer.bucket.take(config.rate, now=time.monotonic()):

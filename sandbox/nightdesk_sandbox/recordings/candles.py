@@ -16,6 +16,8 @@ HOUR_SECONDS = 3600
 PRICE_COLUMNS = ("open", "high", "low", "close")
 VALUE_COLUMNS = (*PRICE_COLUMNS, "volume")
 _MOST_DECIMALS = 8
+_LARGEST = 1e24
+"""No price or volume is larger, and none but 0 smaller than one by it: the quotient of two is always a number."""
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -89,6 +91,9 @@ class _Check:
         for column in PRICE_COLUMNS:
             self._refuse(getattr(candles, column) <= 0, column, "is not above 0")
         self._refuse(candles.volume < 0, "volume", "is below 0")
+        for column in VALUE_COLUMNS:
+            size = np.abs(getattr(candles, column))
+            self._refuse((size > _LARGEST) | ((size > 0) & (size < 1 / _LARGEST)), column, "is of no market's size")
         self._refuse(candles.high < np.maximum(candles.open, candles.close), "high", "is below open or close")
         self._refuse(candles.low > np.minimum(candles.open, candles.close), "low", "is above open or close")
         self._check_times()

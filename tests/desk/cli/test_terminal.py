@@ -30,7 +30,17 @@ from tests.desk.conftest import CHECKOUT, Load
 ESCAPE = "\x1b]0;owned\x07\x9b2J\u202e\u200b"
 HOSTILE = f"[/boom][red]{ESCAPE}\nSTOP all is well\r\n"
 SHOWN = "[/boom][red]\ufffd]0;owned\ufffd\ufffd2J\ufffd\ufffd"
-LONG_RUNNING = {"run", "bot", "schedule", "sandbox exchange", "sandbox inbox", "tools", "guard calibrate", "gate power"}
+LONG_RUNNING = {
+    "run",
+    "bot",
+    "pages",
+    "schedule",
+    "sandbox exchange",
+    "sandbox inbox",
+    "tools",
+    "guard calibrate",
+    "gate power",
+}
 """Tried with the whole stack, or print only numbers."""
 
 
@@ -55,7 +65,7 @@ def test_nothing_of_the_desk_prints_past_the_terminal_s_module() -> None:
                 "sys.stdout.write",
                 "sys.stderr.write",
             ):
-                found.append(f"{file.name}:{node.lineno}: {called}")
+                found.append(f"{file.name}: {ast.unparse(node)[:80]}")
     assert found == []
 
 
@@ -68,7 +78,7 @@ class Home:
         self.state_dir = folder / "state"
         journal = Journal(self.state_dir / "btc.sqlite")
         with journal.transaction():
-            journal.record_trade(replace(closed_trade(1), symbol=HOSTILE, exit_reason=HOSTILE, model_version=HOSTILE))
+            journal.record_trade(replace(closed_trade(1), symbol=HOSTILE, model_version=HOSTILE))
             journal.record_trade(replace(closed_trade(2), symbol=HOSTILE), shadow=True)
         journal.close()
         decision = DecisionRecord(
@@ -138,6 +148,8 @@ class Home:
             "models verify": [],
             "models rollback": ["--reason", HOSTILE],
             "models prune": ["--keep", "1", "--days", "0"],
+            "positions": [],
+            "positions close": [HOSTILE, "--at", "1", "--reason", HOSTILE],
             "audit verify": [],
             "audit explain": [HOSTILE],
             "audit replay": [HOSTILE],
@@ -147,6 +159,9 @@ class Home:
             "stack stop": [HOSTILE],
             "stack start": [HOSTILE],
             "stack reload": [],
+            "login": [],
+            "silences": [],
+            "amtool": ["silence", "query"],
         }
         assert set(given) | LONG_RUNNING == set(every_command(typer.main.get_command(app))), "a command is not tried"
         return {name: [*name.split(), *arguments] for name, arguments in given.items()}

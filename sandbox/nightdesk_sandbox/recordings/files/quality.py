@@ -71,7 +71,7 @@ def findings(candles: RecordedCandles, rows: _Rows, *, accept: tuple[Stop, ...] 
 
 def _scale(candles: RecordedCandles, rows: _Rows) -> list[str]:
     """Find jumps of the whole price level from one candle to the next."""
-    gaps = np.log(candles.open[1:] / candles.close[:-1])
+    gaps = np.log(candles.open[1:]) - np.log(candles.close[:-1])
     returns = np.diff(np.log(candles.close))
     deviation = _median_around(np.abs(returns)) * _MAD_TO_DEVIATION
     # What is missing between the two has moved the price, too.
@@ -164,8 +164,9 @@ def _volume_spikes(candles: RecordedCandles, rows: _Rows) -> list[str]:
 def _wicks(candles: RecordedCandles, rows: _Rows) -> list[str]:
     """Find highs and lows that no neighbour saw: single false trades, or a crash of minutes."""
     body_high, body_low = np.maximum(candles.open, candles.close), np.minimum(candles.open, candles.close)
-    up = np.log(candles.high[1:-1] / np.maximum.reduce([candles.high[:-2], candles.high[2:], body_high[1:-1]]))
-    down = np.log(np.minimum.reduce([candles.low[:-2], candles.low[2:], body_low[1:-1]]) / candles.low[1:-1])
+    high, low = np.log(candles.high), np.log(candles.low)
+    up = high[1:-1] - np.maximum.reduce([high[:-2], high[2:], np.log(body_high[1:-1])])
+    down = np.minimum.reduce([low[:-2], low[2:], np.log(body_low[1:-1])]) - low[1:-1]
     reach = np.maximum(up, down)
     few_ticks = (candles.high - candles.low)[1:-1] <= _FEW_TICKS * 10.0**-candles.price_decimals
     at = np.flatnonzero((reach >= WICK_LOG_REACH) & ~few_ticks) + 1

@@ -185,10 +185,10 @@ def _base_volume(table: Table, found: dict[int, Values], close: Values) -> int:
     fitting = []
     for base, volume in found.items():
         for quote, other in found.items():
-            traded = (volume > 0) & (other > 0)
+            traded = (volume > 0) & (other > 0) & (close > 0)
             if base != quote and traded.any():
-                ratio = float(np.median(other[traded] / (volume[traded] * close[traded])))
-                if 1 / _FACTOR_OF_VOLUMES < ratio < _FACTOR_OF_VOLUMES:
+                apart = np.log(other[traded]) - np.log(volume[traded]) - np.log(close[traded])
+                if abs(float(np.median(apart))) < np.log(_FACTOR_OF_VOLUMES):
                     fitting.append(base)
     if len(set(fitting)) != 1:
         problem = f"has several volumes, {names}, and the numbers do not show which is in the base coin"
