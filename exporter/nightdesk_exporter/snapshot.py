@@ -249,6 +249,8 @@ class Snapshot:
             known[f"the last candle of {symbol} {timeframe}"] = candle.received_at
         for (symbol, timeframe), expected in dict(self.candles_expected).items():
             known[f"the begin of candles of {symbol} {timeframe}"] = expected.since
+        for (symbol, timeframe), rejected in dict(self.candles_rejected).items():
+            known[f"the last rejected candle of {symbol} {timeframe}"] = rejected.at
         for name in ("config_loaded", "kill_switch_self_test"):
             if (seconds := self.gauges.get((f"{name}_timestamp_seconds",))) is not None:
                 known[name.replace("_", " ")] = WallTime(seconds)
