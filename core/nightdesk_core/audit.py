@@ -18,6 +18,7 @@ from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, sync_folder
+from nightdesk_core.permissions import append_to
 from nightdesk_core.stored import StoredError
 
 GENESIS = "0" * 64
@@ -129,7 +130,7 @@ class AuditLog:
         entry = AuditEntry(actor, details, event, head.digest, head.length + 1, iso(self._clock()))
         line = json.dumps(stored.plain(entry), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         created = not self.path.exists()
-        with self.path.open("ab") as file:
+        with append_to(self.path) as file:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -155,7 +156,7 @@ class AuditLog:
             torn = content[end:]
             if not torn:
                 return 0
-            with self.path.with_name(self.path.name + ".torn").open("ab") as aside:
+            with append_to(self.path.with_name(self.path.name + ".torn")) as aside:
                 aside.write(torn + b"\n")
                 aside.flush()
                 os.fsync(aside.fileno())

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from nightdesk_core.clock import CandleTime, MarketTime
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.permissions import make_folder, open_file
 from nightdesk_core.trades import ClosedTrade
 
 BESIDE = ("-wal", "-shm")
@@ -83,10 +85,10 @@ class Journal:
         Raises `DamagedJournalError` where it is damaged, `JournalError` where it is busy or of another version.
         """
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            _create(path)
             self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise JournalError(path, f"cannot be opened ({error}); see what else uses it") from error
         try:
             self._open()
@@ -240,6 +242,13 @@ def read_journal(path: Path) -> Iterator[Journal]:
             raise JournalError(path, error.reason) from error
         with closing(journal):
             yield journal
+
+
+def _create(path: Path) -> None:
+    """Create an empty database where there is none: SQLite gives what it keeps beside one the mode of that."""
+    make_folder(path.parent)
+    with suppress(FileExistsError):
+        os.close(open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
 
 def _table(shadow: bool) -> str:  # noqa: FBT001 - a choice of two names

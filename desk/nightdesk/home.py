@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import grp
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.permissions import tighten, tighten_outermost
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
+from nightdesk_core.settings import SettingsError
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
 from nightdesk_guard import KillSwitch
@@ -17,10 +20,35 @@ from nightdesk.settings import Settings
 if TYPE_CHECKING:
     from nightdesk_retrain import Schedule
 
+_FOLDERS = ("logs", "run", "rendered", "old", "numba", "prometheus", "alertmanager", "pushgateway", "grafana")
+"""What else of ours lies in home, beside what the settings name: home itself may hold other things of a person's."""
+
 
 def state_dir(settings: Settings) -> Path:
     """Return where journal, kill switch, audit log and the job's memory lie."""
     return settings.path(settings.bot.state_dir)
+
+
+def close_to_others(settings: Settings) -> None:
+    """Take from other users what they may do with what lies in home, and open it to readers of `bot.group`.
+
+    Raises `SettingsError` where there is no such group.
+    """
+    group = _group(settings.bot.group)
+    chosen = (settings.bot.state_dir, settings.bot.models_dir, settings.trendbot.data_dir, settings.sandbox.state_dir)
+    tighten_outermost(settings.home, group=group)
+    for folder in {*map(settings.path, chosen), *(settings.home / name for name in _FOLDERS)}:
+        if folder != settings.home:
+            tighten(folder, group=group)
+
+
+def _group(name: str) -> int | None:
+    if not name:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise SettingsError("bot.group", [f"this machine has no group {name}; make it (groupadd {name})"]) from None
 
 
 def registry(settings: Settings) -> ModelRegistry:

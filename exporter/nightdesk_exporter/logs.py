@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
+from nightdesk_core.permissions import make_folder, open_file
 from nightdesk_core.redaction import Redaction
 
 from nightdesk_exporter.catalogue import LOG_LEVELS
@@ -43,6 +44,7 @@ def set_up(
     logger.configure(patcher=lambda record: _redact_safely(record, redaction))
     logger.add(sys.stderr, format=_CONSOLE, level=level, backtrace=False, diagnose=False)
     if folder is not None:
+        make_folder(folder)
         logger.add(
             folder / f"{program}.jsonl",
             format="{extra[line]}",
@@ -51,6 +53,7 @@ def set_up(
             level=level,
             backtrace=False,
             diagnose=False,
+            opener=open_file,
         )
     # Below a warning libraries tell what they do, not what happens; some, as Dask, set a level of their own.
     logging.basicConfig(handlers=[_FromLogging(logging.WARNING)], level=logging.WARNING, force=True)

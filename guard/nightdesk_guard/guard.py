@@ -17,6 +17,7 @@ from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files import locked
 from nightdesk_core.journal import Journal
+from nightdesk_core.permissions import group_of, make_folder, tighten
 from nightdesk_core.requests import RetrainRequests
 
 from nightdesk_guard.own_trade import GuardError, OwnTrade, number
@@ -66,7 +67,8 @@ class Guard(GuardRuntime):
         if not 0 < break_even_win_rate < 1:
             raise GuardError(f"break_even_win_rate is {break_even_win_rate}; it lies between 0 and 1")
         settings = GuardSettings() if settings is None else settings
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(state_dir)
+        tighten(state_dir, group=group_of(state_dir))
         self._state_dir = state_dir
         self._small = SmallStore(state_dir, journal)
         self._stale_seconds = settings.entries.stale_seconds

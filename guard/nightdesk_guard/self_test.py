@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightdesk_core.clock import MarketTime, WallClock, system_clock
+from nightdesk_core.permissions import make_folder
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
@@ -73,7 +74,7 @@ def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tu
         wire.look(lambda: replace(calm, market_time=yesterday if name == "the floor" else calm.market_time))  # noqa: B023 - called at once
         yield f"it did not trip for {name}", wire.look(view).active and _holds(wire.switch)
     wire = _wire(folder / "file", limits, clock)
-    wire.switch.kill_file.parent.mkdir(parents=True)
+    make_folder(wire.switch.kill_file.parent)
     wire.switch.kill_file.touch()
     yield "it did not trip for the file KILL", wire.look(lambda: calm).active and _holds(wire.switch)
 

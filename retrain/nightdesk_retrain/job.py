@@ -16,6 +16,7 @@ from nightdesk_core.bundle import version_of
 from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.permissions import make_folder
 from nightdesk_core.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
 from nightdesk_core.registry import Champion, RegistryError
 from nightdesk_core.units import DAY_SECONDS
@@ -66,7 +67,7 @@ def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: 
     Raises `RetrainBusyError` where another run is under way, and what the stages raise: `DataError`, `TrainingError`,
     `PublishingError`. The champion is then as it was.
     """
-    parts.state_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(parts.state_dir)
     lock = parts.state_dir / "retrain.lock"
     try:
         with locked(lock, timeout_seconds=0):

@@ -15,6 +15,7 @@ import numpy as np
 from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.files import sync_folder
+from nightdesk_core.permissions import append_to
 from nightdesk_core.stored import StoredError
 from nightdesk_core.units import DAYS_A_YEAR
 from sklearn.cluster import AgglomerativeClustering
@@ -75,7 +76,7 @@ class TrialLedger:
             return known
         content = self._content()
         line = json.dumps(stored.plain(trial), separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        with self.path.open("ab") as file:
+        with append_to(self.path) as file:
             # What a crash has left of a line without its end goes.
             file.truncate(content.rfind(b"\n") + 1)
             file.write(line)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from nightdesk_core import stored
 from nightdesk_core.clock import iso
+from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import journal_path, read_journal
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import GuardState, GuardStatus, ResumeFile, SmallStore
@@ -41,19 +43,21 @@ def kill(
 ) -> None:
     """Stop the bot from entering anything until `nightdesk resume`, and close its positions or leave them.
 
-    The bot obeys within a second, and after a restart. A file named KILL in its state folder does the same.
+    The bot obeys within a second, and after a restart. A file named KILL in its state folder does the same; that is put
+    there where the switch's own file is held by another process, or cannot be written.
 
     Examples: [bold]nightdesk kill --reason "the exchange quotes nonsense"[/bold]
     [bold]nightdesk kill --reason holidays --positions keep[/bold]
     """
     settings = load_settings(context)
     chosen = settings.guard.kill_switch.positions if positions is None else positions.value
-    state = home.kill_switch(settings).activate(reason, actor=actor(), positions=chosen)
+    state = home.kill_switch(settings).kill(reason, actor=actor(), positions=chosen)
     # The latch holds from here on, whatever becomes of its record.
     what = "closed at fresh prices" if state.positions == "close" else "left to their barriers"
     typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
     typer.echo(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
-    home.audit_log(settings).append("kill_switch_activated", stored.plain(state), actor=actor())
+    if state.actor != "file":  # the bot itself records what it latches
+        _record(settings, "kill_switch_activated", stored.plain(state))
 
 
 @app.command()
@@ -72,7 +76,7 @@ def resume(context: typer.Context, reason: Reason) -> None:
     state = switch.resume(reason, actor=actor())
     # The switch needs no journal to be lifted: that may be the very thing that is broken.
     typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
-    home.audit_log(settings).append("kill_switch_lifted", stored.plain(state), actor=actor())
+    _record(settings, "kill_switch_lifted", stored.plain(state))
     if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
 
@@ -84,7 +88,15 @@ def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
         f"the guard of {settings.bot.name} climbs from {guard.status} to {guard.status.better}"
         f" at its first candle from {iso(ends)} on (market time)"
     )
-    home.audit_log(settings).append("guard_resume_given", asdict(word), actor=actor())
+    _record(settings, "guard_resume_given", asdict(word))
+
+
+def _record(settings: Settings, event: str, details: Mapping[str, Any]) -> None:
+    """Record what was done; where that fails it is said, for what was done holds all the same."""
+    try:
+        home.audit_log(settings).append(event, details, actor=actor())
+    except (NightdeskError, OSError) as error:
+        typer.echo(f"nightdesk: it holds, but the audit log has no record of it: {error}", err=True)
 
 
 def _guard(settings: Settings) -> GuardState:

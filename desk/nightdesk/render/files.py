@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import yaml
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
+from nightdesk_core.permissions import Readers, file_mode
 
 _MARK = ".rendered"
 _MARK_TEXT = (
@@ -28,9 +30,9 @@ class File:
     secret: bool = False
 
     @property
-    def mode(self) -> int:
-        """The file's permissions."""
-        return 0o600 if self.secret else 0o644
+    def readers(self) -> Readers:
+        """Who may read it."""
+        return "owner" if self.secret else "group"
 
 
 Files = dict[str, File]
@@ -57,9 +59,7 @@ def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
         write_atomic(out / _MARK, _MARK_TEXT)
     changed = [path for path, file in files.items() if not _holds(out / path, file)]
     for path in changed:
-        if files[path].secret:
-            (out / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(out / path, files[path].content, mode=files[path].mode)
+        write_atomic(out / path, files[path].content, readers=files[path].readers)
     gone = sorted(
         path
         for found in out.rglob("*")
@@ -72,6 +72,7 @@ def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
 
 def _holds(path: Path, file: File) -> bool:
     try:
-        return path.read_bytes() == file.content and path.stat().st_mode & 0o777 == file.mode
+        mode = file_mode(path.parent, readers=file.readers)
+        return path.read_bytes() == file.content and stat.S_IMODE(path.stat().st_mode) == mode
     except FileNotFoundError:
         return False

@@ -15,6 +15,7 @@ import requests
 from nightdesk_core.clock import utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.permissions import make_folder
 
 from nightdesk import home
 from nightdesk.render.configuration import render
@@ -57,6 +58,7 @@ def running_stack(
     Raises `StackError`, `PortTakenError`, `ToolsError` and whatever the first training raises; nothing is left running.
     """
     with _only_one(settings):
+        home.close_to_others(settings)
         tools = ensure_tools(settings.home, progress=say)
         rendered = render(settings, out=run_dir(settings).parent / "rendered")
         wanted = services(settings, settings_file=settings_file, overrides=overrides, tools=tools, rendered=rendered)
@@ -116,10 +118,10 @@ def _set_aside(settings: Settings, say: Say) -> None:
     if not left:
         return
     aside = settings.home / "old" / f"{utc(time.time()):%Y%m%dT%H%M%SZ}"
-    aside.mkdir(parents=True)
+    make_folder(aside)
     for path in left:
         shutil.move(path, aside / path.name)
-        path.mkdir()  # the servers expect the folder that their command was made with
+        make_folder(path)  # the servers expect the folder that their command was made with
     say(f"the last replay was set aside in {aside}")
 
 

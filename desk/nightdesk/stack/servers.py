@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nightdesk_core.permissions import make_folder
+
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
 from nightdesk.stack.tools import Tools
@@ -66,7 +68,7 @@ def grafana_command(settings: Settings, grafana: Path, rendered: Rendered) -> li
 
 def _data_folder(settings: Settings, service: Service) -> Path:
     folder = settings.home / service
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 

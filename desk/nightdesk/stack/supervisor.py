@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
+from nightdesk_core.permissions import PRIVATE_UMASK, append_to, make_folder
 from supervisor.xmlrpc import SupervisorTransport
 
 _START_SECONDS = 15.0
@@ -123,12 +124,12 @@ class Supervisor(SupervisorClient):
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._log_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
+        make_folder(self._log_dir)
         configuration = self._folder / "supervisord.conf"
         write_atomic(configuration, self._configuration().encode())
         command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)]
-        with (self._log_dir / "supervisord.out").open("ab") as output:
+        with append_to(self._log_dir / "supervisord.out") as output:
             self._process = subprocess.Popen(
                 dying_with_parent(command, signal="TERM"),
                 stdin=subprocess.DEVNULL,
@@ -136,6 +137,7 @@ class Supervisor(SupervisorClient):
                 stderr=subprocess.STDOUT,
                 # Of its own, so that Ctrl-C reaches only the parent, which then stops everything in order.
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
             )
         self._wait_until_up()
         return self

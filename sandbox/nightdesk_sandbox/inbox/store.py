@@ -11,6 +11,7 @@ from typing import Any
 from loguru import logger
 from nightdesk_core.clock import WallClock, iso
 from nightdesk_core.files import write_atomic
+from nightdesk_core.permissions import append_to, make_folder
 
 from nightdesk_sandbox.errors import SandboxError
 from nightdesk_sandbox.inbox.change import Change
@@ -138,9 +139,9 @@ class Inbox:
 
     def _append(self, message: Message) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(message.model_dump_json() + "\n")
+            make_folder(self._path.parent)
+            with append_to(self._path) as file:
+                file.write(f"{message.model_dump_json()}\n".encode())
         except OSError as error:
             # It is still in memory and on the page: who sent it must not be told that it failed.
             logger.error("message {} cannot be kept in {} ({})", message.id, self._path, error.strerror)

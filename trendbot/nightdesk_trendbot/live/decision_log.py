@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nightdesk_core.clock import MarketTime, iso
+from nightdesk_core.permissions import append_to
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class DecisionLog:
     def append(self, record: DecisionRecord) -> None:
         """Append a decision."""
         line = json.dumps({"at": iso(record.time), **vars(record), "time": record.time.seconds}, allow_nan=False)
-        with self.path.open("ab+") as file:
+        with append_to(self.path) as file:
             file.write((_end_of_torn_line(file) + line + "\n").encode())
 
     def read(self, *, symbol: str | None = None, since: MarketTime = MarketTime(0)) -> list[DecisionRecord]:
