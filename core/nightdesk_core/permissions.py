@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from loguru import logger
-
 Readers = Literal["owner", "group", "all"]
 """`group` is the owner, and the group of a folder that is set up for one. `all` is for what is no secret to anybody."""
 
@@ -120,8 +118,6 @@ def tighten(folder: Path, *, group: int | None = None) -> int:
             # By its path: to open and close a database of this process would free the locks that SQLite holds on it.
             os.chown(path, -1, joins, follow_symlinks=False)
             path.chmod(mode)
-    if changed:
-        logger.warning("{} of the files in {} were open to other users; they no longer are", changed, folder)
     return changed
 
 

@@ -6,6 +6,7 @@ import grp
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loguru import logger
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.permissions import tighten, tighten_outermost
 from nightdesk_core.registry import ModelRegistry
@@ -34,15 +35,17 @@ def close_to_others(settings: Settings) -> None:
 
     Raises `SettingsError` where there is no such group.
     """
-    group = _group(settings.bot.group)
+    group = readers_group(settings)
     chosen = (settings.bot.state_dir, settings.bot.models_dir, settings.trendbot.data_dir, settings.sandbox.state_dir)
     tighten_outermost(settings.home, group=group)
-    for folder in {*map(settings.path, chosen), *(settings.home / name for name in _FOLDERS)}:
-        if folder != settings.home:
-            tighten(folder, group=group)
+    folders = {*map(settings.path, chosen), *(settings.home / name for name in _FOLDERS)} - {settings.home}
+    if changed := sum(tighten(folder, group=group) for folder in folders):
+        logger.warning("{} files and folders in {} were open to other users; now none is", changed, settings.home)
 
 
-def _group(name: str) -> int | None:
+def readers_group(settings: Settings) -> int | None:
+    """Return the number of `bot.group`, `None` for none. Raises `SettingsError` where there is no such group."""
+    name = settings.bot.group
     if not name:
         return None
     try:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
+from loguru import logger
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files import locked
@@ -68,7 +69,8 @@ class Guard(GuardRuntime):
             raise GuardError(f"break_even_win_rate is {break_even_win_rate}; it lies between 0 and 1")
         settings = GuardSettings() if settings is None else settings
         make_folder(state_dir)
-        tighten(state_dir, group=group_of(state_dir))
+        if changed := tighten(state_dir, group=group_of(state_dir)):
+            logger.warning("{} files and folders in {} were open to other users; now none is", changed, state_dir)
         self._state_dir = state_dir
         self._small = SmallStore(state_dir, journal)
         self._stale_seconds = settings.entries.stale_seconds

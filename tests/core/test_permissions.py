@@ -105,9 +105,7 @@ def test_in_a_folder_of_a_group_that_group_may_read_all_but_locks_and_secrets(um
     journal.close()
 
 
-def test_what_the_release_before_left_open_is_closed_once_and_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_release_before_left_open_is_closed_once_and_counted(tmp_path: Path) -> None:
     home = tmp_path / "home"
     journal = Journal(home / "state" / "btc.sqlite")
     journal.save("key", {"value": 1})
@@ -115,7 +113,8 @@ def test_what_the_release_before_left_open_is_closed_once_and_said(
     for path in (home, *home.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     (home / "state" / "elsewhere").symlink_to(tmp_path / "mine")
-    (tmp_path / "mine").touch(mode=0o644)
+    (tmp_path / "mine").touch()
+    (tmp_path / "mine").chmod(0o644)
     changed = tighten(home)
     assert changed == len(modes(home)) - 1
     assert set(modes(home).values()) == {"drwx------", "-rw-------", "lrwxrwxrwx"}

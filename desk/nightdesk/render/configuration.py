@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from nightdesk import home
 from nightdesk.assets import assets_folder
 from nightdesk.render.alertmanager import render_alertmanager
 from nightdesk.render.files import File, Files, RenderError, write_files, yaml_file
@@ -56,7 +57,7 @@ def render(settings: Settings, *, out: Path) -> Rendered:
         **render_alertmanager(settings, assets, out=out),
         **_render_grafana(settings, assets, out=out),
     }
-    return Rendered(out, write_files(out, files))
+    return Rendered(out, write_files(out, files, group=home.readers_group(settings)))
 
 
 def _render_grafana(settings: Settings, assets: Path, *, out: Path) -> Files:

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
-from nightdesk_core.permissions import Readers, file_mode
+from nightdesk_core.permissions import Readers, file_mode, make_folder, tighten
 
 _MARK = ".rendered"
 _MARK_TEXT = (
@@ -47,14 +47,16 @@ def yaml_file(document: object) -> File:
     )
 
 
-def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
+def write_files(out: Path, files: Mapping[str, File], *, group: int | None = None) -> tuple[str, ...]:
     """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
 
-    Each file is replaced in one step. Raises `RenderError` where `out` holds files that were not rendered, so that a
-    mistyped path loses nothing.
+    Each file is replaced in one step. `group` is whose members may read them, but for secrets. Raises `RenderError`
+    where `out` holds files that were not rendered, so that a mistyped path loses nothing.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
         raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
+    make_folder(out)
+    tighten(out, group=group)
     if not (out / _MARK).is_file():
         write_atomic(out / _MARK, _MARK_TEXT)
     changed = [path for path, file in files.items() if not _holds(out / path, file)]
