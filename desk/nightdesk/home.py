@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
-from nightdesk_core.audit import AuditLog
+from nightdesk_core.audit import AuditHead, AuditLog
 from nightdesk_core.permissions import tighten, tighten_outermost
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
@@ -62,6 +62,16 @@ def registry(settings: Settings) -> ModelRegistry:
 def audit_log(settings: Settings) -> AuditLog:
     """Return the audit log."""
     return AuditLog(state_dir(settings) / "audit.jsonl")
+
+
+def audit_anchors(settings: Settings) -> tuple[AuditHead, ...]:
+    """Return the heads of the audit log that bot and job have noted in the status file."""
+    found = []
+    for section in status_file(settings).read().values():
+        noted = section.get("audit") if isinstance(section, dict) else None
+        if isinstance(noted, dict) and type(noted.get("length")) is int and isinstance(noted.get("digest"), str):
+            found.append(AuditHead(noted["length"], noted["digest"]))
+    return tuple(found)
 
 
 def retrain_requests(settings: Settings) -> RetrainRequests:

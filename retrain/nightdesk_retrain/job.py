@@ -96,6 +96,8 @@ class _Run:
         if not dry_run:
             started = states.update(parts.state_dir, last_start=parts.clock())
         try:
+            # Before hours of training: nothing is promoted that cannot be recorded.
+            parts.audit.refuse_loss()
             self._take_requests()
             if not dry_run:
                 self._publish(JobReport(started, parts.interval_seconds, self._trigger))
