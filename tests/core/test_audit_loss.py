@@ -156,7 +156,7 @@ def test_renewing_needs_a_reason(log: AuditLog) -> None:
 def test_killed_at_any_moment_of_an_entry_the_log_is_never_taken_for_lost(tmp_path: Path) -> None:
     draw = random.Random(SEED)
     modules = (audit, files, permissions)
-    for number in range(cases(sample=40, campaign=1000)):
+    for number in range(cases(sample=20, campaign=1000)):
         log = filled(tmp_path / str(number), 2)
         kill_at = draw.randrange(1, 160)
         killed = killed_at(kill_at, modules, lambda log=log: log.append("counted", {}, actor="bot"))  # type: ignore[misc]
@@ -170,7 +170,7 @@ def test_killed_at_any_moment_of_an_entry_the_log_is_never_taken_for_lost(tmp_pa
 def test_killed_at_any_moment_of_a_renewal_it_is_renewed_or_still_lost(tmp_path: Path) -> None:
     draw = random.Random(SEED + 1)
     modules = (audit, files, permissions)
-    for number in range(cases(sample=40, campaign=1000)):
+    for number in range(cases(sample=20, campaign=1000)):
         log = filled(tmp_path / str(number), 2)
         cut(log)
         kill_at = draw.randrange(1, 220)
