@@ -14,14 +14,14 @@ from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
 from nightdesk_core.settings import SettingsError
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
-from nightdesk_guard import KillSwitch
+from nightdesk_guard import KillSwitch, LostState
 
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
     from nightdesk_retrain import Schedule
 
-_FOLDERS = ("logs", "run", "rendered", "old", "numba", "prometheus", "alertmanager", "pushgateway", "grafana")
+_FOLDERS = ("life", "logs", "run", "rendered", "old", "numba", "prometheus", "alertmanager", "pushgateway", "grafana")
 """What else of ours lies in home, beside what the settings name: home itself may hold other things of a person's."""
 
 
@@ -82,6 +82,11 @@ def retrain_requests(settings: Settings) -> RetrainRequests:
 def status_file(settings: Settings) -> StatusFile:
     """Return the status file."""
     return StatusFile(settings.path(settings.operations.status_file_path))
+
+
+def lost_state(settings: Settings) -> LostState:
+    """Return the loss of the bot's state, where there was one."""
+    return LostState(state_dir(settings))
 
 
 def kill_switch(settings: Settings) -> KillSwitch:

@@ -21,6 +21,7 @@ from nightdesk_core.journal import Journal
 from nightdesk_core.permissions import group_of, make_folder, tighten
 from nightdesk_core.requests import RetrainRequests
 
+from nightdesk_guard.lost_state import LostState, signs_of_life
 from nightdesk_guard.own_trade import GuardError, OwnTrade, number
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
@@ -98,11 +99,24 @@ class Guard(GuardRuntime):
         with ExitStack() as stack:
             stack.enter_context(locked(self._state_dir / "guard.lock", timeout_seconds=0))
             self._small.load()
+            self._begin()
             self.recall()
             self._watch.look()
             self.report()
             self._entered = stack.pop_all()
         return self
+
+    def _begin(self) -> None:
+        """Have a new bot remember that it has begun; keep one out of the market that has lived and forgotten it."""
+        lost = LostState(self._state_dir, clock=self._clock)
+        known = lost.known()
+        if known is not None and known.accepted:
+            lost.forget()
+        if self._small.is_new:
+            if signs := list(signs_of_life(self._state_dir, self._parts.audit)):
+                lost.find(f"the guard's memory is missing, though {'; '.join(signs)}")
+                logger.critical("{}; `nightdesk resume --lost-state` lets the bot begin anew", lost.pending)
+            self._small.begin()
 
     def __exit__(self, *ended: object) -> None:
         if self._entered is not None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from nightdesk_core import stored
+from nightdesk_core.audit import AuditError
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import journal_path, read_journal
@@ -61,7 +62,13 @@ def kill(
 
 
 @app.command()
-def resume(context: typer.Context, reason: Reason) -> None:
+def resume(
+    context: typer.Context,
+    reason: Reason,
+    lost_state: Annotated[
+        bool, typer.Option("--lost-state", help="Let a bot whose state is gone go on without it, from what is there.")
+    ] = False,
+) -> None:
     """Lift the kill switch; where it is not active, let the guard climb one step from PAUSED or REDUCED.
 
     The guard climbs at the first candle after its cool-down, and gets worse again at once where a limit is reached.
@@ -70,6 +77,16 @@ def resume(context: typer.Context, reason: Reason) -> None:
     """
     settings = load_settings(context)
     switch = home.kill_switch(settings)
+    if lost_state:
+        _accept_loss(settings, reason)
+        if not switch.state().active:
+            return
+    elif pending := home.lost_state(settings).pending:
+        raise NightdeskError(
+            f"{settings.bot.name} has lived and its state is gone ({pending}): it knows neither what it holds nor what"
+            " it earned. Put its state folder back while it is stopped; or put its account in order, and let it begin"
+            " anew with `nightdesk resume --lost-state --reason ...`"
+        )
     if not switch.state().active and (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         _let_climb(settings, guard, reason)
         return
@@ -79,6 +96,23 @@ def resume(context: typer.Context, reason: Reason) -> None:
     _record(settings, "kill_switch_lifted", stored.plain(state))
     if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
         typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
+
+
+def _accept_loss(settings: Settings, reason: str) -> None:
+    """Record that a bot goes on without its state, and let it; nothing is done that cannot be recorded."""
+    lost, log, anchors = home.lost_state(settings), home.audit_log(settings), home.audit_anchors(settings)
+    pending = lost.pending
+    if not reason.strip():
+        raise NightdeskError("a reason is needed: say why with --reason")
+    if pending:
+        try:
+            log.refuse_loss(anchors)
+        except AuditError:
+            log.renew(reason, actor=actor(), anchors=anchors)
+            typer.echo(f"{log.path} was lost, too, and begins anew")
+        log.append("state_loss_accepted", {"reason": reason.strip(), "lost": pending}, actor=actor())
+    lost.accept()
+    typer.echo(f"{settings.bot.name} goes on without what it lost ({pending}), from what is there")
 
 
 def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:

@@ -108,7 +108,7 @@ def _only_one(settings: Settings) -> Iterator[None]:
 def _set_aside(settings: Settings, say: Say) -> None:
     """Move what a replay left out of the way, all of it: a bot that is ahead of its exchange can do nothing."""
     own = (settings.bot.state_dir, settings.bot.models_dir, settings.sandbox.state_dir)
-    folders = [settings.path(folder) for folder in own] + [settings.home / name for name in _SERVERS_STATE]
+    folders = [settings.path(folder) for folder in own] + [settings.home / name for name in (*_SERVERS_STATE, "life")]
     if settings.sandbox.enabled:
         from nightdesk_trendbot.candle_store import source_folder
 

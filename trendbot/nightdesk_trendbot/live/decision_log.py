@@ -73,10 +73,11 @@ class DecisionLog:
             for line in file:
                 try:
                     content = json.loads(line)
-                except ValueError:
+                    known = {name: content[name] for name in names}
+                    record = DecisionRecord(**known | {"time": MarketTime(content["time"])})
+                except (ValueError, KeyError, TypeError):
                     continue  # cut off by a crash; the decision was written again after it
-                known = {name: content[name] for name in names}
-                yield DecisionRecord(**known | {"time": MarketTime(content["time"])})
+                yield record
 
 
 def _end_of_torn_line(file: BinaryIO) -> str:
