@@ -1,7 +1,7 @@
 """A strategy of your own for `nightdesk retrain`: mean reversion, with pandas and scikit-learn, from a file of candles.
 
 retrain: {pipeline: "mean_reversion:MeanReversion"}
-strategy: {candles: candles.csv, symbol: BTC/USDT}   # hourly; time (Unix seconds), close, volume
+strategy: {candles: candles.csv, symbol: BTC/USDT}   # hourly; docs/candle-files.md says in which forms
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import pandas as pd
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_sandbox import CandleFileSettings, CandlesError, read_candles
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
@@ -56,12 +57,10 @@ class MeanReversion:
 
     def collect(self, *, days: float, progress: Progress) -> Window:
         try:
-            table = pd.read_csv(self.path)[["time", "close", "volume"]]
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{self.path} cannot be read ({error})") from error
-        wrong = np.flatnonzero((table.time.diff() <= 0) | ~(table.close > 0))
-        if len(wrong):
-            raise DataError(f"{self.path}, row {wrong[0] + 1}: it comes out of order, or its price is not positive")
+            candles = read_candles(CandleFileSettings(file=self.path)).candles  # in any form, checked, oldest first
+        except CandlesError as error:
+            raise DataError(str(error)) from error
+        table = pd.DataFrame({"time": candles.time, "close": candles.close, "volume": candles.volume})
         table = table[table.time > table.time.iloc[-1] - days * DAY].reset_index(drop=True)
         digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
         info = WindowInfo(float(table.time.iloc[0]), float(table.time.iloc[-1] + HOUR), len(table), digest)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from nightdesk_core.text import line
+
 _SCHEMES = ("http", "https")
 _SHORTEST_SECRET = 6
 
@@ -22,7 +24,7 @@ def url_problems(key: str, url: str) -> Iterator[str]:
 
 def without_secrets(text: object, url: str) -> str:
     """Return a service's words on one line; nothing where they repeat a part of its address."""
-    words = " ".join(text.split()) if isinstance(text, str) else ""
+    words = " ".join(line(text).split()) if isinstance(text, str) else ""
     parts = urlsplit(url)
     secrets = [part for part in (*parts.path.split("/"), *parts.query.split("&"), parts.password or "") if part]
     return "" if any(len(part) >= _SHORTEST_SECRET and part in words for part in secrets) else words

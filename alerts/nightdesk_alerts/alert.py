@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nightdesk_core.clock import iso
+from nightdesk_core.text import clean, line
 
 from nightdesk_alerts.catalogue import declared
 from nightdesk_alerts.catalogue.declaration import HOUR_SECONDS, AlertDeclaration, Route
@@ -94,6 +95,14 @@ class SentAlert:
         """Return it with a later end; never with an earlier one."""
         return replace(self, ends_at=max(ends_at, self.ends_at))
 
+    def in_time(self, now: float) -> SentAlert:
+        """Return it as it would be had it begun by `now`: a clock that was ahead would have it last for years.
+
+        Alertmanager refuses what ends before it begins.
+        """
+        latest = now + self.lifetime_seconds
+        return replace(self, starts_at=min(self.starts_at, now), ends_at=min(self.ends_at, latest))
+
     def again(self, alert: SentAlert) -> SentAlert:
         """Return it as it stands once it has been sent again as `alert`: it began when it began.
 
@@ -121,13 +130,13 @@ class SentAlert:
     @classmethod
     def from_json(cls, value: Any) -> SentAlert:
         """Return what `as_json` returned. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        labels = {str(name): str(text) for name, text in dict(value["labels"]).items()}
+        labels = {str(name): _label(str(text)) for name, text in dict(value["labels"]).items()}
         if not {"alertname", "severity", "bot"} <= set(labels) <= {"alertname", "severity", "bot", *OPTIONAL_LABELS}:
             raise ValueError("the labels are not an alert's")
         return cls(
             labels=labels,
-            summary=str(value["summary"]),
-            description=str(value["description"]),
+            summary=_words(str(value["summary"])),
+            description=_words(str(value["description"])),
             starts_at=float(value["starts_at"]),
             ends_at=float(value["ends_at"]),
             lasting=bool(value["lasting"]),
@@ -153,9 +162,9 @@ def new_alert(
 ) -> SentAlert:
     """Return an alert that begins now. What is too long for any channel is cut: the queue's memory is bounded."""
     draft = SentAlert(
-        labels={name: clean(text) for name, text in labels.items()},
-        summary=clean(summary),
-        description=clean(description),
+        labels={name: _label(text) for name, text in labels.items()},
+        summary=_words(summary),
+        description=_words(description),
         starts_at=starts_at,
         ends_at=starts_at,
         lasting=lasting,
@@ -163,12 +172,16 @@ def new_alert(
     return draft.until(starts_at + draft.lifetime_seconds)
 
 
-def clean(text: str) -> str:
-    """Return a text that every channel can show: no control characters, no half of a character, not without end."""
-    shown = "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text[:_LONGEST_WORDS])
-    return shown.encode("utf-8", errors="replace").decode().strip()
+def _words(text: str) -> str:
+    """Return a text that every channel can show, and not without end."""
+    return clean(text[:_LONGEST_WORDS]).strip()
+
+
+def _label(text: str) -> str:
+    """Return a label's value that every channel can show, on one line."""
+    return line(_words(text))
 
 
 def condition_of(labels: Mapping[str, str]) -> Key:
     """Return the identity that these labels make but for the severity, which whoever withdraws need not know."""
-    return tuple(sorted((name, clean(text)) for name, text in labels.items() if name != "severity"))
+    return tuple(sorted((name, _label(text)) for name, text in labels.items() if name != "severity"))

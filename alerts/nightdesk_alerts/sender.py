@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Self
 
 from loguru import logger
 from nightdesk_core.clock import WallClock, WallTime, wall_clock
+from nightdesk_core.forks import tell_of_forks
 
 from nightdesk_alerts.alert import OPTIONAL_LABELS, condition_of, new_alert
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.delivery.call_queue import CallQueue
 from nightdesk_alerts.delivery.ledger import CAPACITY
-from nightdesk_alerts.delivery.options import Count, SenderOptions, count_nothing
+from nightdesk_alerts.delivery.options import Count, SenderOptions, Unwritable, count_nothing, tell_nobody
 from nightdesk_alerts.preferences import silenced
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _CALLS_FOR_EACH_PLACE = 8
 class AlertSender:
     """Sends one bot's alerts. A context manager: on entry its thread starts; on exit it has a moment to finish.
 
-    `spool` is a file that keeps what is not yet delivered. `fallback_seconds` is how long the Alertmanagers have before
+    `spool` is a file that keeps what is not yet delivered; `unwritable` is called, from another thread, where it
+    cannot be written and once it can again. `fallback_seconds` is how long the Alertmanagers have before
     the direct channels take over; `settle_seconds` how long after a start what lasts and comes from the spool waits for
     the bot to send it again or to withdraw it; `close_seconds` how long an exit may take. `clock` returns the
     wall time in seconds since the Unix epoch, `monotonic` measures waits.
@@ -44,6 +46,7 @@ class AlertSender:
         alerting: Alerting,
         spool: Path | None = None,
         count: Count = count_nothing,
+        unwritable: Unwritable = tell_nobody,
         fallback_seconds: float = 10.0,
         settle_seconds: float = 30.0,
         timeout_seconds: float = 5.0,
@@ -59,6 +62,7 @@ class AlertSender:
             alerting=alerting,
             spool=spool,
             count=count,
+            unwritable=unwritable,
             fallback_seconds=fallback_seconds,
             settle_seconds=settle_seconds,
             timeout_seconds=timeout_seconds,
@@ -87,7 +91,12 @@ class AlertSender:
             target=DeliveryWorker(self.options, self._calls).run, name="nightdesk-alerts", daemon=True
         )
         self._thread.start()
+        tell_of_forks(self)
         return self
+
+    def forked(self) -> None:
+        """Send nothing in a child: its parent does."""
+        self._takes, self._thread = False, None
 
     def __exit__(self, *_: object) -> None:
         if self._thread is not None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, set_aside, sync_folder, write_json_atomic
-from nightdesk_core.permissions import append_to
+from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_lines
 from nightdesk_core.stored import StoredError
 
 GENESIS = "0" * 64
 _LOCK_SECONDS = 10.0
 _RENEW = "; put the log back, or begin a new one with `nightdesk audit renew --reason ...`"
+_BLOCK_BYTES = 65_536
 
 
 class AuditError(NightdeskError):
@@ -126,7 +127,7 @@ class AuditLog:
         """The anchor beside the log; none where it is missing or no anchor: the next entry makes one."""
         try:
             return (stored.read(AuditHead, self._anchor_path),)
-        except (OSError, StoredError):
+        except InputError:
             return ()
 
     def refuse_loss(self, anchors: Iterable[AuditHead] = ()) -> AuditHead:
@@ -217,7 +218,7 @@ class AuditLog:
         entry = AuditEntry(actor, details, event, head.digest, head.length + 1, iso(self._clock()))
         line = json.dumps(stored.plain(entry), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         created = not self.path.exists()
-        with append_to(self.path) as file:
+        with self._opened() as file:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -230,29 +231,41 @@ class AuditLog:
             write_json_atomic(self._anchor_path, stored.plain(after))
         return after
 
-    def _complete_lines(self) -> Iterator[bytes]:
+    @contextmanager
+    def _opened(self) -> Iterator[BufferedRandom]:
+        """Open the log to write at its end. Raises `AuditError` where it is no file."""
         try:
-            found = self.path.lstat()
-        except FileNotFoundError:
-            return
-        if not stat.S_ISREG(found.st_mode):
-            raise AuditError(self.path, 1, "is missing: something that is no regular file lies in its place")
-        with self.path.open("rb") as file:
-            for line in file:
+            with open_to_append(self.path) as file:
+                yield file
+        except InputError as error:
+            raise AuditError(self.path, 1, error.reason) from error
+
+    def _complete_lines(self) -> Iterator[bytes]:
+        # A link may lead to what is no log of ours.
+        if self.path.is_symlink():
+            raise AuditError(self.path, 1, "is missing: a symbolic link lies in its place")
+        complete = 0
+        try:
+            for line in read_lines(self.path):
                 if line.endswith(b"\n"):
+                    complete += 1
                     yield line[:-1]
+        except MissingInputError:
+            return
+        except InputError as error:
+            raise AuditError(self.path, complete + 1, error.reason) from error
 
     def _set_torn_line_aside(self) -> int:
         """Move a last line without its newline to `<name>.torn`; return its length in bytes, 0 where there is none."""
         if not self.path.exists():
             return 0
-        with self.path.open("r+b") as file:
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            torn = content[end:]
+        with self._opened() as file:
+            end = _end_of_complete_lines(file)
+            file.seek(end)
+            torn = file.read()
             if not torn:
                 return 0
-            with append_to(self.path.with_name(self.path.name + ".torn")) as aside:
+            with open_to_append(self.path.with_name(self.path.name + ".torn")) as aside:
                 aside.write(torn + b"\n")
                 aside.flush()
                 os.fsync(aside.fileno())
@@ -260,3 +273,16 @@ class AuditLog:
             file.flush()
             os.fsync(file.fileno())
         return len(torn)
+
+
+def _end_of_complete_lines(file: BufferedRandom) -> int:
+    """Return where the last newline ends; what follows was cut off by a crash. Read from the end: a log is long."""
+    position = file.seek(0, os.SEEK_END)
+    while position > 0:
+        start = max(0, position - _BLOCK_BYTES)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,15 @@ from typing import Any
 from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, sha256_of
 from nightdesk_core.stored import StoredError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 STAGING = ".staging-"
 """Begins the name of a folder that is not listed: one that is still being written, or being removed."""
+_VERSION = re.compile(r"v[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 
 
 class BundleError(NightdeskError):
@@ -55,11 +57,9 @@ class Manifest:
         """Return the manifest in `folder`. Raises `BundleError` where it is absent, damaged or of a newer format."""
         path = folder / MANIFEST
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BundleError(folder, f"{MANIFEST} cannot be read ({error.strerror})") from error
-        except ValueError as error:
-            raise BundleError(folder, f"{MANIFEST} is not JSON") from error
+            content: dict[str, Any] = read_json(path)
+        except InputError as error:
+            raise BundleError(folder, f"{MANIFEST} {error.reason}") from error
         if not isinstance(content, dict):
             raise BundleError(folder, f"{MANIFEST} holds no manifest")
         if content.get("format") != FORMAT:
@@ -68,6 +68,11 @@ class Manifest:
             return stored.from_plain(cls, content, source=MANIFEST)
         except StoredError as error:
             raise BundleError(folder, str(error)) from error
+
+
+def is_version(text: str) -> bool:
+    """Return whether a text can name a bundle: a name in the registry's folder, and no way out of it."""
+    return _VERSION.fullmatch(text) is not None
 
 
 def version_of(folder: Path) -> str:
@@ -84,12 +89,16 @@ def verify(folder: Path) -> Manifest:
     if manifest.version != version_of(folder):
         raise BundleError(folder, f"its manifest is that of version {manifest.version}")
     try:
-        present = {path.name for path in folder.iterdir()} - {MANIFEST}
-        for name in sorted(present ^ set(manifest.files)):
+        present = {path.name: path.is_symlink() for path in folder.iterdir() if path.name != MANIFEST}
+        for name in sorted(present.keys() ^ manifest.files.keys()):
             raise BundleError(folder, f"{name} is {'not in the manifest' if name in present else 'missing'}")
         for name, digest in manifest.files.items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            if present[name]:
+                raise BundleError(folder, f"{name} is a symbolic link: what it leads to can change unseen")
+            if sha256_of(folder / name) != digest:
                 raise BundleError(folder, f"{name} was changed: its SHA-256 is not the manifest's")
+    except InputError as error:
+        raise BundleError(folder, f"{Path(error.source).name} {error.reason}") from error
     except OSError as error:
-        raise BundleError(folder, f"{Path(error.filename or folder).name} cannot be read ({error.strerror})") from error
+        raise BundleError(folder, f"cannot be read ({error.strerror})") from error
     return manifest

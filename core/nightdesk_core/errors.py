@@ -3,7 +3,9 @@
 NightdeskError
 ├── SettingsError       (nightdesk_core.settings)   exit code 2
 ├── LockTimeoutError    (nightdesk_core.files)
-├── StoredError         (nightdesk_core.stored)
+├── InputError          (nightdesk_core.reader)     from outside: a file, a setting, a message
+│   ├── MissingInputError
+│   └── StoredError     (nightdesk_core.stored)
 ├── AuditError          (nightdesk_core.audit)
 ├── BundleError         (nightdesk_core.bundle)
 ├── RegistryError       (nightdesk_core.registry)

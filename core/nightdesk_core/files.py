@@ -10,15 +10,19 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.permissions import Readers, make_folder, open_file, settle
+from nightdesk_core.reader import InputError, read_bytes
 
 _POLL_SECONDS = 0.005
+_held: set[int] = set()
+"""Descriptors of the locks that this process holds."""
 _DAMAGED = ".damaged-"
 
 
@@ -80,12 +84,17 @@ def set_aside(path: Path, *, now: WallTime, with_suffixes: tuple[str, ...] = ())
 def copy_aside(path: Path, *, now: WallTime) -> Path:
     """Keep a copy of a damaged file that is about to be replaced at its `aside_path`, and return that.
 
-    Its content is kept once: killed before the file is replaced, the next one to come finds the copy. Raises `OSError`.
+    Its content is kept once: killed before the file is replaced, the next one to come finds the copy. What cannot be
+    copied, such as a FIFO, is moved there. Raises `OSError`.
     """
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path)
+    except InputError:
+        return set_aside(path, now=now)
     for kept in path.parent.glob(f"{glob.escape(path.name)}{_DAMAGED}*"):
-        if kept.read_bytes() == content:
-            return kept
+        with suppress(InputError):
+            if read_bytes(kept) == content:
+                return kept
     aside = aside_path(path, now=now)
     write_atomic(aside, content)
     return aside
@@ -98,7 +107,7 @@ def aside_path(path: Path, *, now: WallTime) -> Path:
     """
     name = f"{path.name}{_DAMAGED}{iso(now).replace(':', '')}"
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(aside for aside in map(path.with_name, names) if not aside.exists())
+    return next(aside for aside in map(path.with_name, names) if not os.path.lexists(aside))
 
 
 def sync_folder(folder: Path) -> None:
@@ -114,12 +123,13 @@ def sync_folder(folder: Path) -> None:
 def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
     """Hold an exclusive lock on `path` for the block; the kernel frees it where the holder dies.
 
-    It is the owner's alone: whoever can read a file can hold a lock on it.
-    Raises `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once), `OSError` where it cannot be
-    opened.
+    It is the owner's alone: whoever can read a file can hold a lock on it. And it is this process's alone: a child that
+    is forked within the block does not hold it, nor does it keep it held once this process has ended. Raises
+    `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once), `OSError` where it cannot be opened.
     """
     make_folder(path.parent)
     descriptor = open_file(path, os.O_RDWR | os.O_CREAT, readers="owner")
+    _held.add(descriptor)
     try:
         deadline = time.monotonic() + timeout_seconds
         while not _try_lock(descriptor):
@@ -128,7 +138,24 @@ def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
             time.sleep(_POLL_SECONDS)
         yield
     finally:
-        os.close(descriptor)
+        if descriptor in _held:  # not in a child, where the number may be that of another file by now
+            _held.remove(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also where a child that has just been forked has a copy yet
+            os.close(descriptor)
+
+
+class _Locks:
+    """The locks of this process, as far as forks go: a copy of a descriptor holds a lock for as long as it is open."""
+
+    def forked(self) -> None:
+        for descriptor in _held:
+            with suppress(OSError):  # another thread closed it at this very moment
+                os.close(descriptor)
+        _held.clear()
+
+
+_locks = _Locks()
+tell_of_forks(_locks)
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -13,9 +13,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 Readers = Literal["owner", "group", "all"]
 """`group` is the owner, and the group of a folder that is set up for one. `all` is for what is no secret to anybody."""
@@ -23,8 +22,16 @@ Readers = Literal["owner", "group", "all"]
 PRIVATE_UMASK = 0o077
 """For programs whose files are not written by way of this module: servers, caches of libraries."""
 _FOLDER_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Nothing but a regular file is written to: a link may lead anywhere, and a pipe waits for a reader.
-_FILE_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# A pipe would wait for its other end.
+_FILE_OPEN = os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class NoRegularFileError(OSError):
+    """Something else lies in the place of a file that is to be written: `mode` says what, as `os.stat` has it."""
+
+    def __init__(self, path: str, mode: int) -> None:
+        self.mode = mode
+        super().__init__(errno.EINVAL, "is no regular file", path)
 
 
 def make_folder(folder: Path, *, readers: Readers = "group") -> None:
@@ -50,11 +57,13 @@ def make_folder(folder: Path, *, readers: Readers = "group") -> None:
 
 
 def open_file(path: str | Path, flags: int, *, readers: Readers = "group") -> int:
-    """Open a regular file as `os.open` does, with the mode that it must have; also as the `opener` of `open`.
+    """Open a regular file as `os.open` does, with the mode that it must have. Nothing is waited for.
 
-    Raises `OSError`, also where something else, such as a link or a pipe, is in its place.
+    Raises `OSError`, also where something else, such as a pipe, is in its place.
     """
     folder = Path(path).parent
+    if _is_of_another(folder):
+        flags |= os.O_NOFOLLOW  # root goes nowhere that another user's link leads
     created = False
     try:
         descriptor = os.open(path, flags | os.O_EXCL | _FILE_OPEN, 0o600) if flags & os.O_CREAT else -1
@@ -68,18 +77,13 @@ def open_file(path: str | Path, flags: int, *, readers: Readers = "group") -> in
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+            raise NoRegularFileError(str(path), found.st_mode)
         if created or _is_ours(found, folder):
             settle(descriptor, folder, readers=readers)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def append_to(path: Path, *, readers: Readers = "group") -> BinaryIO:
-    """Open a file to read it and to append to it, and create it where it is missing. Raises `OSError`."""
-    return open(path, "ab+", opener=partial(open_file, readers=readers))
 
 
 def settle(descriptor: int, folder: Path, *, readers: Readers) -> None:
@@ -151,7 +155,11 @@ def _mode(readers: Readers, *, shared: bool, is_folder: bool) -> int:
 
 def _is_ours(found: os.stat_result, folder: Path) -> bool:
     """Return whether a file that was there is ours to set the mode of. In the folder of another, root changes none."""
-    return found.st_uid == os.geteuid() and (found.st_uid != 0 or folder.stat().st_uid == 0)
+    return found.st_uid == os.geteuid() and not _is_of_another(folder)
+
+
+def _is_of_another(folder: Path) -> bool:
+    return os.geteuid() == 0 and folder.stat().st_uid != 0
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

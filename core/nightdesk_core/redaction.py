@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+
+from nightdesk_core.text import clean, told
 
 HIDDEN = "***"
 _SHORTEST = 4
 """A secret of fewer characters would hide half of every line."""
 _SHORTEST_PART = 9
 """Of a URL: shorter ones are words of its path, such as `services`."""
+_LONGEST_TEXT = 50_000
+_MOST_ITEMS = 1000
+_DEEPEST = 20
+_MOST_BITS = 4096
+"""A whole number of more is written by no JSON library, and read by none."""
 
 
 class Redaction:
@@ -28,18 +37,43 @@ class Redaction:
         """Return a text without secrets."""
         return value if self._pattern is None else self._pattern.sub(HIDDEN, value)
 
+    def shown(self, value: object) -> str:
+        """Return what an object says of itself as it may be shown: without secrets, and not without end."""
+        text = self.text(told(value))
+        if len(text) > _LONGEST_TEXT:
+            text = f"{text[:_LONGEST_TEXT]} … ({len(text) - _LONGEST_TEXT:,} characters more)"
+        return clean(text)
+
     def everything(self, value: Any) -> Any:
-        """Return a value as JSON can say it, without secrets in any of its texts."""
-        if isinstance(value, dict):
-            return {self.text(str(key)): self.everything(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple, set)):
-            return [self.everything(item) for item in value]
-        if value is None or isinstance(value, (bool, int, float)):
-            return value
+        """Return a value as JSON can say it, without secrets in any of its texts. Never raises.
+
+        What is no number of JSON (NaN) is a text. What has no end, as a list within itself, is cut, and says so.
+        """
+        return self._sayable(value, 0)
+
+    def _sayable(self, value: Any, depth: int) -> Any:
         try:
-            return self.text(str(value))
-        except Exception as error:  # noqa: BLE001 - somebody else's __str__; a log line must not raise into the loop
+            if value is None or isinstance(value, bool):
+                return value
+            if isinstance(value, int):
+                bits = int.bit_length(value)
+                return value if bits <= _MOST_BITS else f"<a whole number of {bits} bits>"
+            if isinstance(value, float):
+                return value if math.isfinite(value) else self.shown(value)
+            if isinstance(value, (dict, list, tuple, set, frozenset)):
+                return self._items(value, depth) if depth < _DEEPEST else "<nested too deep>"
+            return self.shown(value)
+        except Exception as error:  # noqa: BLE001 - somebody else's object; a log line must not raise into the loop
             return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+    def _items(self, value: Any, depth: int) -> Any:
+        """Return the items of a collection, the first thousand of them."""
+        if isinstance(value, dict):
+            pairs = islice(value.items(), _MOST_ITEMS)
+            found = {self.shown(key): self._sayable(item, depth + 1) for key, item in pairs}
+            return found | ({"…": f"{len(value) - _MOST_ITEMS:,} more"} if len(value) > _MOST_ITEMS else {})
+        items = [self._sayable(item, depth + 1) for item in islice(value, _MOST_ITEMS)]
+        return items + ([f"… {len(value) - _MOST_ITEMS:,} more"] if len(value) > _MOST_ITEMS else [])
 
 
 def _parts(secret: str) -> Iterator[str]:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from nightdesk_core import stored
-from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manifest, verify, version_of
+from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manifest, is_version, verify, version_of
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock, utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import indented_json, locked, sync_folder, write_json_atomic
 from nightdesk_core.permissions import make_folder, open_file
-from nightdesk_core.stored import StoredError
+from nightdesk_core.reader import InputError, MissingInputError, sha256_of
 
 Standing = Literal["provisional", "probation", "champion"]
 _POINTER = "champion.json"
 _LOCK_SECONDS = 10.0
 _EARLIER_KEPT = 20
+_SHOWN = 60
 
 
 class RegistryError(NightdeskError):
@@ -49,12 +51,23 @@ class Champion:
     """The champions before it that were not taken back, and how they stood; `previous` is the first of them."""
     rollback: Rollback | None = None
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where a version is no name, but leads out of the registry."""
+        taken = () if self.rollback is None else (self.rollback.version,)
+        for version in (self.version, *dict(self.earlier), *taken, *([] if self.previous is None else [self.previous])):
+            if not is_version(version):
+                raise ValueError(f"{version[:_SHOWN]!r} is no version's name")
+
 
 class ModelRegistry:
     """Reads and writes `models/`. Every write is under one lock and ends in an atomic rename."""
 
-    def __init__(self, folder: Path, *, clock: WallClock = system_clock) -> None:
+    def __init__(
+        self, folder: Path, *, clock: WallClock = system_clock, trial: Callable[[Path], None] | None = None
+    ) -> None:
+        """`trial` loads an intact bundle where it can do no harm, and raises `BundleError` where that fails."""
         self.folder = folder
+        self._trial = trial
         self._clock = clock
         self._lock_path = folder / ".lock"
 
@@ -101,7 +114,7 @@ class ModelRegistry:
             last_label_end=last_label_end,
             data_end=data_end,
             data_fingerprint=data_fingerprint,
-            files={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(staged.iterdir())},
+            files={path.name: sha256_of(path) for path in sorted(staged.iterdir())},
         )
         _write_durably(staged / MANIFEST, indented_json(stored.plain(manifest)))
         sync_folder(staged)
@@ -125,27 +138,49 @@ class ModelRegistry:
             shutil.rmtree(folder)
         return len(leftovers)
 
-    def bundle(self, version: str) -> Path:
-        """Return the folder of an intact bundle. Raises `BundleError` with the reason where it must not be loaded."""
+    def folder_of(self, version: str) -> Path:
+        """Return the folder of a listed bundle. Raises `BundleError` where there is none of that name in here."""
         folder = self.folder / version
+        if not is_version(version):
+            raise BundleError(folder, f"{version[:_SHOWN]!r} is no version's name")
+        if folder.is_symlink():
+            raise BundleError(folder, "is a symbolic link: bundles lie in the registry itself; copy it there")
         if not folder.is_dir():
             raise BundleError(folder, "there is no such bundle")
+        return folder
+
+    def bundle(self, version: str) -> Path:
+        """Return the folder of an intact bundle. Raises `BundleError` with the reason where it must not be loaded."""
+        folder = self.folder_of(version)
         verify(folder)
+        return folder
+
+    def loadable(self, version: str) -> Path:
+        """Return the folder of a bundle that is intact and has stood its trial. Raises `BundleError` with the reason.
+
+        Whoever loads a model, or points at one that others load, asks here: one whose hashes fit may still be broken in
+        a way that ends the process that loads it.
+        """
+        folder = self.bundle(version)
+        if self._trial is not None:
+            self._trial(folder)
         return folder
 
     def manifests(self) -> list[Manifest]:
         """Return the manifest of every listed bundle, oldest first; a bundle whose manifest is damaged is left out."""
         found = []
-        for folder in sorted(self.folder.glob("v*")):
-            try:
-                found.append(Manifest.read(folder))
-            except BundleError:
-                continue
+        for version in self.versions():
+            with suppress(BundleError):
+                found.append(Manifest.read(self.folder / version))
         return found
 
     def versions(self) -> list[str]:
         """Return the name of every listed bundle, oldest first, also of those that are damaged."""
-        return sorted(folder.name for folder in self.folder.glob("v*") if folder.is_dir())
+        return sorted(
+            folder.name
+            for folder in self.folder.glob("v*")
+            if is_version(folder.name) and folder.is_dir() and not folder.is_symlink()
+        )
 
     def superfluous(self, *, keep: int, younger_than_seconds: float) -> list[str]:
         """Return which bundles are no longer worth their place, oldest first.
@@ -171,6 +206,7 @@ class ModelRegistry:
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
             champion = self.champion()
             for version in versions:
+                self.folder_of(version)
                 if champion is not None and version in (champion.version, champion.previous):
                     raise RegistryError(f"{version} is the champion or the one before it, and stays")
             for version in versions:
@@ -184,21 +220,20 @@ class ModelRegistry:
         path = self.folder / _POINTER
         try:
             return stored.read(Champion, path)
-        except FileNotFoundError:
+        except MissingInputError:
             return None
-        except (OSError, StoredError) as error:
-            reason = error.reason if isinstance(error, StoredError) else error.strerror
+        except InputError as error:
             raise RegistryError(
-                f"{path} names no champion ({reason}); move it aside and run `nightdesk retrain --bootstrap`"
+                f"{path} names no champion ({error.reason}); move it aside and run `nightdesk retrain --bootstrap`"
             ) from error
 
     def promote(self, version: str, *, standing: Standing, instead_of: str | None) -> Champion:
         """Point at `version` and return the new pointer.
 
-        Raises `BundleError` where the bundle is not intact, and `RegistryError` where the champion is no longer
+        Raises `BundleError` where the bundle is not `loadable`, and `RegistryError` where the champion is no longer
         `instead_of`: somebody else moved the pointer while the caller was deciding.
         """
-        self.bundle(version)
+        self.loadable(version)
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
             current = self.champion()
             current_version = None if current is None else current.version
@@ -238,7 +273,7 @@ class ModelRegistry:
     ) -> Champion:
         """Take a champion back, and return the pointer to the one before it; `to` names an earlier one instead.
 
-        It must be intact, and trained after a time. Raises `RegistryError` where there is none, or `version` is
+        It must be `loadable`, and trained after a time. Raises `RegistryError` where there is none, or `version` is
         not the champion (any more), and `BundleError` where the one that is named must not be loaded.
         """
         with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
@@ -247,7 +282,7 @@ class ModelRegistry:
                 raise RegistryError(f"{version} is not the champion: there is nothing to roll back")
             earlier = [found for found in current.earlier if to in (None, found[0])]
             if to is not None:
-                self.bundle(to)
+                self.loadable(to)
                 # A bundle that never was champion was never trusted with money either: it begins as provisional.
                 earlier = earlier or [(to, "provisional")]
             chosen = self._fit(earlier, trained_after)
@@ -270,7 +305,7 @@ class ModelRegistry:
     def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: WallTime) -> tuple[str, Standing] | None:
         for version, standing in candidates:
             try:
-                if Manifest.read(self.bundle(version)).trained_at > trained_after:
+                if Manifest.read(self.loadable(version)).trained_at > trained_after:
                     return version, standing
             except BundleError:
                 continue

@@ -8,6 +8,7 @@ The file is rid of answered requests when the next one is stored.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Literal
 
 from nightdesk_core import stored
+from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallClock, WallTime, from_iso, system_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import copy_aside, locked, write_json_atomic
+from nightdesk_core.reader import InputError, MissingInputError
 from nightdesk_core.stored import StoredError
 from nightdesk_core.units import DAY_SECONDS
 
@@ -122,7 +125,7 @@ class RetrainRequests:
 
         Raises `AuditError` where the audit log cannot say what was answered, `OSError` and `LockTimeoutError`.
         """
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return []
         with self._events() as events:
             answered = self._answered() if events else {}
@@ -133,16 +136,14 @@ class RetrainRequests:
         """Hold the lock and yield what is stored."""
         with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
             try:
-                content = self.path.read_bytes()
-            except FileNotFoundError:
-                content = b"[]"
-            try:
-                events = list(stored.from_json(tuple[_Event, ...], content, source=FILE_NAME))
-            except StoredError as error:
+                events = list(stored.read(tuple[_Event, ...], self.path))
+            except MissingInputError:
+                events = []
+            except InputError as error:
                 events = self._replace_damaged(error)
             yield events
 
-    def _replace_damaged(self, error: StoredError) -> list[_Event]:
+    def _replace_damaged(self, error: InputError) -> list[_Event]:
         now = self._clock()
         # The copy first: killed between the two, the next reader finds the damage and does it all again.
         aside = copy_aside(self.path, now=now)
@@ -167,8 +168,11 @@ class RetrainRequests:
         }
 
     def _is_answered_lately(self, cause: Cause, answered: dict[str, WallTime]) -> bool:
-        since = self._clock() - self._merge_seconds
-        return cause != "manual" and any(key.startswith(f"{cause}-") and at > since for key, at in answered.items())
+        now = self._clock()
+        return cause != "manual" and any(
+            key.startswith(f"{cause}-") and age_seconds(at, now=now) < self._merge_seconds
+            for key, at in answered.items()
+        )
 
 
 def _event(cause: Cause, reason: str, actor: str, *, at: float, now: WallTime) -> _Event:

@@ -5,14 +5,20 @@ Each room owns its model; the desk composes them into one document. All problems
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.reader import InputError, MissingInputError, read_text
+from nightdesk_core.yaml_text import parse_yaml, read_yaml
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+"""In bytes, as Linux allows them."""
+_LARGEST_SECRET_BYTES = 100_000
 
 
 class SettingsError(NightdeskError):
@@ -30,9 +36,23 @@ class SettingsError(NightdeskError):
 
 
 class SettingsModel(BaseModel):
-    """A frozen section of the settings in which an unknown key is an error."""
+    """A frozen section of the settings in which an unknown key is an error, and each number a finite one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True, allow_inf_nan=False
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _a_path_can_be_one(cls, value: Any) -> Any:
+        if not isinstance(value, Path):
+            return value
+        text = os.fsencode(value)
+        if b"\0" in text:
+            raise ValueError("a path cannot hold a NUL")
+        if len(text) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in value.parts):
+            raise ValueError(f"is too long for a path: at most {_LONGEST_PATH} bytes, {_LONGEST_NAME} of a name")
+        return value
 
 
 class ScrapeSettings(SettingsModel):
@@ -62,6 +82,13 @@ class BotSettings(SettingsModel):
     web_config_file: Path | None = Field(
         None, description="TLS and passwords of the bot's exporter, in the exporter-toolkit's format."
     )
+    allowed_hosts: tuple[str, ...] | None = Field(
+        None,
+        description="Names by which the bot's exporter answers without a password and TLS, besides addresses and "
+        "localhost: `bot.example`, `.example` for all below it, `*` for any. Not set: on loopback none; elsewhere "
+        "names without a dot, as containers have them, those that end in .internal, .local or .home.arpa, and the "
+        "machine's own.",
+    )
     scrape: ScrapeSettings = ScrapeSettings()
 
 
@@ -71,18 +98,14 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_document(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds.
 
-    Raises `SettingsError` where the file is absent, is not YAML, or is not a mapping.
+    Raises `SettingsError` where the file cannot be read, is not YAML as `parse_yaml` takes it, or is not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(str(path), [f"cannot be read ({error.strerror}); name a file with --settings"]) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(str(path), [f"is not UTF-8 (byte {error.start})"]) from error
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(str(path), [f"is not YAML: {' '.join(str(error).split())}"]) from error
+        document = read_yaml(path)
+    except MissingInputError as error:
+        raise SettingsError(str(path), [f"{error.reason}; name a file with --settings"]) from None
+    except InputError as error:
+        raise SettingsError(str(path), [error.reason]) from error
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -108,9 +131,9 @@ def override(document: Mapping[str, Any], assignments: list[str]) -> dict[str, A
                 raise SettingsError("--set", [f"{dotted}: {parent} holds a value, not keys"])
             section[parent] = section = dict(inner)
         try:
-            section[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SettingsError("--set", [f"{dotted}: the value is not YAML"]) from error
+            section[last] = parse_yaml(text, source=dotted)
+        except InputError as error:
+            raise SettingsError("--set", [str(error)]) from None
     return result
 
 
@@ -140,6 +163,6 @@ def read_secret(value: SecretStr, file: Path | None, *, key: str) -> str:
     if file is None:
         return value.get_secret_value()
     try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(key, [f"{file} cannot be read ({error.strerror})"]) from error
+        return read_text(file, largest=_LARGEST_SECRET_BYTES).strip()
+    except InputError as error:
+        raise SettingsError(key, [f"{file} {error.reason}"]) from error

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nightdesk_core.errors import NightdeskError
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import LARGEST_BYTES, InputError, read_bytes
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -21,18 +22,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class StoredError(NightdeskError):
+class StoredError(InputError):
     """What is stored is no such record: `problems` says for each key that is wrong what is wrong with it."""
 
     def __init__(self, source: str, problems: tuple[str, ...]) -> None:
-        self.source = source
         self.problems = problems
-        super().__init__(f"{source}: {'; '.join(problems)}")
-
-    @property
-    def reason(self) -> str:
-        """Return the problems in one line."""
-        return "; ".join(self.problems)
+        super().__init__(source, "; ".join(problems))
 
 
 def plain(record: object) -> Any:
@@ -51,17 +46,27 @@ def from_plain(kind: type[T], value: object, *, source: str, complete: bool = Fa
     of another kind: a whole number stands for a broken one and a list for a tuple, nothing else for anything else. With
     `complete` a missing key is refused though it has a default, wherever in the record: for what must not be forgotten.
     """
-    found = from_json(kind, json.dumps(value), source=source)
+    found = _record(kind, json.dumps(value), source)
     if complete and (missing := [f"{key}: is missing" for key in _missing(plain(found), value)]):
         raise StoredError(source, tuple(missing))
     return found
 
 
 def from_json(kind: type[T], content: bytes | str, *, source: str) -> T:
-    """Return the record of a kind that JSON text holds. Raises `StoredError` as `from_plain`, and where it is no JSON.
+    """Return the record of a kind that JSON text holds.
 
-    `kind` may also be a collection of records, such as `tuple[Champion, ...]`.
+    `kind` may also be a collection of records, such as `tuple[Champion, ...]`. Raises `StoredError` as `from_plain`,
+    and as `parse_json` does where it is no JSON.
     """
+    found = _record(kind, content, source)
+    try:
+        parse_json(content, source=source)  # pydantic's reader names keys that are wrong, and takes a doubled one
+    except InputError as error:
+        raise StoredError(source, (error.reason,)) from None
+    return found
+
+
+def _record(kind: type[T], content: bytes | str, source: str) -> T:
     from pydantic import ValidationError
 
     try:
@@ -74,9 +79,12 @@ def from_json(kind: type[T], content: bytes | str, *, source: str) -> T:
     return found
 
 
-def read(kind: type[T], path: Path) -> T:
-    """Return the record of a kind that a file holds. Raises `StoredError` that names the file, and `OSError`."""
-    return from_json(kind, path.read_bytes(), source=str(path))
+def read(kind: type[T], path: Path, *, largest: int = LARGEST_BYTES) -> T:
+    """Return the record of a kind that a file holds.
+
+    Raises `InputError` that names the file: `MissingInputError` where there is none, `StoredError` for what it holds.
+    """
+    return from_json(kind, read_bytes(path, largest=largest), source=str(path))
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

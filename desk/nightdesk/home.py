@@ -15,7 +15,9 @@ from nightdesk_core.settings import SettingsError
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
 from nightdesk_guard import KillSwitch, LostState
+from nightdesk_retrain import BundleTrial
 
+from nightdesk.passwords import login
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,8 +57,10 @@ def readers_group(settings: Settings) -> int | None:
 
 
 def registry(settings: Settings) -> ModelRegistry:
-    """Return the model registry."""
-    return ModelRegistry(settings.path(settings.bot.models_dir))
+    """Return the model registry. Its bundles are tried by the strategy that the settings name."""
+    models = settings.path(settings.bot.models_dir)
+    trial = BundleTrial(settings.retrain.pipeline, lambda: settings.model_dump(mode="json"), folder=models / ".trials")
+    return ModelRegistry(models, trial=trial)
 
 
 def audit_log(settings: Settings) -> AuditLog:
@@ -105,6 +109,7 @@ def schedule(settings: Settings) -> Schedule:
         registry=registry(settings),
         bot=settings.bot.name,
         gateway=settings.address("pushgateway"),
+        gateway_login=login(settings, "pushgateway"),
         textfile_dir=settings.path(settings.retrain.textfile_dir),
         interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * DAY_SECONDS),
         model_age_seconds=scale.limit(operations.limits.model_age_days * DAY_SECONDS),

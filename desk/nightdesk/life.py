@@ -7,14 +7,16 @@ says only that the bot has begun. So a journal that counts less than the note is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, from_iso, iso
 from nightdesk_core.files import write_json_atomic
-from nightdesk_core.journal import Journal
-from nightdesk_core.stored import StoredError
+from nightdesk_core.journal import Journal, journal_path
+from nightdesk_core.journal_file import HEAD_SUFFIX, holds_anything
+from nightdesk_core.reader import InputError
 from nightdesk_guard import signs_of_life
 from nightdesk_trendbot.live import DecisionLog
 
@@ -38,13 +40,15 @@ def starts(journal: Journal) -> int:
 
 
 def begin(settings: Settings, journal: Journal) -> None:
-    """Count a start, in the journal and then elsewhere. Raises `OSError` and `sqlite3.Error`."""
+    """Count a start, in the journal and then elsewhere. Raises `JournalError`."""
     noted = _noted(settings)
     life = Life(max(starts(journal), 0 if noted is None else noted.starts) + 1)
     # The journal first: killed in between, it counts more than what lies elsewhere, and never less.
     journal.save(_KEY, stored.plain(life))
-    for path in (_note(settings), _beside_models(settings)):
-        write_json_atomic(path, stored.plain(life))
+    # Notes that a full disk does not take are written at the next start.
+    with suppress(OSError):
+        for path in (_note(settings), _beside_models(settings)):
+            write_json_atomic(path, stored.plain(life))
 
 
 def why_lost(settings: Settings, journal: Journal, log: DecisionLog, last_close: MarketTime | None) -> str:
@@ -80,6 +84,9 @@ def _signs(settings: Settings, log: DecisionLog) -> Iterator[str]:
     """Yield what says that the bot has lived, where its journal does not."""
     if _note(settings).exists():
         yield f"{_note(settings)} counts its starts"
+    path = journal_path(home.state_dir(settings), settings.bot.name)
+    if not holds_anything(path) and path.with_name(path.name + HEAD_SUFFIX).exists():
+        yield f"{path.name}{HEAD_SUFFIX} says where it stood"
     if not log.is_empty:
         yield f"its bot has decided on candles ({log.path.name})"
     if (shown := _shown(settings)) is not None:
@@ -114,5 +121,5 @@ def _beside_models(settings: Settings) -> Path:
 def _noted(settings: Settings) -> Life | None:
     try:
         return stored.read(Life, _note(settings))
-    except (OSError, StoredError):
+    except InputError:
         return None

@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import yaml
@@ -64,7 +64,8 @@ def _sections(section: SettingsSection) -> Iterator[SettingsSection]:
             continue
         value = None if section.values is None else getattr(section.values, name)
         one = isinstance(value, inner)
-        path = f"{section.path}.{name}".lstrip(".") + ("" if one else "[]")
+        several = ".<name>" if get_origin(field.annotation) is dict else "[]"
+        path = f"{section.path}.{name}".lstrip(".") + ("" if one else several)
         yield from _sections(SettingsSection(path, inner, value if one else None))
 
 
@@ -115,6 +116,8 @@ def _plain(value: Any) -> Any:
 def _kind(annotation: Any) -> str:
     """Return a type in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):

@@ -1,4 +1,4 @@
-"""Every metric that the bot exports and the retrain job pushes, declared once.
+"""Every metric that the bot exports, the retrain job pushes and the page server exports, declared once.
 
 The prefix is `tradebot_`; units are base units; ratios lie between 0 and 1; timestamps are Unix seconds of wall time
 unless the help says market time. `bot` is no label here: it is the scrape target's, and the push's grouping key.
@@ -103,6 +103,7 @@ BOT: tuple[Metric, ...] = (
     _gauge("status_file_written_timestamp_seconds", "When the status file was last written."),
     _gauge("status_file_limit_seconds", "A status file that is older is stale; absent where there is none."),
     _counter("status_file_write_failures", "Writes of the status file that failed."),
+    _gauge("disk_unwritable", "1 while something of the bot's cannot be written, and is held in memory.", "what"),
     _counter("alerts_sent", "Alerts that the bot itself delivered.", "path"),
     _counter("alerts_retried", "Deliveries that were tried again."),
     _counter("alerts_dropped", "Alerts that reached nobody.", "reason"),
@@ -200,4 +201,12 @@ RETRAIN: tuple[Metric, ...] = (
     _gauge("promotion_last_rollback_timestamp_seconds", "When a champion was last taken back."),
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN)}
+DESK: tuple[Metric, ...] = (
+    _gauge("critical_alerts_silenced_ratio", "Share of the bot's critical alerts that silences mute; 1 is everything."),
+    _gauge(
+        "critical_alert_silenced_seconds",
+        "How long the critical alert is silenced that is so for longest, what is to come included.",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN, *DESK)}

@@ -88,6 +88,8 @@ class SnapshotCollector(Collector):
         yield family("snapshot_timestamp_seconds", snapshot.equity_at_wall)
         yield family("snapshot_limit_seconds", snapshot_limit_seconds(snapshot, self._limits()))
         yield family("audit_missing", _truth(None if snapshot.audit_missing is None else bool(snapshot.audit_missing)))
+        unwritable = dict(snapshot.unwritable)
+        yield family("disk_unwritable", {(what,): float(why is not None) for what, why in unwritable.items()})
         yield info("audit_head", None if snapshot.audit_head is None else (snapshot.audit_head,))
 
     def _trading(self) -> Iterator[Metric]:

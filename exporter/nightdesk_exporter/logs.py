@@ -1,4 +1,7 @@
-"""Logging, set up in one place: a console that people read, a JSON file that rotates, and no secret in either."""
+"""Logging, set up in one place: a console that people read, a JSON file that rotates, and no secret in either.
+
+A log line never raises into whoever logs, whatever it is given; what it is given is fit to be shown.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,21 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
-from nightdesk_core.permissions import make_folder, open_file
 from nightdesk_core.redaction import Redaction
+from nightdesk_core.text import told
 
 from nightdesk_exporter.catalogue import LOG_LEVELS
+from nightdesk_exporter.log_file import LogFile
 
 if TYPE_CHECKING:
     from loguru import Record
 
+_KNOWN_LEVELS = frozenset(["TRACE", "DEBUG", *(name.upper() for name in LOG_LEVELS)])
 _CONSOLE = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <8}</level> {extra[said]}"
 
 
@@ -29,31 +35,30 @@ def set_up(
     *,
     folder: Path | None = None,
     level: str = "INFO",
-    rotation: str = "10 MB",
+    rotation_megabytes: float = 10.0,
     keep_files: int = 10,
     secrets: Iterable[str] = (),
 ) -> None:
     """Log to standard error and, where a folder is given, as JSON lines to `<program>.jsonl` in it.
 
-    Replaces whatever was set up before. What libraries log by the standard library's `logging` comes here, too, from
-    warnings on.
+    Several processes may log to one file. Replaces whatever was set up before. What libraries log by the standard
+    library's `logging` comes here, too, from warnings on.
     Every one of `secrets` is replaced by stars: in messages, in tracebacks, and in parts of a URL.
     """
     redaction = Redaction(secrets)
+    _raise_nothing()
     logger.remove()
     logger.configure(patcher=lambda record: _redact_safely(record, redaction))
     logger.add(sys.stderr, format=_CONSOLE, level=level, backtrace=False, diagnose=False)
     if folder is not None:
-        make_folder(folder)
         logger.add(
-            folder / f"{program}.jsonl",
+            LogFile(
+                folder / f"{program}.jsonl", rotate_bytes=round(rotation_megabytes * 1_000_000), keep_files=keep_files
+            ),
             format="{extra[line]}",
-            rotation=rotation,
-            retention=keep_files,
             level=level,
             backtrace=False,
             diagnose=False,
-            opener=open_file,
         )
     # Below a warning libraries tell what they do, not what happens; some, as Dask, set a level of their own.
     logging.basicConfig(handlers=[_FromLogging(logging.WARNING)], level=logging.WARNING, force=True)
@@ -88,7 +93,40 @@ class _FromLogging(logging.Handler):
         frame, depth = inspect.currentframe(), 0
         while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
             frame, depth = frame.f_back, depth + 1
-        logger.opt(depth=depth, exception=record.exc_info).log(level, "{}", record.getMessage())
+        logger.opt(depth=depth, exception=record.exc_info).log(level, "{}", _said_by(record))
+
+
+def _said_by(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - somebody else's message and arguments
+        return f"{told(record.msg)} (with {told(record.args)}, which do not fit: {type(error).__name__})"
+
+
+def _raise_nothing() -> None:
+    """Have what loguru itself does with a message, such as filling in its arguments, not raise into whoever logs.
+
+    It offers no place for that but its patcher, which is called too late: so its one method that all pass is wrapped.
+    """
+    kind: Any = type(logger)
+    log = kind._log
+    if hasattr(log, "__wrapped__"):
+        return
+
+    @wraps(log)
+    def log_safely(
+        self: Any, level: Any, from_decorator: Any, options: tuple[Any, ...], message: Any, args: Any, kwargs: Any
+    ) -> None:
+        exception, depth, *rest = options
+        try:
+            log(self, level, from_decorator, (exception, depth + 1, *rest), message, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - the border: whatever a loop may log comes through here
+            said = f"{told(message)} (with {told(args)}, which do not fit: {type(error).__name__})"
+            with suppress(Exception):
+                opted = logger.opt(depth=depth + 2, exception=exception)
+                opted.log(level if level in _KNOWN_LEVELS else "ERROR", "{}", said)
+
+    kind._log = log_safely
 
 
 def _redact_safely(record: Record, redaction: Redaction) -> None:
@@ -106,16 +144,18 @@ def _redact(record: Record, redaction: Redaction) -> None:
     """Put what is to be written into the record: the text with its traceback, and the line of JSON."""
     error = record["exception"]
     trace = "" if error is None else "".join(traceback.format_exception(error.type, error.value, error.traceback))
-    message, trace = redaction.text(record["message"]), redaction.text(trace.rstrip())
-    told = {key: redaction.everything(value) for key, value in record["extra"].items()}
+    message, trace = redaction.shown(record["message"]), redaction.shown(trace.rstrip())
+    extra = redaction.everything(record["extra"])
     line = {
         "at": record["time"].isoformat(),
         "level": record["level"].name.lower(),
         "message": message,
         "where": f"{record['name']}:{record['line']}",
-        **({"extra": told} if told else {}),
+        **({"extra": extra} if extra else {}),
         **({"traceback": trace} if trace else {}),
     }
     record["message"] = message
     record["exception"] = None
-    record["extra"] = {**told, "said": f"{message}\n{trace}" if trace else message, "line": json.dumps(line)}
+    # What follows a line break is set in: it cannot be taken for another message.
+    said = f"{message}\n{trace}".rstrip().replace("\n", "\n  ")
+    record["extra"] = {**extra, "said": said, "line": json.dumps(line, allow_nan=False)}

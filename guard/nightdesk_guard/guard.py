@@ -1,7 +1,8 @@
 """Performance guard and kill switch for any bot, in a few calls. What it must remember it keeps on disk.
 
-Guard fails closed: a call that makes no sense raises, and so does one whose outcome cannot be written. It then counts
-for nothing, and nothing may be entered until a call has succeeded.
+Guard fails closed: a call that makes no sense raises. It then counts for nothing, and nothing may be entered until a
+call has succeeded. What the disk does not take counts all the same, is kept in memory until it can be written, and
+nothing may be entered meanwhile.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from pathlib import Path
 from typing import Literal, Self
 
 from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files import locked
+from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.journal import Journal
 from nightdesk_core.permissions import group_of, make_folder, tighten
 from nightdesk_core.requests import RetrainRequests
 
 from nightdesk_guard.lost_state import LostState, signs_of_life
-from nightdesk_guard.own_trade import GuardError, OwnTrade, number
+from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
 from nightdesk_guard.profile import GuardProfile
@@ -32,7 +35,7 @@ from nightdesk_guard.settings import GuardSettings
 from nightdesk_guard.store import Remembered, SmallStore
 from nightdesk_guard.tripwire import AccountView, KillLimits
 
-Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale"]
+Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale", "blocked_disk"]
 """Why the bot may not enter, as the exporter's `signal` takes it for an outcome."""
 
 
@@ -78,6 +81,9 @@ class Guard(GuardRuntime):
         self._shown_at = WallTime(-math.inf)
         self._entered: ExitStack | None = None
         self._succeeded = False
+        self._forked = self._said_forked = False
+        self._held_before: set[str] = set()
+        """What was ever reported to be in memory only."""
         now = wall_clock(clock)
         audit = AuditLog(state_dir / "audit.jsonl", clock=now)
         super().__init__(
@@ -104,6 +110,7 @@ class Guard(GuardRuntime):
             self._watch.look()
             self.report()
             self._entered = stack.pop_all()
+        tell_of_forks(self)
         return self
 
     def _begin(self) -> None:
@@ -117,6 +124,13 @@ class Guard(GuardRuntime):
                 lost.find(f"the guard's memory is missing, though {'; '.join(signs)}")
                 logger.critical("{}; `nightdesk resume --lost-state` lets the bot begin anew", lost.pending)
             self._small.begin()
+
+    def forked(self) -> None:
+        """In a child of the bot's process, block all entries and refuse what would replace what the bot remembers."""
+        if self._entered is not None:
+            self._forked = True
+            self._watch.forked()
+            self._small.forked()
 
     def __exit__(self, *ended: object) -> None:
         if self._entered is not None:
@@ -136,9 +150,16 @@ class Guard(GuardRuntime):
         """Why the bot may not enter at this moment, `None` where it may."""
         if self._watch.look().active:
             return "blocked_kill_switch"
+        if self._forked:
+            if not self._said_forked:
+                self._said_forked = True
+                logger.error("guard: {}", FORKED)
+            return "blocked_guard"
         if not self._is_fresh:
             return "blocked_stale"
-        return "blocked_guard" if not self._succeeded or self.status is GuardStatus.PAUSED else None
+        if not self._succeeded or self.status is GuardStatus.PAUSED:
+            return "blocked_guard"
+        return "blocked_disk" if self._cannot_keep() else None
 
     @property
     def trades_in_the_shadow(self) -> bool:
@@ -148,7 +169,7 @@ class Guard(GuardRuntime):
     @property
     def must_close(self) -> bool:
         """Whether the kill switch wants open positions closed. Never at stale prices: show the equity first."""
-        return self._watch.wants_positions_closed(can_close=self._is_fresh)
+        return not self._forked and self._watch.wants_positions_closed(can_close=self._is_fresh)
 
     def trade(
         self,
@@ -229,7 +250,18 @@ class Guard(GuardRuntime):
     @property
     def _is_fresh(self) -> bool:
         """Whether the account was shown lately. A clock that was set back tells nothing, so then it was not."""
-        return abs(self._clock() - self._shown_at) <= self._stale_seconds
+        return age_seconds(self._shown_at, now=self._clock()) <= self._stale_seconds
+
+    def _cannot_keep(self) -> bool:
+        """Return whether anything that the guard must keep is in memory only, and report what."""
+        if not self._small.in_transaction:
+            self.write_again()
+        held = self.held_in_memory
+        if self._reporter is not None:
+            for what in self._held_before | held.keys():
+                self._reporter.unwritable(what, held.get(what, ""))
+        self._held_before = self._held_before | held.keys()
+        return bool(held)
 
     def _own_trade(
         self,
@@ -248,6 +280,8 @@ class Guard(GuardRuntime):
     def _changing(self) -> Iterator[Remembered]:
         """Yield what is remembered. Once the block has failed, nothing may be entered until one succeeds."""
         self._succeeded = False
+        if self._forked:
+            raise GuardError(FORKED)
         if self._entered is None:
             raise GuardError("the guard works inside its with block only")
         yield self._small.known

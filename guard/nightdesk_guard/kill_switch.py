@@ -17,17 +17,21 @@ from typing import Literal
 
 from nightdesk_core import stored
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
+from nightdesk_core.disk import EXHAUSTED
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked, write_atomic, write_json_atomic
-from nightdesk_core.stored import StoredError
+from nightdesk_core.reader import InputError, MissingInputError, read_start
 
 FILE_NAME = "kill_switch.json"
 KILL_FILE = "KILL"
 """Its mere existence activates the switch."""
 Positions = Literal["close", "keep"]
 """What becomes of open positions: closed at fresh prices, or left to their barriers."""
+UNREAD = "nobody"
+"""The actor of a switch that could not be read for want of files or memory: it counts as active, and was not moved."""
 _LOCK_SECONDS = 0.5
 """Longer than anybody who is well holds it, and short enough for who waits: a person in a hurry, and the bot's loop."""
+_LONGEST_REASON_BYTES = 500
 _ASKED_POSITIONS = re.compile(r"^positions: (close|keep)\s*$", re.MULTILINE)
 
 
@@ -135,8 +139,9 @@ class KillSwitch:
     def asked_by_file(self, *, positions: Positions) -> tuple[str, Positions]:
         """Return the reason that the file KILL gives, and what becomes of positions: `positions` unless it says."""
         try:
-            said = self.kill_file.read_text(encoding="utf-8")
-        except (OSError, ValueError):
+            # Whatever it is, that it is there is the order: it is not waited for, nor read to an end.
+            said = read_start(self.kill_file, _LONGEST_REASON_BYTES).decode(errors="replace")
+        except InputError:
             said = ""
         asked = _ASKED_POSITIONS.search(said)
         if asked is not None:
@@ -147,11 +152,12 @@ class KillSwitch:
     def _stored(self) -> KillSwitchState:
         try:
             return stored.read(KillSwitchState, self.path)
-        except FileNotFoundError:
+        except MissingInputError:
             return KillSwitchState(active=False)
-        except (OSError, StoredError) as error:
-            why = error.reason if isinstance(error, StoredError) else error
-            return KillSwitchState(active=True, reason=f"{self.path.name} cannot be read ({why})", actor="guard")
+        except InputError as error:
+            reason = f"{self.path.name} cannot be read ({error.reason})"
+            exhausted = isinstance(error.__cause__, OSError) and error.__cause__.errno in EXHAUSTED
+            return KillSwitchState(active=True, reason=reason, actor=UNREAD if exhausted else "guard")
 
 
 def _require(reason: str) -> None:

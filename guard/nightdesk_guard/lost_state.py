@@ -16,7 +16,7 @@ from nightdesk_core.audit import AuditError, AuditLog
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_json_atomic
-from nightdesk_core.stored import StoredError
+from nightdesk_core.reader import InputError, MissingInputError
 
 from nightdesk_guard import kill_switch, resume
 from nightdesk_guard.kill_switch import KillSwitch
@@ -61,11 +61,10 @@ class LostState:
         """Return the loss that was noted, `None` for none; one that cannot be read is not accepted."""
         try:
             return stored.read(Loss, self.path)
-        except FileNotFoundError:
+        except MissingInputError:
             return None
-        except (OSError, StoredError) as error:
-            why = error.reason if isinstance(error, StoredError) else error
-            return Loss(f"{self.path.name} cannot be read ({why})", WallTime(0.0))
+        except InputError as error:
+            return Loss(f"{self.path.name} cannot be read ({error.reason})", WallTime(0.0))
 
     @property
     def pending(self) -> str:

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from loguru import logger
 from nightdesk_core import stored
+from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
+from nightdesk_core.disk import is_unwritable, reason_of
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.journal import GuardTransition
 from nightdesk_core.requests import RetrainRequests
@@ -64,20 +66,23 @@ class Teller:
         self._clock = clock
         self._failed_at = _NEVER
         self._failure = ""
+        self.unwritable: str | None = None
+        """Why what was to be told last could not be written; `None` where it could, or failed for another reason."""
 
     def tell(self, notice: Notice) -> bool:
         """Return whether a notice was told."""
-        if abs(self._clock() - self._failed_at) < self._retry_seconds:
+        if age_seconds(self._failed_at, now=self._clock()) < self._retry_seconds:
             return False
         try:
             self._handlers[notice.kind](notice.content)
         except (NightdeskError, OSError) as error:
             self._failed_at = self._clock()
+            self.unwritable = reason_of(error) if is_unwritable(error) else None
             if str(error) != self._failure:
                 logger.error("{} was not recorded and will be tried again: {}", notice.kind, error)
             self._failure = str(error)
             return False
-        self._failed_at, self._failure = _NEVER, ""
+        self._failed_at, self._failure, self.unwritable = _NEVER, "", None
         return True
 
     def _record(self, content: Mapping[str, Any]) -> None:

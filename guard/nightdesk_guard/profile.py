@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from nightdesk_core.bundle import BundleError
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError, MissingInputError, read_bytes
 from pydantic import TypeAdapter, ValidationError
 
 from nightdesk_guard.expectation import Expected
@@ -69,7 +71,10 @@ class GuardProfile:
     def from_json(cls, content: bytes) -> GuardProfile:
         """Return the profile that `to_json` wrote. Raises `ValueError` naming the key that is missing or wrong."""
         try:
+            parse_json(content, source=FILE_NAME)
             return _ADAPTER.validate_json(content)
+        except InputError as error:
+            raise ValueError(error.reason) from None
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -85,10 +90,10 @@ def read(folder: Path) -> GuardProfile | None:
     Raises `BundleError` where it cannot be read or is damaged.
     """
     try:
-        return GuardProfile.from_json((folder / FILE_NAME).read_bytes())
-    except FileNotFoundError:
+        return GuardProfile.from_json(read_bytes(folder / FILE_NAME))
+    except MissingInputError:
         return None
-    except OSError as error:
-        raise BundleError(folder, f"{FILE_NAME} cannot be read ({error.strerror})") from error
+    except InputError as error:
+        raise BundleError(folder, f"{FILE_NAME} {error.reason}") from error
     except ValueError as error:
         raise BundleError(folder, f"{FILE_NAME} is damaged ({error})") from error

@@ -47,6 +47,9 @@ class Reporter(Protocol):
     def kill_switch_tested(self) -> None:
         """The kill switch was tried and found to work."""
 
+    def unwritable(self, what: str, reason: str = "") -> None:
+        """Something that the guard must keep cannot be written, for a reason; without one it can again."""
+
     def shadow(self, *, trades_closed: int, win_ratio: float | None, drawdown_ratio: float | None) -> None:
         """What the bot does in the shadow: trades closed since the last call, and where it stands."""
 

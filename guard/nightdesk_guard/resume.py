@@ -10,7 +10,7 @@ from nightdesk_core import stored
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import locked, write_json_atomic
-from nightdesk_core.stored import StoredError
+from nightdesk_core.reader import InputError
 
 from nightdesk_guard.performance import Resume
 
@@ -41,5 +41,5 @@ class ResumeFile:
         """Return the last word given; `None` where none was, or it cannot be read: then the guard stays where it is."""
         try:
             return stored.read(Resume, self.path)
-        except (OSError, StoredError):
+        except InputError:
             return None

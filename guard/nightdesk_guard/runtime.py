@@ -7,7 +7,6 @@ and hands them in.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -204,30 +203,48 @@ class GuardRuntime:
 
     def tell(self) -> None:
         """Tell others what they are owed, oldest first, as far as that goes now. It is told at least once."""
+        if not self._store.write_again():
+            return  # what is not kept yet is not told yet, or a bot that is killed now would tell it twice
         owed = self._store.owed()
         count = next((index for index, notice in enumerate(owed) if not self._teller.tell(notice)), len(owed))
         if count:
-            try:
-                with self._store.transaction():
-                    self._store.told(count)
-            except (OSError, sqlite3.Error) as error:
-                logger.error("that {} notices were told could not be kept: {}", count, error)
+            with self._store.transaction():
+                self._store.told(count)
 
     async def tell_in_background(self) -> None:
         """Tell others what they are owed, in a thread of its own: a lock that they keep for long delays nobody."""
+        if not self._store.write_again():
+            return
         for notice in self._store.owed():
             if not await asyncio.to_thread(self._teller.tell, notice):
                 return
             with self._store.transaction():
                 self._store.told(1)
 
+    @property
+    def held_in_memory(self) -> dict[str, str]:
+        """What cannot be written at present, by the reason. Nothing may be entered while there is anything."""
+        found = {
+            "guard's memory": self._store.unwritten,
+            "audit log": self._teller.unwritable,
+            "kill switch": self._watch.unwritable,
+        }
+        return {what: why for what, why in found.items() if why is not None}
+
+    def write_again(self) -> None:
+        """Write what is in memory only, where the disk takes it now."""
+        self._store.write_again()
+
     def trip(self, reason: str) -> None:
         """Trip the kill switch: all entries stop, and positions stay as they are."""
         self._watch.trip(reason)
 
-    def self_test(self, acts: Callable[[], str]) -> None:
-        """Try the kill switch, and trip it where it would not work; `acts` says what of the bot would not obey it."""
-        self._watch.self_test(acts)
+    def self_test(self, acts: Callable[[], str]) -> bool:
+        """Try the kill switch, and trip it where it would not work; `acts` says what of the bot would not obey it.
+
+        Returns whether it could be tried: on a disk that takes nothing it cannot, which is no reason to trip it.
+        """
+        return self._watch.self_test(acts)
 
     def _keep_seen(self, switch: KillSwitchState) -> SwitchSeen:
         """Keep how the switch was seen, within a transaction, with what its activation owes."""

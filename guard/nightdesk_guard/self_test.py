@@ -11,15 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightdesk_core.clock import MarketTime, WallClock, system_clock
-from nightdesk_core.permissions import make_folder
+from nightdesk_core.disk import is_unwritable, reason_of
+from nightdesk_core.files import write_atomic
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
 _PREFIX = ".drill-"
+_PROBE_BYTES = 65_536
+"""More than all that a drill writes."""
 _ABANDONED_SECONDS = 3600.0
 """A drill takes a moment: what it left so long ago is of one that was killed."""
+
+
+class DiskError(Exception):
+    """The disk takes nothing at present: whether the switch would act cannot be tried."""
 
 
 def drill(
@@ -28,13 +35,20 @@ def drill(
     """Return what did not work, empty where the switch would act.
 
     It writes to the disk that the real latch lies on, and leaves the latch as it is. `acts` says what of the bot itself
-    would not obey an active switch, empty where all of it would.
+    would not obey an active switch, empty where all of it would. Raises `DiskError` where the disk takes nothing.
     """
     try:
         _sweep(state_dir)
-        with tempfile.TemporaryDirectory(dir=state_dir, prefix=_PREFIX) as folder:
+        with tempfile.TemporaryDirectory(dir=state_dir, prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
             failed = [what for what, worked in _attempts(Path(folder), limits, clock) if not worked]
+            if failed:
+                # Was it the disk? It may have filled amid the drill.
+                write_atomic(Path(folder) / "probe", bytes(_PROBE_BYTES))
         disobeys = acts()
+    except OSError as error:
+        if is_unwritable(error):
+            raise DiskError(reason_of(error)) from error
+        return f"the self-test failed: {error!r}"
     except Exception as error:  # noqa: BLE001 - a test that fails in a way nobody thought of has failed
         return f"the self-test failed: {error!r}"
     return "; ".join([*failed, disobeys] if disobeys else failed)
@@ -74,8 +88,7 @@ def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tu
         wire.look(lambda: replace(calm, market_time=yesterday if name == "the floor" else calm.market_time))  # noqa: B023 - called at once
         yield f"it did not trip for {name}", wire.look(view).active and _holds(wire.switch)
     wire = _wire(folder / "file", limits, clock)
-    make_folder(wire.switch.kill_file.parent)
-    wire.switch.kill_file.touch()
+    write_atomic(wire.switch.kill_file, b"")
     yield "it did not trip for the file KILL", wire.look(lambda: calm).active and _holds(wire.switch)
 
 

@@ -6,21 +6,23 @@ journal beside its trades.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from loguru import logger
 from nightdesk_core import stored
+from nightdesk_core.disk import reason_of
 from nightdesk_core.files import write_json_atomic
 from nightdesk_core.journal import GuardTransition, Journal
-from nightdesk_core.stored import StoredError
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, MissingInputError
 
 from nightdesk_guard.kill_switch import KillSwitchState
 from nightdesk_guard.notices import Notice
-from nightdesk_guard.own_trade import GuardError, OwnTrade
+from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade
 from nightdesk_guard.policy import GuardMemory, GuardStep
 from nightdesk_guard.tripwire import Anchors
 
@@ -39,8 +41,15 @@ class SwitchSeen:
 class GuardStore(Protocol):
     """What `GuardRuntime` asks of a store. All of it belongs to one thread."""
 
+    @property
+    def unwritten(self) -> str | None:
+        """Why what is kept is in memory only, because the disk does not take it; `None` where it is durable."""
+
     def transaction(self) -> AbstractContextManager[None]:
-        """Keep everything in the block together, durably, or nothing of it. Raises `OSError` or `sqlite3.Error`."""
+        """Keep everything in the block together, or nothing of it: durably, or in memory until the disk takes it."""
+
+    def write_again(self) -> bool:
+        """Write what is in memory only, where the disk takes it now; return whether it has it all."""
 
     def memory(self) -> GuardMemory:
         """Return what the policy goes on from."""
@@ -99,7 +108,26 @@ class SmallStore:
         """What the transaction that is open has made of it."""
         self.is_new = True
         """Whether nothing was ever kept here, as it was when it was last loaded."""
+        self._unwritten: str | None = None
         self._kept = self.load()
+        self._forked = False
+
+    def forked(self) -> None:
+        """In a child, keep nothing: it would replace what the parent keeps."""
+        self._forked = True
+
+    @property
+    def unwritten(self) -> str | None:
+        """Why what is kept is in memory only; `None` where it is durable."""
+        return self._unwritten if self._journal is None else self._journal.unwritten
+
+    def write_again(self) -> bool:
+        """Write what is in memory only, where the disk takes it now; return whether it has it all."""
+        if self._journal is not None:
+            return self._journal.write_again()
+        if self._unwritten is not None:
+            self._write(self._kept)
+        return self._unwritten is None
 
     @property
     def in_transaction(self) -> bool:
@@ -115,12 +143,14 @@ class SmallStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep what the block changes, once it has ended without an error."""
+        """Keep what the block changes, once it has ended without an error. Raises `GuardError` in a child."""
+        if self._forked:
+            raise GuardError(FORKED)
         before = self._changing = self.known
         self._moved = None
         try:
             yield
-            if self._changing != before:
+            if self._changing != before or self._unwritten is not None:
                 self._write(self._changing)
         finally:
             self._changing = None
@@ -158,7 +188,7 @@ class SmallStore:
 
     def owed(self) -> Sequence[Notice]:
         """Return what must still be told, oldest first."""
-        return self.known.owed
+        return () if self._forked else self.known.owed  # what is owed, the parent tells
 
     def told(self, count: int) -> None:
         """Forget the oldest of what was owed."""
@@ -171,9 +201,9 @@ class SmallStore:
             found = self._stored()
             self.is_new = found is None
             self._kept = Remembered() if found is None else _read(found, source=str(path))
-        except (OSError, ValueError, StoredError) as error:
+        except (InputError, ValueError) as error:
             # To trade on without it would forget a pause.
-            why = error.reason if isinstance(error, StoredError) else error
+            why = error.reason if isinstance(error, InputError) else error
             raise GuardError(
                 f"{path} holds no guard's memory ({why}): find out why and set it aside; the guard then begins anew"
             ) from error
@@ -186,7 +216,7 @@ class SmallStore:
 
     def _write(self, after: Remembered) -> None:
         if self._journal is None:
-            write_json_atomic(self._file, stored.plain(after))
+            self._write_file(after)
         elif self._moved is None:
             self._journal.save(_KEY, stored.plain(after))
         else:
@@ -195,12 +225,28 @@ class SmallStore:
                 self._journal.save(_KEY, stored.plain(after))
         self._kept = after
 
+    def _write_file(self, after: Remembered) -> None:
+        try:
+            write_json_atomic(self._file, stored.plain(after))
+        except OSError as error:
+            if self._unwritten is None:
+                logger.critical(
+                    "{} cannot be written ({}). Nothing may be entered until it can, and the guard goes on from memory",
+                    self._file,
+                    error,
+                )
+            self._unwritten = reason_of(error)
+            return
+        if self._unwritten is not None:
+            logger.info("{} can be written again, and holds all that was done meanwhile", self._file)
+        self._unwritten = None
+
     def _stored(self) -> object:
         if self._journal is not None:
             return self._journal.load(_KEY)
         try:
-            found: object = json.loads(self._file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            found: object = read_json(self._file)
+        except MissingInputError:
             return None
         return found
 

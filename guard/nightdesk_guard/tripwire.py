@@ -6,14 +6,16 @@ trust. What it cannot write to the disk it holds in memory until it can.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 
-from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
+from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
 
 if TYPE_CHECKING:
     from nightdesk_guard.settings import KillSwitchSettings
@@ -82,9 +84,14 @@ def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: WallT
     """
     if not view.equity == view.equity or not view.leverage >= 0:
         raise ValueError(f"equity {view.equity}, leverage {view.leverage}")
-    if view.priced_at is not None and (age := now - view.priced_at) > limits.stale_seconds:
-        said = f"a position is open and its price is {age:.0f} s old, the limit is {limits.stale_seconds:.0f} s"
-        return said, False
+    if view.priced_at is not None:
+        limit = limits.stale_seconds
+        # A clock that is set back a little must not kill: the next price sets it right.
+        if (age := age_seconds(view.priced_at, now=now, tolerance_seconds=limit)) > limit:
+            said = (
+                f"is {age:.0f} s old" if math.isfinite(age) else f"is {view.priced_at - now:.0f} s ahead of the clock"
+            )
+            return f"a position is open and its price {said}, the limit is {limit:.0f} s", False
     # Held as equity against equity: 1 - 800 / 1000 is a little less than a fifth.
     if anchors.peak > 0 and view.equity <= anchors.peak * (1 - limits.floor_drawdown):
         fall = 1 - view.equity / anchors.peak
@@ -117,6 +124,7 @@ class Tripwire:
         self._clock = clock
         self._held: KillSwitchState | None = None
         """An activation that could not be written yet."""
+        self._why_held = ""
 
     def look(self, view: Callable[[], AccountView]) -> KillSwitchState:
         """Return the switch's state, tripped first where `view` of the account, or its failing, is a reason to."""
@@ -136,6 +144,8 @@ class Tripwire:
 
     def remember(self, last: KillSwitchState) -> None:
         """Latch anew what was active when the bot last looked, and has vanished since without anybody lifting it."""
+        if last.actor == UNREAD:
+            return
         now = self.state()
         lifted = now.changed_at is not None and now.activations >= last.activations
         if last.active and not now.active and not lifted:
@@ -147,11 +157,17 @@ class Tripwire:
             self.trip(self._held.reason, positions=self._held.positions)
         return self.switch.state() if self._held is None else self._held
 
+    @property
+    def unwritable(self) -> str | None:
+        """Why an activation is in memory only; `None` where there is none such."""
+        return None if self._held is None else self._why_held
+
     def trip(self, reason: str, *, positions: Positions) -> KillSwitchState:
         """Activate the switch; in memory where the disk does not take it."""
         try:
             state = self.switch.activate(reason, actor=_ACTOR, positions=positions)
         except Exception as error:  # noqa: BLE001 - a full disk, a lock that is held: the bot stops all the same
+            self._why_held = str(error)
             return self._hold(reason, error, positions=positions)
         self._held = None
         return state

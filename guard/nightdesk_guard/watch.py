@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState, Positions
+from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
 from nightdesk_guard.lost_state import LostState
 from nightdesk_guard.reporting import LossReporter, Reporter
-from nightdesk_guard.self_test import drill
+from nightdesk_guard.self_test import DiskError, drill
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
 _POLL_SECONDS = 0.5
 _SELF_TEST_SECONDS = float(DAY_SECONDS)
+_UNTRIED_SECONDS = 1.0
+"""How soon a switch is tried again that could not be tried."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,13 @@ class KillSwitchWatch:
         self._lost = LostState(parts.state_dir, clock=parts.clock)
         self._account = parts.account
         self._lock = threading.RLock()
+        self._forked = False
         self._last = KillSwitchState(active=False)
         self._heeded: KillSwitchState | None = None
         """The switch as the bot knows it."""
         self._tested_at: WallTime | None = None
+        self._untested: str | None = None
+        """What the disk said where the switch could not be tried."""
 
     @property
     def anchors(self) -> Anchors:
@@ -63,6 +69,11 @@ class KillSwitchWatch:
     def last(self) -> KillSwitchState:
         """The switch as it was last looked at."""
         return self._last
+
+    @property
+    def unwritable(self) -> str | None:
+        """Why the switch cannot be latched at present, as far as that was tried; `None` where it can."""
+        return self._tripwire.unwritable or self._untested
 
     @property
     def is_active(self) -> bool:
@@ -86,9 +97,15 @@ class KillSwitchWatch:
             self._account = lambda: account
             return self.look()
 
+    def forked(self) -> None:
+        """In a child, look only: what is to be done about the switch, the parent does."""
+        self._forked, self._lock = True, threading.RLock()
+
     def look(self) -> KillSwitchState:
         """Return the switch, tripped first where there is a reason to. Only a reporter can make this raise."""
         with self._lock:
+            if self._forked:
+                return self._tripwire.state()
             self._tripwire.remember(self._last)
             account = self._account
             switch = self._tripwire.state() if account is None else self._tripwire.look(account)
@@ -102,7 +119,8 @@ class KillSwitchWatch:
                 reporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
             elif switch.active and not self._last.active:
                 logger.critical("the kill switch is active: {}", switch.reason)
-            self._last = switch
+            if switch.actor != UNREAD:
+                self._last = switch
             return switch
 
     def trip(self, reason: str) -> None:
@@ -110,17 +128,25 @@ class KillSwitchWatch:
         with self._lock:
             self._tripwire.trip(reason, positions="keep")
 
-    def self_test(self, acts: Callable[[], str] = str) -> None:
-        """Try the switch, and trip it where it would not work.
+    def self_test(self, acts: Callable[[], str] = str) -> bool:
+        """Try the switch, and trip it where it would not work; return whether it could be tried.
 
-        `acts` says what of the bot would not obey an active switch, empty where all of it would.
+        `acts` says what of the bot would not obey an active switch, empty where all of it would. A disk that takes
+        nothing at present says nothing about the switch: it is tried again soon, and what cannot be latched is held
+        in memory.
         """
         self._tested_at = self._clock()
-        failed = drill(self._parts.state_dir, self._tripwire.limits, acts=acts, clock=self._clock)
+        try:
+            failed = drill(self._parts.state_dir, self._tripwire.limits, acts=acts, clock=self._clock)
+        except DiskError as error:
+            self._untested = str(error)
+            return False
+        self._untested = None
         if failed:
             self.trip(f"self-test: {failed}")
         elif self._parts.reporter is not None:
             self._parts.reporter.kill_switch_tested()
+        return True
 
     def wants_positions_closed(self, *, can_close: bool) -> bool:
         """Return whether open positions must be closed; not while that cannot be done at prices to trust."""
@@ -143,7 +169,8 @@ class KillSwitchWatch:
         return True
 
     def _test_is_due(self) -> bool:
-        return self._tested_at is None or abs(self._clock() - self._tested_at) >= _SELF_TEST_SECONDS
+        again = _SELF_TEST_SECONDS if self._untested is None else _UNTRIED_SECONDS
+        return self._tested_at is None or age_seconds(self._tested_at, now=self._clock()) >= again
 
     def _calls(self) -> bool:
         """Return whether the switch asks for something that the bot does not know of; each thing once."""

@@ -4,6 +4,7 @@ Each name is loaded when it is first asked for: whoever only looks at the `Sched
 
 A run: `JobParts` is what it is made of, `RetrainOutcome` what came of it, with its `DeflatedSharpe`.
 Before it: `Schedule` says whether one is due, and `load_pipeline` loads the strategy that the settings name.
+Before a bundle is loaded: `BundleTrial` does so in a process of its own.
 A verdict afterwards: `explain_verdict`, `replay_verdict`, and `read_holdout` for what it was judged on.
 What the simulation of the gate's power goes by: `measured_correlation`, `measured_pace`, `luck_of_trials`.
 A bot that is no more: `retire` has the Pushgateway forget it.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nightdesk_retrain.replay import replay_verdict
     from nightdesk_retrain.schedule import Schedule
     from nightdesk_retrain.strategy import load_pipeline
+    from nightdesk_retrain.trial import BundleTrial
 else:
     __getattr__, __dir__ = lazy_face(
         __name__,
@@ -44,11 +46,13 @@ else:
             "nightdesk_retrain.replay": ["replay_verdict"],
             "nightdesk_retrain.schedule": ["Schedule"],
             "nightdesk_retrain.strategy": ["load_pipeline"],
+            "nightdesk_retrain.trial": ["BundleTrial"],
         },
     )
 
 
 __all__ = [
+    "BundleTrial",
     "DeflatedSharpe",
     "JobParts",
     "RetrainOutcome",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any
 
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.files import indented_json
+from nightdesk_core.json_text import read_json
 from nightdesk_core.pipeline import Backtest
+from nightdesk_core.reader import InputError, read_text
 from nightdesk_core.trades import ClosedTrade
 
 from nightdesk_retrain.outcome import RetrainOutcome
@@ -58,12 +59,15 @@ def read_common(folder: Path) -> tuple[list[float], list[float]] | None:
     return [row["candidate"] for row in rows], [row["champion"] for row in rows]
 
 
-def read_json(folder: Path, name: str) -> dict[str, Any]:
+def read_record(folder: Path, name: str) -> dict[str, Any]:
     """Return one of the bundle's records. Raises `BundleError` where it cannot be read."""
     try:
-        return dict(json.loads((folder / name).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise BundleError(folder, f"{name} cannot be read ({error})") from error
+        found = read_json(folder / name)
+    except InputError as error:
+        raise BundleError(folder, f"{name} {error.reason}") from error
+    if not isinstance(found, dict):
+        raise BundleError(folder, f"{name} holds no record")
+    return found
 
 
 def read_holdout(folder: Path) -> Backtest:
@@ -95,9 +99,9 @@ def _reader(column: str) -> Callable[[str], Any]:
 
 def _rows(folder: Path, name: str, readers: Mapping[str, Callable[[str], Any]]) -> list[dict[str, Any]]:
     try:
-        table = csv.DictReader(io.StringIO((folder / name).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BundleError(folder, f"{name} cannot be read ({error.strerror})") from error
+        table = csv.DictReader(io.StringIO(read_text(folder / name)))
+    except InputError as error:
+        raise BundleError(folder, f"{name} {error.reason}") from error
     if missing := [column for column in readers if column not in (table.fieldnames or ())]:
         reason = f"{name} has no column {', '.join(missing)}: an older release made it; run `nightdesk retrain`"
         raise BundleError(folder, reason)

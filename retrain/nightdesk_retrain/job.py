@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
+from nightdesk_alerts.catalogue import DISK_UNWRITABLE
 from nightdesk_core.audit import GENESIS, AuditHead
 from nightdesk_core.bundle import version_of
 from nightdesk_core.clock import MarketTime, iso
+from nightdesk_core.disk import is_full, is_unwritable, reason_of
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_core.permissions import make_folder
@@ -65,17 +67,47 @@ def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: 
 
     A run that the schedule began for a request has that request's cause as its trigger.
     Raises `RetrainBusyError` where another run is under way, and what the stages raise: `DataError`, `TrainingError`,
-    `PublishingError`. The champion is then as it was.
+    `PublishingError`, also where the disk takes nothing. The champion is then as it was.
     """
-    make_folder(parts.state_dir)
     lock = parts.state_dir / "retrain.lock"
     try:
+        make_folder(parts.state_dir)
         with locked(lock, timeout_seconds=0):
             return _Run(parts, trigger).run(dry_run=dry_run, bootstrap=bootstrap)
     except LockTimeoutError as error:
         if error.path != lock:
             raise
         raise RetrainBusyError("another retrain is running: wait for it, or look at its log") from error
+    except OSError as error:
+        if not is_unwritable(error):
+            raise
+        said = _of_disk(error)
+        _tell_of_disk(parts, said)
+        raise PublishingError(said) from error
+    except NightdeskError as error:
+        if isinstance(error.__cause__, OSError) and is_full(error.__cause__):
+            _tell_of_disk(parts, str(error))
+        raise
+
+
+def _of_disk(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return (
+        f"the disk takes nothing ({where}{reason_of(error)}); nothing was promoted, and the bot trades on with its"
+        " champion: make room, or give the folder back to the job's user, and run it again"
+    )
+
+
+def _tell_of_disk(parts: JobParts, said: str) -> None:
+    """Tell people that the disk takes nothing, which the disk is not needed for."""
+    (rule,) = DISK_UNWRITABLE.rules
+    parts.alerts.send_alert(
+        rule.name,
+        severity=rule.severity,
+        summary=rule.summary,
+        description=parts.redact(f"The retrain job: {said}."),
+        lasting=False,
+    )
 
 
 class _Run:
@@ -93,11 +125,11 @@ class _Run:
         if bootstrap:
             self._refuse_second_champion()
         started = states.load(parts.state_dir)
-        if not dry_run:
-            started = states.update(parts.state_dir, last_start=parts.clock())
         try:
             # Before hours of training: nothing is promoted that cannot be recorded.
             parts.audit.refuse_loss()
+            if not dry_run:
+                started = states.update(parts.state_dir, last_start=parts.clock())
             self._take_requests()
             if not dry_run:
                 self._publish(JobReport(started, parts.interval_seconds, self._trigger))
@@ -239,14 +271,22 @@ class _Run:
     def _record_failure(self, started: JobState, error: Exception, *, dry_run: bool) -> None:
         parts, state = self._parts, started
         if not dry_run:
-            failures = started.consecutive_failures + 1
-            state = states.update(parts.state_dir, last_completion=parts.clock(), consecutive_failures=failures)
+            now, failures = parts.clock(), started.consecutive_failures + 1
+            try:
+                state = states.update(parts.state_dir, last_completion=now, consecutive_failures=failures)
+            except OSError as full:
+                # What failed may have been the disk: the failure is counted and told of all the same.
+                logger.error("the job's state was not written: {}", full)
+                state = replace(started, last_completion=now, consecutive_failures=failures)
         self._publish(JobReport(state, parts.interval_seconds, self._trigger, failed=True))
         said = parts.redact(str(error))
         self._write_status({"decision": "error", "reason": said, **_times(state)})
         # Last, because the audit log may be what failed.
         details = {"trigger": self._trigger, "error": said, "kind": type(error).__name__}
-        parts.audit.append("failed", details, actor=ACTOR)
+        try:
+            parts.audit.append("failed", details, actor=ACTOR)
+        except OSError as full:
+            logger.error("the failure is not in the audit log: {}", full)
 
     def _record_success(self, started: JobState, outcome: RetrainOutcome) -> None:
         parts = self._parts
@@ -279,7 +319,13 @@ class _Run:
 
     def _publish(self, report: JobReport) -> None:
         parts = self._parts
-        publish(report, gateway=parts.gateway, bot=parts.bot, textfile_dir=parts.textfile_dir)
+        publish(
+            report,
+            gateway=parts.gateway,
+            login=parts.gateway_login,
+            bot=parts.bot,
+            textfile_dir=parts.textfile_dir,
+        )
 
     def _write_status(self, section: Mapping[str, Any]) -> None:
         lifetime = 2 * self._parts.interval_seconds
@@ -304,6 +350,8 @@ class _Run:
             if not foreseen:
                 logger.exception("the stage {} fails", name)
             said = str(error) if foreseen else f"{type(error).__name__}: {error}"
+            if isinstance(error, OSError) and is_full(error):
+                said = _of_disk(error)
             raise _UNFORESEEN.get(name, TrainingError)(said) from error
         self._stage_seconds[name] = time.monotonic() - begun
         self._parts.progress(name, 1.0)

@@ -12,7 +12,7 @@ from nightdesk_core.pipeline import Backtest
 from nightdesk_core.settings import validate
 
 from nightdesk_retrain.deflated import DeflatedSharpe
-from nightdesk_retrain.evidence import read_common, read_holdout, read_json
+from nightdesk_retrain.evidence import read_common, read_holdout, read_record
 from nightdesk_retrain.gate import Comparison, Criterion, Ruling, judge
 from nightdesk_retrain.metrics import measure
 from nightdesk_retrain.outperformance import sharpe_difference
@@ -33,7 +33,7 @@ def replay_verdict(folder: Path, recorded: Mapping[str, Any]) -> VerdictReplay:
     `recorded` is the verdict as the audit log has it. Raises `BundleError` where the bundle lacks something, and
     `SettingsError` where this release does not know its settings.
     """
-    settings = read_json(folder, "settings.json")
+    settings = read_record(folder, "settings.json")
     retrain = validate(RetrainSettings, settings.get("retrain", {}), source="retrain")
     holdout = read_holdout(folder)
     deflated = _deflated(holdout, recorded.get("deflated_sharpe"))

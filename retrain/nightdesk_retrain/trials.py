@@ -15,13 +15,14 @@ import numpy as np
 from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.files import sync_folder
-from nightdesk_core.permissions import append_to
+from nightdesk_core.reader import MissingInputError, open_to_append, read_bytes
 from nightdesk_core.stored import StoredError
 from nightdesk_core.units import DAYS_A_YEAR
 from sklearn.cluster import AgglomerativeClustering
 
 from nightdesk_retrain.metrics import Floats, judged_sharpe_ratio
 
+_LARGEST_BYTES = 1_000_000_000
 _ALIKE = 0.5
 """Trials whose ratios have a higher correlation than this count as one."""
 _SMALL = 1e-12
@@ -58,6 +59,7 @@ class TrialLedger:
         """Return every trial, oldest first, each version once.
 
         A torn last line is no trial. A line that cannot be read is left out, and the log names it.
+        Raises `InputError` where the file cannot be read.
         """
         found: dict[str, Trial] = {}
         for number, line in enumerate(self._content().split(b"\n")[:-1], start=1):
@@ -70,13 +72,13 @@ class TrialLedger:
         return list(found.values())
 
     def add(self, trial: Trial) -> list[Trial]:
-        """Append a trial durably, unless its version is there, and return all of them. Raises `OSError`."""
+        """Append a trial durably, unless its version is there, and return all. Raises `InputError`, `OSError`."""
         known = self.trials()
         if trial.version in {one.version for one in known}:
             return known
         content = self._content()
         line = json.dumps(stored.plain(trial), separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        with append_to(self.path) as file:
+        with open_to_append(self.path) as file:
             # What a crash has left of a line without its end goes.
             file.truncate(content.rfind(b"\n") + 1)
             file.write(line)
@@ -86,7 +88,10 @@ class TrialLedger:
         return [*known, trial]
 
     def _content(self) -> bytes:
-        return self.path.read_bytes() if self.path.exists() else b""
+        try:
+            return read_bytes(self.path, largest=_LARGEST_BYTES)
+        except MissingInputError:
+            return b""
 
 
 def cluster_sharpe_ratios(trials: Sequence[Trial]) -> tuple[float, ...]:

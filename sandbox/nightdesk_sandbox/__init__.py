@@ -5,7 +5,8 @@ back at a chosen speed, with any of the faults in `faults` while it runs. The in
 Discord, Slack, Telegram, webhooks and by e-mail, fails on demand too, and shows it on a page. Start at `server`.
 
 To serve, until stopped: `run_exchange`, `run_inbox`.
-Before a replay: `why_anew` says why the last one cannot go on.
+Before a replay: `why_anew` says why the last one cannot go on, `read_own_candles` what a person's own files hold.
+A file of candles for a strategy of one's own: `read_candles`, by `CandleFileSettings`, or `CandlesError`.
 
 Public submodules:
     settings: what `sandbox` may say; it loads pydantic
@@ -16,16 +17,32 @@ from typing import TYPE_CHECKING
 from nightdesk_core.face import lazy_face
 
 if TYPE_CHECKING:
+    from nightdesk_sandbox.errors import CandlesError
     from nightdesk_sandbox.last_replay import why_anew
+    from nightdesk_sandbox.recordings.files.reader import read_candles
+    from nightdesk_sandbox.recordings.files.settings import CandleFileSettings
+    from nightdesk_sandbox.recordings.markets import read_own_candles
     from nightdesk_sandbox.server import run_exchange, run_inbox
 else:
     __getattr__, __dir__ = lazy_face(
         __name__,
         {
+            "nightdesk_sandbox.errors": ["CandlesError"],
             "nightdesk_sandbox.last_replay": ["why_anew"],
+            "nightdesk_sandbox.recordings.files.reader": ["read_candles"],
+            "nightdesk_sandbox.recordings.files.settings": ["CandleFileSettings"],
+            "nightdesk_sandbox.recordings.markets": ["read_own_candles"],
             "nightdesk_sandbox.server": ["run_exchange", "run_inbox"],
         },
     )
 
 
-__all__ = ["run_exchange", "run_inbox", "why_anew"]
+__all__ = [
+    "CandleFileSettings",
+    "CandlesError",
+    "read_candles",
+    "read_own_candles",
+    "run_exchange",
+    "run_inbox",
+    "why_anew",
+]

@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
+
 from nightdesk_sandbox.garble import GARBLERS, CandleLayout
 from nightdesk_sandbox.update import Message, Topic, Update
 
@@ -48,7 +51,7 @@ def word(message: Message, dialect: Dialect) -> str:
 def parse(text: str) -> dict[str, Any] | None:
     """Return the object that a client sent; `None` for what is no JSON, and an empty one for what is no object."""
     try:
-        message = json.loads(text)
-    except ValueError:
+        message = parse_json(text, source="the message")
+    except InputError:
         return None
     return message if isinstance(message, dict) else {}

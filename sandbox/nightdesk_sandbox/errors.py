@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.text import line
 
 
 class SandboxError(NightdeskError):
@@ -25,8 +26,8 @@ class CandlesError(SandboxError):
 
     def __init__(self, source: str, problem: str) -> None:
         self.source = source
-        self.problem = problem
-        super().__init__(f"{source}: {problem}")
+        self.problem = line(problem)
+        super().__init__(f"{source}: {self.problem}")
 
 
 class PositionError(SandboxError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 from pydantic import TypeAdapter, ValidationError
 
 from nightdesk_sandbox.errors import FaultError
@@ -17,7 +19,9 @@ def read_fault(body: bytes, kinds: TypeAdapter[Fault]) -> Fault:
     Raises `FaultError` that names what is wrong.
     """
     try:
-        return kinds.validate_json(body)
+        return kinds.validate_python(parse_json(body, source="body"))
+    except InputError as error:
+        raise FaultError(str(error)) from error
     except ValidationError as error:
         problems = []
         for item in error.errors():

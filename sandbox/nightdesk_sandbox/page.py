@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from aiohttp import web
+from nightdesk_core.text import clean
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #8889; --box: #8881; }
@@ -35,7 +36,7 @@ def page_response(
     """
     refresh = f'<meta http-equiv="refresh" content="{refresh_seconds}">' if refresh_seconds else ""
     inline = f'<script nonce="{escape(nonce)}">{script}</script>' if script else ""
-    text = (
+    text = clean(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"{refresh}<title>{escape(title)}</title><style>{_STYLE}</style></head>"

@@ -8,6 +8,8 @@ from pathlib import Path
 from loguru import logger
 from nightdesk_core.clock import iso
 from nightdesk_core.files import write_json_atomic
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, MissingInputError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightdesk_sandbox.errors import PositionError
@@ -64,11 +66,11 @@ class ReplayPosition:
 
     def _read(self) -> _Document | None:
         try:
-            return _Document.model_validate_json(self.path.read_bytes())
-        except FileNotFoundError:
+            return _Document.model_validate(read_json(self.path))
+        except MissingInputError:
             return None
-        except OSError as error:
-            raise PositionError(self.path, f"cannot be read ({error.strerror})") from error
+        except InputError as error:
+            raise PositionError(self.path, error.reason) from error
         except ValidationError as error:
             raise PositionError(self.path, f"is damaged ({error.error_count()} problems)") from error
 

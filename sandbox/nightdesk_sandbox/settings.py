@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Self
 
 from nightdesk_core.settings import SettingsModel
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from nightdesk_sandbox.inbox.settings import InboxSettings
+from nightdesk_sandbox.recordings.files.settings import CandleFile
+
+Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}USDT$")]
+SAMPLED_SYMBOLS = ("BTCUSDT", "EURUSDT")
+"""A sample of real candles can be fetched for them."""
 
 
 class FalseBreakoutSettings(SettingsModel):
@@ -29,10 +34,14 @@ class SandboxSettings(SettingsModel):
     replay_days: float = Field(
         180, gt=0, description="How many days at the candles' end are replayed; the rest is history."
     )
-    symbols: tuple[Literal["BTCUSDT", "EURUSDT"], ...] = Field(
-        ("BTCUSDT",), min_length=1, description="The markets; the first one's candles set the time for the others."
+    symbols: tuple[Symbol, ...] = Field(
+        ("BTCUSDT",),
+        min_length=1,
+        description="The markets; the first one sets the time for the others. BTCUSDT and EURUSDT have samples.",
     )
-    candles: Path | None = Field(None, description="Your own hourly candles, CSV or Parquet, in place of BTCUSDT's.")
+    candles: dict[Symbol, CandleFile] = Field(
+        default_factory=dict, description="Your own hourly candles, by symbol; a path alone is the first market's."
+    )
     false_breakouts: FalseBreakoutSettings = FalseBreakoutSettings()
     funding_rate: float = Field(
         0.0, ge=-0.005, le=0.005, description="What longs pay shorts at 00:00, 08:00 and 16:00 UTC, as a share."
@@ -44,10 +53,27 @@ class SandboxSettings(SettingsModel):
     inbox: InboxSettings = InboxSettings()
     cache_dir: Path = Field(Path("cache"), description="The sample as it was fetched and repaired.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file_is_the_first_market_s(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "candles" not in values:
+            return values
+        candles, symbols = values["candles"], values.get("symbols", SAMPLED_SYMBOLS)
+        if candles is None:
+            candles = {}
+        elif isinstance(candles, str | Path) or (isinstance(candles, dict) and "file" in candles):
+            candles = dict.fromkeys(symbols[:1], candles) if isinstance(symbols, list | tuple) else {}
+        return {**values, "candles": candles}
+
     @model_validator(mode="after")
     def _symbols_once_and_with_their_candles(self) -> Self:
         if len(set(self.symbols)) < len(self.symbols):
             raise ValueError("symbols names a market twice")
-        if self.candles is not None and "BTCUSDT" not in self.symbols:
-            raise ValueError("candles are BTCUSDT's, which symbols does not name")
+        if others := [symbol for symbol in self.candles if symbol not in self.symbols]:
+            raise ValueError(f"candles has a file for {', '.join(others)}, which symbols does not name")
+        if bare := [symbol for symbol in self.symbols if symbol not in (*self.candles, *SAMPLED_SYMBOLS)]:
+            raise ValueError(
+                f"symbols names {', '.join(bare)}, of which there is no sample: name a file of candles for it, such as "
+                f"`candles: {{{bare[0]}: {bare[0].lower()}.csv}}`"
+            )
         return self

@@ -82,6 +82,7 @@ def test_waits_intervals_and_repeats_are_those_of_its_route(rule: AlertRule) -> 
 
 def test_what_has_a_route_of_its_own_is_what_the_requirements_say() -> None:
     assert {alert.name: alert.route for alert in ALERTS if alert.route is not None} == {
+        "TradebotDiskUnwritable": Route.INSTANT,
         "TradebotDown": Route.FLEET,
         "TradebotGuardPaused": Route.INSTANT,
         "TradebotGuardReduced": Route.INSTANT,

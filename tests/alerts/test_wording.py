@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import unicodedata
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
@@ -11,13 +13,14 @@ from typing import Any
 import pytest
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import Mail
-from nightdesk_alerts.alert import Notification, SentAlert
+from nightdesk_alerts.alert import Notification, SentAlert, new_alert
 from nightdesk_alerts.channels.discord import DiscordChannel
 from nightdesk_alerts.channels.mail import letter
 from nightdesk_alerts.channels.slack import SlackChannel
 from nightdesk_alerts.channels.telegram import TelegramChannel
 from nightdesk_alerts.delivery.web import Web
 from nightdesk_alerts.delivery.web_response import WebResponse
+from nightdesk_core.text import clean
 
 from tests.alertmanager.test_templates import alert as template_alert
 from tests.alertmanager.test_templates import rendered
@@ -106,3 +109,69 @@ def test_no_path_shows_in_what_urllib3_logs(
         start(only(inbox, channel)).send_alert("X", **PAUSED)
         inbox.arrived(channel)
     assert TOKEN not in caplog.text
+
+
+HOSTILE = (
+    "[/boom] \x1b]0;owned\x07 \x9b31m BTC\u202eTSU ad\u200bmin \u2028next\x85 \x7f\r\nBcc: all@example.org\r\n"
+    "\r\n<script>"
+)
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+def test_what_is_obeyed_or_not_seen_reaches_no_channel_whoever_sends(status: str, tools: Tools, tmp_path: Path) -> None:
+    theirs = template_alert(HOSTILE, status=status, description=HOSTILE, symbol=HOSTILE)
+    theirs["annotations"]["summary"] = HOSTILE
+    theirs["labels"]["alertname"] = HOSTILE
+    labels = {"alertname": HOSTILE, "severity": "critical", "bot": HOSTILE, "symbol": HOSTILE}
+    ours = Notification(
+        new_alert(labels, summary=HOSTILE, description=HOSTILE, lasting=True, starts_at=SINCE),
+        "resolved" if status == "resolved" else "firing",
+        UNTIL,
+    )
+    web = Recorder()
+    posted = []
+    for channel in (
+        DiscordChannel(webhook_url=""),
+        SlackChannel(webhook_url=""),
+        TelegramChannel(bot_token="", chat_id=""),
+    ):
+        channel.deliver(ours, web)
+        posted.append(json.dumps(web.posted, ensure_ascii=False))
+    mail = letter(ours, Mail(server="x", recipients=("a@b.c",)))
+    assert "Bcc" not in mail
+    said = [
+        *posted,
+        mail["Subject"],
+        mail.get_content(),
+        *(
+            rendered(tools, tmp_path, template, theirs, kind=kind)
+            for template, kind in (
+                ("title", "text"),
+                ("discord.message", "text"),
+                ("slack.title", "text"),
+                ("slack.message", "text"),
+                ("telegram.message", "html"),
+                ("email.text", "text"),
+                ("email.html", "html"),
+            )
+        ),
+    ]
+    for text in said:
+        assert clean(text) == text
+        assert "[/boom] \ufffd]0;owned\ufffd" in text
+    assert "\n" not in rendered(tools, tmp_path, "title", theirs)
+    assert "<script>" not in rendered(tools, tmp_path, "email.html", theirs, kind="html")
+
+
+def test_the_templates_replace_the_characters_that_the_bot_does(tools: Tools, tmp_path: Path) -> None:
+    codes = (code for code in range(1, 0xE1000) if not 0xD800 <= code < 0xE000)
+    # What is no character at all cannot be in a label: Prometheus and Alertmanager take UTF-8.
+    letters = [chr(code) for code in codes if clean(chr(code)) == "\ufffd" and unicodedata.category(chr(code)) != "Cn"]
+    assert len(letters) > 300
+    theirs = template_alert("btc", description="x")
+    labels = {f"label_{number}": "".join(letters[number : number + 70]) for number in range(0, len(letters), 70)}
+    theirs["labels"] |= labels
+    text = rendered(tools, tmp_path, "email.text", theirs)
+    assert clean(text) == text
+    for name, value in labels.items():
+        assert f"  {name}: " + "\ufffd" * len(value) + "\n" in text

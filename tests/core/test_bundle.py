@@ -46,13 +46,16 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "an extra file": (lambda folder: (folder / "more.txt").write_text(""), "more.txt is not in the manifest"),
     "a file that cannot be read": (
         lambda folder: become_a_folder(folder / "model.txt"),
-        "model.txt cannot be read (Is a directory)",
+        "model.txt is a folder where a file must be; move it away",
     ),
     "no manifest": (
         lambda folder: (folder / "manifest.json").unlink(),
         "manifest.json cannot be read (No such file or directory)",
     ),
-    "half a manifest": (lambda folder: (folder / "manifest.json").write_text('{"ver'), "manifest.json is not JSON"),
+    "half a manifest": (
+        lambda folder: (folder / "manifest.json").write_text('{"ver'),
+        "manifest.json is not JSON: Unterminated string starting at, line 1 column 2",
+    ),
     "another document": (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json holds no manifest"),
     "a newer format": (lambda folder: rewrite(folder, format=2), "has format 2, this release reads 1"),
     "no format": (lambda folder: rewrite(folder, format=None), "has format None, this release reads 1"),

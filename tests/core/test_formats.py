@@ -67,7 +67,8 @@ def journal_as_json(path: Path) -> bytes:
         journal.post("audit", {"event": "größer", "details": {"share": 1e-7, "none": None}})
         journal.save("engine", {"cash": 10_000.0, "books": {"BTC": [1, 2.5, True]}})
     with closing(sqlite3.connect(path)) as connection:
-        schema = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master ORDER BY name")]
+        found = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name")
+        schema = [sql for name, sql in found if name in TABLES]
         rows = {table: list(connection.execute(f"SELECT * FROM {table}")) for table in TABLES}
     return (json.dumps({"schema": schema, "rows": rows}, indent=1) + "\n").encode()
 

@@ -15,7 +15,8 @@ from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import copy_aside, locked, write_atomic, write_json_atomic
 from nightdesk_core.journal import BESIDE, Journal
-from nightdesk_core.permissions import append_to, group_of, make_folder, open_file, tighten, tighten_outermost
+from nightdesk_core.permissions import group_of, make_folder, open_file, tighten, tighten_outermost
+from nightdesk_core.reader import InputError, open_to_append
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_exporter import StatusFile, logs
@@ -58,7 +59,7 @@ def write_all(home: Path) -> None:
     spool.close()
     registry = ModelRegistry(home / "models", clock=lambda: WallTime(1.6e9))
     registry.add_to_stage(registry.stage({"model.txt": b"a tree"}), {"more.json": b"{}"})
-    logs.set_up("bot", folder=home / "logs", rotation="1 kB", keep_files=3)
+    logs.set_up("bot", folder=home / "logs", rotation_megabytes=0.001, keep_files=3)
     for _ in range(20):
         logger.info("x" * 100)
     logger.remove()
@@ -149,7 +150,11 @@ def test_a_home_that_may_hold_more_than_ours_is_only_closed_to_writers(tmp_path:
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "loop"])
 def test_nothing_but_a_regular_file_is_opened_and_nothing_waits(kind: str, tmp_path: Path) -> None:
-    path, target = tmp_path / "file", tmp_path / "target"
+    must_be_root()
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, OTHER, OTHER)
+    path, target = state / "file", tmp_path / "target"
     target.write_text("theirs")
     if kind == "link":
         path.symlink_to(target)
@@ -159,8 +164,8 @@ def test_nothing_but_a_regular_file_is_opened_and_nothing_waits(kind: str, tmp_p
         path.mkdir()
     else:
         path.symlink_to(path)
-    with pytest.raises(OSError, match=r"."):
-        append_to(path)
+    with pytest.raises(InputError), open_to_append(path):
+        pass
     with pytest.raises(OSError, match=r"."), locked(path, timeout_seconds=0):
         pass
     assert target.read_text() == "theirs"
@@ -178,8 +183,8 @@ def test_an_existing_file_is_closed_when_it_is_next_opened(tmp_path: Path) -> No
     for name in ("lock", "log"):
         (tmp_path / name).touch()
         (tmp_path / name).chmod(0o666)
-    with locked(tmp_path / "lock", timeout_seconds=0):
-        append_to(tmp_path / "log").close()
+    with locked(tmp_path / "lock", timeout_seconds=0), open_to_append(tmp_path / "log"):
+        pass
     assert set(modes(tmp_path).values()) - {"drwx------"} == {"-rw-------"}
 
 
@@ -200,8 +205,8 @@ def test_what_root_makes_in_the_folder_of_another_is_that_ones(tmp_path: Path) -
     state.mkdir()
     os.chown(state, OTHER, OTHER)
     write_json_atomic(state / "new" / "file.json", {})
-    with locked(state / "a.lock", timeout_seconds=0):
-        append_to(state / "log").close()
+    with locked(state / "a.lock", timeout_seconds=0), open_to_append(state / "log"):
+        pass
     assert {(path.stat().st_uid, path.stat().st_gid) for path in state.rglob("*")} == {(OTHER, OTHER)}
     assert json.loads((state / "new" / "file.json").read_text()) == {}
 

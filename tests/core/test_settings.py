@@ -143,7 +143,7 @@ def test_overrides_apply_in_order_are_read_as_yaml_and_leave_the_document_alone(
         ("bot.name", "'bot.name' must read key.key=value"),
         ("=5", "'=5' must read key.key=value"),
         ("bot.name.first=5", "bot.name.first: name holds a value, not keys"),
-        ("bot.name=[1", "bot.name: the value is not YAML"),
+        ("bot.name=a: b: c", "bot.name: is not YAML: mapping values are not allowed here (line 1)"),
     ],
 )
 def test_an_override_that_cannot_be_applied_is_refused(assignment: str, problem: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_core import stored
+from nightdesk_core.reader import MissingInputError
 from nightdesk_core.stored import StoredError
 
 SOURCE = "desk.json"
@@ -167,7 +168,7 @@ def test_a_file_is_read_and_named_where_it_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(StoredError, match=r"desk.json: books: is missing; light: is missing$"):
         stored.read(Desk, path)
     path.unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(MissingInputError):
         stored.read(Desk, path)
 
 

@@ -20,7 +20,7 @@ from nightdesk.cli.main import app
 from nightdesk.settings import Settings
 from nightdesk_core import files, stored
 from nightdesk_core.clock import MarketTime, WallTime, iso
-from nightdesk_core.journal import journal_path
+from nightdesk_core.journal import BESIDE, journal_path
 from nightdesk_core.registry import Champion
 from nightdesk_guard import lost_state
 from nightdesk_trendbot.engine.state import new_state
@@ -82,7 +82,7 @@ def everything(settings: Settings) -> dict[str, list[Path]]:
     state, name = home.state_dir(settings), settings.bot.name
     path = journal_path(state, name)
     return {
-        "journal": [path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))],
+        "journal": [path, *(path.with_name(path.name + suffix) for suffix in BESIDE)],
         "kill switch": [state / "kill_switch.json"],
         "decisions": [log_of(settings).path],
         "audit log": [state / "audit.jsonl", state / "audit.jsonl.anchor"],
@@ -193,7 +193,7 @@ def test_known_failure_25_moving_the_state_folder_away_lifts_no_kill_and_begins_
     state = home.state_dir(settings)
     state.rename(state.with_name("state.away"))
     for _ in range(2):
-        assert starts(settings).startswith("the journal is missing or new: it counts 0 starts of the bot, and ")
+        assert starts(settings).startswith("the journal is missing or new, though ")
     refused = resume(settings_file)
     assert refused.exit_code != 0
     assert "nightdesk resume --lost-state" in str(refused.exception)

@@ -52,7 +52,7 @@ def test_types_defaults_and_limits_read_as_words() -> None:
     rows = {line.split("`")[1]: line for line in reference().splitlines() if line.startswith("| `")}
     start = {
         "discord_webhook_url": "| text, kept secret | `''` |  |",
-        "candles": "| path or null | `null` |  |",
+        "web_config_file": "| path or null | `null` |  |",
         "network": "| `native` or `compose` | `native` |  |",
         "ensemble_weights": "| list of 2 or `auto` | `[0.7, 0.3]` |  |",
         "funding_rate": "| number | `0.0` | -0.005 or more, 0.005 or less |",

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 from nightdesk import settings as settings_module
+from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
 from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
@@ -122,7 +123,7 @@ async def told_directly(stack: Stack, alertname: str) -> bool:
 
 async def prometheus_fires(stack: Stack, alertname: str) -> bool:
     """Return whether Prometheus' own rule fires."""
-    answer = requests.get(f"http://{stack.settings.address('prometheus')}/api/v1/alerts", timeout=5).json()
+    answer = requests.get(f"{url_with_login(stack.settings, 'prometheus')}/api/v1/alerts", timeout=5).json()
     return any(alert["labels"]["alertname"] == alertname for alert in answer["data"]["alerts"])
 
 
@@ -175,7 +176,7 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
         stack.command("stack", "start", "alertmanager")
         assert "may enter again" in stack.command("resume", "--reason", "the test is over")
 
-        page = requests.get(f"http://{stack.settings.address('pushgateway')}/metrics", timeout=5).text
+        page = requests.get(f"{url_with_login(stack.settings, 'pushgateway')}/metrics", timeout=5).text
         assert 'tradebot_promotion_decision{bot="btc"' in page.replace('instance="",', "")
         assert open_entries(stack.settings.home) == {}, "while all runs, begun under a umask of 0"
 
@@ -191,20 +192,45 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
     assert [entry.event for entry in log.entries()][:2] == ["verdict", "rotated"]
 
 
-async def test_nothing_is_left_behind_when_the_supervisor_or_its_parent_is_killed(
+async def test_nothing_is_left_behind_when_the_stack_is_killed(
     settings_file: Path, tools: Tools, tmp_path: Path
 ) -> None:
     async def nothing_listens(stack: Stack) -> bool:
         return stack.listening() == []
 
-    async with stack_up(settings_file, tools, tmp_path / "run-1.log") as stack:
+    async with stack_up(settings_file, tools, tmp_path / "run.log") as stack:
         stack.process.kill()
         await until(lambda: nothing_listens(stack), "everything to end with its parent", seconds=20)
 
-    async with stack_up(settings_file, tools, tmp_path / "run-2.log") as stack:
+
+async def test_known_failure_21_no_answer_no_message_no_reader_and_no_dead_supervisor_ends_the_stack(
+    settings_file: Path, tools: Tools, tmp_path: Path
+) -> None:
+    async def says(words: str) -> bool:
+        return words in stack.log.read_text()
+
+    async def answers() -> bool:
+        try:
+            return requests.get(f"{stack.settings.bot_url}/healthz", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    async with stack_up(settings_file, tools, tmp_path / "run.log") as stack:
+        hostile = {"title": "[/boom]\x1b]0;owned\x07\u202e"}
+        posted = requests.post(f"http://{stack.settings.address('inbox')}/webhook/x", json=hostile, timeout=5)
+        assert posted.ok
+        await until(lambda: says("last alert: [/boom]\ufffd]0;owned\ufffd\ufffd"), "the message as text", seconds=20)
+
         supervisord = int((stack.settings.home / "run" / "supervisord.pid").read_text())
+        stack.process.send_signal(signal.SIGHUP)  # its terminal is closed
         os.kill(supervisord, signal.SIGKILL)
-        await until(lambda: nothing_listens(stack), "everything to end with the supervisor", seconds=20)
+        await until(lambda: says("the supervisor runs again"), "the supervisor to be started again", seconds=30)
+        await until(answers, "the bot to trade again", seconds=60)
+        assert stack.process.poll() is None
+
+    assert stack.process.returncode == 0, stack.log.read_text()
+    assert "Traceback" not in stack.log.read_text()
+    assert stack.listening() == []
 
 
 async def test_a_killed_service_comes_back(settings_file: Path, tools: Tools, tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ def candles(days: int) -> pd.DataFrame:
     for hour in range(1, len(away)):
         away[hour] = 0.97 * away[hour - 1] + source.normal(0, 0.006)
     time = FIRST_HOUR + 3600 * np.arange(len(away))
-    return pd.DataFrame({"time": time, "close": 1000 * np.exp(away), "volume": source.uniform(10, 20, len(away))})
+    close = 1000 * np.exp(away)
+    opened = np.concatenate([[1000.0], close[:-1]])
+    prices = {"open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close}
+    return pd.DataFrame({"time": time, **prices, "volume": source.uniform(10, 20, len(away))})
 
 
 @pytest.fixture
@@ -115,9 +118,9 @@ def test_no_label_and_no_input_looks_ahead(home: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda table: table.assign(close=0.0), "row 1: it comes out of order, or its price is not positive"),
-        (lambda table: table[::-1], "row 2: it comes out of order"),
-        (lambda table: table.drop(columns="volume"), "cannot be read"),
+        (lambda table: table.assign(close=0.0), r"candles\.csv: row 2, column close is not above 0"),
+        (lambda table: table.iloc[[0, 2, 1, 3]], r"candles\.csv: row 4, column time is 1 h before that of row 3"),
+        (lambda table: table.drop(columns="time"), r"candles\.csv: has no column time"),
     ],
 )
 def test_bad_candles_are_refused_by_name_and_row(

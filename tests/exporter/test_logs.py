@@ -18,6 +18,7 @@ from nightdesk_exporter import BotExporter
 from nightdesk_exporter import logs as logs_module
 
 from tests.exporter.conftest import BTC, NOW, Clock, make, samples
+from tests.odd_files import NO_REGULAR_FILES, at_most
 
 DISCORD = "https://discord.com/api/webhooks/123456789012345678/aVeryLongTokenOfDiscord"
 SetUp = Callable[..., Path]
@@ -119,7 +120,8 @@ def test_what_json_cannot_say_does_not_raise_into_the_loop(set_up: SetUp) -> Non
     cyclic.append(cyclic)
     logger.bind(thing=cyclic).info("it goes on")
     logger.info("and on")
-    assert [line["message"] for line in lines(path)] == ["a message that cannot be shown: RecursionError", "and on"]
+    assert [line["message"] for line in lines(path)] == ["it goes on", "and on"]
+    assert "nested too deep" in json.dumps(lines(path)[0]["extra"])
 
 
 def test_what_libraries_log_comes_here_too_from_warnings_on(set_up: SetUp) -> None:
@@ -143,7 +145,7 @@ def test_what_a_library_logs_below_a_warning_stays_away_also_where_it_has_a_leve
 
 
 def test_the_file_rotates_and_old_ones_go(set_up: SetUp, tmp_path: Path) -> None:
-    set_up(rotation="2 KB", keep_files=3)
+    set_up(rotation_megabytes=0.002, keep_files=3)
     for number in range(400):
         logger.info("message {} {}", number, "x" * 80)
     files = sorted(tmp_path.glob("bot*.jsonl"))
@@ -262,3 +264,15 @@ def test_messages_are_counted_by_level_while_the_exporter_serves(clock: Clock) -
 def test_logging_that_is_set_up_anew_meanwhile_does_not_break_the_end(set_up: SetUp, clock: Clock) -> None:
     with make(clock):
         set_up()
+
+
+@pytest.mark.parametrize("kind", NO_REGULAR_FILES)
+def test_whatever_lies_there_for_a_log_the_console_has_it(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    NO_REGULAR_FILES[kind](tmp_path / "bot.jsonl")
+    with at_most(5):
+        logs_module.set_up("bot", folder=tmp_path)
+        logger.info("it trades")
+        logger.remove()
+    assert "it trades" in capsys.readouterr().err

@@ -112,6 +112,9 @@ class Told:
     def kill_switch_tested(self) -> None:
         self.calls.append(("kill_switch_tested", {}))
 
+    def unwritable(self, what: str, reason: str = "") -> None:
+        self.calls.append(("unwritable", {"what": what, "reason": reason}))
+
     def shadow(self, **given: Any) -> None:
         self.calls.append(("shadow", given))
 

@@ -183,13 +183,13 @@ def refusal(path: Path, content: str) -> str:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("", "Expecting value: line 1 column 1 (char 0)"),
+        ("", "is not JSON: Expecting value, line 1 column 1"),
         ("[1]", "Input should be an object"),
         ('{"memory": {"performance": {"status": "happy"}}}', "memory.performance.status: Input should be 'normal'"),
         ('{"owed": 5}', "owed: Input should be a valid array"),
         ('{"colour": 1}', "colour: is not a key that exists here"),
         ('{"shadow_equity": "much"}', "shadow_equity: Input should be a valid number"),
-        ('{"shadow_equity": NaN}', "shadow_equity: Input should be a finite number"),
+        ('{"shadow_equity": NaN}', "is not JSON: NaN is no finite number"),
     ],
 )
 def test_a_memory_that_is_damaged_is_refused_for_it_may_hold_a_pause(content: str, why: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_guard import KillSwitch, KillSwitchState, ResumeFile, kill_switch
 from nightdesk_guard.kill_switch import KillSwitchError, Positions
+
+from tests.odd_files import ODD_FILES, at_most
 
 
 @pytest.fixture
@@ -99,7 +102,7 @@ def test_a_damaged_latch_counts_as_active_until_somebody_resumes_with_a_reason(
 def test_a_latch_that_cannot_be_read_counts_as_active(switch: KillSwitch) -> None:
     switch.path.mkdir(parents=True)
     assert switch.state() == KillSwitchState(
-        True, f"kill_switch.json cannot be read ([Errno 21] Is a directory: '{switch.path}')", "guard"
+        True, "kill_switch.json cannot be read (is a folder where a file must be; move it away)", "guard"
     )
 
 
@@ -167,3 +170,53 @@ def test_a_clock_that_returns_a_plain_number_latches_like_any_other(tmp_path: Pa
     assert KillSwitch(tmp_path).state().reason == "a test"
     assert not switch.resume("it was one", actor="ann").active
     assert ResumeFile(tmp_path, clock=time.time).give("enough", actor="ann").reason == "enough"
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+def test_known_failure_23_whatever_lies_there_as_kill_kills_at_once(kind: str, switch: KillSwitch) -> None:
+    switch.kill_file.parent.mkdir(parents=True)
+    ODD_FILES[kind](switch.kill_file)
+    with at_most(2):
+        assert switch.state().active
+        assert len(switch.state().reason) <= 500
+        latched = switch.latch(positions="keep")
+    assert (latched.active, latched.actor) == (True, "file")
+    assert switch.state() == latched, "latched: it holds though the file is removed"
+    if kind != "a folder":
+        switch.resume("it was a test", actor="me")
+        assert not switch.state().active
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+def test_known_failure_23_whatever_lies_there_as_the_latch_counts_as_active_at_once(
+    kind: str, switch: KillSwitch
+) -> None:
+    switch.path.parent.mkdir(parents=True)
+    ODD_FILES[kind](switch.path)
+    with at_most(2):
+        state = switch.state()
+        assert (state.active, state.actor) == (True, "guard")
+        assert state.reason.startswith("kill_switch.json cannot be read (")
+        assert switch.latch(positions="keep").active
+
+
+def test_a_file_kill_that_the_bot_may_not_read_kills() -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from nightdesk_guard import KillSwitch
+switch = KillSwitch(Path(sys.argv[1]))
+switch.state()
+if os.geteuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+print(switch.state().reason)
+"""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "KILL").write_text("not for everybody")
+        (folder / "KILL").chmod(0)
+        done = subprocess.run(
+            [sys.executable, "-c", code, name], capture_output=True, text=True, timeout=30, check=False
+        )
+    assert done.stdout == f"the file KILL was put into {folder.name}\n", done.stderr

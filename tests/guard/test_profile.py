@@ -74,5 +74,5 @@ def test_what_is_no_profile_is_damaged(content: bytes, tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
-    with pytest.raises(BundleError, match=r"guard\.json cannot be read \(Is a directory\)"):
+    with pytest.raises(BundleError, match=r"guard\.json is a folder where a file must be"):
         profile.read(tmp_path)

@@ -17,6 +17,7 @@ from nightdesk_retrain import job, state
 from nightdesk_retrain.job import PublishingError, RetrainBusyError
 from nightdesk_retrain.parts import JobParts
 
+from tests.disks import FullDisk
 from tests.retrain.conftest import (
     DAY,
     FakePipeline,
@@ -217,3 +218,49 @@ def test_two_runs_at_once_are_one_run_and_one_busy_error(parts: JobParts, pipeli
     go_on.set()
     running.join(timeout=10)
     assert champion_of(parts) is not None
+
+
+class AlertsHeard:
+    """Stands in for the sender of the job's alerts."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+
+    def send_alert(self, alertname: str, *, description: str, **_: Any) -> None:
+        self.sent.append((alertname, description))
+
+
+@pytest.mark.parametrize(("stage", "code"), [("the start", 5), ("collect", 4), ("fit", 4), ("backtest", 4)])
+def test_known_failure_23_a_full_disk_ends_the_job_with_what_it_means_and_leaves_nothing_half_written(
+    stage: str, code: int, parts: JobParts, pipeline: FakePipeline, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, disk = AlertsHeard(), FullDisk()
+    pushed: list[bool] = []
+    monkeypatch.setattr(job, "publish", lambda report, **_: pushed.append(report.failed))
+    parts = replace(parts, alerts=heard)  # type: ignore[arg-type]
+    before, models = state.load(parts.state_dir), files_of(parts)
+    if stage != "the start":
+        real = getattr(pipeline, stage)
+
+        def fills_the_disk(*given: Any, **named: Any) -> Any:
+            disk.fill()
+            return real(*given, **named)
+
+        monkeypatch.setattr(pipeline, stage, fills_the_disk)
+    else:
+        disk.fill()
+    try:
+        with pytest.raises(NightdeskError) as raised:
+            job.run(parts, trigger="manual")
+    finally:
+        disk.make_room()
+    assert raised.value.exit_code == code
+    assert str(raised.value).startswith("the disk takes nothing (")
+    assert "nothing was promoted, and the bot trades on with its champion" in str(raised.value)
+    assert [name for name, _ in heard.sent] == ["TradebotDiskUnwritable"]
+    assert pushed[-1], "the failure is pushed, which needs no disk"
+    assert champion_of(parts) == first
+    assert state.load(parts.state_dir).consecutive_failures == before.consecutive_failures
+    monkeypatch.undo()
+    assert job.run(parts, trigger="manual").decision in ("kept", "promoted")
+    assert files_of(parts).items() >= models.items()

@@ -57,7 +57,7 @@ def failures(candles: RecordedCandles, first: int, stop: int) -> list[bool]:
 
 def assert_candles_with_their_shape(before: RecordedCandles, after: RecordedCandles) -> None:
     """Check that they are candles, of the same times, volumes, gaps and widths as before but for the tick."""
-    check(after, source="a test", first_row=1)
+    check(after, source="a test")
     assert after.time is before.time
     assert after.volume is before.volume
     for name in ("open", "close"):
@@ -125,7 +125,7 @@ def test_a_tiny_price_stays_above_zero() -> None:
     falling = replace(market, **{name: np.round(getattr(market, name) * 1e-5, 2) for name in PRICE_COLUMNS})
     cheap = replace(falling, open=falling.close, high=falling.close + 0.01, low=falling.close)
     positive = replace(cheap, **{name: np.maximum(getattr(cheap, name), 0.01) for name in PRICE_COLUMNS})
-    check(with_false_breakouts(positive, spell(50, 600)), source="a test", first_row=1)
+    check(with_false_breakouts(positive, spell(50, 600)), source="a test")
 
 
 def settings(path: Path, **spell: float) -> SandboxSettings:

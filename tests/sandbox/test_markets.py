@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings import euro, sample
 from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
-from nightdesk_sandbox.recordings.markets import load_markets
+from nightdesk_sandbox.recordings.markets import load_markets, read_own_candles
 from nightdesk_sandbox.recordings.sample import EURO, load_sample
 from nightdesk_sandbox.settings import SandboxSettings
 from pydantic import ValidationError
@@ -92,8 +94,11 @@ def test_alone_it_keeps_its_times(real: RecordedCandles) -> None:
     [
         ({"symbols": []}, "at least 1 item"),
         ({"symbols": ["BTCUSDT", "BTCUSDT"]}, "symbols names a market twice"),
-        ({"symbols": ["ETHUSDT"]}, "Input should be 'BTCUSDT' or 'EURUSDT'"),
-        ({"symbols": ["EURUSDT"], "candles": "mine.csv"}, "candles are BTCUSDT's, which symbols does not name"),
+        ({"symbols": ["ETH/USDT"]}, "String should match pattern"),
+        ({"symbols": ["BTCUSDT", "ETHUSDT"]}, r"ETHUSDT, of which there is no sample: name a file .* ethusdt\.csv"),
+        ({"candles": {"EURUSDT": "mine.csv"}}, "candles has a file for EURUSDT, which symbols does not name"),
+        ({"candles": {"file": "mine.csv", "timezone": "Berlin"}}, "is no time zone of the tz database"),
+        ({"candles": {"BTCUSDT": {"file": "mine.csv", "zone": "UTC"}}}, "Extra inputs are not permitted"),
         ({"funding_rate": 0.01}, "less than or equal to 0.005"),
         ({"requests_per_second": 0}, "greater than or equal to 1"),
     ],
@@ -101,6 +106,72 @@ def test_alone_it_keeps_its_times(real: RecordedCandles) -> None:
 def test_settings_that_contradict_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SandboxSettings.model_validate(values)
+
+
+def own(tmp_path: Path, **spans: tuple[int, int]) -> SandboxSettings:
+    """Return settings with a file for each symbol, of so many hours from such an hour on."""
+    for symbol, (first, count) in spans.items():
+        candles = make_candles(count, seed=count)
+        write_csv(replace(candles, time=candles.time + first * HOUR), tmp_path / f"{symbol}.csv")
+    files = {symbol: Path(f"{symbol}.csv") for symbol in spans}
+    return SandboxSettings(symbols=tuple(spans), candles=files, replay_days=2)
+
+
+def test_every_symbol_may_have_a_file_of_its_own_and_each_keeps_its_times(tmp_path: Path) -> None:
+    settings = own(tmp_path, ETHUSDT=(0, 200), SOLUSDT=(50, 300), BTCUSDT=(0, 180))
+    markets = load_markets(settings, home=tmp_path)
+    assert list(markets) == ["ETHUSDT", "SOLUSDT", "BTCUSDT"]
+    begin = int(markets["ETHUSDT"].time[0])
+    assert (begin + 50 * HOUR, begin + 200 * HOUR) == (markets["SOLUSDT"].time[0], markets["SOLUSDT"].end)
+    assert (begin, begin + 180 * HOUR) == (markets["BTCUSDT"].time[0], markets["BTCUSDT"].end)
+    assert len({market.fingerprint for market in markets.values()}) == 3
+
+
+@pytest.mark.parametrize("span", [(500, 100), (0, 100), (-300, 100)], ids=["later", "before the replay", "earlier"])
+def test_files_with_no_hour_of_the_replay_in_common_are_refused(span: tuple[int, int], tmp_path: Path) -> None:
+    settings = own(tmp_path, BTCUSDT=(0, 200), ETHUSDT=span)
+    for look in (read_own_candles, load_markets):
+        with pytest.raises(CandlesError) as raised:
+            look(settings, home=tmp_path)
+        assert re.fullmatch(
+            r"ETHUSDT\.csv: its candles of ETHUSDT go from \S+ to \S+, and the replay, which BTCUSDT's set, from "
+            r"2017-07-20T10:00:00Z to 2017-07-22T10:00:00Z: they have no hour in common; take a file of the same span, "
+            r"or name another market first in sandbox\.symbols",
+            str(raised.value),
+        )
+
+
+def test_a_file_beside_a_sample_of_other_years_is_refused(tmp_path: Path) -> None:
+    write_csv(replace(make_candles(100), time=1_700_000_400 // HOUR * HOUR + HOUR * np.arange(100)), tmp_path / "e.csv")
+    files = {"ETHUSDT": tmp_path / "e.csv"}
+    settings = SandboxSettings(symbols=("BTCUSDT", "ETHUSDT"), candles=files, cache_dir=CACHE)
+    assert list(read_own_candles(settings, home=tmp_path)) == ["ETHUSDT"]
+    with pytest.raises(CandlesError, match="they have no hour in common"):
+        load_markets(settings, home=tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_refused_before_a_sample_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "fetch_sample", lambda _sample: pytest.fail("something was fetched"))
+    settings = SandboxSettings(symbols=("BTCUSDT", "ETHUSDT"), candles={"ETHUSDT": Path("gone.csv")})
+    with pytest.raises(CandlesError, match=r"gone\.csv: cannot be read"):
+        load_markets(settings, home=tmp_path)
+
+
+async def test_markets_of_several_files_are_served_to_their_common_end(
+    tmp_path: Path, serve: ServeExchange, http: aiohttp.ClientSession
+) -> None:
+    settings = own(tmp_path, ETHUSDT=(0, 100), SOLUSDT=(40, 100))
+    async with serve(symbols=settings.symbols, candles=settings.candles, candles_per_second=1000) as handle:
+        await http.post(f"{handle.url}/sandbox/resume")
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not handle.exchange.replay.over:
+                await asyncio.sleep(0.01)
+        query = {"category": "linear", "symbol": "SOLUSDT", "interval": "60", "limit": "1"}
+        async with http.get(f"{handle.url}/v5/market/kline", params=query) as answer:
+            [last] = (await answer.json())["result"]["list"]
+    assert int(last[0]) // 1000 == handle.exchange.replay.end - HOUR
 
 
 async def test_ccxt_lists_both_markets_and_reads_both(

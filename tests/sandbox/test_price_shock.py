@@ -131,5 +131,5 @@ def test_whatever_the_shocks_what_follows_are_candles(factors: list[float], hour
     chart = HourlyCandles(candles, now=lambda: float(candles.end))
     for factor in factors:
         chart.scale_after(FIRST_HOUR + hour * 3600, factor)
-    check(chart.candles, source="shocked", first_row=0)
+    check(chart.candles, source="shocked")
     assert np.array_equal(chart.candles.close[: hour + 1], candles.close[: hour + 1])

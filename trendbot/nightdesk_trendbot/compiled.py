@@ -74,7 +74,8 @@ def _digest(package: Path) -> str:
 def _writable(folder: Path) -> bool:
     with suppress(OSError):
         make_folder(folder)
-        return os.access(folder, os.W_OK)
+        # What another user has compiled is code of theirs, in files that only they can read.
+        return os.access(folder, os.W_OK) and folder.stat().st_uid == os.geteuid()
     return False
 
 

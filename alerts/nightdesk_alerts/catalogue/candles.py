@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nightdesk_core.age import age_seconds, newest
 from nightdesk_core.clock import WallTime
 
 from nightdesk_alerts.catalogue.declaration import (
@@ -42,7 +43,8 @@ def _waits(seen: Situation) -> Iterator[_Wait]:
     for (symbol, timeframe), candles in dict(bot.candles_expected).items():
         last_seen = received.get((symbol, timeframe))
         # One that never came is late, too: from when it was expected, or from when the market opened again.
-        last = max(candles.since if last_seen is None else last_seen[0], reopened)
+        stamps = [candles.since, reopened] if last_seen is None else [last_seen[0], candles.since, reopened]
+        last = newest(stamps, now=seen.now)
         yield _Wait(symbol, timeframe, last, _limit(candles, seen.limits))
 
 
@@ -85,15 +87,15 @@ def _undecided(seen: Situation) -> Iterator[Symptom]:
     bot = seen.bot
     if bot.trading_expected is False:
         return
-    stale = {wait.symbol for wait in _waits(seen) if seen.now - wait.last > wait.limit}
+    stale = {wait.symbol for wait in _waits(seen) if age_seconds(wait.last, now=seen.now) > wait.limit}
     waiting: dict[str, tuple[WallTime, float]] = {}
     for (symbol, _), candles in dict(bot.candles_expected).items():
         since, longest = waiting.get(symbol, (bot.trading_expected_since or EPOCH, 0.0))
-        waiting[symbol] = (max(candles.since, since), max(_limit(candles, seen.limits), longest))
+        waiting[symbol] = (newest([candles.since, since], now=seen.now), max(_limit(candles, seen.limits), longest))
     decided_at = bot.decided_at
     for symbol, (since, limit) in waiting.items():
         if symbol not in stale:  # there the candles are what is missing
-            last = max(decided_at.get(symbol, EPOCH), since)
+            last = newest([decided_at.get(symbol, EPOCH), since], now=seen.now)
             what, labels = f"no decision on {symbol}", {"symbol": symbol}
             yield from late(seen, "critical", what, last=last, limit=limit, labels=labels)
 

@@ -230,6 +230,13 @@ class BotView(Protocol):
     def status_limit_seconds(self) -> float | None:
         """How old it may get; `None` where there is none."""
 
+    def stamps(self) -> Mapping[str, WallTime]:
+        """Return every time of the wall's clock that is known, by what it is the time of, in words."""
+
+    @property
+    def unwritable(self) -> Mapping[str, Failure | None]:
+        """By what it is of the bot's: since when it cannot be written, and why; `None` where it can."""
+
     @property
     def wrong_calls(self) -> Mapping[str, Failure]:
         """By cause, the last wrong call of the exporter."""

@@ -19,6 +19,14 @@ def count_nothing(_name: str, *_labels: str) -> None:
     """Count nothing: for whoever has no metrics."""
 
 
+Unwritable = Callable[[str, str], None]
+"""Called with what cannot be written and why, or with no reason once it can again."""
+
+
+def tell_nobody(_what: str, _reason: str) -> None:
+    """Tell nobody that something cannot be written: for whoever only logs it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SenderOptions:
     """The arguments of `AlertSender`, which says what they are."""
@@ -26,6 +34,7 @@ class SenderOptions:
     alerting: Alerting
     spool: Path | None
     count: Count
+    unwritable: Unwritable
     fallback_seconds: float
     settle_seconds: float
     timeout_seconds: float

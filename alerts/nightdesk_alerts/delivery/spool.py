@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 from nightdesk_core.clock import WallClock
+from nightdesk_core.disk import reason_of
 from nightdesk_core.files import LockTimeoutError, locked, set_aside, write_json_atomic
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, MissingInputError
 
 VERSION = 1
 _LOCK_SECONDS = 2.0
@@ -23,7 +25,8 @@ class Spool:
         self._path = path
         self._clock = clock
         self._open = ExitStack()
-        self._failing = False
+        self.problem = ""
+        """Why it could not be written last; empty where it could."""
 
     def open(self) -> list[Any]:
         """Take the file for as long as the bot runs, and return what it holds; a damaged one is set aside.
@@ -34,18 +37,17 @@ class Spool:
             locked(self._path.with_name(f".{self._path.name}.lock"), timeout_seconds=_LOCK_SECONDS)
         )
         try:
-            if self._path.stat().st_size > _LARGEST_BYTES:
-                raise ValueError("it is too large to be a spool")
-            document = json.loads(self._path.read_text(encoding="utf-8"))
-            if document["version"] != VERSION or not isinstance(document["alerts"], list):
-                raise ValueError("it is not a spool of this version")
-        except FileNotFoundError:
+            document = read_json(self._path, largest=_LARGEST_BYTES)
+        except MissingInputError:
             return []
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            self.set_aside(type(error).__name__)
+        except InputError as error:
+            self.set_aside(error.reason)
             return []
-        found: list[Any] = document["alerts"]
-        return found
+        match document:
+            case {"version": int(version), "alerts": list(found)} if version == VERSION:
+                return found
+        self.set_aside("it is not a spool of this version")
+        return []
 
     def set_aside(self, problem: str) -> None:
         """Rename the file, so that a person can look at it; the bot goes on with a new one."""
@@ -61,14 +63,14 @@ class Spool:
         try:
             write_json_atomic(self._path, {"version": VERSION, "alerts": alerts}, readers="owner")
         except (OSError, ValueError) as error:
-            if not self._failing:
-                reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            reason = reason_of(error) if isinstance(error, OSError) else type(error).__name__
+            if not self.problem:
                 logger.error("alerts: {} cannot be written ({}); alerts go on in memory", self._path, reason)
-            self._failing = True
+            self.problem = reason
             return False
-        if self._failing:
+        if self.problem:
             logger.info("alerts: {} can be written again", self._path)
-        self._failing = False
+        self.problem = ""
         return True
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from nightdesk_core.clock import WallClock
 
 from nightdesk_alerts.delivery.backoff import Backoff
 from nightdesk_alerts.delivery.lane import Lane
+from nightdesk_alerts.delivery.options import Unwritable
 from nightdesk_alerts.delivery.spool import Spool, open_spool
 
 _OPENING_SECONDS = 5.0
@@ -22,8 +23,9 @@ _WRITE_SECONDS = 0.05
 class SpoolWriter:
     """The spool as the sender's thread sees it. Without a path it keeps nothing."""
 
-    def __init__(self, path: Path | None, clock: WallClock) -> None:
+    def __init__(self, path: Path | None, clock: WallClock, unwritable: Unwritable) -> None:
         self._path = path
+        self._unwritable = unwritable
         self._clock = clock
         self._lane: Lane[bool] = Lane("spool", failed=_unexpected)
         self._backoff = Backoff(longest_seconds=30.0)
@@ -111,6 +113,7 @@ class SpoolWriter:
     def _done(self, tick: float, *, saved: bool) -> None:
         self._lane.busy = False
         self.kept = saved
+        self._unwritable("alert spool", "" if self._spool is None else self._spool.problem)
         if saved:
             self._backoff.succeeded()
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 
 from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Refused
 
@@ -25,8 +27,8 @@ class WebResponse(NamedTuple):
     def json(self) -> Any:
         """Return the body as JSON, `None` where it is none."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return parse_json(self.body, source="the answer")
+        except InputError:
             return None
 
 

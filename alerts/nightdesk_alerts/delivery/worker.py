@@ -67,7 +67,7 @@ class DeliveryWorker:
             capacity=options.capacity,
             count=self.count,
         )
-        self._spool_writer = SpoolWriter(options.spool, options.clock)
+        self._spool_writer = SpoolWriter(options.spool, options.clock, options.unwritable)
         self._closing_at: float | None = None
         self._count_failed = False
         self._turned_away = 0

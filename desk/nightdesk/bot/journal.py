@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from loguru import logger
 from nightdesk_core.clock import MarketTime, system_clock
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, journal_path
+from nightdesk_core.journal_file import holds_anything
 from nightdesk_guard import LostState
+from nightdesk_guard.notices import AUDIT
 from nightdesk_trendbot.live import DecisionLog, log_path, restored
 
 from nightdesk import home, life
@@ -21,6 +26,8 @@ def open_journal(settings: Settings) -> Journal:
     """
     path = journal_path(home.state_dir(settings), settings.bot.name)
     log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
+    if not holds_anything(path):
+        _note_loss(settings, path, log)
     try:
         journal = Journal(path)
         try:
@@ -38,13 +45,31 @@ def open_journal(settings: Settings) -> Journal:
         if not log.is_empty:
             set_aside(log.path, now=now)
         logger.critical(
-            "{}; it is set aside as {}. The bot stays out of the market until `nightdesk resume --reason ...`",
+            "{}; it is set aside as {}. What the bot held is looked after by nobody now: see what the exchange says you"
+            " hold, and close it by hand where it must not stay. The bot stays out of the market until"
+            " `nightdesk resume --reason ...`",
             error,
             aside,
         )
         journal = Journal(path)
         life.begin(settings, journal)
+        return journal
+    if journal.was_unsealed:
+        with journal.transaction():
+            journal.post(AUDIT, {"event": "journal_sealed", "details": {"journal": path.name}})
+        logger.info("{}: every row of it is accounted for from now on; until now damage could pass unseen", path)
     return journal
+
+
+def _note_loss(settings: Settings, path: Path, log: DecisionLog) -> None:
+    """Of a journal that is gone or empty, note the loss where there is one, and set aside what is left beside it."""
+    lost = LostState(home.state_dir(settings))
+    if lost.known() is None and (why := life.remains(settings, log)):
+        lost.find(why)
+    now = system_clock()
+    for suffix in BESIDE:
+        if os.path.lexists(part := path.with_name(path.name + suffix)):
+            set_aside(part, now=now)
 
 
 def _take_up(settings: Settings, journal: Journal, log: DecisionLog, last_close: MarketTime | None) -> None:

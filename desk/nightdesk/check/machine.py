@@ -10,7 +10,7 @@ from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
 from nightdesk.stack.running import run_dir
 from nightdesk.stack.services import listening_services, taken_ports
-from nightdesk.stack.supervisor import SupervisorClient, SupervisorError, socket_path
+from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError, socket_path
 
 _LEAST_FREE_BYTES = 2 * 10**9
 """Prometheus keeps about 1 GB in its 90 days of one bot; the servers unpack into 0.3 GB; logs, models and a reserve."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.journal import JournalError, journal_path, read_journal
+from nightdesk_core.journal_file import holds_anything
 
 from nightdesk import home
 from nightdesk.check.result import SetupError
@@ -22,13 +23,13 @@ def check_champion(settings: Settings) -> str:
     champion = registry.champion()
     if champion is None:
         return "none yet: `nightdesk retrain --bootstrap` installs a first one"
-    folder = registry.bundle(champion.version)
-    strategy = Manifest.read(folder).strategy
+    strategy = Manifest.read(registry.bundle(champion.version)).strategy
     if strategy != settings.retrain.pipeline:
         raise SetupError(
             f"{champion.version} was made by {strategy}, and retrain.pipeline names {settings.retrain.pipeline}; name "
             "that one, or give the bot another bot.models_dir"
         )
+    folder = registry.loadable(champion.version)
     model = load_pipeline(strategy, settings.model_dump(mode="json")).load(folder)
     if isinstance(model, MetaModel) and (refusal := model.refusal(settings.trendbot.entry)):
         raise BundleError(folder, refusal)
@@ -48,7 +49,7 @@ def check_journal(settings: Settings) -> str:
         raise SetupError(_lost(pending))
     path = journal_path(home.state_dir(settings), settings.bot.name)
     log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
-    if not path.exists():
+    if not holds_anything(path):
         if why := life.remains(settings, log):
             raise SetupError(_lost(why))
         return "none yet: the bot has not run"

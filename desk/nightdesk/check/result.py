@@ -27,3 +27,5 @@ def attempt(subject: str, look: Callable[[], str]) -> CheckResult:
         return CheckResult(subject, "", look())
     except NightdeskError as error:
         return CheckResult(subject, str(error))
+    except Exception as error:  # noqa: BLE001 - the top of a job: what one look meets must not hide what others find
+        return CheckResult(subject, f"could not be looked at ({type(error).__name__}: {error}); please report this")

@@ -13,6 +13,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
 from nightdesk.settings import Settings
+from nightdesk.terminal import message, say
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True)
 
@@ -32,11 +33,11 @@ def verify(context: typer.Context) -> None:
     try:
         head = log.verify((*log.anchors, *anchors))
     except AuditError:
-        typer.echo("`nightdesk audit renew --reason ...` begins a new log where this one cannot be put right", err=True)
+        message("`nightdesk audit renew --reason ...` begins a new log where this one cannot be put right")
         raise
-    typer.echo(f"{head.length} entries, intact; head {head.digest}")
+    say(f"{head.length} entries, intact; head {head.digest}")
     noted = max((anchor.length for anchor in anchors), default=0)
-    typer.echo(f"the first {noted} are anchored in the status file; a cut of what came after them would not show")
+    say(f"the first {noted} are anchored in the status file; a cut of what came after them would not show")
 
 
 @app.command()
@@ -52,7 +53,7 @@ def renew(
     settings = load_settings(context)
     log = home.audit_log(settings)
     log.renew(reason, actor=actor(), anchors=home.audit_anchors(settings))
-    typer.echo(f"{log.path} begins anew; its first entry says why")
+    say(f"{log.path} begins anew; its first entry says why")
 
 
 @app.command()
@@ -72,15 +73,15 @@ def replay(
     entry = _verdict(settings, verdict)
     recorded = entry.details
     found = replay_verdict(home.registry(settings).bundle(recorded["version"]), recorded)
-    typer.echo(f"entry {entry.seq}, {entry.time}, {recorded['version']}: {found.ruling.verdict}")
+    say(f"entry {entry.seq}, {entry.time}, {recorded['version']}: {found.ruling.verdict}")
     for criterion in found.ruling.criteria:
         value = "not measured" if criterion.value is None else f"{criterion.value:.6g}"
         met = "met   " if criterion.passed else "missed"
-        typer.echo(f"  {met}  {criterion.name:30} {value:>14}  {criterion.wording}")
+        say(f"  {met}  {criterion.name:30} {value:>14}  {criterion.wording}")
     for difference in found.differences:
-        typer.echo(f"DIFFERS  {difference}")
+        say(f"DIFFERS  {difference}")
     if not found.differences:
-        typer.echo("as it was recorded, to the last digit")
+        say("as it was recorded, to the last digit")
     raise typer.Exit(1 if found.differences else 0)
 
 
@@ -96,9 +97,9 @@ def explain(
     from nightdesk_retrain import explain_verdict
 
     entry = _verdict(load_settings(context), verdict)
-    typer.echo(f"entry {entry.seq}, {entry.time}, {entry.details['version']}")
+    say(f"entry {entry.seq}, {entry.time}, {entry.details['version']}")
     for line in explain_verdict(entry.details):
-        typer.echo(line)
+        say(line)
 
 
 @app.command()
@@ -121,21 +122,21 @@ def champion(
         raise NightdeskError("no model was champion then, as far as the audit log knows")
     pointer = move.details
     since = f"since {move.time} (entry {move.seq}, {move.event})"
-    typer.echo(f"{pointer['version']}, {pointer['standing']}, {since}")
+    say(f"{pointer['version']}, {pointer['standing']}, {since}")
     if move.event == "rolled_back":
         taken = pointer["rollback"]
-        typer.echo(f"it came back for {taken['version']}: {taken['reason']}")
+        say(f"it came back for {taken['version']}: {taken['reason']}")
     _say_verdict(verdicts.get(pointer["version"]))
 
 
 def _say_verdict(recorded: Mapping[str, Any] | None) -> None:
     if recorded is None:
-        typer.echo("the audit log holds no verdict on it")
+        say("the audit log holds no verdict on it")
         return
     data, training = recorded["data"], recorded["training"]
-    typer.echo(f"verdict: {recorded['verdict']}, trigger {recorded['trigger']}: {recorded['reason']}")
-    typer.echo(f"trained on {iso(training['start'])} to {iso(training['end'])}, judged until {iso(data['end'])}")
-    typer.echo(f"data: {data['rows']} rows, fingerprint {data['fingerprint']}")
+    say(f"verdict: {recorded['verdict']}, trigger {recorded['trigger']}: {recorded['reason']}")
+    say(f"trained on {iso(training['start'])} to {iso(training['end'])}, judged until {iso(data['end'])}")
+    say(f"data: {data['rows']} rows, fingerprint {data['fingerprint']}")
 
 
 def _verdict(settings: Settings, wanted: str) -> AuditEntry:

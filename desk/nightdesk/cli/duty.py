@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Annotated, Any
 
 import typer
 import yaml
-from nightdesk_core.clock import MarketTime, iso
+from nightdesk_core.clock import MarketTime, iso, system_clock
 from nightdesk_core.errors import NightdeskError
+from nightdesk_exporter import is_stale
 
-from nightdesk import home
+from nightdesk import home, terminal
 from nightdesk.cli.choice import choice, load_settings
+from nightdesk.settings import Settings
+from nightdesk.terminal import say
 
 app = typer.Typer()
+
+_YEAR_10000 = 253_402_300_800
 
 Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol, as ccxt writes it.")]
 Since = Annotated[str | None, typer.Option("--since", help="Market time, UTC: 2019-05-01 or 2019-05-01T12:00.")]
@@ -25,7 +29,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision
 def status(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print the file as it is.")] = False
 ) -> None:
-    """Print the status file, which of its sections have gone stale, and the requests for a retrain that are pending.
+    """Print the status file, which of its sections are stale, pending requests for a retrain, and what is silenced.
 
     Exit code 1 where a section is stale.
     """
@@ -35,25 +39,45 @@ def status(
     sections = {name: section for name, section in content.items() if isinstance(section, dict)}
     if not sections:
         raise NightdeskError(f"{file.path} says nothing yet: is the bot running?")
-    stale = [name for name, section in sections.items() if time.time() > section["stale_after"]]
+    now = system_clock()
+    stale = [name for name, section in sections.items() if is_stale(section, now=now)]
     if as_json:
-        typer.echo(json.dumps(content, indent=2))
+        terminal.document(json.dumps(content, indent=2) + "\n")
     else:
         for name, section in sections.items():
-            typer.echo(f"{name}  ({'STALE since' if name in stale else 'as of'} {iso(section['updated_at'])})")
+            updated = _moment(section.get("updated_at"))
+            when = "an unknown time" if updated is None else iso(updated)
+            say(f"{name}  ({'STALE since' if name in stale else 'as of'} {when})")
             for key, value in section.items():
                 if key not in ("updated_at", "stale_after"):
                     for number, line in enumerate(_lines(value)):
-                        typer.echo(f"  {'' if number else key:28} {line}")
+                        say(f"  {'' if number else key:28} {line}")
+        _say_what_is_not_told(settings)
         for request in home.retrain_requests(settings).pending():
-            typer.echo(f"retrain requested by {request.cause}  ({request.key}, since {iso(request.requested_at)})")
-            typer.echo(f"  {request.newest_reason}")
+            say(f"retrain requested by {request.cause}  ({request.key}, since {iso(request.requested_at)})")
+            say(f"  {request.newest_reason}")
     raise typer.Exit(1 if stale else 0)
+
+
+def _say_what_is_not_told(settings: Settings) -> None:
+    """Print each silence and inhibition of a critical alert."""
+    from nightdesk.silences import look
+
+    try:
+        for line in look(settings).sentences():
+            say(line)
+    except NightdeskError as error:
+        say(f"whether critical alerts are silenced is not known: {error}", error=True)
+
+
+def _moment(value: Any) -> float | None:
+    """Return the seconds of a moment that can be written; None for anything else in its place."""
+    return value if type(value) in (int, float) and 0 <= value < _YEAR_10000 else None
 
 
 def _lines(value: Any) -> list[str]:
     """Return a value for people: of a list of records the last ten, a line each."""
-    if isinstance(value, list) and value and isinstance(value[-1], dict):
+    if isinstance(value, list) and value and all(isinstance(record, dict) for record in value[-10:]):
         return ["  ".join(_brief(field) for field in record.values() if field is not None) for record in value[-10:]]
     return [_brief(value)]
 
@@ -122,12 +146,15 @@ def check(
     from nightdesk.check.setup import check as check_setup
 
     settings = load_settings(context)
-    typer.echo("ok     settings")
+    say("ok     settings")
     wrong = 0
     for finding in check_setup(settings, settings_file=choice(context).file, offline=offline):
         wrong += bool(finding.trouble)
         said = finding.trouble or finding.remark
-        typer.echo(f"{'WRONG' if finding.trouble else 'ok':6} {finding.subject}{f': {said}' if said else ''}")
+        head, *rest = f"{finding.subject}{f': {said}' if said else ''}".splitlines()
+        say(f"{'WRONG' if finding.trouble else 'ok':6} {head}")
+        for more in rest:  # a checker's own words may take several lines
+            say(f"{'':6} {more}")
     raise typer.Exit(2 if wrong else 0)
 
 
@@ -142,9 +169,9 @@ def show_settings(
     if as_reference:
         from nightdesk.reference import reference
 
-        typer.echo(reference(), nl=False)
+        terminal.document(reference())
         return
-    typer.echo(yaml.safe_dump(load_settings(context).model_dump(mode="json"), sort_keys=False), nl=False)
+    terminal.document(yaml.safe_dump(load_settings(context).model_dump(mode="json"), sort_keys=False))
 
 
 @app.command()
@@ -152,7 +179,7 @@ def metrics() -> None:
     """Print what every metric says, in Markdown."""
     from nightdesk_exporter.reference import reference
 
-    typer.echo(reference(), nl=False)
+    terminal.document(reference())
 
 
 @app.command()
@@ -167,7 +194,7 @@ def alerts(
     if as_reference:
         from nightdesk_alerts.reference import reference
 
-        typer.echo(reference(), nl=False)
+        terminal.document(reference())
         return
     from nightdesk_alerts import silenced
     from nightdesk_alerts.catalogue import ALERTS

@@ -13,6 +13,7 @@ from nightdesk_core.units import DAYS_A_YEAR
 
 from nightdesk import home
 from nightdesk.cli.choice import load_settings
+from nightdesk.terminal import document, say
 
 if TYPE_CHECKING:
     from nightdesk_retrain.power import Chance, Power, Setup
@@ -92,14 +93,15 @@ def power(
             "seed": seed,
             "power": [asdict(row) for row in found],
         }
-        typer.echo(json.dumps(content, indent=2))
+        document(json.dumps(content, indent=2) + "\n")
         return
-    typer.echo(f"{setup.days} days in common, {setup.tries_a_year:.3g} tries a year")
-    typer.echo(f"correlation {alike:.3g}: {alike_from}")
+    say(f"{setup.days} days in common, {setup.tries_a_year:.3g} tries a year")
+    say(f"correlation {alike:.3g}: {alike_from}")
     volatility = pace.daily_volatility_ratio * math.sqrt(DAYS_A_YEAR)
-    typer.echo(f"{pace.trades_a_day:.3g} trades a day, {volatility:.1%} volatility a year: {pace_from}\n")
+    say(f"{pace.trades_a_day:.3g} trades a day, {volatility:.1%} volatility a year: {pace_from}")
+    say()
     for line in _report(setup, found):
-        typer.echo(line)
+        say(line)
 
 
 def _report(setup: Setup, found: Sequence[Power]) -> Iterator[str]:

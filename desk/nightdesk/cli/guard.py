@@ -11,6 +11,7 @@ from nightdesk_core.errors import NightdeskError
 
 from nightdesk import home
 from nightdesk.cli.choice import load_settings
+from nightdesk.terminal import document, say
 
 if TYPE_CHECKING:
     from nightdesk_core.registry import ModelRegistry
@@ -73,13 +74,15 @@ def calibrate(
     in_force = _in_force(settings, found, stored)
     if as_json:
         content = json.loads(found.to_json())
-        typer.echo(json.dumps({"version": folder.name, "in_force": in_force, **content}, indent=2))
+        document(json.dumps({"version": folder.name, "in_force": in_force, **content}, indent=2) + "\n")
         return
-    typer.echo(f"{folder.name}: {_promise(found)}\n")
+    document(f"{folder.name}: {_promise(found)}\n\n")
     _show(_table(settings, found))
     if found.expected is not None:
-        typer.echo(f"\n{chance_of_catching(settings.guard.probation, found.expected)}")
-    typer.echo(f"\n{in_force}")
+        say()
+        say(chance_of_catching(settings.guard.probation, found.expected))
+    say()
+    say(in_force)
 
 
 def _champion(registry: ModelRegistry) -> str:
@@ -169,4 +172,4 @@ def _show(rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows in columns as wide as they need."""
     width = max(len(row[0]) for row in rows)
     for name, *cells in rows:
-        typer.echo(f"{name:{width}}{''.join(f'{cell:>16}' for cell in cells)}".rstrip())
+        say(f"{name:{width}}{''.join(f'{cell:>16}' for cell in cells)}".rstrip())

@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.permissions import PRIVATE_UMASK
+from nightdesk_exporter import logs
 
-from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, stop
+from nightdesk import terminal
+from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, silences, stop
 from nightdesk.cli.choice import Choice
 
 app = typer.Typer(
@@ -27,6 +29,7 @@ app.add_typer(run.app)
 app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(duty.app)
+app.add_typer(silences.app)
 app.add_typer(models.app, name="models")
 app.add_typer(audit.app, name="audit")
 app.add_typer(guard.app, name="guard")
@@ -37,7 +40,7 @@ app.add_typer(run.sandbox_app, name="sandbox")
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"nightdesk {version('nightdesk')}")
+        terminal.say(f"nightdesk {version('nightdesk')}")
         raise typer.Exit
 
 
@@ -61,8 +64,13 @@ def _choose(
 def main() -> None:
     """Run the command line; what a person can act on is one message and an exit code, never a traceback."""
     os.umask(PRIVATE_UMASK)
+    code: int | str | None = 0
+    logs.set_up("nightdesk")  # until a command sets it up by the settings
     try:
         app(prog_name="nightdesk")
+    except SystemExit as end:
+        code = end.code
     except NightdeskError as error:
-        typer.echo(f"nightdesk: {error}", err=True)
-        sys.exit(error.exit_code)
+        terminal.message(f"nightdesk: {error}")
+        code = error.exit_code
+    sys.exit(code if terminal.finish() else code or 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +11,14 @@ from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, MissingInputError
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
+from nightdesk.terminal import say
 
 app = typer.Typer(help="The model registry.", no_args_is_help=True)
 
@@ -30,7 +32,7 @@ def list_models(context: typer.Context) -> None:
     champion = registry.champion()
     for manifest in registry.manifests():
         times = f"trained {iso(manifest.trained_at)}  data until {iso(manifest.data_end)}"
-        typer.echo(f"{manifest.version}  {times}  {_mark(manifest.version, champion)}".rstrip())
+        say(f"{manifest.version}  {times}  {_mark(manifest.version, champion)}".rstrip())
 
 
 @app.command()
@@ -39,7 +41,7 @@ def show(context: typer.Context, version: Version = None) -> None:
     registry = home.registry(load_settings(context))
     chosen = _chosen(registry, version)
     for key, value in _facts(registry, chosen).items():
-        typer.echo(f"{key:28} {value}")
+        say(f"{key:28} {value}")
 
 
 @app.command()
@@ -60,9 +62,9 @@ def diff(
     )
     for key in [*left, *(key for key in right if key not in left)]:
         if left.get(key) != right.get(key):
-            typer.echo(f"{key}")
-            typer.echo(f"  {versions[0]}  {left.get(key, 'absent')}")
-            typer.echo(f"  {versions[1]}  {right.get(key, 'absent')}")
+            say(f"{key}")
+            say(f"  {versions[0]}  {left.get(key, 'absent')}")
+            say(f"  {versions[1]}  {right.get(key, 'absent')}")
 
 
 @app.command()
@@ -73,10 +75,10 @@ def verify(context: typer.Context, version: Version = None) -> None:
     for chosen in [version] if version is not None else registry.versions():
         try:
             registry.bundle(chosen)
-            typer.echo(f"ok       {chosen}")
+            say(f"ok       {chosen}")
         except BundleError as error:
             damaged += 1
-            typer.echo(f"DAMAGED  {chosen}: {error.reason}")
+            say(f"DAMAGED  {chosen}: {error.reason}")
     raise typer.Exit(1 if damaged else 0)
 
 
@@ -98,7 +100,7 @@ def rollback(
     registry = home.registry(settings)
     back = registry.roll_back(_chosen(registry, None), reason.strip(), to=to)
     home.audit_log(settings).append("rolled_back", stored.plain(back), actor=actor())
-    typer.echo(f"{back.version} is the champion again, {back.standing}")
+    say(f"{back.version} is the champion again, {back.standing}")
     home.schedule(settings).push()
 
 
@@ -120,12 +122,12 @@ def prune(
         younger_than_seconds=(settings.retrain.keep_models_days if days is None else days) * DAY_SECONDS,
     )
     for version in doomed:
-        typer.echo(f"{'would remove' if dry_run else 'removed'} {version}")
+        say(f"{'would remove' if dry_run else 'removed'} {version}")
     if doomed and not dry_run:
         registry.remove(doomed)
         home.audit_log(settings).append("pruned", {"versions": doomed}, actor=actor())
     if not doomed:
-        typer.echo("there is nothing to remove")
+        say("there is nothing to remove")
 
 
 def _mark(version: str, champion: Champion | None) -> str:
@@ -140,8 +142,10 @@ def _mark(version: str, champion: Champion | None) -> str:
 
 def _chosen(registry: ModelRegistry, version: str | None) -> str:
     if version is not None:
-        if not (registry.folder / version).is_dir():
-            raise NightdeskError(f"there is no model {version}; `nightdesk models list` prints them")
+        try:
+            registry.folder_of(version)
+        except BundleError as error:
+            raise NightdeskError(f"there is no model {version}; `nightdesk models list` prints them") from error
         return version
     champion = registry.champion()
     if champion is None:
@@ -189,9 +193,12 @@ def _flat(values: Mapping[str, Any], name: str) -> dict[str, str]:
 def _read(registry: ModelRegistry, version: str, name: str) -> dict[str, Any]:
     """Return a JSON file of a bundle; nothing where the bundle has none."""
     path: Path = registry.folder / version / name
-    if not path.exists():
-        return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise BundleError(path.parent, f"{name} cannot be read ({error})") from error
+        found = read_json(path)
+    except MissingInputError:
+        return {}
+    except InputError as error:
+        raise BundleError(path.parent, f"{name} {error.reason}") from error
+    if not isinstance(found, dict):
+        raise BundleError(path.parent, f"{name} holds no record")
+    return found

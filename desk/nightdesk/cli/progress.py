@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from loguru import logger
 from nightdesk_core.pipeline import Progress
+from nightdesk_core.text import line
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
@@ -14,21 +16,40 @@ from rich.progress import Progress as Bars
 
 @contextmanager
 def show_progress(title: str) -> Iterator[Progress]:
-    """Yield a function that takes a stage's name and the share of it that is done."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    """Yield a function that takes a stage's name and the share of it that is done. It never raises for the display."""
+    if sys.stderr is None or not sys.stderr.isatty():
         yield _plain(title)
         return
-    columns = (TextColumn("{task.description:12}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
+    # A stage's name is the strategy's own text: no markup is read in it.
+    columns = (
+        TextColumn("{task.description:12}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    bars = Bars(*columns, console=_QuietConsole(stderr=True), transient=True)
+    tasks: dict[str, TaskID] = {}
 
-        def show(stage: str, share: float) -> None:
+    def show(stage: str, share: float) -> None:
+        with suppress(OSError):
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0)
+                tasks[stage] = bars.add_task(line(stage), total=1.0)
             bars.update(tasks[stage], completed=share)
 
+    with suppress(OSError):
+        bars.start()
+    try:
         yield show
+    finally:
+        with suppress(OSError):
+            bars.stop()
+
+
+class _QuietConsole(Console):
+    """A console whose reader may go: rich would end the program for it."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on."""
 
 
 def _plain(title: str) -> Progress:

@@ -18,7 +18,9 @@ from nightdesk_retrain.settings import RetrainSettings
 from nightdesk import home
 from nightdesk.cli.choice import actor, choice, load_settings
 from nightdesk.logbook import set_up_logs
+from nightdesk.passwords import login
 from nightdesk.settings import Settings
+from nightdesk.terminal import say
 
 if TYPE_CHECKING:
     from nightdesk_retrain import DeflatedSharpe, RetrainOutcome
@@ -78,10 +80,10 @@ def retrain(
     if reason is not None:
         if if_due or dry_run or bootstrap or scheduled or symbol or explain or cluster:
             raise typer.BadParameter("--request only asks for a retrain: use it without the other options")
-        typer.echo(_ask(settings, reason))
+        say(_ask(settings, reason))
         return
     if if_due and not home.schedule(settings).look():
-        typer.echo("no retrain is due")
+        say("no retrain is due")
         return
     if symbol:
         if bootstrap:
@@ -96,7 +98,7 @@ def retrain(
         from nightdesk_retrain import explain_verdict
 
         for line in explain_verdict(outcome.to_json()):
-            typer.echo(line)
+            say(line)
 
 
 @retrain_app.command()
@@ -112,10 +114,10 @@ def retire(
     settings = load_settings(context)
     gateway = settings.address("pushgateway")
     try:
-        forget(gateway=gateway, bot=bot)
+        forget(gateway=gateway, bot=bot, login=login(settings, "pushgateway"))
     except OSError as error:
         raise NightdeskError(f"the Pushgateway at {gateway} does not answer ({error}); is it running?") from error
-    typer.echo(f"the Pushgateway at {gateway} knows no {bot} any more")
+    say(f"the Pushgateway at {gateway} knows no {bot} any more")
 
 
 def _ask(settings: Settings, reason: str) -> str:
@@ -161,17 +163,15 @@ def _run(
 
     with show_progress("retrain") as progress, job.job_parts(settings, progress) as parts:
         outcome = run_job(parts, trigger=trigger, dry_run=dry_run, bootstrap=bootstrap)
-    typer.echo(f"{outcome.decision}: {outcome.version}: {outcome.reason}")
+    say(f"{outcome.decision}: {outcome.version}: {outcome.reason}")
     if outcome.requests:
-        typer.echo(f"  answers {', '.join(outcome.requests)}")
+        say(f"  answers {', '.join(outcome.requests)}")
     for criterion in outcome.ruling.criteria:
         value = "not measured" if criterion.value is None else f"{criterion.value:.4g}"
-        typer.echo(
-            f"  {'met   ' if criterion.passed else 'missed'}  {criterion.name:30} {value:>12}  {criterion.wording}"
-        )
+        say(f"  {'met   ' if criterion.passed else 'missed'}  {criterion.name:30} {value:>12}  {criterion.wording}")
     if outcome.outperformance_probability is not None:
-        typer.echo(f"  the probability that it is better than the champion is {outcome.outperformance_probability:.1%}")
-    typer.echo(f"  {_deflated(outcome.deflated)}")
+        say(f"  the probability that it is better than the champion is {outcome.outperformance_probability:.1%}")
+    say(f"  {_deflated(outcome.deflated)}")
     if outcome.standing == "probation":
         _say_probation(settings, outcome.version)
     return outcome
@@ -196,7 +196,7 @@ def _say_probation(settings: Settings, version: str) -> None:
 
     known = profile.read(home.registry(settings).folder / version)
     if known is not None and known.expected is not None:
-        typer.echo(chance_of_catching(settings.guard.probation, known.expected))
+        say(chance_of_catching(settings.guard.probation, known.expected))
 
 
 @app.command()

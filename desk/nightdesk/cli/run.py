@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.yaml_text import parse_yaml
+from pydantic import BaseModel
 
 from nightdesk.cli.choice import Choice, choice, load_settings
 from nightdesk.logbook import set_up_logs
+from nightdesk.terminal import say
 
 app = typer.Typer()
 sandbox_app = typer.Typer(help="The stand-ins for the outside world.", no_args_is_help=True)
 stack_app = typer.Typer(help="The services of a running `nightdesk run`.", no_args_is_help=True)
+
+
+class Reloadable(StrEnum):
+    """What reads anew on SIGHUP. Anything else would end by it."""
+
+    BOT = "bot"
+    PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"
+
 
 Service = Annotated[str, typer.Argument(help="The service's name, as in the table of `nightdesk run`.")]
 
@@ -61,9 +74,9 @@ def tools(context: typer.Context) -> None:
     from nightdesk.stack.tools import ensure_tools
 
     settings = load_settings(context)
-    found = ensure_tools(settings.home, progress=lambda message: typer.echo(message, err=True))
+    found = ensure_tools(settings.home, progress=partial(say, error=True))
     for name, path in asdict(found).items():
-        typer.echo(f"{name:16} {path}")
+        say(f"{name:16} {path}")
 
 
 @app.command()
@@ -81,6 +94,29 @@ def bot(context: typer.Context) -> None:
 
 
 @app.command()
+def pages(context: typer.Context) -> None:
+    """Serve the pages of Prometheus, Alertmanager and Pushgateway to people who are logged in, and watch silences."""
+    import asyncio
+
+    from nightdesk.pages.server import serve
+
+    settings = load_settings(context)
+    set_up_logs("pages", settings, to_file=False)
+    asyncio.run(serve(settings))
+
+
+@app.command()
+def login(context: typer.Context) -> None:
+    """Print a link to the servers' pages that logs in once, within twelve hours.
+
+    Compose: [bold]docker compose run --rm --no-deps pages login[/bold]
+    """
+    from nightdesk.pages.link import login_link
+
+    say(login_link(load_settings(context)))
+
+
+@app.command()
 def render(
     context: typer.Context,
     out: Annotated[Path | None, typer.Option("--out", help="Where to; `rendered` in `home` by default.")] = None,
@@ -91,7 +127,7 @@ def render(
     settings = load_settings(context)
     target = out or settings.home / "rendered"
     render_all(settings, out=target)
-    typer.echo(f"rendered into {target}")
+    say(f"rendered into {target}")
 
 
 @sandbox_app.command()
@@ -148,7 +184,7 @@ def fault(
 
     [bold]nightdesk sandbox fault clear --channel any[/bold]
     """
-    import requests
+    from nightdesk.answers import AnswerError, ask
 
     settings = load_settings(context)
     address = settings.address("exchange" if channel is None else "inbox")
@@ -158,25 +194,30 @@ def fault(
         body["channel"] = channel
     for parameter in parameters or []:
         key, _, value = parameter.partition("=")
-        body[key] = yaml.safe_load(value)
+        body[key] = parse_yaml(value, source=f"--with {key}")
     only = {"channel": channel} if channel not in (None, "any") else {}
+    spoken = "replay exchange" if channel is None else "inbox"
     try:
-        answer = (
-            requests.delete(url, params=only, timeout=5)
-            if name == "clear"
-            else requests.post(url, json=body, timeout=5)
-        )
-    except requests.RequestException as error:
-        spoken = "replay exchange" if channel is None else "inbox"
-        raise NightdeskError(f"the {spoken} does not answer at {url}: is the stack running?") from error
-    if not answer.ok:
-        raise NightdeskError(answer.json()["error"])
-    active = answer.json()["faults"]
-    typer.echo("active: " + (", ".join(f"{found} for {left:.0f} s" for found, left in active.items()) or "none"))
+        answer = ask(url, method="DELETE", parameters=only) if name == "clear" else ask(url, method="POST", body=body)
+        refusal = None if answer.ok else answer.complaint(_FaultRefusal)
+        if refusal is not None:
+            raise NightdeskError(refusal.error)
+        active = answer.read(_Faults).faults
+    except AnswerError as error:
+        raise NightdeskError(f"the {spoken} at {url} {error.reason}: is it the stack's, and running?") from error
+    say("active: " + (", ".join(f"{found} for {left:.0f} s" for found, left in active.items()) or "none"))
+
+
+class _FaultRefusal(BaseModel):
+    error: str
+
+
+class _Faults(BaseModel):
+    faults: dict[str, float]
 
 
 def _supervisor(context: typer.Context) -> Any:
-    from nightdesk.stack.supervisor import SupervisorClient, socket_path
+    from nightdesk.stack.supervisor_client import SupervisorClient, socket_path
 
     return SupervisorClient(socket_path(load_settings(context).home / "run"))
 
@@ -185,7 +226,7 @@ def _supervisor(context: typer.Context) -> Any:
 def stack_status(context: typer.Context) -> None:
     """Print the state of each service."""
     for state in _supervisor(context).states():
-        typer.echo(f"{state.name:16} {state.state:10} {state.pid or ''}")
+        say(f"{state.name:16} {state.state:10} {state.pid or ''}")
 
 
 @stack_app.command("stop")
@@ -201,12 +242,17 @@ def stack_start(context: typer.Context, service: Service) -> None:
 
 
 @stack_app.command("reload")
-def stack_reload(context: typer.Context) -> None:
-    """Have the bot take over what is safe of changed settings, without a restart. Its log says what it took.
+def stack_reload(
+    context: typer.Context,
+    service: Annotated[Reloadable, typer.Argument(help="Who is to read anew what changed.")] = Reloadable.BOT,
+) -> None:
+    """Have the bot take over what is safe of changed settings, or a server its configuration, without a restart.
 
-    Safe are limits, guard, thresholds, barriers, sizes and caps; docs/settings.md marks them. Without the stack:
-    [bold]kill -HUP[/bold] the bot, or [bold]docker compose kill -s HUP bot[/bold].
+    Safe are limits, guard, thresholds, barriers, sizes and caps; docs/settings.md marks them. For a server, run
+    [bold]nightdesk render[/bold] first. Its log says what became of it. Without the stack: [bold]kill -HUP[/bold] it,
+    or [bold]docker compose kill -s HUP bot[/bold].
     """
     load_settings(context)  # an error here is seen by who typed the command, not only in the bot's log
-    _supervisor(context).signal("bot", "HUP")
-    typer.echo("the bot reads its settings anew; see its log for what it took over")
+    _supervisor(context).signal(service.value, "HUP")
+    what = "its settings" if service is Reloadable.BOT else "its configuration"
+    say(f"{service.value} reads {what} anew; see its log for what it took over")

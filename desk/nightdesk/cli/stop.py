@@ -20,6 +20,7 @@ from nightdesk_trendbot.live import guard_memory
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings
 from nightdesk.settings import Settings
+from nightdesk.terminal import message, say
 
 app = typer.Typer()
 
@@ -55,8 +56,8 @@ def kill(
     state = home.kill_switch(settings).kill(reason, actor=actor(), positions=chosen)
     # The latch holds from here on, whatever becomes of its record.
     what = "closed at fresh prices" if state.positions == "close" else "left to their barriers"
-    typer.echo(f"the kill switch of {settings.bot.name} is active: {state.reason}")
-    typer.echo(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
+    say(f"the kill switch of {settings.bot.name} is active: {state.reason}")
+    say(f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`")
     if state.actor != "file":  # the bot itself records what it latches
         _record(settings, "kill_switch_activated", stored.plain(state))
 
@@ -92,10 +93,10 @@ def resume(
         return
     state = switch.resume(reason, actor=actor())
     # The switch needs no journal to be lifted: that may be the very thing that is broken.
-    typer.echo(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
+    say(f"the kill switch of {settings.bot.name} is lifted: it may enter again")
     _record(settings, "kill_switch_lifted", stored.plain(state))
     if (guard := _guard(settings)).status is not GuardStatus.NORMAL:
-        typer.echo(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
+        say(f"its guard is {guard.status}: `nightdesk resume` once more lets that climb, too")
 
 
 def _accept_loss(settings: Settings, reason: str) -> None:
@@ -109,16 +110,16 @@ def _accept_loss(settings: Settings, reason: str) -> None:
             log.refuse_loss(anchors)
         except AuditError:
             log.renew(reason, actor=actor(), anchors=anchors)
-            typer.echo(f"{log.path} was lost, too, and begins anew")
+            say(f"{log.path} was lost, too, and begins anew")
         log.append("state_loss_accepted", {"reason": reason.strip(), "lost": pending}, actor=actor())
     lost.accept()
-    typer.echo(f"{settings.bot.name} goes on without what it lost ({pending}), from what is there")
+    say(f"{settings.bot.name} goes on without what it lost ({pending}), from what is there")
 
 
 def _let_climb(settings: Settings, guard: GuardState, reason: str) -> None:
     word = ResumeFile(home.state_dir(settings)).give(reason, actor=actor())
     ends = guard.since + settings.guard.cool_down_days * DAY_SECONDS
-    typer.echo(
+    say(
         f"the guard of {settings.bot.name} climbs from {guard.status} to {guard.status.better}"
         f" at its first candle from {iso(ends)} on (market time)"
     )
@@ -130,7 +131,7 @@ def _record(settings: Settings, event: str, details: Mapping[str, Any]) -> None:
     try:
         home.audit_log(settings).append(event, details, actor=actor())
     except (NightdeskError, OSError) as error:
-        typer.echo(f"nightdesk: it holds, but the audit log has no record of it: {error}", err=True)
+        message(f"nightdesk: it holds, but the audit log has no record of it: {error}")
 
 
 def _guard(settings: Settings) -> GuardState:

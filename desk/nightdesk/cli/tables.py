@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,10 +11,11 @@ from typing import Any
 
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.text import line
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_trendbot.live import DecisionRecord
-from rich.console import Console
-from rich.table import Table
+
+from nightdesk.terminal import document, say, table
 
 
 def written_time(text: str | None) -> int:
@@ -45,19 +46,16 @@ def decision_row(record: DecisionRecord) -> dict[str, Any]:
 def show(rows: Sequence[Mapping[str, Any]], *, as_csv: bool) -> None:
     """Print rows that have the same keys. A table rounds numbers to six digits, CSV does not."""
     if not rows:
-        Console(stderr=True).print("there is nothing to show")
+        say("there is nothing to show", error=True)
         return
     if as_csv:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        written = io.StringIO()
+        writer = csv.writer(written, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows([line(value) if isinstance(value, str) else value for value in row.values()] for row in rows)
+        document(written.getvalue())
         return
-    table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), no_wrap=True)
-    for row in rows:
-        table.add_row(*(_brief(value) for value in row.values()))
-    Console(width=None if sys.stdout.isatty() else 400).print(table)
+    table([name.replace("_", " ") for name in rows[0]], ([_brief(value) for value in row.values()] for row in rows))
 
 
 def _brief(value: Any) -> str:

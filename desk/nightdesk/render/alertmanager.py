@@ -7,10 +7,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
 from nightdesk_alerts import Alerting, Channel, Role, silenced
 from nightdesk_alerts.channels import known_channels
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.reader import read_bytes
+from nightdesk_core.yaml_text import parse_yaml, read_yaml
 
 from nightdesk.channels import Channels, channels
 from nightdesk.render.files import File, Files, RenderError, yaml_file
@@ -28,8 +29,8 @@ def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files
     found = channels(settings)
     files = {f"alertmanager/secrets/{name}": File(text.encode(), secret=True) for name, text in found.secrets.items()}
     for template in sorted((source / "templates").glob("*.tmpl")):
-        files[f"alertmanager/templates/{template.name}"] = File(template.read_bytes())
-    document = yaml.safe_load((source / "alertmanager.yml").read_text("utf-8"))
+        files[f"alertmanager/templates/{template.name}"] = File(read_bytes(template))
+    document = read_yaml(source / "alertmanager.yml")
     _scale_waits(document["route"], settings.scale)
     _configure_global(document["global"], found.alerting)
     # What the static file shares between receivers is written out in each.
@@ -53,7 +54,7 @@ def _scale_waits(route: dict[str, Any], scale: TimeScale) -> None:
 
 def _configure_global(section: dict[str, Any], alerting: Alerting) -> None:
     for kind in known_channels():
-        for key in yaml.safe_load(kind.receiver_global) or ():
+        for key in parse_yaml(kind.receiver_global, source=kind.name) or ():
             del section[key]
     for channel in alerting.channels:
         section.update(channel.global_values())

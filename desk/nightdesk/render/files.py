@@ -11,6 +11,7 @@ import yaml
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
 from nightdesk_core.permissions import Readers, file_mode, make_folder, tighten
+from nightdesk_core.reader import MissingInputError, read_bytes
 
 _MARK = ".rendered"
 _MARK_TEXT = (
@@ -47,14 +48,18 @@ def yaml_file(document: object) -> File:
     )
 
 
+def refuse_others(out: Path) -> None:
+    """Raise `RenderError` where `out` holds files that were not rendered, so that a mistyped path loses nothing."""
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
+        raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
+
+
 def write_files(out: Path, files: Mapping[str, File], *, group: int | None = None) -> tuple[str, ...]:
     """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
 
-    Each file is replaced in one step. `group` is whose members may read them, but for secrets. Raises `RenderError`
-    where `out` holds files that were not rendered, so that a mistyped path loses nothing.
+    Each file is replaced in one step. `group` is whose members may read them, but for secrets. `refuse_others` comes
+    before.
     """
-    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
-        raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
     make_folder(out)
     tighten(out, group=group)
     if not (out / _MARK).is_file():
@@ -74,7 +79,7 @@ def write_files(out: Path, files: Mapping[str, File], *, group: int | None = Non
 
 def _holds(path: Path, file: File) -> bool:
     try:
-        mode = file_mode(path.parent, readers=file.readers)
-        return path.read_bytes() == file.content and stat.S_IMODE(path.stat().st_mode) == mode
-    except FileNotFoundError:
+        same = read_bytes(path) == file.content
+        return same and stat.S_IMODE(path.stat().st_mode) == file_mode(path.parent, readers=file.readers)
+    except MissingInputError:
         return False

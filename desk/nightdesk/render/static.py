@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nightdesk_alerts.channels import known_channels
 from nightdesk_core.files import write_atomic
+from nightdesk_core.reader import read_text
 
 from nightdesk.assets import assets_folder
 
@@ -107,7 +108,7 @@ def main(checkout: Path) -> None:
     """Write the parts into a checkout."""
     for name, parts in static_parts().items():
         file = checkout / name
-        write_atomic(file, with_channels(file.read_text("utf-8"), parts).encode(), readers="all")
+        write_atomic(file, with_channels(read_text(file), parts).encode(), readers="all")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.reader import read_text
 
 SUITE = "trixie"
 """Debian 13. Its packages need libc6 >= 2.34, so they also run on Debian 12 and Ubuntu 22.04."""
@@ -44,7 +45,7 @@ def machine_archive(apt_folder: Path = Path("/etc/apt")) -> Archive:
     for file in lists:
         if not file.is_file() or file.suffix not in (".list", ".sources"):
             continue
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         entries = _deb822(text) if file.suffix == ".sources" else _one_line(text)
         for uri, suites, components, signed_by in entries:
             if _is_debian(uri, suites, components, signed_by):

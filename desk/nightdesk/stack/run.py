@@ -1,27 +1,31 @@
-"""`nightdesk run`: the whole stack in the foreground, with a table of the services and a live line for the bot."""
+"""`nightdesk run`: the whole stack in the foreground, with a table of the services and a live line for the bot.
+
+The main thread brings up, looks after the supervisor and takes down. What is shown, and a scenario, have threads of
+their own: whatever becomes of them, the services run on.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import requests
-from rich.console import Console
-from rich.table import Table
-
+from nightdesk.pages.link import login_link
 from nightdesk.settings import Settings
-from nightdesk.stack.running import RunningStack, last_alert, running_stack
+from nightdesk.stack.display import Display
+from nightdesk.stack.live_line import live_line
+from nightdesk.stack.running import RunningStack, Say, running_stack
 from nightdesk.stack.scenarios import Play, Scenario
-from nightdesk.stack.supervisor import SupervisorError
+from nightdesk.stack.supervision import Supervision
+from nightdesk.stack.supervisor_client import SupervisorError
 
-_TERMINAL_SECONDS = 0.5
-_PLAIN_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
 
 
 def run(
@@ -36,30 +40,33 @@ def run(
     """Run the stack until Ctrl-C, or for `seconds` once all is up; return whether all was healthy at the end.
 
     The scenario's own settings are among `settings` and `overrides` already; it begins with a replay of its own.
-    Raises `ScenarioError` and what bringing the stack up raises.
+    Raises `ScenarioError`, what bringing the stack up raises, and `SupervisorError` where the supervisor ended and
+    cannot be started again.
     """
-    console = Console(highlight=False)
-    begun = time.monotonic()
-
-    def say(message: str) -> None:
-        _clear_line(console)
-        console.print(f"[dim]{time.monotonic() - begun:6.1f} s[/dim]  {message}", soft_wrap=True)
-
-    play = None if scenario is None else Play(scenario, settings, say)
-    with _stop_signals() as stopped:
-        try:
-            with running_stack(
-                settings, settings_file=settings_file, overrides=overrides, fresh=fresh or play is not None, say=say
-            ) as stack:
-                say("all is up")
-                console.print(_table(stack))
-                deadline = None if seconds is None else time.monotonic() + seconds
-                _watch(stack, console, deadline=deadline, stopped=stopped, play=play)
-                healthy = _final_word(stack, say)
-        except _Stopped:
-            say("stopped before all was up")
-            return False
-        say("stopped")
+    with Display(sys.stdout) as display:
+        play = None if scenario is None else Play(scenario, settings, display.say)
+        with _stop_signals() as stopped:
+            try:
+                with running_stack(
+                    settings,
+                    settings_file=settings_file,
+                    overrides=overrides,
+                    fresh=fresh or play is not None,
+                    say=display.say,
+                ) as stack:
+                    display.say("all is up")
+                    display.lines(_table(stack))
+                    display.lines([f"look at it, logged in by this link, once: {login_link(settings)}"])
+                    display.follow(partial(live_line, settings))
+                    deadline = None if seconds is None else time.monotonic() + seconds
+                    with _played(play):
+                        _look_after(stack, display.say, deadline=deadline, stopped=stopped)
+                    display.follow(None)
+                    healthy = _final_word(stack, display.say)
+            except _Stopped:
+                display.say("stopped before all was up")
+                return False
+            display.say("stopped")
     return healthy
 
 
@@ -69,7 +76,10 @@ class _Stopped(BaseException):
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Turn the first SIGINT or SIGTERM into `_Stopped`; later ones are ignored while everything stops in order."""
+    """Turn the first SIGINT or SIGTERM into `_Stopped`; later ones are ignored while everything stops in order.
+
+    A terminal that is closed (SIGHUP) stops nothing: the services need none.
+    """
     received: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -78,6 +88,8 @@ def _stop_signals() -> Iterator[list[int]]:
             raise _Stopped
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A handler, not SIG_IGN: that the services would inherit, and the bot reloads at a SIGHUP.
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
     try:
         yield received
     finally:
@@ -85,44 +97,39 @@ def _stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _watch(
-    stack: RunningStack, console: Console, *, deadline: float | None, stopped: list[int], play: Play | None
-) -> None:
-    """Show the live line, and play the scenario, until the deadline or a signal."""
-    interval = _TERMINAL_SECONDS if console.is_terminal else _PLAIN_SECONDS
-    shown = -interval
+def _look_after(stack: RunningStack, say: Say, *, deadline: float | None, stopped: list[int]) -> None:
+    """See to it that the supervisor runs, until the deadline or a signal. Raises `SupervisorError`."""
+    supervision = Supervision(stack.supervisor, say)
     try:
         while not stopped and (deadline is None or time.monotonic() < deadline):
-            if play is not None:
-                play.look()
-            if time.monotonic() >= shown + interval:
-                shown = time.monotonic()
-                _show(live_line(stack.settings), console)
-            left = _TERMINAL_SECONDS if deadline is None else min(_TERMINAL_SECONDS, deadline - time.monotonic())
+            supervision.look()
+            left = _LOOK_SECONDS if deadline is None else min(_LOOK_SECONDS, deadline - time.monotonic())
             time.sleep(max(0.0, left))
     except _Stopped:
         pass
-    finally:
-        if console.is_terminal:
-            sys.stdout.write("\n")
 
 
-def _show(line: str, console: Console) -> None:
-    """Show the live line: at a terminal in the place of the last one."""
-    if not console.is_terminal:
-        console.print(line, soft_wrap=True)
+@contextmanager
+def _played(play: Play | None) -> Iterator[None]:
+    """Play a scenario meanwhile."""
+    if play is None:
+        yield
         return
-    _clear_line(console)
-    sys.stdout.write(line[: console.width - 1])
-    sys.stdout.flush()
+    over = threading.Event()
+    thread = threading.Thread(target=_repeat, args=(play.look, over), name="nightdesk-scenario", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
-def _clear_line(console: Console) -> None:
-    if console.is_terminal:
-        sys.stdout.write("\r\x1b[2K")
+def _repeat(look: Callable[[], None], over: threading.Event) -> None:
+    while not over.wait(_LOOK_SECONDS):
+        look()
 
 
-def _final_word(stack: RunningStack, say: Any) -> bool:
+def _final_word(stack: RunningStack, say: Say) -> bool:
     try:
         wrong = [state for state in stack.states() if not state.healthy]
     except SupervisorError as error:
@@ -134,45 +141,8 @@ def _final_word(stack: RunningStack, say: Any) -> bool:
     return not wrong
 
 
-def _table(stack: RunningStack) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("service", "state", "URL"):
-        table.add_column(heading, no_wrap=True)
-    for state in stack.states():
-        table.add_row(state.name, state.state, state.url)
-    return table
-
-
-def live_line(settings: Settings) -> str:
-    """Return one line on the bot: market time, equity, drawdown, guard, regime, model, last alert."""
-    try:
-        status = requests.get(
-            f"{settings.bot_url}/status", timeout=2, auth=settings.bot_login(), verify=settings.bot_trust()
-        ).json()
-    except (requests.RequestException, ValueError):
-        return f"{settings.bot.name}: does not answer"
-    bot, trading, model, risk = status["bot"], status["trading"], status["model"], status["risk"]
-    over = " · market closed: the replay is over" if trading["trading_expected"] is False else ""
-    parts = [
-        (bot["market_time"] or "no candle yet").replace("T", " ").replace(":00Z", ""),
-        f"equity {_number(risk['equity'], ',.2f')} {risk['currency']}",
-        f"drawdown {_number(risk['drawdown_ratio'], '.2%')}",
-        f"guard {trading['guard'] or 'unknown'}" + (" KILLED" if trading["kill_switch"] else ""),
-        f"regime {_regimes(trading['regime'])}",
-        # The version's end tells models apart; its whole name would fill the line.
-        f"model {(model['version'] or 'none').rpartition('-')[2]}"
-        + (f" {model['standing']}" if model["standing"] else ""),
-        f"last alert: {last_alert(settings)}",
-    ]
-    return " · ".join(parts) + over
-
-
-def _regimes(by_symbol: Mapping[str, str]) -> str:
-    """Return the regime, of several symbols each with what is traded: `BTC ranging, EUR trending_up`."""
-    if len(by_symbol) > 1:
-        return ", ".join(f"{symbol.partition('/')[0]} {regime}" for symbol, regime in by_symbol.items())
-    return next(iter(by_symbol.values()), "unknown")
-
-
-def _number(value: float | None, style: str) -> str:
-    return "unknown" if value is None else format(value, style)
+def _table(stack: RunningStack) -> list[str]:
+    """Return the services, a line each below their headings, in columns as wide as they need."""
+    rows = [("service", "state", "URL"), *((state.name, state.state, state.url) for state in stack.states())]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

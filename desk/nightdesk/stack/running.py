@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 from nightdesk_core.clock import utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
@@ -46,7 +45,10 @@ class RunningStack:
     def states(self) -> list[ServiceState]:
         """Return how every service stands."""
         running = {program.name: program.state for program in self.supervisor.states()}
-        return [ask_health(self.settings, service, running=running[service.name]) for service in self.services]
+        return [
+            ask_health(self.settings, service, running=running.get(service.name, "UNKNOWN"))
+            for service in self.services
+        ]
 
 
 @contextmanager
@@ -59,6 +61,8 @@ def running_stack(
     """
     with _only_one(settings):
         home.close_to_others(settings)
+        if settings.sandbox.enabled:
+            _read_own_candles(settings, say)
         tools = ensure_tools(settings.home, progress=say)
         rendered = render(settings, out=run_dir(settings).parent / "rendered")
         wanted = services(settings, settings_file=settings_file, overrides=overrides, tools=tools, rendered=rendered)
@@ -84,6 +88,14 @@ def running_stack(
                     supervisor.start(service.name)
                     _await_healthy(stack, {service.name}, say)
             yield stack
+
+
+def _read_own_candles(settings: Settings, say: Say) -> None:
+    """Say what a person's own files of candles hold: one that cannot be used is refused before anything is fetched."""
+    from nightdesk_sandbox import read_own_candles
+
+    for symbol, read in read_own_candles(settings.sandbox, home=settings.home).items():
+        say(f"{symbol}: {read}")
 
 
 def run_dir(settings: Settings) -> Path:
@@ -129,7 +141,9 @@ def _bootstrap(settings_file: Path, overrides: Sequence[str], say: Say) -> None:
     say("training the first model on what lies before the replay")
     sets = [part for assignment in overrides for part in ("--set", assignment)]
     command = [sys.executable, "-m", "nightdesk", "--settings", str(settings_file), *sets, "retrain", "--bootstrap"]
-    if subprocess.run(dying_with_parent(command, signal="TERM"), check=False).returncode != 0:
+    # In a session of its own: a terminal that is closed does not end it.
+    done = subprocess.run(dying_with_parent(command, signal="TERM"), start_new_session=True, check=False)
+    if done.returncode != 0:
         raise StackError("the first model could not be trained; the reason stands above")
 
 
@@ -152,17 +166,3 @@ def _await_healthy(stack: RunningStack, names: set[str], say: Say) -> None:
             )
             raise StackError(f"not everything came up: {logs}")
         time.sleep(_POLL_SECONDS)
-
-
-def last_alert(settings: Settings) -> str:
-    """Return the newest message in the sandbox's inbox, or what is firing where there is no inbox."""
-    try:
-        if settings.sandbox.enabled:
-            messages = requests.get(f"http://{settings.address('inbox')}/api/messages", timeout=2).json()
-            found = messages["messages"]
-            return str(found[-1]["title"]) if found else "none"
-        alerts = requests.get(f"http://{settings.address('alertmanager')}/api/v2/alerts?active=true", timeout=2).json()
-        names = sorted({alert["labels"]["alertname"] for alert in alerts} - {"Watchdog"})
-        return ", ".join(names) or "none"
-    except (requests.RequestException, ValueError, KeyError):
-        return "unknown"

@@ -7,17 +7,14 @@ the bot nor the servers know that they are in one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
-import requests
-from nightdesk_core.clock import from_iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.units import DAY_SECONDS
+from pydantic import AwareDatetime, BaseModel, FiniteFloat
 
+from nightdesk.answers import AnswerError, ask
 from nightdesk.settings import Settings
-
-_TIMEOUT_SECONDS = 2.0
 
 
 class ScenarioError(NightdeskError):
@@ -130,6 +127,13 @@ def find_scenario(name: str) -> Scenario:
     return SCENARIOS[name]
 
 
+class _Market(BaseModel):
+    """Where the replay exchange says that the market stands."""
+
+    market_time_unix: FiniteFloat
+    starts_at: AwareDatetime
+
+
 class Play:
     """A scenario while it runs: by the market's time it says each act when it begins, and has its faults begin."""
 
@@ -141,23 +145,38 @@ class Play:
         self._url = f"http://{settings.address('exchange')}/sandbox"
         self._speed = settings.scale.speed
         self._say = say
+        self._put_off = ""
+        self._begun = False
         say(f"scenario {scenario.name}: {scenario.about}")
         for assignment in scenario.settings:
             say(f"scenario {scenario.name} sets {assignment}")
 
     def look(self) -> None:
-        """Begin the acts whose time has come. An exchange that does not answer puts them off."""
+        """Begin the acts whose time has come. An exchange that does not answer as it should puts them off."""
         if not self._left:
             return
-        with suppress(requests.RequestException):
-            status = requests.get(f"{self._url}/status", timeout=_TIMEOUT_SECONDS).json()
-            day = (status["market_time_unix"] - from_iso(status["starts_at"])) / DAY_SECONDS
+        try:
+            market = ask(f"{self._url}/status").read(_Market)
+            day = (market.market_time_unix - market.starts_at.timestamp()) / DAY_SECONDS
             while self._left and self._left[0].day <= day:
                 self._begin(self._left[0])
                 del self._left[0]
+        except AnswerError as error:
+            self._tell_delay(error.reason)
+        else:
+            self._put_off = ""
+
+    def _tell_delay(self, reason: str) -> None:
+        """Say once why the scenario waits; not before it has begun, while the exchange comes up."""
+        if reason != self._put_off and self._begun:
+            self._say(f"the scenario waits: the exchange {reason}")
+        self._put_off = reason
 
     def _begin(self, act: Act) -> None:
         for name in act.faults:
             body = {"name": name, "seconds": act.days * DAY_SECONDS / self._speed}
-            requests.post(f"{self._url}/fault", json=body, timeout=_TIMEOUT_SECONDS).raise_for_status()
+            answer = ask(f"{self._url}/fault", method="POST", body=body)
+            if not answer.ok:
+                raise AnswerError(answer.url, f"answers {answer.status} to the fault {name}")
+        self._begun = True
         self._say(f"market day {act.day:g}: {act.said}")

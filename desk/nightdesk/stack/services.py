@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 from nightdesk_core.errors import NightdeskError
+from pydantic import BaseModel
 
+from nightdesk.answers import Answer, AnswerError, ask
+from nightdesk.passwords import WITH_WEB_CONFIG, login
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
 from nightdesk.stack.supervisor import Program
 from nightdesk.stack.tools import Tools
-
-_HEALTH_TIMEOUT_SECONDS = 2.0
 
 
 class PortTakenError(NightdeskError):
@@ -69,9 +69,10 @@ def services(
             StackService(Program("exchange", own("sandbox", "exchange"), environment=quiet), ("exchange",), "/healthz"),
             StackService(Program("inbox", own("sandbox", "inbox"), environment=quiet), ("inbox", "smtp"), "/healthz"),
         ]
-    pushgateway = Program("pushgateway", pushgateway_command(settings, tools))
+    pushgateway = Program("pushgateway", pushgateway_command(settings, tools, rendered))
     alertmanager = Program("alertmanager", alertmanager_command(settings, tools, rendered))
     found += [
+        StackService(Program("pages", own("pages"), environment=quiet), ("pages",), "/healthz"),
         StackService(pushgateway, ("pushgateway",), "/-/ready"),
         StackService(alertmanager, ("alertmanager",), "/-/ready"),
     ]
@@ -103,7 +104,7 @@ def listening_services(settings: Settings) -> list[Service]:
     """Return what of the native stack listens on a port, by the keys of `stack.ports`."""
     sandbox: list[Service] = ["exchange", "inbox", "smtp"] if settings.sandbox.enabled else []
     grafana: list[Service] = ["grafana"] if shutil.which("grafana") else []
-    return [*sandbox, "pushgateway", "alertmanager", *grafana, "bot", "prometheus"]
+    return [*sandbox, "pages", "pushgateway", "alertmanager", *grafana, "bot", "prometheus"]
 
 
 def taken_ports(settings: Settings, names: Sequence[Service]) -> list[str]:
@@ -124,25 +125,34 @@ def ask_health(settings: Settings, service: StackService, *, running: str) -> Se
     """Return how a service stands; `running` is the supervisor's word for it."""
     if not service.ports:
         return ServiceState(service.name, running.lower(), running == "RUNNING", "")
-    is_bot = service.ports[0] == "bot"
-    base = settings.bot_url if is_bot else f"http://{settings.address(service.ports[0])}"
-    url = base + service.page
+    port = service.ports[0]
+    is_bot = port == "bot"
+    base = settings.bot_url if is_bot else f"http://{settings.address(port)}"
+    # The servers' pages are seen through the page server alone.
+    url = (f"{settings.pages_url}/{port}" if port in WITH_WEB_CONFIG else base) + service.page
     if running != "RUNNING":
         return ServiceState(service.name, running.lower(), False, url)
     try:
-        answer = requests.get(
-            base + service.health, timeout=_HEALTH_TIMEOUT_SECONDS, verify=settings.bot_trust() if is_bot else True
+        answer = ask(
+            base + service.health,
+            login=login(settings, port) if port in WITH_WEB_CONFIG else None,
+            trust=settings.bot_trust() if is_bot else True,
         )
-    except requests.RequestException:
-        return ServiceState(service.name, "does not answer", False, url)
+    except AnswerError as error:
+        return ServiceState(service.name, error.reason, False, url)
     if answer.ok:
         return ServiceState(service.name, "healthy", True, url)
     return ServiceState(service.name, _complaint(answer), False, url)
 
 
-def _complaint(answer: requests.Response) -> str:
-    try:
-        issues = answer.json()["issues"]
-        return "unhealthy: " + "; ".join(issue["cause"] for issue in issues)
-    except (ValueError, KeyError, TypeError):
-        return f"answers {answer.status_code}"
+class _Issue(BaseModel):
+    cause: str
+
+
+class _Unhealthy(BaseModel):
+    issues: list[_Issue]
+
+
+def _complaint(answer: Answer) -> str:
+    said = answer.complaint(_Unhealthy)
+    return f"answers {answer.status}" if said is None else "unhealthy: " + "; ".join(one.cause for one in said.issues)

@@ -1,38 +1,35 @@
 """The supervisor: restarts what dies, and leaves nothing behind when it is killed itself.
 
 supervisord does the work. Each child asks the kernel to be killed when supervisord dies, and supervisord to be stopped
-when the process that started it dies (`setpriv --pdeathsig`, of util-linux), so that no SIGKILL leaves an orphan.
+when the process that started it dies (`setpriv --pdeathsig`, of util-linux). What the children have started is ended by
+the session, which is supervisord's own: so no SIGKILL leaves an orphan.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 import time
-import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
-from nightdesk_core.permissions import PRIVATE_UMASK, append_to, make_folder
-from supervisor.xmlrpc import SupervisorTransport
+from nightdesk_core.permissions import PRIVATE_UMASK, make_folder
+from nightdesk_core.reader import open_to_append
+
+from nightdesk.stack import session
+from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError, socket_path
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 30.0
-_LONGEST_SOCKET_PATH = 100
-"""The kernel takes 107 characters; supervisord adds its process id while it binds."""
-
-
-class SupervisorError(NightdeskError):
-    """The supervisor could not be started or asked."""
+_GRACE_SECONDS = 10.0
+"""For what the services have started: a retrain that is cut off ends its workers."""
 
 
 @dataclass(frozen=True)
@@ -44,72 +41,6 @@ class Program:
     autostart: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_seconds: int = 10
-
-
-@dataclass(frozen=True)
-class ProgramState:
-    """What supervisord says of a program: RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL …"""
-
-    name: str
-    state: str
-    pid: int
-
-
-class SupervisorClient:
-    """Talks to a running supervisord over its socket."""
-
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
-
-    def states(self) -> list[ProgramState]:
-        """Return every program's state."""
-        answer = self._call("getAllProcessInfo")
-        return [ProgramState(item["name"], item["statename"], item["pid"]) for item in answer]
-
-    def start(self, name: str) -> None:
-        """Start a program and wait until it runs. One that runs already stays as it is."""
-        if self.state(name).state not in ("RUNNING", "STARTING"):
-            self._call("startProcess", name)
-
-    def stop(self, name: str) -> None:
-        """Stop a program and wait until it has ended. One that is stopped already stays so."""
-        if self.state(name).state in ("RUNNING", "STARTING", "BACKOFF"):
-            self._call("stopProcess", name)
-
-    def signal(self, name: str, number: str) -> None:
-        """Send a running program a signal, named as in `HUP`. Raises `SupervisorError` where it does not run."""
-        if self.state(name).state != "RUNNING":
-            raise SupervisorError(f"{name} does not run")
-        self._call("signalProcess", name, number)
-
-    def state(self, name: str) -> ProgramState:
-        """Return one program's state. Raises `SupervisorError` where there is no such program."""
-        states = self.states()
-        for found in states:
-            if found.name == name:
-                return found
-        raise SupervisorError(f"there is no service {name!r}; there are {', '.join(state.name for state in states)}")
-
-    def is_up(self) -> bool:
-        """Return whether supervisord answers."""
-        try:
-            self._call("getState")
-        except SupervisorError:
-            return False
-        return True
-
-    def _call(self, method: str, *arguments: str) -> Any:
-        # A connection that once failed stays broken in this transport, so each call has one of its own.
-        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
-        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
-        try:
-            return getattr(proxy.supervisor, method)(*arguments)
-        except xmlrpc.client.Fault as fault:
-            raise SupervisorError(f"{method} {' '.join(arguments)}: {fault.faultString}") from fault
-        except (OSError, http.client.HTTPException) as error:
-            raise SupervisorError(f"the stack is not running (no answer at {self.socket})") from error
-        finally:
-            transport.close()
 
 
 class Supervisor(SupervisorClient):
@@ -126,10 +57,39 @@ class Supervisor(SupervisorClient):
     def __enter__(self) -> Self:
         make_folder(self._folder)
         make_folder(self._log_dir)
+        self._start({program.name for program in self._programs if program.autostart})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the programs."""
+        return frozenset(program.name for program in self._programs)
+
+    @property
+    def ended(self) -> str | None:
+        """How supervisord has ended, in words; None while there is a process."""
+        code = None if self._process is None else self._process.poll()
+        if code is None:
+            return None
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+    def restart(self, names: Collection[str]) -> None:
+        """Start supervisord anew, and these programs by it, once nothing is left of what ran before.
+
+        By the thread that lives longest: the kernel stops supervisord when the thread ends that has started it. Raises
+        `SupervisorError` where something cannot be ended, or supervisord does not start.
+        """
+        self._end()
+        self._start(names)
+
+    def _start(self, names: Collection[str]) -> None:
         configuration = self._folder / "supervisord.conf"
-        write_atomic(configuration, self._configuration().encode())
+        write_atomic(configuration, self._configuration(names).encode())
         command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)]
-        with append_to(self._log_dir / "supervisord.out") as output:
+        with open_to_append(self._log_dir / "supervisord.out") as output:
             self._process = subprocess.Popen(
                 dying_with_parent(command, signal="TERM"),
                 stdin=subprocess.DEVNULL,
@@ -139,21 +99,35 @@ class Supervisor(SupervisorClient):
                 start_new_session=True,
                 umask=PRIVATE_UMASK,
             )
-        self._wait_until_up()
-        return self
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self._end()
+            raise
 
-    def __exit__(self, *_: object) -> None:
+    def _end(self) -> None:
+        """End supervisord and all of its session. Raises `SupervisorError` where a process cannot be ended."""
         if self._process is None:
             return
-        # All at once: on its own SIGTERM supervisord stops one program after the other, a second each.
-        with suppress(SupervisorError):
-            self._call("stopAllProcesses")
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        process, self._process = self._process, None
+        if process.poll() is None:
+            self._stop(process)
+        if left := session.end(process.pid, grace_seconds=_GRACE_SECONDS):
+            ids = " ".join(map(str, left))
+            raise SupervisorError(
+                f"processes {ids} of the stack cannot be ended: end them (kill -9 {ids}), then start anew"
+            )
+
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        if self.is_up():
+            # All at once: on its own SIGTERM supervisord stops one program after the other, a second each.
+            with suppress(SupervisorError):
+                self.stop_all()
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_STOP_SECONDS)
+        process.kill()
+        process.wait()
 
     @property
     def pid(self) -> int:
@@ -167,12 +141,11 @@ class Supervisor(SupervisorClient):
         deadline = time.monotonic() + _START_SECONDS
         while not self.is_up():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                self._process.kill()
                 log = self._log_dir / "supervisord.out"
                 raise SupervisorError(f"supervisord did not start; its output is in {log}")
             time.sleep(0.05)
 
-    def _configuration(self) -> str:
+    def _configuration(self, names: Collection[str]) -> str:
         user = "user=root\n" if os.geteuid() == 0 else ""
         head = (
             f"[unix_http_server]\nfile={self.socket}\nchmod=0700\n\n"
@@ -181,13 +154,14 @@ class Supervisor(SupervisorClient):
             f"pidfile={self._folder / 'supervisord.pid'}\nchildlogdir={self._log_dir}\n\n"
             "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
         )
-        return (head + "\n".join(self._section(program) for program in self._programs)).replace("%", "%%")
+        sections = [self._section(program, autostart=program.name in names) for program in self._programs]
+        return (head + "\n".join(sections)).replace("%", "%%")
 
-    def _section(self, program: Program) -> str:
+    def _section(self, program: Program, *, autostart: bool) -> str:
         command = shlex.join(dying_with_parent(program.command, signal="KILL"))
         environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
         return (
-            f"[program:{program.name}]\ncommand={command}\nautostart={str(program.autostart).lower()}\n"
+            f"[program:{program.name}]\ncommand={command}\nautostart={str(autostart).lower()}\n"
             f"autorestart=true\nstartsecs=1\nstartretries=20\nstopwaitsecs={program.stop_seconds}\n"
             f"killasgroup=true\nredirect_stderr=true\nstdout_logfile={self._log_dir / (program.name + '.log')}\n"
             f"stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\nenvironment={environment}\n"
@@ -200,11 +174,3 @@ def dying_with_parent(command: Sequence[str], *, signal: str) -> list[str]:
     if setpriv is None:
         raise SupervisorError("setpriv is missing; install the package util-linux")
     return [setpriv, "--pdeathsig", signal, "--", *command]
-
-
-def socket_path(folder: Path) -> Path:
-    """Return the socket of the supervisor in `folder`. Raises `SupervisorError` where its path is too long."""
-    path = folder / "supervisor.sock"
-    if len(str(path)) > _LONGEST_SOCKET_PATH:
-        raise SupervisorError(f"{path} is too long for a socket: put `home` in a shorter path")
-    return path

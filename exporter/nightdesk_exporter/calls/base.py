@@ -20,7 +20,15 @@ MOST_VALUES = 100
 """Of a label whose values the bot chooses."""
 OTHER = "other"
 _CHOSEN = ("reason", "outcome", "cause", "collector", "timeframe")
+_NOT_EXPORTED = (
+    "this process was forked from the one that exports, so what it reports reaches nobody: no metric, no status, no"
+    " alert. Start the exporter after the fork (a daemon: once it is one), or make another in this process, on a port"
+    " of its own"
+)
 _KINDS = "Pass a kind of thing, such as timeout, not a message"
+
+_NAMES: set[str] = set()
+"""Of everything that a bot calls."""
 
 P = ParamSpec("P")
 C = TypeVar("C", bound="Calls")
@@ -41,6 +49,7 @@ def never_raises(call: Callable[Concatenate[C, P], None]) -> Callable[Concatenat
                 raise
             calls.note_error(_cause(name, error), error)
 
+    _NAMES.add(name)
     return guarded
 
 
@@ -80,6 +89,23 @@ class Calls:
         one_of(str(level).lower(), LOG_LEVELS, "level")
         self._tell(level.upper(), text(message, "message"))
 
+    @never_raises
+    def unwritable(self, what: str, reason: str = "") -> None:
+        """Something of the bot's, such as its journal, cannot be written, for a `reason`; without one it can again."""
+        name, why, known = text(what, "what"), self._without_secrets(text(reason, "reason")), self.snapshot.unwritable
+        if name not in known and len(known) >= MOST_VALUES:
+            raise WrongCallError("what", f"is one too many: {MOST_VALUES} are known already. {_KINDS}")
+        before = known.get(name)
+        if why and before is None:
+            known[name] = Trouble(self._now(), why)
+            self._tell("CRITICAL", f"the {name} cannot be written: {why}")
+        elif not why:
+            known[name] = None
+            if before is not None:
+                self._tell("INFO", f"the {name} can be written again")
+        if (before is None) == bool(why):
+            self.changed()
+
     def note_error(self, cause: str, error: Exception) -> None:
         """Count something that went wrong inside the exporter, and log it the first time."""
         self._count("instrumentation_errors", cause)
@@ -91,6 +117,23 @@ class Calls:
             told = f": {problem}" if isinstance(error, WrongCallError) else self._trace(error)
             logger.error("exporter: {}{}", cause, told)
             self.changed()
+
+    def _vanish(self) -> None:
+        """Have every call from now on do nothing, and the first say so: this process is a child of the bot's.
+
+        Each call is replaced by itself: a look at whose process this is would cost as much as a call.
+        """
+        said = False
+
+        def vanished(*_: object, **__: object) -> None:
+            nonlocal said
+            if not said:
+                said = True
+                logger.warning("exporter: {}", _NOT_EXPORTED)
+
+        for name in (*_NAMES, "_request_succeeded", "changed"):
+            if hasattr(self, name):
+                setattr(self, name, vanished)
 
     def _now(self) -> WallTime:
         return WallTime(self._clock())

@@ -7,12 +7,10 @@ and filling places takes `Markup` three times as long.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 
-_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Control characters and halves of characters: HTML has no place for them, and UTF-8 none for the halves."""
+from nightdesk_core.text import clean
 
 
 class Html(str):
@@ -43,7 +41,4 @@ def escaped(part: object) -> Html:
     """Return HTML as it is, and anything else as the text that it is."""
     if isinstance(part, Html):
         return part
-    text = str(part)
-    if not text.isprintable():
-        text = _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)
-    return Html(escape(text))  # noqa: S704 - escaped here
+    return Html(escape(clean(str(part))))  # noqa: S704 - escaped here

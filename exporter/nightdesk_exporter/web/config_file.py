@@ -6,11 +6,13 @@ https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuratio
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
+from nightdesk_core.reader import InputError
+from nightdesk_core.yaml_text import read_yaml
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, ValidationError, ValidationInfo, field_validator
 
 from nightdesk_exporter.errors import WebConfigError
@@ -74,7 +76,7 @@ class HttpSection(Section):
 
 
 class RateSection(Section):
-    """`burst` requests of an address at once, and one more every `interval`."""
+    """`burst` requests on a connection at once, and one more every `interval`."""
 
     interval: Annotated[Text, AfterValidator(_duration)]
     burst: StrictInt = 0
@@ -133,6 +135,7 @@ def read_web_config(path: Path) -> WebConfig:
         headers=tuple((name, value) for name, value in headers.items() if value),
         rate=DEFAULT_RATE if rate is None else Rate(_seconds(rate.interval), rate.burst),
         files=tls.files,
+        asks_for_certificates=tls.context is not None and tls.context.verify_mode is ssl.CERT_REQUIRED,
     )
 
 
@@ -146,27 +149,10 @@ def _tls_problems(document: Mapping[Any, Any], *, folder: Path) -> Sequence[str]
 
 
 def _document(path: Path) -> Mapping[Any, Any]:
-    class StrictLoader(yaml.SafeLoader):
-        """Refuses a key that is there twice: the first would be ignored silently."""
-
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's own
-            seen: set[str] = set()
-            for key, _ in node.value:
-                if key.value in seen:
-                    raise WebConfigError(path, [f"{key.value}: is there twice (line {key.start_mark.line + 1})"])
-                seen.add(key.value)
-            return super().construct_mapping(node, deep)
-
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise WebConfigError(path, [f"cannot be read ({error.strerror})"]) from error
-    except UnicodeDecodeError as error:
-        raise WebConfigError(path, [f"is not UTF-8 (byte {error.start})"]) from error
-    except (yaml.YAMLError, TypeError) as error:
-        # What the parser quotes may be a password's hash or a key.
-        mark = getattr(error, "problem_mark", None)
-        raise WebConfigError(path, ["is not YAML" + (f" (line {mark.line + 1})" if mark else "")]) from None
+        document = read_yaml(path)
+    except InputError as error:
+        raise WebConfigError(path, [error.reason]) from error
     if document is None:
         return {}
     if not isinstance(document, dict):

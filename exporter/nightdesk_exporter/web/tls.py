@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from nightdesk_core.reader import InputError, read_bytes
 from pydantic import AfterValidator, StrictBool
 
 from nightdesk_exporter.web.config_fields import Section, Text
@@ -128,9 +129,9 @@ def _pem(inline: str, file: str, name: str, folder: Path, stack: ExitStack, wron
     if file:
         path = folder / file
         try:
-            path.read_bytes()
-        except OSError as error:
-            wrong(f"{name}_file", f"{path} cannot be read ({error.strerror})")
+            read_bytes(path)
+        except InputError as error:
+            wrong(f"{name}_file", f"{path} {error.reason}")
             return None
         return path
     if not inline:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from nightdesk_core.files import write_atomic
+from nightdesk_core.reader import InputError, read_bytes
 
 from nightdesk_sandbox.errors import SandboxError
 
@@ -42,8 +43,8 @@ def tls_context(folder: Path) -> ssl.SSLContext:
 
 def _is_good(certificate: Path) -> bool:
     try:
-        ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-    except (OSError, ValueError):
+        ends = x509.load_pem_x509_certificate(read_bytes(certificate)).not_valid_after_utc
+    except (InputError, ValueError):
         return False
     return ends > datetime.now(UTC) + timedelta(days=1)
 

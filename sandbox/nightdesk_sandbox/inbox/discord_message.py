@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError, from_json
+from pydantic_core import PydanticCustomError
 
 _TOTAL_EMBED_TEXT = 6000
 _PLACES = {"MAX_EMBED_SIZE_EXCEEDED": ("embeds",)}
@@ -134,9 +136,8 @@ def parse(body: bytes) -> tuple[DiscordMessage, dict[str, Any]]:
     Raises `DiscordRefusalError` where Discord would refuse it.
     """
     try:
-        # Stricter than json: neither NaN nor lone surrogates, which no answer of ours could hold.
-        raw = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+        raw = parse_json(body, source="the body")
+    except InputError as error:
         raise DiscordRefusalError(INVALID_JSON, "The request body contains invalid JSON.") from error
     try:
         message = DiscordMessage.model_validate(raw)

@@ -7,6 +7,8 @@ from email.message import EmailMessage
 from email.policy import default as default_policy
 from html.parser import HTMLParser
 
+from nightdesk_core.text import clean
+
 from nightdesk_sandbox.inbox.store import Inbox
 
 _SHOWN_HEADERS = ("From", "To", "Cc", "Subject", "Date", "Message-Id")
@@ -16,7 +18,7 @@ def receive(inbox: Inbox, content: bytes, *, recipients: list[str]) -> None:
     """Put a mail, as it came over the wire, into the inbox; encoded headers and parts are decoded."""
     mail = message_from_bytes(content, policy=default_policy)
     plain, html = _part(mail, "plain"), _part(mail, "html")
-    headers = {name: _encodable(str(mail[name])) for name in _SHOWN_HEADERS if mail[name] is not None}
+    headers = {name: clean(str(mail[name])) for name in _SHOWN_HEADERS if mail[name] is not None}
     inbox.add(
         "email",
         title=headers.get("Subject", ""),
@@ -33,15 +35,10 @@ def _part(mail: EmailMessage, subtype: str) -> str | None:
     if part is None:
         return None
     try:
-        return _encodable(str(part.get_content()))
+        return clean(str(part.get_content()))
     except LookupError:  # a character set that Python does not know
         payload = part.get_payload(decode=True)
         return payload.decode("utf-8", errors="replace") if isinstance(payload, bytes) else str(payload)
-
-
-def _encodable(text: str) -> str:
-    """Return `text` without the lone surrogates that undecodable bytes leave behind: they fit into no answer."""
-    return text.encode("utf-8", errors="replace").decode()
 
 
 class _TextOfHtml(HTMLParser):

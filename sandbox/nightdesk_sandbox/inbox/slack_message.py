@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
 
 _MOST_ATTACHMENTS = 100
 _MOST_BLOCKS = 50
@@ -105,8 +106,8 @@ def parse(body: bytes) -> tuple[SlackMessage, dict[str, Any]]:
     Raises `SlackRefusalError` where Slack would refuse it.
     """
     try:
-        raw = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+        raw = parse_json(body, source="the body")
+    except InputError as error:
         raise SlackRefusalError("invalid_payload") from error
     if not isinstance(raw, dict):
         raise SlackRefusalError("invalid_payload")

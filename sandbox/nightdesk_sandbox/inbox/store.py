@@ -11,7 +11,9 @@ from typing import Any
 from loguru import logger
 from nightdesk_core.clock import WallClock, iso
 from nightdesk_core.files import write_atomic
-from nightdesk_core.permissions import append_to, make_folder
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.permissions import make_folder
+from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_bytes
 
 from nightdesk_sandbox.errors import SandboxError
 from nightdesk_sandbox.inbox.change import Change
@@ -22,6 +24,7 @@ KEPT = 1000
 """Messages kept in memory, and in the file after a start."""
 
 _FILE_NAME = "inbox.jsonl"
+_LARGEST_BYTES = 200_000_000
 
 
 class Inbox:
@@ -113,11 +116,11 @@ class Inbox:
 
     def _load(self) -> None:
         try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
+            lines = read_bytes(self._path, largest=_LARGEST_BYTES).decode(errors="replace").splitlines()
+        except MissingInputError:
             return
-        except OSError as error:
-            raise SandboxError(f"{self._path} cannot be read ({error.strerror})") from error
+        except InputError as error:
+            raise SandboxError(str(error)) from error
         for message in self._read(lines):
             self._messages.append(message)
             self._last_id = max(self._last_id, message.id)
@@ -126,12 +129,12 @@ class Inbox:
     def _read(self, lines: list[str]) -> Iterator[Message]:
         for number, line in enumerate(lines, start=1):
             try:
-                fields = json.loads(line)
+                fields = parse_json(line, source="line")
                 if "last_id" in fields:
                     self._last_id = max(self._last_id, int(fields["last_id"]))
                 else:
                     yield Message.model_validate(fields)
-            except (ValueError, TypeError) as error:
+            except (InputError, ValueError, TypeError) as error:
                 # A torn last line after a crash. What it said is lost, the rest is not.
                 logger.warning(
                     "{} line {} is not a message and is dropped ({})", self._path, number, type(error).__name__
@@ -140,11 +143,11 @@ class Inbox:
     def _append(self, message: Message) -> None:
         try:
             make_folder(self._path.parent)
-            with append_to(self._path) as file:
-                file.write(f"{message.model_dump_json()}\n".encode())
-        except OSError as error:
+            with open_to_append(self._path) as file:
+                file.write((message.model_dump_json() + "\n").encode())
+        except (InputError, OSError) as error:
             # It is still in memory and on the page: who sent it must not be told that it failed.
-            logger.error("message {} cannot be kept in {} ({})", message.id, self._path, error.strerror)
+            logger.error("message {} cannot be kept ({})", message.id, error)
 
     def _rewrite(self) -> None:
         lines = [json.dumps({"last_id": self._last_id}), *(message.model_dump_json() for message in self._messages)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,8 @@ HOUR_SECONDS = 3600
 PRICE_COLUMNS = ("open", "high", "low", "close")
 VALUE_COLUMNS = (*PRICE_COLUMNS, "volume")
 _MOST_DECIMALS = 8
+_LARGEST = 1e24
+"""No price or volume is larger, and none but 0 smaller than one by it: the quotient of two is always a number."""
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -45,6 +47,11 @@ class RecordedCandles:
         """The last candle's close, in seconds since the epoch."""
         return int(self.time[-1]) + self.interval_seconds
 
+    def until(self, end: float) -> RecordedCandles:
+        """Return the candles that have closed by `end`."""
+        kept = slice(0, int(np.searchsorted(self.time, end - self.interval_seconds, side="right")))
+        return replace(self, time=self.time[kept], **{name: getattr(self, name)[kept] for name in VALUE_COLUMNS})
+
     @cached_property
     def price_decimals(self) -> int:
         """How many decimals the prices have, 8 at most: the market's tick is ten to the power of minus this."""
@@ -64,51 +71,61 @@ class RecordedCandles:
         return digest.hexdigest()
 
 
-def check(candles: RecordedCandles, *, source: str, first_row: int) -> None:
-    """Raise `CandlesError` for the first row that is not a candle; `first_row` is what the file calls its first one."""
+def check(candles: RecordedCandles, *, source: str, rows: Times | None = None) -> None:
+    """Raise `CandlesError` for the first row that is not a candle; `rows` numbers them, else from 1."""
     if len(candles) < 2:
         raise CandlesError(source, f"holds {len(candles)} candles; a replay needs 2 at least")
-    _check_values(candles, source, first_row)
-    _check_times(candles, source, first_row)
+    _Check(candles, source, np.arange(1, len(candles) + 1) if rows is None else rows).run()
 
 
-def _check_values(candles: RecordedCandles, source: str, first_row: int) -> None:
-    for column in VALUE_COLUMNS:
-        values: Values = getattr(candles, column)
-        _refuse(~np.isfinite(values), column, "is missing or not a number", source, first_row)
-    for column in PRICE_COLUMNS:
-        _refuse(getattr(candles, column) <= 0, column, "is not above 0", source, first_row)
-    _refuse(candles.volume < 0, "volume", "is below 0", source, first_row)
-    _refuse(candles.high < np.maximum(candles.open, candles.close), "high", "is below open or close", source, first_row)
-    _refuse(candles.low > np.minimum(candles.open, candles.close), "low", "is above open or close", source, first_row)
+@dataclass(frozen=True)
+class _Check:
+    candles: RecordedCandles
+    source: str
+    rows: Times
 
+    def run(self) -> None:
+        candles = self.candles
+        for column in VALUE_COLUMNS:
+            self._refuse(~np.isfinite(getattr(candles, column)), column, "is missing or not a number")
+        for column in PRICE_COLUMNS:
+            self._refuse(getattr(candles, column) <= 0, column, "is not above 0")
+        self._refuse(candles.volume < 0, "volume", "is below 0")
+        for column in VALUE_COLUMNS:
+            size = np.abs(getattr(candles, column))
+            self._refuse((size > _LARGEST) | ((size > 0) & (size < 1 / _LARGEST)), column, "is of no market's size")
+        self._refuse(candles.high < np.maximum(candles.open, candles.close), "high", "is below open or close")
+        self._refuse(candles.low > np.minimum(candles.open, candles.close), "low", "is above open or close")
+        self._check_times()
 
-def _check_times(candles: RecordedCandles, source: str, first_row: int) -> None:
-    time, interval = candles.time, candles.interval_seconds
-    steps = np.diff(time)
-    _refuse(steps == 0, "time", "is the same as in the row before", source, first_row + 1)
-    _refuse(
-        steps < 0,
-        "time",
-        "is before that of the row above; rows run from the oldest to the newest",
-        source,
-        first_row + 1,
-    )
-    off = time % interval != 0
-    if off.any():
-        stamp = iso(int(time[off][0]))
-        _refuse(
-            off, "time", f"is {stamp}, not the start of an hour; the sandbox replays hourly candles", source, first_row
-        )
-    if steps.min() > interval:
-        raise CandlesError(
-            source, f"no two candles are an hour apart, but {steps.min():g} s; the sandbox replays hourly candles"
-        )
+    def _check_times(self) -> None:
+        time, interval = self.candles.time, self.candles.interval_seconds
+        steps = np.diff(time, prepend=time[0] - interval)
+        self._refuse(steps == 0, "time", "is the same as in the row before")
+        back = steps < 0
+        if back.any():
+            at = int(np.argmax(back))
+            problem = (
+                f"is {-int(steps[at]) / HOUR_SECONDS:g} h before that of row {self.rows[at - 1]}, against the order of "
+                "the others; sort the rows, or, where a part is in another time zone, put that right"
+            )
+            self._refuse(back, "time", problem)
+        off = time % interval != 0
+        if off.any():
+            self._refuse(off, "time", f"is {iso(int(time[off][0]))}, not the start of an hour; {self._advice()}")
+        if steps[1:].min() > interval:
+            problem = f"no two candles are an hour apart, but {steps[1:].min():g} s"
+            raise CandlesError(self.source, f"{problem}; the sandbox replays hourly candles")
 
+    def _advice(self) -> str:
+        """Return what to do about times that are not the start of an hour."""
+        if (self.candles.time % HOUR_SECONDS == HOUR_SECONDS - 1).all():
+            return "these are the candles' closes: write when each opened"
+        return "the sandbox replays hourly candles: join shorter ones, each opening on the hour, UTC"
 
-def _refuse(bad: _Rows, column: str, problem: str, source: str, first_row: int) -> None:
-    if not bad.any():
-        return
-    count = int(bad.sum())
-    more = f" (and in {count - 1} more)" if count > 1 else ""
-    raise CandlesError(source, f"row {first_row + int(np.argmax(bad))}, column {column} {problem}{more}")
+    def _refuse(self, bad: _Rows, column: str, problem: str) -> None:
+        if not bad.any():
+            return
+        count = int(bad.sum())
+        more = f" (and in {count - 1} more)" if count > 1 else ""
+        raise CandlesError(self.source, f"row {self.rows[int(np.argmax(bad))]}, column {column} {problem}{more}")

@@ -27,7 +27,7 @@ def parse(content: bytes) -> RecordedCandles:
     rows = [_row(fields, number) for number, fields in enumerate(lines[1:], start=2)]
     time, *columns = np.array(rows, dtype=np.float64).reshape(len(rows), len(_HEADER)).T
     candles = RecordedCandles(time.astype(np.int64), *(np.ascontiguousarray(column) for column in columns))
-    check(candles, source=SOURCE, first_row=2)
+    check(candles, source=SOURCE, rows=np.arange(2, len(rows) + 2))
     return candles
 
 

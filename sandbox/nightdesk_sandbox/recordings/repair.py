@@ -61,7 +61,7 @@ def parse(content: bytes) -> RecordedCandles:
     times = sorted(bars)
     columns = np.array([bars[time] for time in times], dtype=np.float64).reshape(len(times), len(VALUE_COLUMNS)).T
     candles = RecordedCandles(np.array(times, dtype=np.int64), *(np.ascontiguousarray(column) for column in columns))
-    check(candles, source=SOURCE, first_row=1)
+    check(candles, source=SOURCE)
     return candles
 
 

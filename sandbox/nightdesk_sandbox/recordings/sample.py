@@ -25,10 +25,9 @@ from nightdesk_core.files import write_atomic
 
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings import euro
-from nightdesk_sandbox.recordings.candle_file import read_candles
 from nightdesk_sandbox.recordings.candles import VALUE_COLUMNS, RecordedCandles
 from nightdesk_sandbox.recordings.repair import repair
-from nightdesk_sandbox.settings import SandboxSettings
+from nightdesk_sandbox.settings import SAMPLED_SYMBOLS
 
 _DOWNLOAD_SECONDS = 600
 
@@ -73,7 +72,7 @@ BITCOIN = Sample(
     read=repair,
     fingerprint="9c6beac040a3c0db6a8efb244a7bd80940dfcab516d026528829c7141fdaa93f",
     cache_name="sample-candles.parquet",
-    instead="put candles of your own into nightdesk.yml as `sandbox.candles: path.csv` (or .parquet)",
+    instead="put candles of your own into nightdesk.yml as `sandbox.candles: path.csv` (docs/candle-files.md)",
 )
 
 EURO = Sample(
@@ -91,17 +90,8 @@ EURO = Sample(
     instead="leave EURUSDT out of `sandbox.symbols` in nightdesk.yml",
 )
 
-
-def load_symbol(symbol: str, settings: SandboxSettings, *, home: Path) -> RecordedCandles:
-    """Return the candles of one symbol, at the times at which they were traded; relative paths lie in `home`.
-
-    Those of BTCUSDT are the person's own where `settings.candles` names a file. The first load of a sample takes pip,
-    the network and a few seconds; later ones only the cache.
-    Raises `CandlesError` where there are none to be had, with what to do.
-    """
-    if symbol == "BTCUSDT" and settings.candles is not None:
-        return read_candles(home / settings.candles)
-    return load_sample({"BTCUSDT": BITCOIN, "EURUSDT": EURO}[symbol], folder=home / settings.cache_dir)
+SAMPLES = dict(zip(SAMPLED_SYMBOLS, (BITCOIN, EURO), strict=True))
+"""By the symbol that each is replayed as."""
 
 
 def load_sample(sample: Sample, *, folder: Path) -> RecordedCandles:
@@ -217,4 +207,4 @@ def _write_cache(path: Path, candles: RecordedCandles) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-__all__ = ["BITCOIN", "EURO", "RecordedCandles", "Sample", "fetch_sample", "load_sample", "load_symbol"]
+__all__ = ["BITCOIN", "EURO", "SAMPLES", "RecordedCandles", "Sample", "fetch_sample", "load_sample"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightdesk_core.files import write_json_atomic
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightdesk_sandbox.errors import PositionError
@@ -60,8 +62,8 @@ class Shocks:
 
 def _read(path: Path) -> _Document:
     try:
-        return _Document.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise PositionError(path, f"cannot be read ({error.strerror})") from error
+        return _Document.model_validate(read_json(path))
+    except InputError as error:
+        raise PositionError(path, error.reason) from error
     except ValidationError as error:
         raise PositionError(path, f"is damaged ({error.error_count()} problems)") from error

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from nightdesk_alerts.catalogue.plumbing import ALERTS_DROPPED, COLLECTOR_FAILING, SNAPSHOT_STALE, STATUS_FILE_STALE
+from nightdesk_alerts.catalogue.plumbing import (
+    ALERTS_DROPPED,
+    COLLECTOR_FAILING,
+    DISK_UNWRITABLE,
+    SNAPSHOT_STALE,
+    STAMP_IN_FUTURE,
+    STATUS_FILE_STALE,
+)
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health import Issue
 
 from tests.exporter.conftest import NOW, Clock, late
-from tests.exporter.health_cases.case import DEGRADED, AlertStory, Case, happens, warning
-from tests.exporter.story import after, without
+from tests.exporter.health_cases.case import (
+    DEGRADED,
+    UNHEALTHY_VERDICT,
+    AlertStory,
+    Case,
+    critical,
+    happens,
+    says,
+    warning,
+)
+from tests.exporter.story import Bot, Minute, after, without
 
 
 def status_not_written(exporter: BotExporter, clock: Clock) -> None:
     exporter.snapshot.status_limit_seconds = 600.0
     late(601, "loop", "contact")(exporter, clock)
+
+
+def trade_ahead(exporter: BotExporter, clock: Clock) -> None:
+    exporter.snapshot.last_trade_at = WallTime(clock.now + 3600)
+
+
+def trades_ahead(bot: Bot, minute: Minute) -> None:
+    bot.healthy(without=("trade",) if minute >= 10 else ())
+    if minute == 10:
+        bot.exporter.snapshot.last_trade_at = WallTime(bot.now + 600)
+
+
+def disk_full(exporter: BotExporter, _: Clock) -> None:
+    exporter.unwritable("journal", "database or disk is full")
+    exporter.unwritable("decisions", "No space left on device")
+    exporter.unwritable("status file")
 
 
 def called_wrongly(exporter: BotExporter, _: Clock) -> None:
@@ -45,6 +77,22 @@ CASES = (
             warning(STATUS_FILE_STALE),
         ),
         AlertStory(plot=without("status", from_minute=10), waits=1, known_by=happens("status_written_at")),
+    ),
+    Case(
+        disk_full,
+        Issue(
+            "disk_unwritable",
+            UNHEALTHY_VERDICT,
+            "the disk does not take what the bot must keep, and nothing is entered until it does: journal (database or"
+            " disk is full), decisions (No space left on device)",
+            None,
+            WallTime(NOW),
+            critical(DISK_UNWRITABLE),
+        ),
+        AlertStory(
+            plot=after(lambda exporter: exporter.unwritable("journal", "disk I/O error")),
+            known_by=says("unwritable", {"journal": None}),
+        ),
     ),
     Case(
         lambda exporter, _: exporter._collector_failed("Mine", OSError("gone")),
@@ -79,6 +127,18 @@ CASES = (
             looks_back=10,
             known_by=None,
         ),
+    ),
+    Case(
+        trade_ahead,
+        Issue(
+            "stamp_in_future",
+            DEGRADED,
+            "the last trade is 2019-10-17T10:00:00Z, 3600 s ahead of the clock",
+            60,
+            WallTime(NOW),
+            warning(STAMP_IN_FUTURE),
+        ),
+        AlertStory(plot=trades_ahead, minutes=25, known_by=None),
     ),
     Case(
         called_wrongly,

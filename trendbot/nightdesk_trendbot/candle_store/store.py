@@ -21,6 +21,7 @@ from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.files import LockTimeoutError, locked, set_aside, write_atomic
 from nightdesk_core.pipeline import DataError
+from nightdesk_core.reader import InputError, MissingInputError, read_bytes
 from nightdesk_core.stored import StoredError
 from numpy.typing import NDArray
 
@@ -31,6 +32,7 @@ _FORMAT = 1
 _METADATA = b"nightdesk"
 _TIME = "time"
 _LOCK_SECONDS = 600.0
+_LARGEST_BYTES = 2_000_000_000
 """Another bot's job may be fetching the same symbol's two years just now."""
 
 
@@ -156,10 +158,10 @@ class StoreFile:
         Raises `DamagedStoreError` where it is not what was written, `DataError` where it cannot be read at all.
         """
         try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
+            content = read_bytes(self.path, largest=_LARGEST_BYTES)
+        except MissingInputError:
             return Rows.none(len(self._columns))
-        except OSError as error:
+        except InputError as error:
             raise _unusable(self.path, error) from error
         try:
             table = pq.ParquetFile(io.BytesIO(content)).read()
@@ -203,10 +205,9 @@ def source_folder(folder: Path, source: str) -> Path:
     return folder / quote(source, safe="")
 
 
-def _unusable(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"{path} cannot be used ({error.strerror}): see to the folder's disk and rights, or set trendbot.data_dir"
-    )
+def _unusable(path: Path, error: OSError | InputError) -> DataError:
+    reason = error.reason if isinstance(error, InputError) else error.strerror
+    return DataError(f"{path} cannot be used ({reason}): see to the folder's disk and rights, or set trendbot.data_dir")
 
 
 def _digest(rows: Rows) -> str:

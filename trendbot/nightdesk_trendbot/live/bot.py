@@ -16,10 +16,11 @@ from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import RegistryError
 from nightdesk_core.units import DAY_SECONDS
-from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, LiveMeasures, ModelInUse
+from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, LiveMeasures, ModelInUse, Resume
 
-from nightdesk_trendbot.engine.engine import Engine
+from nightdesk_trendbot.engine.engine import Engine, StepResult
 from nightdesk_trendbot.engine.state import EngineState, new_state
+from nightdesk_trendbot.live.disk import Disk
 from nightdesk_trendbot.live.guard_store import JournalGuardStore
 from nightdesk_trendbot.live.history import History
 from nightdesk_trendbot.live.housekeeping import Housekeeping
@@ -79,8 +80,10 @@ class LiveBot:
                 clock=parts.clock,
             )
         )
+        self._disk = Disk(parts.journal, parts.decisions, self._guard, parts.exporter)
         self._housekeeping = Housekeeping(
             self._guard,
+            self._disk,
             self._safety,
             self._clock,
             exporter=parts.exporter,
@@ -234,30 +237,53 @@ class LiveBot:
             self._on_open(symbol, step.time, bar.open)
             candles = self._history.append(symbol, bar)
             signals[symbol] = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
-        result = self._engine.at_close(
-            self._state,
-            step.bars,
-            signals=signals,
-            permission=partial(self._permission, self._safety.late(step.time + self._interval, self._interval)),
-            correlation=self._history.correlation,
-            model=self._guard.model,
-            resume=self._guard.last_resume(),
-        )
+        before, resume, late = self._state, self._guard.last_resume(), self._late(step)
+        result, owed = self._decided(before, step, signals, resume, late)
         seconds = (time.perf_counter() - begun) / len(step.bars)
         log_decisions(self._parts.decisions, step, signals, result, model)
-        owed: Owed = ()
-        if self._parts.watch.champion is not None:
-            champion = self._parts.watch.champion
-            result, owed = self._parts.probation.judge(self._state, result, champion, self._tuning.performance)
         with self._guard.take(result.guard, owed=owed):
             record(self._parts.journal, result)
         self._state = result.state
+        if late is None and not self._disk.look():
+            # It is not certain to be kept: what was to be entered is not. The rest of the step is the same.
+            result, _ = self._decided(before, step, signals, resume, Outcome.BLOCKED_DISK)
+            log_decisions(self._parts.decisions, step, signals, result, model)
+            self._move(result.state)
         closes = {symbol: bar.close for symbol, bar in step.bars.items()}
         self._prices.note(closes, age_seconds=self._clock.age(result.state.last_close))
         self._report.step(result, signals, seconds=seconds)
         self._report.recent_trades(self._parts.journal, result.state.last_close)
         self._guard.report(shadow_trades=len(result.shadow_trades))
         self._report.account(result.state)
+
+    def _late(self, step: Step) -> Outcome | None:
+        """Return why nothing may be entered on a step, however good it is; `None` where that is no matter."""
+        if not self._disk.look():
+            return Outcome.BLOCKED_DISK
+        return self._safety.late(step.time + self._interval, self._interval)
+
+    def _decided(
+        self,
+        state: EngineState,
+        step: Step,
+        signals: Mapping[str, Signal],
+        resume: Resume | None,
+        late: Outcome | None,
+    ) -> tuple[StepResult, Owed]:
+        """Return what a step leads to from a state, and what is owed for it; nothing is changed yet."""
+        result = self._engine.at_close(
+            state,
+            step.bars,
+            signals=signals,
+            permission=partial(self._permission, late),
+            correlation=self._history.correlation,
+            model=self._guard.model,
+            resume=resume,
+        )
+        champion = self._parts.watch.champion
+        if champion is None:
+            return result, ()
+        return self._parts.probation.judge(state, result, champion, self._tuning.performance)
 
     def _permission(self, late: Outcome | None, state: EngineState, signal: Signal) -> Permission:
         deployment, guard = self._parts.watch.deployment, self._tuning.performance

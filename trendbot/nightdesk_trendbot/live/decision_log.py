@@ -9,8 +9,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
+from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, iso
-from nightdesk_core.permissions import append_to
+from nightdesk_core.disk import reason_of
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_lines, read_start
 
 
 @dataclass(frozen=True)
@@ -39,22 +43,46 @@ class DecisionLog:
     """Appends to and reads one bot's log.
 
     A decision is written before the journal commits it: a bot that is killed between the two writes it again, and a
-    reader takes the last line of a candle.
+    reader takes the last line of a candle. What the disk does not take is kept, and written before whatever comes next.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._kept: list[str] = []
+        """Lines that are not on the disk, oldest first."""
+        self.unwritten: str | None = None
+        """Why not; `None` where there are none."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever decided."""
-        return not self.path.exists() or self.path.stat().st_size == 0
+        """Whether nothing was ever decided. Raises `InputError` where the log is no file."""
+        try:
+            return read_start(self.path, 1) == b""
+        except MissingInputError:
+            return True
 
     def append(self, record: DecisionRecord) -> None:
         """Append a decision."""
         line = json.dumps({"at": iso(record.time), **vars(record), "time": record.time.seconds}, allow_nan=False)
-        with append_to(self.path) as file:
-            file.write((_end_of_torn_line(file) + line + "\n").encode())
+        self._kept.append(line)
+        self.write_again()
+
+    def write_again(self) -> bool:
+        """Write what is kept; return whether the disk has it all."""
+        if not self._kept:
+            return True
+        try:
+            with open_to_append(self.path) as file:
+                # A disk that fills amid a line leaves a torn one, as a crash does: all of it is written again.
+                file.write((_end_of_torn_line(file) + "\n".join(self._kept) + "\n").encode())
+        except (InputError, OSError) as error:
+            if self.unwritten is None:
+                logger.error("{} cannot be written ({}); decisions are kept in memory until it can", self.path, error)
+            self.unwritten = reason_of(error)
+            return False
+        self._kept.clear()
+        self.unwritten = None
+        return True
 
     def read(self, *, symbol: str | None = None, since: MarketTime = MarketTime(0)) -> list[DecisionRecord]:
         """Return the decisions at or after a time, in order; of one symbol where it is named."""
@@ -66,18 +94,17 @@ class DecisionLog:
         return [found[key] for key in sorted(found)]
 
     def _records(self) -> Iterator[DecisionRecord]:
-        if not self.path.exists():
-            return
         names = {field.name for field in fields(DecisionRecord)}
-        with self.path.open(encoding="utf-8") as file:
-            for line in file:
+        try:
+            for line in read_lines(self.path):
                 try:
-                    content = json.loads(line)
+                    content = parse_json(line, source=self.path.name)
                     known = {name: content[name] for name in names}
-                    record = DecisionRecord(**known | {"time": MarketTime(content["time"])})
-                except (ValueError, KeyError, TypeError):
+                    yield stored.from_plain(DecisionRecord, known, source=self.path.name)
+                except (InputError, KeyError, TypeError):
                     continue  # cut off by a crash; the decision was written again after it
-                yield record
+        except MissingInputError:
+            return
 
 
 def _end_of_torn_line(file: BinaryIO) -> str:

@@ -25,9 +25,18 @@ class JournalGuardStore:
         self._memory = memory
         self._moved = next(reversed(journal.transitions()), None)
 
+    @property
+    def unwritten(self) -> str | None:
+        """Why what is kept is in memory only; `None` where it is durable."""
+        return self._journal.unwritten
+
+    def write_again(self) -> bool:
+        """Write what is in memory only, where the disk takes it now; return whether it has it all."""
+        return self._journal.write_again()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep everything in the block together, or nothing of it."""
+        """Keep everything in the block together, or nothing of it; in memory until the disk takes it."""
         before = self._memory, self._moved
         try:
             with self._journal.transaction():

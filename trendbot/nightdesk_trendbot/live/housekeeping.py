@@ -14,6 +14,7 @@ from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import GuardRuntime
 
+from nightdesk_trendbot.live.disk import Disk
 from nightdesk_trendbot.live.safety import Safety
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.exchange import Exchange
@@ -25,6 +26,8 @@ _AGAIN_SECONDS = 1.0
 _PROMPT_SECONDS = 1.0
 """An answer that takes longer is not taken for the time."""
 _SELF_TEST_SECONDS = float(DAY_SECONDS)
+_UNTRIED_SECONDS = 1.0
+"""How soon the kill switch is tried again where the disk did not let it be tried."""
 
 
 class Housekeeping:
@@ -33,6 +36,7 @@ class Housekeeping:
     def __init__(
         self,
         guard: GuardRuntime,
+        disk: Disk,
         safety: Safety,
         market_clock: MarketClock,
         *,
@@ -43,6 +47,7 @@ class Housekeeping:
     ) -> None:
         """`kill_switch_defects` returns what of the bot would not obey the switch, empty where all of it would."""
         self._guard = guard
+        self._disk = disk
         self._safety = safety
         self._market_clock = market_clock
         self._exporter = exporter
@@ -70,9 +75,10 @@ class Housekeeping:
             await asyncio.sleep(_AGAIN_SECONDS if self._safety.clock_is_off else self._scale.limit(_CLOCK_SECONDS))
 
     async def _keep_house(self) -> None:
-        """Beat the heart and do what the kill switch says."""
+        """Beat the heart, do what the kill switch says, and have written what the disk did not take before."""
         while True:
             self._exporter.heartbeat()
+            self._disk.look()
             try:
                 self._enforce_kill_switch()
             except Exception as error:  # noqa: BLE001 - whatever it is: a bot that cannot be stopped must not trade
@@ -88,5 +94,5 @@ class Housekeeping:
     async def _self_test(self) -> None:
         """Try the kill switch once a day, beginning now."""
         while True:
-            await asyncio.to_thread(self._guard.self_test, self._kill_switch_defects)
-            await asyncio.sleep(_SELF_TEST_SECONDS)
+            tried = await asyncio.to_thread(self._guard.self_test, self._kill_switch_defects)
+            await asyncio.sleep(_SELF_TEST_SECONDS if tried else _UNTRIED_SECONDS)

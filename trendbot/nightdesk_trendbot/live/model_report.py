@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from nightdesk_core.clock import MarketTime, TimeScale
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import Journal, JournalError
 from nightdesk_core.measures import sharpe_ratio
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
@@ -58,7 +58,10 @@ class ModelReport:
         return LiveMeasures(self._sharpe_ratio, self._ratios, probation_share)
 
     def _measure(self, model_since: MarketTime, expected: Expected) -> tuple[Ratios, float | None]:
-        points = self._journal.equity(after=model_since - 1)
+        try:
+            points = self._journal.equity(after=model_since - 1)
+        except JournalError:  # a disk that does not answer: what is not known is not shown
+            points = []
         if not points:
             return Ratios(None, None), None
         times = np.array([time.whole_seconds for time, _ in points])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from loguru import logger
 from nightdesk_core.clock import MarketTime, TimeScale
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal import Journal, JournalError
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
@@ -26,6 +27,7 @@ _NOTED = (
     Outcome.BLOCKED_STALE,
     Outcome.BLOCKED_GAP,
     Outcome.BLOCKED_CLOCK,
+    Outcome.BLOCKED_DISK,
 )
 
 
@@ -70,8 +72,9 @@ class Report:
             self._exporter.trade(trade.symbol, profit=trade.profit, fees=trade.fees, detail=_detail(trade))
 
     def recent_trades(self, journal: Journal, now: MarketTime) -> None:
-        """Tell how many trades closed within the day before."""
-        self._exporter.recent_trades(len(journal.trades(closed_after=now - DAY_SECONDS)))
+        """Tell how many trades closed within the day before; as before where the disk does not say."""
+        with suppress(JournalError):
+            self._exporter.recent_trades(len(journal.trades(closed_after=now - DAY_SECONDS)))
 
     def account(self, state: EngineState) -> None:
         """Tell of account and positions, marked to the newest prices."""

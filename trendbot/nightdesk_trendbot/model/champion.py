@@ -36,7 +36,7 @@ class ChampionWatch:
             champion = self._registry.champion()
             if champion is None or (champion == self.champion and self._settled):
                 return False
-            folder = self._registry.bundle(champion.version)
+            folder = self._registry.loadable(champion.version)
             loaded = meta_model.load(folder, Manifest.read(folder))
             known = profile.read(folder)
             refusal = loaded.refusal(self._settings.entry)

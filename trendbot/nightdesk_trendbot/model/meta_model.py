@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,8 +14,10 @@ from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import indented_json
-from nightdesk_core.stored import StoredError
+from nightdesk_core.json_text import read_json
+from nightdesk_core.reader import InputError, read_text
 
+from nightdesk_trendbot.model.tree_text import check_trees
 from nightdesk_trendbot.settings import EntrySettings
 from nightdesk_trendbot.signals.candles import Floats
 from nightdesk_trendbot.signals.signal import FEATURES
@@ -27,6 +28,8 @@ CALIBRATION = "calibration.json"
 THRESHOLDS = "thresholds.json"
 SCHEMA = "features.json"
 
+_LARGEST_TREES_BYTES = 100_000_000
+_ASKED = 512
 FEWEST_REACHING = 50
 """A probability that fewer hold-out trades reach is no threshold: the bot would hardly ever trade."""
 
@@ -153,26 +156,46 @@ class MetaModel:
 def load(folder: Path, manifest: Manifest | None) -> MetaModel:
     """Return the model in a bundle's folder, or in a staged one that has no manifest yet.
 
-    Raises `BundleError` where its features are not the ones that this release computes, or a file is not as expected.
+    Raises `BundleError` where its features are not the ones that this release computes, a file is not as expected, or
+    the model gives no answer when it is asked. LightGBM checks little of what it reads: broken trees may end the
+    process, which is why a `BundleTrial` comes before.
     """
     try:
-        if stored.read(_Schema, folder / SCHEMA).features != FEATURES:
-            raise BundleError(folder, "was trained on other features than this release computes; retrain")
-        blended = stored.read(_Blended, folder / LINEAR)
-        summary = folder / "backtest.json"
-        return MetaModel(
-            version=manifest.version if manifest else version_of(folder),
-            trained_at=manifest.trained_at if manifest else WallTime(0.0),
-            data_end=manifest.data_end if manifest else MarketTime(0),
-            trees=lightgbm.Booster(model_str=(folder / TREES).read_text(encoding="utf-8")),
-            linear=LinearModel(**{field.name: getattr(blended, field.name) for field in fields(LinearModel)}),
-            weights=blended.weights,
-            calibration=stored.read(Calibration, folder / CALIBRATION),
-            out_of_fold=stored.read(_Thresholds, folder / THRESHOLDS).out_of_fold,
-            backtest=json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {},
-        )
-    except (OSError, ValueError, StoredError, lightgbm.basic.LightGBMError) as error:
+        found = _read(folder, manifest)
+        _ask(found)
+    except InputError as error:
+        raise BundleError(folder, f"cannot be loaded: {Path(error.source).name} {error.reason}") from error
+    except (ValueError, lightgbm.basic.LightGBMError) as error:
         raise BundleError(folder, f"cannot be loaded: {error}") from error
+    return found
+
+
+def _ask(model: MetaModel) -> None:
+    """Ask a model as the bot will. Raises `ValueError` where it answers with what is no probability."""
+    inputs = np.random.default_rng(0).normal(scale=3.0, size=(_ASKED, len(FEATURES)))
+    answers = model.predict(inputs)
+    if not bool(np.all((answers >= 0) & (answers <= 1))):
+        raise ValueError("it answers with what is no probability")
+
+
+def _read(folder: Path, manifest: Manifest | None) -> MetaModel:
+    if stored.read(_Schema, folder / SCHEMA).features != FEATURES:
+        raise BundleError(folder, "was trained on other features than this release computes; retrain")
+    blended = stored.read(_Blended, folder / LINEAR)
+    summary = folder / "backtest.json"
+    trees = read_text(folder / TREES, largest=_LARGEST_TREES_BYTES)
+    check_trees(trees, features=len(FEATURES))
+    return MetaModel(
+        version=manifest.version if manifest else version_of(folder),
+        trained_at=manifest.trained_at if manifest else WallTime(0.0),
+        data_end=manifest.data_end if manifest else MarketTime(0),
+        trees=lightgbm.Booster(model_str=trees),
+        linear=LinearModel(**{field.name: getattr(blended, field.name) for field in fields(LinearModel)}),
+        weights=blended.weights,
+        calibration=stored.read(Calibration, folder / CALIBRATION),
+        out_of_fold=stored.read(_Thresholds, folder / THRESHOLDS).out_of_fold,
+        backtest=read_json(summary) if summary.exists() else {},
+    )
 
 
 def _json(record: object) -> bytes:

@@ -49,6 +49,7 @@ class Outcome(StrEnum):
     BLOCKED_STALE = "blocked_stale"
     BLOCKED_GAP = "blocked_gap"
     BLOCKED_CLOCK = "blocked_clock"
+    BLOCKED_DISK = "blocked_disk"
 
 
 def breakout_side(row: Floats, close: float) -> int:
@@ -125,7 +126,7 @@ class Permission:
     threshold: float = 0.5
     """The probability below which nothing is entered."""
     blocked: Outcome | None = None
-    """Why nothing may be entered on this candle, however good it is: stale, history already, or by a wrong clock."""
+    """Why nothing may be entered on this candle, however good it is: stale, history, a wrong clock, a full disk."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from markupsafe import Markup
+from nightdesk_core.text import clean
 
 from nightdesk_sandbox.inbox.message import Message, channel_titles
 from nightdesk_sandbox.inbox.page.card import card
@@ -69,4 +70,4 @@ def document(main: Markup, *, labels: Mapping[str, str], status: Mapping[str, An
 
 def mail_document(html: str) -> str:
     """Return the document of a mail's HTML, which is not escaped: it is for a frame whose policy forbids all."""
-    return _MAIL_HEAD + html
+    return _MAIL_HEAD + clean(html)

@@ -6,12 +6,11 @@ import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from nightdesk_core.text import clean
 
 from nightdesk_sandbox.inbox.page.text import discord_html, link, linked, paragraph, slack_html, telegram_html
 from nightdesk_sandbox.inbox.slack_message import block_text, plain
 
-_UNSHOWN = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Control characters and halves of characters: HTML has no place for them, and UTF-8 none for the halves."""
 _COLOUR = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 _NAMED_COLOURS = {"good": "#2eb67d", "warning": "#ecb22e", "danger": "#e01e5a"}
 """What Slack calls by a name."""
@@ -23,7 +22,7 @@ def render(template: str, **values: object) -> Markup:
     A value that is no `Markup` is escaped, and a name without a value raises `jinja2.UndefinedError`.
     """
     html = _ENVIRONMENT.get_template(template).render(values)
-    return Markup(_UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", html))  # noqa: S704 - escaped by the environment
+    return Markup(clean(html))  # noqa: S704 - escaped by the environment
 
 
 def _painted(colour: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from aiohttp import web
-from pydantic_core import from_json
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 
 from nightdesk_sandbox.inbox.limits import Allowance, Standing
 from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
@@ -116,8 +117,8 @@ async def _parameters(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json" or not body:
         return parameters
     try:
-        raw = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+        raw = parse_json(body, source="the body")
+    except InputError as error:
         raise _RefusalError("can't parse JSON object") from error
     if not isinstance(raw, dict):
         raise _RefusalError("JSON object expected")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from aiohttp import web
-from pydantic_core import from_json
+from nightdesk_core.json_text import parse_json
+from nightdesk_core.reader import InputError
 
 from nightdesk_sandbox.inbox.alertmanager import notification
 from nightdesk_sandbox.inbox.limits import Standing
@@ -38,8 +39,8 @@ class Webhook(Service):
         """Take JSON; 400 for what is none."""
         name = request.match_info["name"]
         try:
-            raw = from_json(await request.read(), allow_inf_nan=False)
-        except ValueError:
+            raw = parse_json(await request.read(), source="the body")
+        except InputError:
             return web.json_response({"error": "the body is not JSON"}, status=400)
         known = notification(raw)
         if known is not None:

@@ -1,0 +1,79 @@
+"""Whether the supervisor itself runs and answers; where not, it is started again with what ran under it.
+
+supervisord restarts what dies. When it dies itself, killed by hand or for its memory, its services go with it; nobody
+sleeps well over that. A service that somebody has stopped stays stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from nightdesk.stack.supervisor import Supervisor
+from nightdesk.stack.supervisor_client import SupervisorError
+
+_TOLD_SECONDS = 10.0
+"""For so long it may be busy."""
+_REPLACED_SECONDS = 60.0
+"""After so long without an answer it is taken for stuck. Its services run until then, and one that dies stays dead."""
+_PAUSES_SECONDS = (0.0, 2.0, 10.0)
+"""Before each try to start it again."""
+
+
+class Supervision:
+    """Looks at a supervisor that runs. `clock` counts seconds and never goes back."""
+
+    def __init__(
+        self, supervisor: Supervisor, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._supervisor = supervisor
+        self._say = say
+        self._clock = clock
+        self._wanted = supervisor.names
+        self._answered_at = clock()
+        self._told = False
+
+    def look(self) -> None:
+        """Start the supervisor again where it has ended or is stuck. Raises `SupervisorError` where that fails."""
+        ended = self._supervisor.ended
+        if ended is not None:
+            self._say(f"the supervisor has ended ({ended}), and its services with it: it is started again")
+            self._restart()
+            return
+        try:
+            states = self._supervisor.states()
+        except SupervisorError:
+            self._unanswered()
+            return
+        self._wanted = frozenset(state.name for state in states if state.state != "STOPPED")
+        self._answered_at = self._clock()
+        if self._told:
+            self._told = False
+            self._say("the supervisor answers again")
+
+    def _unanswered(self) -> None:
+        silent_seconds = self._clock() - self._answered_at
+        if silent_seconds >= _REPLACED_SECONDS:
+            self._say(f"the supervisor has not answered for {silent_seconds:.0f} s: it is ended and started again")
+            self._restart()
+        elif silent_seconds >= _TOLD_SECONDS and not self._told:
+            self._told = True
+            self._say(
+                "the supervisor does not answer: the services go on, but one that dies is not started again;"
+                f" in {_REPLACED_SECONDS - silent_seconds:.0f} s the supervisor is"
+            )
+
+    def _restart(self) -> None:
+        for number, pause_seconds in enumerate(_PAUSES_SECONDS, start=1):
+            time.sleep(pause_seconds)
+            try:
+                self._supervisor.restart(self._wanted)
+            except SupervisorError as error:
+                if number == len(_PAUSES_SECONDS):
+                    raise
+                self._say(f"{error}; it is tried again")
+                continue
+            break
+        self._answered_at = self._clock()
+        self._told = False
+        self._say("the supervisor runs again, and starts " + ", ".join(sorted(self._wanted)))
