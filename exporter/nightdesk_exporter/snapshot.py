@@ -148,6 +148,10 @@ class Snapshot:
     kill_switch_reason: str = ""
     kill_switch_activations: int | None = None
     """How often it was activated by its own count, which survives restarts."""
+    state_lost: str | None = None
+    """How it shows that the bot's state is gone; empty where it is not."""
+    audit_missing: str | None = None
+    """What the audit log lacks of what it held; empty where it lacks nothing."""
     positions: dict[str, Position | None] = field(default_factory=dict)
     """By symbol; `None` is flat."""
     recent_trades: int | None = None
