@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ async def test_every_alert_mutes_of_its_own_bot_what_follows_from_it_and_nothing
 
 
 async def shown_of(
-    pairs: dict[str, tuple[AlertRule, ...]], tools: Tools, home: Path
+    pairs: Mapping[str, tuple[AlertRule, ...]], tools: Tools, home: Path
 ) -> dict[tuple[str, str, str], bool]:
     """Return what an Alertmanager of its own shows of the pairs, each a bot, and of the stack's alerts."""
     settings = Settings.model_validate({"home": home, "stack": {"ports": {"alertmanager": free_port()}}})
