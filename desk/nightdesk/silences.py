@@ -23,6 +23,8 @@ from nightdesk.settings import Settings
 _ACTIVE = "active"
 _SAME_SECONDS = 300.0
 """A silence that begins so soon after another goes on with it: in between, nobody was told anything either."""
+_QUIET = re2.Options()
+_QUIET.log_errors = False  # to standard error, past our own log
 _TIMEOUT_SECONDS = 5.0
 _MOST_NAMES = 4
 _LONGEST_TEXT = 120
@@ -46,7 +48,7 @@ class Matcher(Part):
     def matches(self, value: str) -> bool:
         """Return whether a label's value fits, as Alertmanager decides it."""
         try:
-            found = re2.fullmatch(self.value, value) is not None if self.is_regex else self.value == value
+            found = re2.fullmatch(self.value, value, _QUIET) is not None if self.is_regex else self.value == value
         except re2.error:
             return True  # one that only Alertmanager understands may mute anything
         return found == self.is_equal

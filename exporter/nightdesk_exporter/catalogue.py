@@ -93,6 +93,13 @@ BOT: tuple[Metric, ...] = (
     _gauge("candle_expected_since_timestamp_seconds", "Since when candles are expected.", "symbol", "timeframe"),
     _gauge("candle_interval_seconds", "Wall time expected between two candles.", "symbol", "timeframe"),
     _counter("candle_gaps", "Stretches of missing candles that were repaired.", "symbol", "timeframe"),
+    _gauge(
+        "candle_rejected_timestamp_seconds",
+        "When a candle that cannot be true was last set aside.",
+        "symbol",
+        "timeframe",
+    ),
+    _gauge("symbol_listed", "1 where the exchange lists the symbol, 0 where it does not, or no longer.", "symbol"),
     _gauge("decision_last_timestamp_seconds", "When a candle was last decided on.", "symbol"),
     _histogram("decision_duration_seconds", "How long it took to decide on a candle.", _DECISION_SECONDS),
     _counter("collector_errors", "Collections that failed; the other metrics are there all the same.", "collector"),

@@ -71,7 +71,7 @@ class Event(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """Something of the exporter's own failed: when last, and how."""
+    """Something failed, as of the exporter's own: when last, and how."""
 
     at: WallTime
     text: str
@@ -129,6 +129,10 @@ class Snapshot:
     """By symbol and timeframe."""
     candles_expected: dict[tuple[str, str], CandlesExpected] = field(default_factory=dict)
     """By symbol and timeframe."""
+    candles_rejected: dict[tuple[str, str], Trouble] = field(default_factory=dict)
+    """By symbol and timeframe, the last candle that was set aside: when, and what was wrong with it."""
+    listed: dict[str, bool] = field(default_factory=dict)
+    """By symbol, whether the exchange lists it."""
     decided_at_wall: dict[str, float] = field(default_factory=dict)
     """By symbol."""
     guard: str | None = None
@@ -249,6 +253,8 @@ class Snapshot:
             known[f"the last candle of {symbol} {timeframe}"] = candle.received_at
         for (symbol, timeframe), expected in dict(self.candles_expected).items():
             known[f"the begin of candles of {symbol} {timeframe}"] = expected.since
+        for (symbol, timeframe), rejected in dict(self.candles_rejected).items():
+            known[f"the last rejected candle of {symbol} {timeframe}"] = rejected.at
         for name in ("config_loaded", "kill_switch_self_test"):
             if (seconds := self.gauges.get((f"{name}_timestamp_seconds",))) is not None:
                 known[name.replace("_", " ")] = WallTime(seconds)

@@ -83,6 +83,51 @@ CANDLE_STALE = AlertDeclaration(
 )
 
 
+def _rejected(seen: Situation) -> Iterator[Symptom]:
+    expected = dict(seen.bot.candles_expected)
+    for market, found in dict(seen.bot.candles_rejected).items():
+        candles = expected.get(market)
+        if candles is not None and age_seconds(found.at, now=seen.now) < _limit(candles, seen.limits):
+            symbol, timeframe = market
+            labels = {"symbol": symbol, "timeframe": timeframe}
+            yield Symptom("warning", f"{symbol} {timeframe}: {found.text}", since=found.at, labels=labels)
+
+
+CANDLE_REJECTED = AlertDeclaration(
+    name="TradebotCandleRejected",
+    summaries={"warning": "The exchange serves a candle that cannot be true."},
+    when="Within the last two intervals and a minute the bot has set a candle aside: it was asked for several times,"
+    " and what was told each time contradicts itself.",
+    labels=("bot", "symbol", "timeframe"),
+    condition=AlertCondition(issue="candle_rejected", find=_rejected, is_known=_sees_every_candle),
+)
+
+
+def _unlisted(seen: Situation) -> Iterator[Symptom]:
+    for symbol, listed in dict(seen.bot.listed).items():
+        if listed:
+            continue
+        held = seen.bot.positions.get(symbol) is not None
+        severity: Severity = "critical" if held else "warning"
+        what = ", and a position in it is open: no stop acts" if held else ""
+        yield Symptom(severity, f"the exchange does not list {symbol}{what}", labels={"symbol": symbol})
+
+
+SYMBOL_UNLISTED = AlertDeclaration(
+    name="TradebotSymbolUnlisted",
+    summaries={
+        "critical": "The exchange does not list a symbol in which a position is open.",
+        "warning": "The exchange does not list a symbol that the bot is to trade.",
+    },
+    when="The exchange does not list the symbol: it is delisted, renamed or suspended, or was never there. The others"
+    " trade on; critical while a position in it is open.",
+    labels=("bot", "symbol"),
+    condition=AlertCondition(
+        issue="symbol_unlisted", find=_unlisted, is_known=lambda seen: bool(seen.bot.listed), unhealthy=("critical",)
+    ),
+)
+
+
 def _undecided(seen: Situation) -> Iterator[Symptom]:
     bot = seen.bot
     if bot.trading_expected is False:
@@ -115,4 +160,4 @@ UNHEALTHY = AlertDeclaration(
     muted_by=inhibited_by(ANY_CRITICAL),
 )
 
-CANDLES = Subject("Candles and decisions", "liveness", (CANDLE_STALE, UNHEALTHY))
+CANDLES = Subject("Candles and decisions", "liveness", (CANDLE_STALE, CANDLE_REJECTED, SYMBOL_UNLISTED, UNHEALTHY))

@@ -37,7 +37,7 @@ class LoadedModel(Protocol):
 
 
 class Failure(Protocol):
-    """Something of the exporter's own failed."""
+    """Something failed, as of the exporter's own."""
 
     @property
     def at(self) -> WallTime:
@@ -142,6 +142,14 @@ class BotView(Protocol):
     @property
     def candles_expected(self) -> Mapping[Market, ExpectedCandles]:
         """The markets of which candles are expected."""
+
+    @property
+    def candles_rejected(self) -> Mapping[Market, Failure]:
+        """By market, the last candle that was set aside because it cannot be true."""
+
+    @property
+    def listed(self) -> Mapping[str, bool]:
+        """By symbol, whether the exchange lists it."""
 
     @property
     def decided_at(self) -> Mapping[str, WallTime]:

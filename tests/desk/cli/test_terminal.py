@@ -148,6 +148,8 @@ class Home:
             "models verify": [],
             "models rollback": ["--reason", HOSTILE],
             "models prune": ["--keep", "1", "--days", "0"],
+            "positions": [],
+            "positions close": [HOSTILE, "--at", "1", "--reason", HOSTILE],
             "audit verify": [],
             "audit renew": ["--reason", HOSTILE],
             "audit explain": [HOSTILE],

@@ -16,6 +16,9 @@ from nightdesk_core.disk import reason_of
 from nightdesk_core.json_text import parse_json
 from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_lines, read_start
 
+CLOSED_BY_OPERATOR = "closed_by_operator"
+"""The outcome of what is no candle's decision: an operator closed the position, at `close`."""
+
 
 @dataclass(frozen=True)
 class DecisionRecord:
@@ -43,7 +46,8 @@ class DecisionLog:
     """Appends to and reads one bot's log.
 
     A decision is written before the journal commits it: a bot that is killed between the two writes it again, and a
-    reader takes the last line of a candle. What the disk does not take is kept, and written before whatever comes next.
+    reader takes the last line of a candle. What an operator decided stands beside it. What the disk does not take is
+    kept, and written before whatever comes next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +91,7 @@ class DecisionLog:
     def read(self, *, symbol: str | None = None, since: MarketTime = MarketTime(0)) -> list[DecisionRecord]:
         """Return the decisions at or after a time, in order; of one symbol where it is named."""
         found = {
-            (record.time, record.symbol): record
+            (record.time, record.symbol, record.outcome == CLOSED_BY_OPERATOR): record
             for record in self._records()
             if record.time >= since and symbol in (None, record.symbol)
         }
