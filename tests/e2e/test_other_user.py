@@ -34,8 +34,8 @@ for path in sys.argv[1:]:
             pass
 print(held)
 """
-ACTIVE_SECONDS = 2.5
-"""For the command line to load, on a busy machine, and for the bot to look."""
+ACTIVE_SECONDS = 4.5
+"""A second, and what the command line takes to load on a busy machine; less than a lock was once waited for."""
 
 
 def run(settings_file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
