@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from nightdesk.answers import Answer, AnswerError, ask
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
+from nightdesk.stack.log_filter import filtered
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
 from nightdesk.stack.supervisor import Program
 from nightdesk.stack.tools import Tools
@@ -69,7 +70,10 @@ def services(
             StackService(Program("inbox", own("sandbox", "inbox"), environment=quiet), ("inbox", "smtp"), "/healthz"),
         ]
     pushgateway = Program("pushgateway", pushgateway_command(settings, tools))
-    alertmanager = Program("alertmanager", alertmanager_command(settings, tools, rendered))
+    alertmanager = Program(
+        "alertmanager",
+        filtered(alertmanager_command(settings, tools, rendered), secrets=[rendered.alertmanager_secrets]),
+    )
     found += [
         StackService(pushgateway, ("pushgateway",), "/-/ready"),
         StackService(alertmanager, ("alertmanager",), "/-/ready"),
