@@ -174,14 +174,8 @@ def _shown(stack: Stack) -> list[str]:
     bot, inbox = stack.settings.bot_url, f"http://{stack.settings.address('inbox')}"
     for url in (f"{bot}/metrics", f"{bot}/status", f"{bot}/healthz", inbox, f"{inbox}/api/messages"):
         found += leaks(requests.get(url, timeout=10).content, url)
-    for command in (["settings"], ["check"], ["status"], ["status", "--json"], ["models", "list"], ["audit", "list"]):
-        done = subprocess.run(
-            nightdesk(stack.settings_file, *command),
-            capture_output=True,
-            timeout=120,
-            check=False,
-            env=dict(os.environ),
-        )
+    for command in (["settings"], ["check"], ["status"], ["status", "--json"], ["models", "list"], ["audit", "verify"]):
+        done = subprocess.run(nightdesk(stack.settings_file, *command), capture_output=True, timeout=120, check=False)
         found += leaks(done.stdout + done.stderr, f"`nightdesk {' '.join(command)}`")
     return found
 
