@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from nightdesk_alerts import Alerting, SandboxInbox
 from nightdesk_alerts.channels import known_channels
+from nightdesk_alerts.moved_chats import FILE_NAME, MovedChats
 
+from nightdesk import home
 from nightdesk.settings import Settings
 
 
@@ -34,6 +36,8 @@ def channels(settings: Settings) -> Channels:
     alerts = settings.operations.alerts
     alerting = alerts.alerting(alertmanagers=(f"http://{settings.address('alertmanager')}",))
     of_inbox = settings.sandbox.enabled and not alerting.channels
+    moved = MovedChats(home.state_dir(settings) / FILE_NAME)
+    alerting = replace(alerting, channels=tuple(map(moved.follow, alerting.channels)))
     if of_inbox:
         host, _, port = settings.address("smtp").rpartition(":")
         inbox, values = SandboxInbox(f"http://{settings.address('inbox')}", host, int(port)), dict(alerts)
