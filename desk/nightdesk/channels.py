@@ -9,6 +9,7 @@ from nightdesk_alerts.channels import known_channels
 from nightdesk_alerts.moved_chats import FILE_NAME, MovedChats
 
 from nightdesk import home
+from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
 
 
@@ -34,7 +35,7 @@ def channels(settings: Settings) -> Channels:
     `SettingsError` where a secret cannot be read or a channel is half configured.
     """
     alerts = settings.operations.alerts
-    alerting = alerts.alerting(alertmanagers=(f"http://{settings.address('alertmanager')}",))
+    alerting = alerts.alerting(alertmanagers=(url_with_login(settings, "alertmanager"),))
     of_inbox = settings.sandbox.enabled and not alerting.channels
     moved = MovedChats(home.state_dir(settings) / FILE_NAME)
     alerting = replace(alerting, channels=tuple(map(moved.follow, alerting.channels)))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from nightdesk_core.redaction import Redaction
 from nightdesk_core.secret_keys import masked
 from nightdesk_core.secret_settings import all_secrets
+from nightdesk_core.settings import SettingsError
 from nightdesk_exporter import logs
 
+from nightdesk.passwords import GUARDED, password
 from nightdesk.settings import Settings
 
 
@@ -27,8 +30,14 @@ def set_up_logs(program: str, settings: Settings, *, to_file: bool = True) -> No
 
 
 def secrets(settings: Settings) -> Iterator[str]:
-    """Yield every secret: those written in the settings, and those in files that they name."""
+    """Yield every secret: those written in the settings, those in files that they name, and the servers' passwords.
+
+    A file that cannot be read is passed over: what needs it says so.
+    """
     yield from all_secrets(settings)
+    for server in GUARDED:
+        with suppress(SettingsError):
+            yield password(settings, server) or ""
 
 
 def without_secrets(settings: Settings) -> dict[str, Any]:

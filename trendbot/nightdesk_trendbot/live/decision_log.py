@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loguru import logger
+from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.disk import reason_of
 from nightdesk_core.json_text import parse_json
 from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_lines, read_start
+
+CLOSED_BY_OPERATOR = "closed_by_operator"
+"""The outcome of what is no candle's decision: an operator closed the position, at `close`."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class DecisionLog:
     """Appends to and reads one bot's log.
 
     A decision is written before the journal commits it: a bot that is killed between the two writes it again, and a
-    reader takes the last line of a candle. What the disk does not take is kept, and written before whatever comes next.
+    reader takes the last line of a candle. What an operator decided stands beside it. What the disk does not take is
+    kept, and written before whatever comes next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +91,7 @@ class DecisionLog:
     def read(self, *, symbol: str | None = None, since: MarketTime = MarketTime(0)) -> list[DecisionRecord]:
         """Return the decisions at or after a time, in order; of one symbol where it is named."""
         found = {
-            (record.time, record.symbol): record
+            (record.time, record.symbol, record.outcome == CLOSED_BY_OPERATOR): record
             for record in self._records()
             if record.time >= since and symbol in (None, record.symbol)
         }
@@ -98,10 +103,10 @@ class DecisionLog:
             for line in read_lines(self.path):
                 try:
                     content = parse_json(line, source=self.path.name)
-                except InputError:
+                    known = {name: content[name] for name in names}
+                    yield stored.from_plain(DecisionRecord, known, source=self.path.name)
+                except (InputError, KeyError, TypeError):
                     continue  # cut off by a crash; the decision was written again after it
-                known = {name: content[name] for name in names}
-                yield DecisionRecord(**known | {"time": MarketTime(content["time"])})
         except MissingInputError:
             return
 
