@@ -51,6 +51,8 @@ class Setting:
     pattern: str | None = None
     least: int | None = None
     most: int | None = None
+    several: bool = False
+    """Whether one text may stand for a list of one."""
     digits: bool = False
     """Whether it is text that YAML may read as a number."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 from nightdesk_core.settings import SettingsError, SettingsModel, read_secret
-from pydantic import Field, SecretStr, create_model
+from pydantic import BeforeValidator, Field, SecretStr, create_model
 
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.channel import Channel, Setting
@@ -27,6 +27,10 @@ class AlertPreferences(SettingsModel):
     )
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 def _keys(channel: type[Channel]) -> Iterator[tuple[str, Any, Any]]:
     """Yield name, type and `Field` of each key that a channel has in the settings."""
     types = get_type_hints(channel)
@@ -38,6 +42,8 @@ def _keys(channel: type[Channel]) -> Iterator[tuple[str, Any, Any]]:
         default = (get_origin(kind) or kind)() if part.default is MISSING else part.default
         if setting.secret is None:
             limits: dict[str, Any] = {"pattern": setting.pattern, "ge": setting.least, "le": setting.most}
+            if setting.several:
+                kind = Annotated[kind, BeforeValidator(_listed)]
             if setting.digits:
                 limits["coerce_numbers_to_str"] = True
             yield setting.key, kind, Field(default, description=setting.description, **limits)
