@@ -17,6 +17,7 @@ from typing import Any
 from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.forks import tell_of_forks
+from nightdesk_core.permissions import Readers, make_folder, open_file, settle
 from nightdesk_core.reader import InputError, read_bytes
 
 _POLL_SECONDS = 0.005
@@ -34,20 +35,20 @@ class LockTimeoutError(NightdeskError):
         super().__init__(f"{path} is still held by another process after {timeout_seconds:g} s")
 
 
-def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(path: Path, content: bytes, *, readers: Readers = "group") -> None:
     """Replace `path` by `content` so that a reader sees the old file or the new one, also after a crash.
 
     The content is written beside the file, synced, renamed, and the folder synced. Parents are created.
     Raises `OSError` and leaves the old file where the disk is full or read-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, readers=readers)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            settle(file.fileno(), path.parent, readers=readers)
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
@@ -56,9 +57,9 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
-def write_json_atomic(path: Path, value: Any, *, mode: int = 0o644) -> None:
+def write_json_atomic(path: Path, value: Any, *, readers: Readers = "group") -> None:
     """Replace `path` by `value` as indented JSON. NaN is refused with `ValueError`: it is not JSON."""
-    write_atomic(path, indented_json(value), mode=mode)
+    write_atomic(path, indented_json(value), readers=readers)
 
 
 def indented_json(value: Any, *, indent: int = 2) -> bytes:
@@ -122,11 +123,12 @@ def sync_folder(folder: Path) -> None:
 def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
     """Hold an exclusive lock on `path` for the block; the kernel frees it where the holder dies.
 
-    It is this process's alone: a child that is forked within the block does not hold it, nor does it keep it held once
-    this process has ended. Raises `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once).
+    It is the owner's alone: whoever can read a file can hold a lock on it. And it is this process's alone: a child that
+    is forked within the block does not hold it, nor does it keep it held once this process has ended. Raises
+    `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once), `OSError` where it cannot be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    make_folder(path.parent)
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT, readers="owner")
     _held.add(descriptor)
     try:
         deadline = time.monotonic() + timeout_seconds

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nightdesk_core.disk import is_unwritable
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.permissions import NoRegularFileError, open_file
 
 LARGEST_BYTES = 16_000_000
 """Of a file that is read at once, where its reader names no other bound."""
@@ -96,7 +97,7 @@ def sha256_of(path: Path) -> str:
 def open_to_read(path: Path) -> Iterator[BufferedReader]:
     """Open a regular file for the block. Raises `MissingInputError`, `InputError`; `OSError` where reading fails."""
     with _failures_of(path):
-        descriptor = _opened(path, os.O_RDONLY)
+        descriptor = _opened(path)
     with os.fdopen(descriptor, "rb") as file:
         yield file
 
@@ -109,7 +110,7 @@ def open_to_append(path: Path) -> Iterator[BufferedRandom]:
     """
     try:
         with _failures_of(path):
-            descriptor = _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            descriptor = open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
     except InputError as error:
         if isinstance(error.__cause__, OSError) and is_unwritable(error.__cause__):
             raise error.__cause__ from None
@@ -118,13 +119,13 @@ def open_to_append(path: Path) -> Iterator[BufferedRandom]:
         yield file
 
 
-def _opened(path: Path, flags: int) -> int:
-    """Return the descriptor of a regular file. Nothing is waited for: a FIFO would wait for its other end."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
+def _opened(path: Path) -> int:
+    """Return the descriptor of a regular file to read. Nothing is waited for: a FIFO would wait for its other end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise InputError(str(path), _no_file(_KINDS.get(stat.S_IFMT(mode), "something else")))
+        raise NoRegularFileError(str(path), mode)
     return descriptor
 
 
@@ -137,6 +138,8 @@ def _failures_of(path: Path) -> Iterator[None]:
         if not os.path.lexists(path):
             raise MissingInputError(str(path), "cannot be read (No such file or directory)") from None
         raise InputError(str(path), "is a symbolic link to something that is not there; move it away") from None
+    except NoRegularFileError as error:
+        raise InputError(str(path), _no_file(_KINDS.get(stat.S_IFMT(error.mode), "something else"))) from None
     except OSError as error:
         kind = {errno.EISDIR: "a folder", errno.ENXIO: "a socket"}.get(error.errno or 0)
         raise InputError(str(path), _no_file(kind) if kind else f"cannot be read ({error.strerror})") from error

@@ -78,6 +78,9 @@ class BotSettings(SettingsModel):
     name: str = Field("btc", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="The bot's name in every metric.")
     state_dir: Path = Field(Path("state"), description="Journal, kill switch and audit log.")
     models_dir: Path = Field(Path("models"), description="Model bundles and the champion pointer.")
+    group: str = Field(
+        "", description="A group of this machine whose members may read what bot and job write; empty: nobody else may."
+    )
     web_config_file: Path | None = Field(
         None, description="TLS and passwords of the bot's exporter, in the exporter-toolkit's format."
     )

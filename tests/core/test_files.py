@@ -8,8 +8,10 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from nightdesk_core import files
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError, copy_aside, locked, set_aside, write_atomic, write_json_atomic
 
@@ -36,23 +38,23 @@ for number in range(10**9):
 def test_a_written_file_has_its_content_its_mode_and_its_parents(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     write_atomic(path, b"first")
-    write_atomic(path, b"second", mode=0o600)
+    write_atomic(path, b"second", readers="owner")
     assert path.read_bytes() == b"second"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("step", ["fsync", "fchmod"])
+@pytest.mark.parametrize(("module", "step"), [(os, "fsync"), (files, "settle")])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
     write_atomic(path, b"old")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, step, full)
+    monkeypatch.setattr(module, step, full)
     with pytest.raises(OSError, match="No space left"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"

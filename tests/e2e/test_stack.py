@@ -21,6 +21,7 @@ from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
 
 from tests.e2e.conftest import nightdesk, until
+from tests.other_user import open_entries
 
 UP_SECONDS = 120.0
 ALERT_SECONDS = 45.0
@@ -42,6 +43,7 @@ class Stack:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             env=self.environment,
+            umask=0,
         )
 
     def close(self) -> None:
@@ -176,7 +178,9 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
 
         page = requests.get(f"{url_with_login(stack.settings, 'pushgateway')}/metrics", timeout=5).text
         assert 'tradebot_promotion_decision{bot="btc"' in page.replace('instance="",', "")
+        assert open_entries(stack.settings.home) == {}, "while all runs, begun under a umask of 0"
 
+    assert open_entries(stack.settings.home) == {}
     assert "stopped" in stack.log.read_text()
     assert stack.process.returncode == 0, stack.log.read_text()
     assert stack.listening() == []

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from nightdesk_alerts.catalogue import MODEL_ROLLED_BACK
-from nightdesk_core.audit import AuditLog
+from nightdesk_core.audit import AuditError
 from nightdesk_core.registry import Champion
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
@@ -105,7 +105,7 @@ def _exporter(settings: Settings, chosen: Tuning) -> BotExporter:
         failures=REQUEST_FAILURES,
         alerting=channels(settings).alerting,
         alert_spool=home.state_dir(settings) / "alerts.json",
-        before_check=partial(_report_audit, home.audit_log(settings)),
+        before_check=partial(_report_audit, settings),
         secrets=secrets(settings),
     )
 
@@ -124,7 +124,11 @@ def _tell_of_rollback(exporter: BotExporter, champion: Champion) -> None:
         )
 
 
-def _report_audit(log: AuditLog, exporter: BotExporter) -> None:
-    """Anchor the audit log in the bot's metrics: a tail that is cut off later shows against them."""
-    head = log.head()
-    exporter.audit(entries=head.length, head=head.digest)
+def _report_audit(settings: Settings, exporter: BotExporter) -> None:
+    """Anchor the audit log in metrics and status file: a tail that is cut off later shows against them."""
+    try:
+        head = home.audit_log(settings).refuse_loss(home.audit_anchors(settings))
+    except AuditError as error:
+        exporter.audit_missing(str(error))
+    else:
+        exporter.audit(entries=head.length, head=head.digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.permissions import PRIVATE_UMASK
 from nightdesk_exporter import logs
 
 from nightdesk import terminal
@@ -70,6 +72,7 @@ def _tell_of_a_thread(ended: threading.ExceptHookArgs) -> None:
 
 def main() -> None:
     """Run the command line; what a person can act on is one message and an exit code, never a traceback."""
+    os.umask(PRIVATE_UMASK)
     code: int | str | None = 0
     threading.excepthook = _tell_of_a_thread
     logs.set_up("nightdesk")  # until a command sets it up by the settings

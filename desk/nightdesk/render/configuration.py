@@ -12,6 +12,7 @@ from pathlib import Path
 from nightdesk_core.reader import read_bytes
 from nightdesk_core.yaml_text import read_yaml
 
+from nightdesk import home
 from nightdesk.assets import assets_folder
 from nightdesk.passwords import USER, WITH_WEB_CONFIG, ensure_password, hashed, password_file
 from nightdesk.render.alertmanager import render_alertmanager
@@ -75,7 +76,7 @@ def render(settings: Settings, *, out: Path) -> Rendered:
         **render_alertmanager(settings, assets, out=out),
         **_render_grafana(settings, assets, out=out),
     }
-    return Rendered(out, write_files(out, files))
+    return Rendered(out, write_files(out, files, group=home.readers_group(settings)))
 
 
 def _render_access(settings: Settings) -> Files:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nightdesk_core.permissions import make_folder
+
 from nightdesk.passwords import ensure_password, password_file
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
@@ -84,7 +86,7 @@ def _pages_of(program: Path, folder: str) -> list[str]:
 
 def _data_folder(settings: Settings, service: Service) -> Path:
     folder = settings.home / service
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 

@@ -12,6 +12,7 @@ from loguru import logger
 from nightdesk_core.clock import WallClock, iso
 from nightdesk_core.files import write_atomic
 from nightdesk_core.json_text import parse_json
+from nightdesk_core.permissions import make_folder
 from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_bytes
 
 from nightdesk_sandbox.errors import SandboxError
@@ -141,7 +142,7 @@ class Inbox:
 
     def _append(self, message: Message) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             with open_to_append(self._path) as file:
                 file.write((message.model_dump_json() + "\n").encode())
         except (InputError, OSError) as error:
