@@ -56,7 +56,7 @@ class MovedChats:
             return
         try:
             with locked(self._path.with_name(f".{self._path.name}.lock"), timeout_seconds=_LOCK_SECONDS):
-                write_json_atomic(self._path, {**self._read(), old: new}, mode=0o600)
+                write_json_atomic(self._path, {**self._read(), old: new}, readers="owner")
         except OSError as error:
             logger.error("alerts: {} cannot be written ({})", self._path, reason_of(error))
         except LockTimeoutError as error:
