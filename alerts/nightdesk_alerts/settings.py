@@ -25,6 +25,7 @@ class AlertPreferences(SettingsModel):
     watchdog_url: SecretStr = Field(
         SecretStr(""), description="An external heartbeat that the Watchdog alert is sent to."
     )
+    watchdog_url_file: Path | None = Field(None, description="A file that holds the heartbeat's URL.")
 
 
 def _listed(value: object) -> object:

@@ -44,4 +44,4 @@ def channels(settings: Settings) -> Channels:
         inbox, values = SandboxInbox(f"http://{settings.address('inbox')}", host, int(port)), dict(alerts)
         found = [kind.in_sandbox(inbox, values) for kind in known_channels()]
         alerting = replace(alerting, channels=tuple(filter(None, found)))
-    return Channels(alerting, alerts.watchdog_url.get_secret_value(), of_inbox)
+    return Channels(alerting, alerts.secret("watchdog_url"), of_inbox)

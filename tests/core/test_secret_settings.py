@@ -49,6 +49,15 @@ def test_every_secret_is_refused_on_the_command_line_taken_from_the_environment_
     assert list(written_secrets(Settings, nested(key, CANARY))) == [key]
 
 
+def test_every_secret_may_stand_in_a_file() -> None:
+    for key in SECRETS:
+        section: Any = Settings()
+        *parents, last = key.split(".")
+        for parent in parents:
+            section = getattr(section, parent)
+        assert f"{last}_file" in type(section).model_fields, key
+
+
 def test_there_are_secrets() -> None:
     assert {"operations.alerts.email_password", "operations.alerts.telegram_bot_token"} <= set(SECRETS)
 
