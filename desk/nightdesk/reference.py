@@ -24,7 +24,11 @@ _HEAD = """\
 
 Everything that `nightdesk.yml` may say, in its order. A key that is left out has its default; a key that does not exist
 is an error. `--set section.key=value` overrides one on the command line, and `nightdesk settings` prints all as they
-hold. Relative paths lie in `home`. Examples for real exchanges lie in `examples/settings`.
+hold, secrets masked. Relative paths lie in `home`. Examples for real exchanges lie in `examples/settings`.
+
+What is "kept secret" belongs in a file that only you can read, named by the key's `_file`, or in the environment: the
+variable is `NIGHTDESK_` and the whole key in capitals, as in `NIGHTDESK_OPERATIONS_ALERTS_EMAIL_PASSWORD`, and goes
+before the file's. `--set` refuses it: every user of a machine can read its command lines.
 
 A running bot takes over the keys marked ↻ without a restart: `nightdesk stack reload`, or SIGHUP. It acts on them from
 the next candle on, and its log names what it took over and what waits for a restart.

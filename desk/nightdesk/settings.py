@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from nightdesk_alerts.settings import AlertSettings
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.secret_settings import with_environment
 from nightdesk_core.settings import (
     BotSettings,
     SettingsError,
@@ -164,12 +167,13 @@ class Settings(SettingsModel):
         return "0.0.0.0" if self.stack.network == "compose" else "127.0.0.1"  # noqa: S104 - a container's own network
 
 
-def load(path: Path, assignments: list[str] | None = None) -> Settings:
+def load(path: Path, assignments: list[str] | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of `path` with each `a.b=value` of `assignments` applied, `home` made absolute.
 
-    Raises `SettingsError` with every problem at once.
+    A secret may stand in `environment` (`nightdesk_core.secret_settings`). Raises `SettingsError` with every problem at
+    once.
     """
-    document = override(read_document(path), assignments or [])
+    document = with_environment(Settings, override(read_document(path), assignments or []), environment)
     settings = validate(Settings, document, source=str(path))
     home = (path.resolve().parent / settings.home.expanduser()).resolve()
     return _follow_sandbox(_with_secrets_in(home, settings).model_copy(update={"home": home}))

@@ -20,6 +20,7 @@ from nightdesk_trendbot.model import ChampionWatch
 from nightdesk_trendbot.signals import TIMEFRAME_SECONDS, Outcome
 
 from nightdesk import home
+from nightdesk.bot.certificate_watch import certificate_watch
 from nightdesk.bot.journal import open_journal
 from nightdesk.channels import channels
 from nightdesk.logbook import secrets
@@ -63,7 +64,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
     journal = open_journal(settings)
     exporter = _exporter(settings, chosen)
     try:
-        with exporter:
+        with exporter, certificate_watch(settings, exporter):
             yield LiveBot(
                 LiveParts(
                     tuning=chosen,

@@ -10,6 +10,7 @@ from pathlib import Path
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk.check.candles import check_candles
+from nightdesk.check.certificates import check_certificates
 from nightdesk.check.channels import check_channels, check_secrets
 from nightdesk.check.exchange import check_exchange
 from nightdesk.check.files import check_files
@@ -50,8 +51,10 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     yield attempt("the audit log", lambda: _audit(settings))
     yield attempt("the kill switch", lambda: _kill_switch(settings))
     if offline:
+        yield CheckResult("the certificates", "", "not asked for, as --offline wants it")
         yield CheckResult("the exchange", "", "not asked, as --offline wants it")
     else:
+        yield attempt("the certificates", lambda: check_certificates(settings))
         yield attempt("the exchange", lambda: check_exchange(settings))
 
 

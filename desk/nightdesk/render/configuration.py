@@ -50,6 +50,11 @@ class Rendered:
         return self.out / "alertmanager" / "amtool-http.yml"
 
     @property
+    def alertmanager_secrets(self) -> Path:
+        """The folder of what Alertmanager must not say aloud."""
+        return self.out / "alertmanager" / "secrets"
+
+    @property
     def grafana_provisioning(self) -> Path:
         """The folder that Grafana reads its data source and dashboards from."""
         return self.out / "grafana" / "provisioning"
