@@ -12,10 +12,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.reader import LARGEST_BYTES, InputError, as_text, read_bytes
+from nightdesk_core.reader import InputError, as_text, read_bytes
 
 DEEPEST = 64
 """How many lists and objects may lie within each other."""
+LARGEST_BYTES = 2_000_000
+"""Of a file, where its reader names no other bound: made of nothing but brackets, more would take over a second."""
 _STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 """One without its end reaches to the end of the text: nothing is looked at twice."""
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -52,8 +54,8 @@ def _refuse_depth(text: str, source: str) -> None:
     if text.count("[") + text.count("{") <= DEEPEST:
         return
     depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in _BRACKETS.finditer(_STRINGS.sub("", text)):
+        depth += 1 if bracket[0] in "[{" else -1
         if depth > DEEPEST:
             raise InputError(source, f"is nested more than {DEEPEST} deep, and is not what belongs there: look at it")
 

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import LARGEST_BYTES, InputError, read_bytes
+from nightdesk_core.json_text import LARGEST_BYTES, parse_json
+from nightdesk_core.reader import InputError, read_bytes
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -55,8 +55,8 @@ def parse_yaml(text: str, *, source: str) -> Any:
         place = "" if mark is None else f" (line {mark.line + 1})"
         reason = str(error) if isinstance(error, _RefusedError) else f"is not YAML{_problem(error)}"
         raise InputError(source, reason + place) from None
-    except (ValueError, OverflowError, RecursionError, TypeError, AttributeError) as error:
-        # The library's own constructors raise these at values such as `!!int x` or a date of month 13.
+    except (ValueError, OverflowError, RecursionError, TypeError, AttributeError, LookupError) as error:
+        # The library's own constructors raise these at values such as `!!int x`, `!!bool x` or a date of month 13.
         raise InputError(source, f"is not YAML: a value is not what it says it is ({type(error).__name__})") from None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nightdesk_core.bundle import BundleError
-from nightdesk_core.json_text import parse_json
+from nightdesk_core.json_text import LARGEST_BYTES, parse_json
 from nightdesk_core.reader import InputError, MissingInputError, read_bytes
 from pydantic import TypeAdapter, ValidationError
 
@@ -90,7 +90,7 @@ def read(folder: Path) -> GuardProfile | None:
     Raises `BundleError` where it cannot be read or is damaged.
     """
     try:
-        return GuardProfile.from_json(read_bytes(folder / FILE_NAME))
+        return GuardProfile.from_json(read_bytes(folder / FILE_NAME, largest=LARGEST_BYTES))
     except MissingInputError:
         return None
     except InputError as error:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nightdesk_core.json_text import DEEPEST, parse_json, read_json
+from nightdesk_core.json_text import DEEPEST, LARGEST_BYTES, parse_json, read_json
 from nightdesk_core.reader import InputError
 
 from tests.campaigns import SEED
@@ -68,6 +68,20 @@ def test_nothing_takes_longer_than_its_length(text: str) -> None:
     begun = time.process_time()
     with pytest.raises(InputError):
         parse_json(text, source="x")
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("item", ["[]", "{}", '{"a":[]}', "1", '""'])
+def test_a_file_of_nothing_but_brackets_is_read_within_a_second(item: str, tmp_path: Path) -> None:
+    def of(length: int) -> str:
+        return "[" + ",".join([item] * ((length - 2) // (len(item) + 1))) + "]"
+
+    (tmp_path / "largest").write_text(of(LARGEST_BYTES))
+    (tmp_path / "larger").write_text(of(16_000_000))
+    begun = time.process_time()
+    assert read_json(tmp_path / "largest")
+    with pytest.raises(InputError, match="holds more than 2,000,000 bytes"):
+        read_json(tmp_path / "larger")
     assert time.process_time() - begun < 2
 
 

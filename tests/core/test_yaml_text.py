@@ -50,6 +50,9 @@ def bomb(*, line: str) -> str:
         ("[" + "1," * 50_000 + "]", f"expands to more than {MOST_VALUES:,} values (line 1)"),
         (" " * (LARGEST_BYTES + 1), f"holds more than {LARGEST_BYTES:,} characters, and is not what belongs there"),
         ("a: 2019-13-01", "is not YAML: a value is not what it says it is (ValueError)"),
+        ("a: !!bool maybe", "is not YAML: a value is not what it says it is (KeyError)"),
+        ("a: !!int ''", "is not YAML: a value is not what it says it is (IndexError)"),
+        ("!!float _: 1", "is not YAML: a value is not what it says it is (IndexError)"),
         ("a: *secret", "is not YAML: found undefined alias (line 1)"),
         ("a: b: c", "is not YAML: mapping values are not allowed here (line 1)"),
         (

@@ -52,3 +52,9 @@ CORRUPTIONS: dict[str, Corruption] = {
     "a word for a row": lambda row: ["candle"],  # type: ignore[list-item]
     "nothing for a row": lambda row: [None],  # type: ignore[list-item]
 }
+
+MOVED: dict[str, Corruption] = {
+    "a time an hour late": _with(0, lambda row: row[0] + HOUR_MS),
+    "a time an hour early": _with(0, lambda row: row[0] - HOUR_MS),
+}
+"""Rows that take another candle's place: that candle is told twice."""

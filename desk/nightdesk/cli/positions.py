@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,8 +89,10 @@ def close(
     Examples: [bold]nightdesk positions close OLD/USDT:USDT --at 0.0421 --reason "delisted, settled at 0.0421"[/bold]
     [bold]nightdesk positions close OLD/USDT:USDT --at 0.001 --reason "worthless" --yes[/bold]
     """
+    from nightdesk_trendbot.live import is_price
+
     settings = load_settings(context)
-    if not (math.isfinite(price) and price > 0):
+    if not is_price(price):
         raise UnconfirmedError(f"--at {price:g} is no price: write what one unit was closed at, such as 0.0421")
     if not reason.strip():
         raise UnconfirmedError("--reason is empty: say why, it is what the audit log will know")

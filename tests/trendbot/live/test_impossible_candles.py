@@ -25,7 +25,7 @@ from nightdesk_trendbot.signals.signal import Outcome
 
 from tests.campaigns import SEED, cases
 from tests.trendbot.conftest import COUNT, FIRST, HOUR, make_candles, publish
-from tests.trendbot.corruption import CORRUPTIONS, Row
+from tests.trendbot.corruption import CORRUPTIONS, MOVED, Row
 from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay
 
 STOP = FIRST + 120
@@ -72,7 +72,7 @@ class Spoilt(Replay):
                 yield row
                 continue
             self.left[row[0] // 1000] -= 1
-            yield from CORRUPTIONS[name](row)
+            yield from (CORRUPTIONS | MOVED)[name](row)
 
 
 def backtest_of(parts: LiveParts, markets: Markets, model: MetaModel, *, stop: int) -> backtest.Run:
@@ -161,7 +161,7 @@ def _settled(markets: Markets) -> dict[int, float]:
     return {int(moment): FUNDING for moment in markets[SYMBOL].time if moment % (8 * HOUR) == 0}
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS | MOVED)
 async def test_each_kind_of_impossible_candle_is_set_aside_named_and_goes_unmissed(
     name: str,
     make_parts: Callable[..., LiveParts],
@@ -176,7 +176,8 @@ async def test_each_kind_of_impossible_candle_is_set_aside_named_and_goes_unmiss
     assert isinstance(found, SetAsideCandle)
     assert found.time.whole_seconds == markets[OTHER].time[bad]
     assert found.reason
-    assert len(found.digest) == 16
+    # One that took the place of a candle that was known already is not seen: that there should be one, is.
+    assert len(found.digest) == 16 or (name in MOVED and "the stream told of it" in found.reason)
     decided = {symbol: [record.time for record in parts.decisions.read(symbol=symbol)] for symbol in both.symbols}
     assert len(decided[SYMBOL]) == 6
     assert sorted({*decided[SYMBOL]} - {*decided[OTHER]}) == [found.time + HOUR]

@@ -298,3 +298,28 @@ async def test_where_no_symbol_is_listed_and_nothing_is_held_the_settings_are_wr
     parts = make_parts(eager.model_copy(update={"symbols": ("TYPO/USDT",)}))
     with pytest.raises(DataError, match="lists no 'TYPO/USDT'"):
         await trade(parts, Replay(markets, FIRST, STOP))
+
+
+@pytest.mark.parametrize("price", [-1.0, 0.0, 1e308])
+async def test_an_order_at_a_price_that_is_none_is_set_aside_and_stops_no_bot(
+    price: float,
+    make_parts: Callable[..., LiveParts],
+    trade: Trade,
+    both: TrendbotSettings,
+    markets: Markets,
+    version: str,
+) -> None:
+    held = await whole_run(make_parts, trade, both, markets)
+    parts = make_parts(both)
+    await trade(parts, Replay(markets, FIRST, held + 1))
+    before = state_of(parts)
+    order = order_close(parts)
+    orders = CloseOrders(parts.state_dir)
+    orders.path.write_text(orders.path.read_text().replace(f"{order.price}", f"{price}"))
+    LiveBot(parts)._report_standing()
+    assert not parts.exporter.snapshot.kill_switch
+    assert state_of(parts) == before
+    assert close_outcomes(parts.journal) == ()
+    assert len(list(orders.path.parent.glob("close_orders.json.damaged-*"))) == 1
+    with pytest.raises(ValueError, match="is no price"):
+        orders.give(OTHER, entry_time=order.entry_time, price=price, reason="a slip", actor="ann")

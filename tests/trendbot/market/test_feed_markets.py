@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import ccxt
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_trendbot.market.events import MarketsOpen, Step
+from nightdesk_trendbot.market import rows
+from nightdesk_trendbot.market.events import MarketsOpen, SetAside, Step
 from nightdesk_trendbot.signals.candles import Bar
 
 from tests.trendbot.script import OTHER, SYMBOL, Script, closed, follow, partial, truth
@@ -135,3 +136,55 @@ async def test_the_first_candle_after_a_pause_is_waited_for_until_it_is_over() -
     script = Late([(hour, [partial(hour)]) for hour in range(5)], symbols=(SYMBOL, OTHER))
     assert closed(await follow(script), OTHER) == [truth(2), truth(3)]
     assert script.late == 0
+
+
+@dataclass
+class Relisted(Script):
+    """The second symbol is not listed for some hours: its market is there again, with a candle, from an hour on."""
+
+    listed_at: int = 3
+    known: bool = False
+
+    def unlisted(self, symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset() if self.known else frozenset(symbols) & {OTHER}
+
+    async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
+        self.known = self.hour >= self.listed_at
+        return frozenset(symbols) - self.unlisted(symbols)
+
+    async def bars(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> list[Bar]:
+        found = await super().bars(symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds)
+        first = truth(self.listed_at - 1).time
+        return found if symbol == SYMBOL else [bar for bar in found if bar.time >= first]
+
+
+async def test_a_symbol_that_is_listed_again_misses_no_candle_that_the_exchange_has_by_then() -> None:
+    script = Relisted([(hour, [partial(hour)]) for hour in range(6)], symbols=(SYMBOL, OTHER))
+    events = await asyncio.wait_for(follow(script), 5)
+    assert closed(events) == [truth(hour) for hour in range(5)]
+    assert closed(events, OTHER) == [truth(hour) for hour in (2, 3, 4)]
+
+
+@dataclass
+class Unpriced(Script):
+    """The second symbol's candle that is going on has no price yet, as before the first trade of a quiet hour."""
+
+    def spoilt(self, symbol: str, found: list[Bar]) -> rows.Told:
+        if symbol == SYMBOL or not found or found[-1] != partial(self.hour):
+            return super().spoilt(symbol, found)
+        unpriced = rows.Rejected(found[-1].time, "digest", "holds a price that is not positive")
+        return rows.Told(tuple(found[:-1]), (unpriced,))
+
+
+async def test_a_candle_that_is_going_on_without_a_price_says_nothing_of_an_hour_without_trades() -> (
+    None
+):
+    script = Unpriced(
+        [(hour, [partial(hour)]) for hour in range(6)],
+        symbols=(SYMBOL, OTHER),
+        paused={OTHER: range(2, 4)},
+    )
+    events = await asyncio.wait_for(follow(script), 5)
+    assert closed(events) == [truth(hour) for hour in range(5)]
+    assert closed(events, OTHER) == [truth(hour) for hour in (0, 1, 4)]
+    assert [event for event in events if isinstance(event, SetAside)] == []

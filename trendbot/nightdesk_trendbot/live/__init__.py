@@ -3,7 +3,7 @@
 For other rooms, to run it: `LiveBot`, its `LiveParts`, the `Tuning` that may change while it runs, `Probation` and
 `Rotation` of its champion. To look at what it left, which loads no numbers but for `restored`: `guard_memory` and
 `restored` read its journal, `DecisionLog` at `log_path` holds a `DecisionRecord` for each candle. An operator's
-words to it: `CloseOrders`, of which `close_outcomes` says what became.
+words to it: `CloseOrders`, at what `is_price`, of which `close_outcomes` says what became.
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from nightdesk_core.face import lazy_face
 
 if TYPE_CHECKING:
     from nightdesk_trendbot.live.bot import LiveBot
-    from nightdesk_trendbot.live.close_orders import CloseOrders, close_outcomes
+    from nightdesk_trendbot.live.close_orders import CloseOrders, close_outcomes, is_price
     from nightdesk_trendbot.live.decision_log import DecisionLog, DecisionRecord, log_path
     from nightdesk_trendbot.live.parts import LiveParts, Tuning
     from nightdesk_trendbot.live.probation import Probation
@@ -24,7 +24,7 @@ else:
         __name__,
         {
             "nightdesk_trendbot.live.bot": ["LiveBot"],
-            "nightdesk_trendbot.live.close_orders": ["CloseOrders", "close_outcomes"],
+            "nightdesk_trendbot.live.close_orders": ["CloseOrders", "close_outcomes", "is_price"],
             "nightdesk_trendbot.live.decision_log": ["DecisionLog", "DecisionRecord", "log_path"],
             "nightdesk_trendbot.live.parts": ["LiveParts", "Tuning"],
             "nightdesk_trendbot.live.probation": ["Probation"],
@@ -46,6 +46,7 @@ __all__ = [
     "Tuning",
     "close_outcomes",
     "guard_memory",
+    "is_price",
     "log_path",
     "restored",
 ]

@@ -21,6 +21,8 @@ from nightdesk_core.journal import DamagedJournalError, Journal
 from nightdesk_core.reader import InputError, MissingInputError
 from nightdesk_core.stored import StoredError
 
+from nightdesk_trendbot.market.rows import LARGEST_PRICE
+
 _KEY = "close orders"
 _LOCK_SECONDS = 1.0
 """It is held for a read and a write; the bot must not wait for it for long."""
@@ -40,6 +42,11 @@ class CloseOrder:
     actor: str
     ordered_at: WallTime
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where the price is none."""
+        if not is_price(self.price):
+            raise ValueError(f"{self.price:g} is no price")
+
 
 @dataclass(frozen=True)
 class CloseOutcome:
@@ -53,6 +60,11 @@ class CloseOutcome:
 @dataclass(frozen=True)
 class _Outcomes:
     orders: tuple[CloseOutcome, ...] = ()
+
+
+def is_price(value: float) -> bool:
+    """Return whether anything can have been closed at a price."""
+    return 0 < value <= LARGEST_PRICE
 
 
 class CloseOrders:

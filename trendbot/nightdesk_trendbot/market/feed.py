@@ -146,6 +146,7 @@ class Feed:
         """
         begun, latest = self._next, claimed or 0
         for attempt in range(_LAG_TRIES):
+            unlisted = self._unlisted
             if claimed is None or attempt > 0 or claimed > self._next + _FAR * self._interval:
                 sure, latest = await self._times()
                 begun = max(begun, sure)
@@ -165,7 +166,9 @@ class Feed:
             late = any(found[symbol].bars or self._expects(symbol, begun - self._interval) for symbol in lacking)
             # An exchange that tells something impossible may put it right.
             doubtful = any(self._impossible(symbol, found[symbol], begun) for symbol in self._symbols)
-            waiting = late or doubtful or (claimed or begun) > begun
+            # One that was not asked for because it was not listed is asked for once it is.
+            relisted = bool(unlisted - self._unlisted)
+            waiting = late or doubtful or relisted or (claimed or begun) > begun
             unsure = [known[symbol] for symbol in lacking if known[symbol] < begun]
             if not waiting and not unsure:
                 break
@@ -316,7 +319,7 @@ def _rows_of(lacking: Sequence[int], rejected: Sequence[Rejected], *, interval_s
     a market pauses, it lies at one end: all that it may be count as it.
     """
     rows = {row.time: row for row in rejected if row.time is not None and row.time in lacking}
-    misplaced = [row for row in rejected if row.time not in rows]
+    misplaced = [row for row in rejected if row.time is None]
     if not misplaced:
         return rows
     stray = misplaced[-1]._replace(reason=f"is not told of, and another row {misplaced[-1].reason}")

@@ -15,7 +15,8 @@ FIELDS = 6
 """Time, open, high, low, close, volume."""
 LATEST = 4_102_444_800
 """The year 2100: a time beyond it is one in another unit, such as microseconds."""
-_LARGEST_PRICE = 1e12
+LARGEST_PRICE = 1e12
+"""A price beyond it is none."""
 _LARGEST_TURNOVER = 1e18
 """Of a candle, in units and in the quote currency: a thousand times what the busiest market of the smallest unit trades
 in a day."""
@@ -52,7 +53,7 @@ def impossible(values: Floats) -> dict[str, Mask]:
     counted = (volume >= 0) & np.isfinite(volume)
     with np.errstate(over="ignore", invalid="ignore"):
         turnover = volume * close
-    small = (prices <= _LARGEST_PRICE).all(axis=1) & (volume <= _LARGEST_TURNOVER) & (turnover <= _LARGEST_TURNOVER)
+    small = (prices <= LARGEST_PRICE).all(axis=1) & (volume <= _LARGEST_TURNOVER) & (turnover <= _LARGEST_TURNOVER)
     return {
         "holds a price that is not positive": ~priced,
         "has its open or close outside high and low": priced & ~inside,
@@ -78,7 +79,7 @@ def numbers(answered: Sequence[Any]) -> Floats:
 def read_rows(answered: Sequence[Any], *, interval_seconds: int) -> Told:
     """Return the candles among the rows that an exchange answered with, and what is none.
 
-    A row told twice is one candle; two rows of one time that differ are none.
+    A row told twice is one candle; two rows of one time that differ are none, and one of them may be another candle's.
     """
     rows = numbers(answered)
     seconds = np.floor(rows[:, 0] / 1000)
@@ -94,6 +95,7 @@ def read_rows(answered: Sequence[Any], *, interval_seconds: int) -> Told:
         bar = Bar(time or 0, *rows[at, 1:].tolist())
         if not reasons and bars.get(bar.time, bar) != bar:
             reasons = ["is told twice, each time otherwise"]
+            misplaced.append(Rejected(None, _digest(row), reasons[0]))
         if time is None:
             misplaced.append(Rejected(None, _digest(row), "; ".join(reasons)))
         elif reasons or time in rejected:
