@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.clock import system_clock
+from nightdesk_core.files import forget_half_written
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 def state_dir(settings: Settings) -> Path:
     """Return where journal, kill switch, audit log and the job's memory lie."""
     return settings.path(settings.bot.state_dir)
+
+
+def tidy(settings: Settings) -> None:
+    """Remove what processes that were killed amid a write have left half-written."""
+    folders = {
+        state_dir(settings),
+        settings.path(settings.bot.models_dir),
+        settings.path(settings.operations.status_file_path).parent,
+        settings.path(settings.retrain.textfile_dir),
+        settings.path(settings.sandbox.state_dir),
+    }
+    for folder in folders:
+        forget_half_written(folder, now=system_clock())
 
 
 def registry(settings: Settings) -> ModelRegistry:

@@ -37,6 +37,7 @@ def guard_profile(settings: Settings, holdout: Backtest, progress: Progress) -> 
 @contextmanager
 def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
     """Yield what a retrain is made of; at the end its alerts have a moment to go out."""
+    home.tidy(settings)
     document = settings.model_dump(mode="json")
     alerting = channels(settings).alerting
     with AlertSender(

@@ -12,7 +12,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk.check.candles import check_candles
 from nightdesk.check.channels import check_channels, check_secrets
 from nightdesk.check.exchange import check_exchange
-from nightdesk.check.machine import check_home, check_ports
+from nightdesk.check.machine import check_growth, check_home, check_ports
 from nightdesk.check.records import check_champion, check_journal
 from nightdesk.check.result import CheckResult, attempt
 from nightdesk.check.web import check_web_config
@@ -30,6 +30,7 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     The settings themselves were checked when they were loaded.
     """
     yield attempt("the home folder", lambda: check_home(settings))
+    yield attempt("what grows", lambda: check_growth(settings))
     yield attempt("the ports", lambda: check_ports(settings))
     channels = attempt("the alert channels", lambda: check_channels(settings))
     yield channels

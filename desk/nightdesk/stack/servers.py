@@ -15,7 +15,8 @@ def prometheus_command(settings: Settings, tools: Tools, rendered: Rendered) -> 
         str(tools.prometheus),
         f"--config.file={rendered.prometheus_config}",
         f"--storage.tsdb.path={_data_folder(settings, 'prometheus')}",
-        f"--storage.tsdb.retention.time={max(1, round(settings.stack.retention_days * 24))}h",
+        f"--storage.tsdb.retention.time={max(1, round(settings.retention.prometheus_days * 24))}h",
+        f"--storage.tsdb.retention.size={round(settings.retention.prometheus_megabytes)}MB",
         *_listen(settings, "prometheus"),
         "--web.enable-lifecycle",
         # Without it an alert with a `for` below ten minutes starts its wait anew after a restart.
