@@ -120,6 +120,10 @@ class Journal(JournalDatabase):
 
         At most `MOST_THINNED` rows go at once: a bot must not wait long for what has gathered in years.
         """
+        if not self.in_transaction:
+            with self.transaction():
+                self.thin_equity(before=before)
+            return
         ends = "SELECT max(time) FROM equity WHERE time < ? GROUP BY (time - 1) / ?"
         rows = self._rows(
             f"SELECT time FROM equity WHERE time < ? AND time NOT IN ({ends}) ORDER BY time LIMIT ?",  # noqa: S608

@@ -220,3 +220,12 @@ def test_what_lightgbm_would_trust_is_refused_with_its_place(
     version = publish(registry, model, **{TREES: change(text).encode()})
     with pytest.raises(BundleError, match=reason):
         meta_model.load(registry.bundle(version), None)
+
+
+def test_verdicts_on_bundles_that_are_gone_go_too(trials: Trials) -> None:
+    trials.registry("passes").loadable(trials.version)
+    verdicts = trials.folder / ".trials"
+    (verdicts / "v20190101T000000Z-00000000.json").write_text("{}")
+    (verdicts / f"{trials.version}.json").unlink()
+    trials.registry("passes").loadable(trials.version)
+    assert [path.name for path in verdicts.iterdir()] == [f"{trials.version}.json"]
