@@ -95,6 +95,8 @@ def read_packed(path: Path, *, largest: int = LARGEST_BYTES) -> bytes:
     """
     with open_to_read(path) as file, gzip.GzipFile(fileobj=file) as unpacked:
         try:
+            if not file.peek(1):
+                raise EOFError("it is empty")  # gzip takes that for nothing, packed
             content = unpacked.read(largest + 1)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(str(path), f"is damaged ({error}); move it away to read the rest") from error

@@ -229,6 +229,9 @@ def test_a_part_that_is_damaged_is_named_and_no_error_of_another_kind(tmp_path: 
         else:
             assert found <= sound
             named += len(found) == len(sound)
+    part.write_bytes(b"")
+    with pytest.raises(InputError, match="it is empty"):
+        log.read()
     assert named == count
     part.unlink()
     os.mkfifo(part)
