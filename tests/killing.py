@@ -6,8 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection
+from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
+from weakref import WeakSet
+
+from nightdesk_core import forks
 
 
 def killed_at(line: int, modules: Collection[ModuleType], action: Callable[[], object]) -> bool:
@@ -15,7 +19,7 @@ def killed_at(line: int, modules: Collection[ModuleType], action: Callable[[], o
 
     Fails where the action fails.
     """
-    child = os.fork()
+    child = _copy()
     if child == 0:
         code = 1
         try:
@@ -33,8 +37,24 @@ def killed_at(line: int, modules: Collection[ModuleType], action: Callable[[], o
     return False
 
 
+def _copy() -> int:
+    """Fork, and return as `os.fork` does; the child passes for the process that it was forked from.
+
+    What is killed stands for a bot, and its copy must do what a bot does, not what a bot's child does.
+    """
+    bot, aware = os.getpid(), forks._aware
+    forks._aware = WeakSet()
+    try:
+        child = os.fork()
+    finally:
+        forks._aware = aware
+    if child == 0:
+        os.getpid = lambda: bot
+    return child
+
+
 def _kill_before(line: int, files: Collection[str | None]) -> None:
-    left = line
+    left, process = line, int(Path("/proc/self").readlink().name)
     watched: dict[CodeType, bool] = {}
 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
@@ -44,7 +64,7 @@ def _kill_before(line: int, files: Collection[str | None]) -> None:
         if event == "line":
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(process, signal.SIGKILL)
         return trace
 
     sys.settrace(trace)

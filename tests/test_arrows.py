@@ -36,9 +36,10 @@ PARTS = {
     "desk/nightdesk": {
         "bot": set(),
         "render": set(),
-        "stack": {"render"},
+        "pages": set(),
+        "stack": {"pages", "render"},
         "check": {"render", "stack", "reference.py"},
-        "cli": {"bot", "check", "reference.py", "render", "stack"},
+        "cli": {"bot", "check", "pages", "reference.py", "render", "stack"},
         "reference.py": {"bot"},
         "__main__.py": {"cli"},
     },

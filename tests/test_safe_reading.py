@@ -33,6 +33,7 @@ OTHERWISE = {
     ("core/nightdesk_core/sealed.py", "json.loads"): "what its digest says is what this process has written",
     ("exporter/nightdesk_exporter/log_file.py", "os.open"): "a log and its lock, to write to, without waiting",
     ("desk/nightdesk/stack/session.py", "stat.read_bytes"): "the kernel's own word on a process",
+    ("desk/nightdesk/pages/peer.py", "table.open"): "the kernel's own word on a connection",
     ("desk/nightdesk/terminal.py", "os.open"): "the null device, to write to",
     ("guard/nightdesk_guard/profile.py", "_ADAPTER.validate_json"): "what was read safely before",
     ("desk/nightdesk/cli/guard.py", "json.loads"): "what this process has just written",

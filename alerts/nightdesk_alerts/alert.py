@@ -95,6 +95,14 @@ class SentAlert:
         """Return it with a later end; never with an earlier one."""
         return replace(self, ends_at=max(ends_at, self.ends_at))
 
+    def in_time(self, now: float) -> SentAlert:
+        """Return it as it would be had it begun by `now`: a clock that was ahead would have it last for years.
+
+        Alertmanager refuses what ends before it begins.
+        """
+        latest = now + self.lifetime_seconds
+        return replace(self, starts_at=min(self.starts_at, now), ends_at=min(self.ends_at, latest))
+
     def again(self, alert: SentAlert) -> SentAlert:
         """Return it as it stands once it has been sent again as `alert`: it began when it began.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from loguru import logger
 from nightdesk_core.clock import WallClock, WallTime, wall_clock
+from nightdesk_core.forks import tell_of_forks
 
 from nightdesk_alerts.alert import OPTIONAL_LABELS, condition_of, new_alert
 from nightdesk_alerts.alerting import Alerting
@@ -90,7 +91,12 @@ class AlertSender:
             target=DeliveryWorker(self.options, self._calls).run, name="nightdesk-alerts", daemon=True
         )
         self._thread.start()
+        tell_of_forks(self)
         return self
+
+    def forked(self) -> None:
+        """Send nothing in a child: its parent does."""
+        self._takes, self._thread = False, None
 
     def __exit__(self, *_: object) -> None:
         if self._thread is not None:

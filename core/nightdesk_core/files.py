@@ -17,11 +17,14 @@ from typing import Any
 
 from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.reader import InputError, read_bytes
 
 HALF_WRITTEN_SECONDS = 3600.0
 """No writer takes so long."""
 _POLL_SECONDS = 0.005
+_held: set[int] = set()
+"""Descriptors of the locks that this process holds."""
 _DAMAGED = ".damaged-"
 KEPT_ASIDE = 20
 """How many damaged ones of a file are kept."""
@@ -149,10 +152,12 @@ def sync_folder(folder: Path) -> None:
 def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
     """Hold an exclusive lock on `path` for the block; the kernel frees it where the holder dies.
 
-    Raises `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once).
+    It is this process's alone: a child that is forked within the block does not hold it, nor does it keep it held once
+    this process has ended. Raises `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    _held.add(descriptor)
     try:
         deadline = time.monotonic() + timeout_seconds
         while not _try_lock(descriptor):
@@ -161,7 +166,24 @@ def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
             time.sleep(_POLL_SECONDS)
         yield
     finally:
-        os.close(descriptor)
+        if descriptor in _held:  # not in a child, where the number may be that of another file by now
+            _held.remove(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also where a child that has just been forked has a copy yet
+            os.close(descriptor)
+
+
+class _Locks:
+    """The locks of this process, as far as forks go: a copy of a descriptor holds a lock for as long as it is open."""
+
+    def forked(self) -> None:
+        for descriptor in _held:
+            with suppress(OSError):  # another thread closed it at this very moment
+                os.close(descriptor)
+        _held.clear()
+
+
+_locks = _Locks()
+tell_of_forks(_locks)
 
 
 def _try_lock(descriptor: int) -> bool:

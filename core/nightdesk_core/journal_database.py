@@ -7,6 +7,7 @@ last. Once the disk takes them they are written all in one transaction.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ class JournalDatabase:
         `JournalError` where it cannot be read, or is of another version.
         """
         self.path = path
+        # SQLite's connections must not be carried over a fork: two processes would write with one's locks.
+        self._owner = os.getpid()
         self._schema = schema
         self._head_file = HeadFile(path)
         self._disk: SealedDatabase | None = copy
@@ -79,7 +82,12 @@ class JournalDatabase:
         return self._database.was_unsealed
 
     def close(self) -> None:
-        """Close the database. What the disk still does not take is lost, and said to be."""
+        """Close the database. What the disk still does not take is lost, and said to be.
+
+        In a child of the process that opened it, nothing is done.
+        """
+        if os.getpid() != self._owner:
+            return
         if not self.write_again():
             logger.critical(
                 "journal {}: what was done since its disk took nothing ({}) is not in it; a bot that starts again does"
@@ -142,6 +150,9 @@ class JournalDatabase:
 
     @property
     def _database(self) -> SealedDatabase:
+        if os.getpid() != self._owner:
+            reason = "was opened by the process that this one was forked from; open it anew in this process"
+            raise JournalError(self.path, reason)
         database = self._disk if self._memory is None else self._memory
         if database is None:
             raise JournalError(self.path, "is closed")

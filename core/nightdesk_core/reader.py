@@ -48,7 +48,7 @@ class MissingInputError(InputError):
 
 def read_bytes(path: Path, *, largest: int = LARGEST_BYTES) -> bytes:
     """Return what a regular file of at most `largest` bytes holds. Raises `MissingInputError`, `InputError`."""
-    with open_to_read(path) as file:
+    with _failures_of(path), open_to_read(path) as file:
         content = file.read(largest + 1)
     if len(content) > largest:
         raise InputError(str(path), f"holds more than {largest:,} bytes, and is not what belongs there: look at it")
@@ -70,7 +70,7 @@ def as_text(content: bytes, *, source: str) -> str:
 
 def read_start(path: Path, count: int) -> bytes:
     """Return up to `count` bytes of a regular file's beginning. Raises `MissingInputError`, `InputError`."""
-    with open_to_read(path) as file:
+    with _failures_of(path), open_to_read(path) as file:
         return file.read(count)
 
 
@@ -79,7 +79,7 @@ def read_lines(path: Path, *, longest: int = LONGEST_LINE_BYTES) -> Iterator[byt
 
     Raises `MissingInputError`, and `InputError` where a line has more than `longest` bytes.
     """
-    with open_to_read(path) as file:
+    with _failures_of(path), open_to_read(path) as file:
         number = 0
         while line := file.readline(longest + 1):
             number += 1
@@ -107,14 +107,16 @@ def read_packed(path: Path, *, largest: int = LARGEST_BYTES) -> bytes:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a regular file of any size, in hexadecimal. Raises `MissingInputError`, `InputError`."""
-    with open_to_read(path) as file:
+    with _failures_of(path), open_to_read(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def open_to_read(path: Path) -> Iterator[BufferedReader]:
-    """Open a regular file for the block. Raises `MissingInputError`, `InputError`, also where reading fails within."""
-    with _failures_of(path), os.fdopen(_opened(path, os.O_RDONLY), "rb") as file:
+    """Open a regular file for the block. Raises `MissingInputError`, `InputError`; `OSError` where reading fails."""
+    with _failures_of(path):
+        descriptor = _opened(path, os.O_RDONLY)
+    with os.fdopen(descriptor, "rb") as file:
         yield file
 
 

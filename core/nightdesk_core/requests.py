@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from nightdesk_core import stored
+from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallClock, WallTime, from_iso, system_clock
 from nightdesk_core.errors import NightdeskError
@@ -167,8 +168,11 @@ class RetrainRequests:
         }
 
     def _is_answered_lately(self, cause: Cause, answered: dict[str, WallTime]) -> bool:
-        since = self._clock() - self._merge_seconds
-        return cause != "manual" and any(key.startswith(f"{cause}-") and at > since for key, at in answered.items())
+        now = self._clock()
+        return cause != "manual" and any(
+            key.startswith(f"{cause}-") and age_seconds(at, now=now) < self._merge_seconds
+            for key, at in answered.items()
+        )
 
 
 def _event(cause: Cause, reason: str, actor: str, *, at: float, now: WallTime) -> _Event:

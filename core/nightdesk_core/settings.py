@@ -79,6 +79,13 @@ class BotSettings(SettingsModel):
     web_config_file: Path | None = Field(
         None, description="TLS and passwords of the bot's exporter, in the exporter-toolkit's format."
     )
+    allowed_hosts: tuple[str, ...] | None = Field(
+        None,
+        description="Names by which the bot's exporter answers without a password and TLS, besides addresses and "
+        "localhost: `bot.example`, `.example` for all below it, `*` for any. Not set: on loopback none; elsewhere "
+        "names without a dot, as containers have them, those that end in .internal, .local or .home.arpa, and the "
+        "machine's own.",
+    )
     scrape: ScrapeSettings = ScrapeSettings()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ExitReason = Literal["target", "stop", "time", "kill_switch"]
+ExitReason = Literal["target", "stop", "time", "kill_switch", "operator"]
+"""`operator`: a person closed it in the books, at a price of theirs."""
 
 
 @dataclass(frozen=True)

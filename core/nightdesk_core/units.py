@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+HOUR_SECONDS = 3_600
 DAY_SECONDS = 86_400
 """A UTC day has no leap second in Unix time."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from nightdesk_alerts import Alerting, SandboxInbox
 from nightdesk_alerts.channels import known_channels
 
+from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
 
 
@@ -32,7 +33,7 @@ def channels(settings: Settings) -> Channels:
     `SettingsError` where a secret cannot be read or a channel is half configured.
     """
     alerts = settings.operations.alerts
-    alerting = alerts.alerting(alertmanagers=(f"http://{settings.address('alertmanager')}",))
+    alerting = alerts.alerting(alertmanagers=(url_with_login(settings, "alertmanager"),))
     of_inbox = settings.sandbox.enabled and not alerting.channels
     if of_inbox:
         host, _, port = settings.address("smtp").rpartition(":")

@@ -58,7 +58,8 @@ KEPT = (
         ("{state}/{bot}.sqlite", "{state}/{bot}.sqlite-*"),
         "equity, 0.2 MB a year (11 MB with candles of a minute), and 200 bytes a trade or change of the guard's state;"
         " its log takes up to 4 MB",
-        "trades, shadow trades and the guard's changes for ever; equity for ever at each day's end (9 KB a year), and"
+        "trades, shadow trades and the guard's changes for ever; the newest 5,000 candles of a symbol that were set"
+        " aside, and 1,000 orders of an operator; equity for ever at each day's end (9 KB a year), and"
         " at each candle for a time",
         ("retention.equity_days",),
     ),
@@ -131,13 +132,18 @@ KEPT = (
         (
             "*.lock",
             *(f"{{state}}/{name}.json" for name in ("alerts", "alerts-retrain", "retrain", "retrain_requests")),
-            *(f"{{state}}/{name}" for name in ("kill_switch.json", "KILL", "guard_resume.json", "guard_memory.json")),
+            *(
+                f"{{state}}/{name}"
+                for name in ("kill_switch.json", "KILL", "guard_resume.json", "guard_memory.json", "close_orders.json")
+            ),
             "{status}",
+            "{passwords}/*_password",
             "{metrics}/*.prom",
             *(f"{{sandbox}}/{name}" for name in ("replay.json", "shocks.json", "inbox-*.pem")),
             *(f"{{home}}/{name}/*" for name in ("rendered", "run", "cache", "tools")),
         ),
-        "nothing: switch, spool, status file, what the servers are configured with, tools and sample candles",
+        "nothing: switch, orders, spool, passwords, status file, what the servers are configured with,"
+        " tools, sample candles",
         "as it is now",
     ),
 )
@@ -180,6 +186,7 @@ def _folders(settings: Settings) -> dict[str, str]:
         "models": settings.path(settings.bot.models_dir),
         "data": settings.path(settings.trendbot.data_dir),
         "metrics": settings.path(settings.retrain.textfile_dir),
+        "passwords": settings.path(settings.stack.passwords_dir),
         "sandbox": settings.path(settings.sandbox.state_dir),
         "status": settings.path(settings.operations.status_file_path),
     }

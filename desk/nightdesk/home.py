@@ -15,6 +15,7 @@ from nightdesk_exporter import StatusFile
 from nightdesk_guard import KillSwitch
 from nightdesk_retrain import BundleTrial
 
+from nightdesk.passwords import login
 from nightdesk.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def schedule(settings: Settings) -> Schedule:
         registry=registry(settings),
         bot=settings.bot.name,
         gateway=settings.address("pushgateway"),
+        gateway_login=login(settings, "pushgateway"),
         textfile_dir=settings.path(settings.retrain.textfile_dir),
         interval_seconds=scale.limit(operations.model_rotation.retrain_frequency_days * DAY_SECONDS),
         model_age_seconds=scale.limit(operations.limits.model_age_days * DAY_SECONDS),

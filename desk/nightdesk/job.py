@@ -17,6 +17,7 @@ from nightdesk_trendbot.engine import Rules, break_even_win_rate
 from nightdesk import home
 from nightdesk.channels import channels
 from nightdesk.logbook import secrets
+from nightdesk.passwords import login
 from nightdesk.settings import Settings
 
 _JOB_CLOSE_SECONDS = 15.0
@@ -58,6 +59,7 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
             status_file=home.status_file(settings),
             state_dir=home.state_dir(settings),
             gateway=settings.address("pushgateway"),
+            gateway_login=login(settings, "pushgateway"),
             textfile_dir=settings.path(settings.retrain.textfile_dir),
             alerts=alerts,
             scale=settings.scale,

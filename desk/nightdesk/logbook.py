@@ -10,6 +10,7 @@ from nightdesk_core.settings import SettingsError, SettingsModel, read_secret
 from nightdesk_exporter import logs
 from pydantic import SecretStr
 
+from nightdesk.passwords import GUARDED, password
 from nightdesk.settings import Settings
 
 
@@ -26,15 +27,22 @@ def set_up_logs(program: str, settings: Settings, *, to_file: bool = True) -> No
     )
 
 
-def secrets(section: SettingsModel) -> Iterator[str]:
-    """Yield every secret of the settings: those written in them, and those in files that they name.
+def secrets(settings: Settings) -> Iterator[str]:
+    """Yield every secret: those written in the settings, those in files that they name, and the servers' passwords.
 
     A file that cannot be read is passed over: what needs it says so.
     """
+    yield from _in_section(settings)
+    for server in GUARDED:
+        with suppress(SettingsError):
+            yield password(settings, server) or ""
+
+
+def _in_section(section: SettingsModel) -> Iterator[str]:
     fields = dict(section)
     for name, value in fields.items():
         if isinstance(value, SettingsModel):
-            yield from secrets(value)
+            yield from _in_section(value)
         elif isinstance(value, SecretStr):
             yield value.get_secret_value()
         elif isinstance(value, Path) and _holds_secret(name, fields):

@@ -35,9 +35,9 @@ _GROWTH_HEAD = """\
 ## What grows on the disk
 
 `nightdesk check` says how much each takes. In braces: `home`, `bot.name`, and the folders that `bot.state_dir`,
-`bot.models_dir`, `trendbot.data_dir`, `retrain.textfile_dir` and `sandbox.state_dir` name. In containers
-`NIGHTDESK_RETENTION` (`90d`) and `NIGHTDESK_RETENTION_SIZE` (`2GB`) bound Prometheus, and the services' output is in
-the engine's logs, 50 MB each. A year is one of candles of an hour, of one symbol, with a retrain a month.
+`bot.models_dir`, `trendbot.data_dir`, `retrain.textfile_dir`, `sandbox.state_dir` and `stack.passwords_dir` name. In
+containers `NIGHTDESK_RETENTION` (`90d`) and `NIGHTDESK_RETENTION_SIZE` (`2GB`) bound Prometheus, and the services'
+output is in the engine's logs, 50 MB each. A year is one of candles of an hour, of one symbol, with a retrain a month.
 """
 
 _TYPE_NAMES: dict[Any, str] = {

@@ -16,6 +16,7 @@ from nightdesk_core.settings import (
     read_secret,
     validate,
 )
+from nightdesk_exporter import host_problems
 from nightdesk_exporter.settings import LimitSettings, LogSettings
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
@@ -23,7 +24,7 @@ from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.settings import TrendbotSettings
 from pydantic import Field, SecretStr, model_validator
 
-Service = Literal["bot", "exchange", "inbox", "smtp", "prometheus", "alertmanager", "pushgateway", "grafana"]
+Service = Literal["bot", "exchange", "inbox", "smtp", "pages", "prometheus", "alertmanager", "pushgateway", "grafana"]
 
 Section = TypeVar("Section", bound=SettingsModel)
 
@@ -50,6 +51,7 @@ class PortSettings(SettingsModel):
     exchange: int = Field(8701, ge=1, le=65535, description="The sandbox's exchange.")
     inbox: int = Field(8702, ge=1, le=65535, description="The sandbox's inbox: its page and its webhooks.")
     smtp: int = Field(8725, ge=1, le=65535, description="The sandbox's mail server.")
+    pages: int = Field(8780, ge=1, le=65535, description="The page server, through which people reach the others.")
     prometheus: int = Field(8790, ge=1, le=65535, description="Prometheus.")
     pushgateway: int = Field(8791, ge=1, le=65535, description="Pushgateway, which the retrain job pushes to.")
     alertmanager: int = Field(8793, ge=1, le=65535, description="Alertmanager.")
@@ -96,6 +98,16 @@ class StackSettings(SettingsModel):
         "native", description="native: everything on 127.0.0.1. compose: by service name, listening on all interfaces."
     )
     ports: PortSettings = PortSettings()
+    passwords_dir: Path = Field(
+        Path("passwords"),
+        description="The machine's own passwords for its servers, a file each: made where there is none.",
+    )
+    pages_url: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?)?$",
+        description="Where people reach the page server, and links in alerts lead; empty is its own address on this"
+        " machine. A proxy of your own, with TLS, has another.",
+    )
 
 
 class Settings(SettingsModel):
@@ -124,6 +136,12 @@ class Settings(SettingsModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _hosts_are_names(self) -> Self:
+        if problems := host_problems(self.bot.allowed_hosts or ()):
+            raise ValueError(f"bot.allowed_hosts: {'; '.join(problems)}")
+        return self
+
     @property
     def scale(self) -> TimeScale:
         """How fast the market runs: as fast as the sandbox replays, or as fast as the wall."""
@@ -142,6 +160,11 @@ class Settings(SettingsModel):
         """Return `host:port` at which the other services reach this one."""
         host = _COMPOSE_HOSTS.get(service, service) if self.stack.network == "compose" else "127.0.0.1"
         return f"{host}:{self.port(service)}"
+
+    @property
+    def pages_url(self) -> str:
+        """Where people reach the page server, without a slash at the end."""
+        return self.stack.pages_url or f"http://127.0.0.1:{self.port('pages')}"
 
     @property
     def bot_url(self) -> str:

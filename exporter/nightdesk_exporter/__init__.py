@@ -13,8 +13,10 @@ server. The server is loaded when an exporter begins to serve, the page when som
 
 For a bot: `BotExporter`, and `Limits` of what is too old, too much or too little.
 Where its alerts go: `Alerting`, with `Mail`.
-For a job beside it: `StatusFile`, of which it replaces its own section.
-For a check of the setup: `read_web_config`, which reads the web configuration file as the server will.
+For a job beside it: `StatusFile`, of which it replaces its own section, and `is_stale`, whether a section's writer has
+gone silent.
+For a check of the setup: `read_web_config`, which reads the web configuration file as the server will, and
+`host_problems`, what is wrong with names for `allowed_hosts`.
 
 Public submodules:
     alerts: alerts of a bot's own, under the name that they had here first
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
     from nightdesk_exporter.bot import BotExporter
     from nightdesk_exporter.snapshot import Limits
-    from nightdesk_exporter.status_file import StatusFile
+    from nightdesk_exporter.status_file import StatusFile, is_stale
+    from nightdesk_exporter.web.allowed_hosts import host_problems
     from nightdesk_exporter.web.config_file import read_web_config
 else:
     __getattr__, __dir__ = lazy_face(
@@ -42,10 +45,11 @@ else:
             "nightdesk_alerts": ["Alerting", "Mail"],
             "nightdesk_exporter.bot": ["BotExporter"],
             "nightdesk_exporter.snapshot": ["Limits"],
-            "nightdesk_exporter.status_file": ["StatusFile"],
+            "nightdesk_exporter.status_file": ["StatusFile", "is_stale"],
+            "nightdesk_exporter.web.allowed_hosts": ["host_problems"],
             "nightdesk_exporter.web.config_file": ["read_web_config"],
         },
     )
 
 
-__all__ = ["Alerting", "BotExporter", "Limits", "Mail", "StatusFile", "read_web_config"]
+__all__ = ["Alerting", "BotExporter", "Limits", "Mail", "StatusFile", "host_problems", "is_stale", "read_web_config"]

@@ -15,6 +15,7 @@ from nightdesk_alerts.catalogue import DOWN
 from nightdesk_core.clock import WallTime
 from nightdesk_core.disk import reason_of
 from nightdesk_core.files import LockTimeoutError
+from nightdesk_core.forks import tell_of_forks
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -58,7 +59,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps
     what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
     to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls
-    raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords.
+    raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords. `allowed_hosts` are
+    the names by which it answers without a password; `None` is what docs/exporter.md says of them.
     `pause_garbage_collection` has the process collect no garbage while a scrape is rendered.
     """
 
@@ -71,6 +73,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         host: str = "127.0.0.1",
         port: int = 8700,
         web_config_file: Path | None = None,
+        allowed_hosts: Sequence[str] | None = None,
         pause_garbage_collection: bool = False,
         failures: Iterable[str] = ("ConnectionError", "TimeoutError"),
         limits: Limits | None = None,
@@ -96,6 +99,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._name = name
         self._address = (host, port)
         self._web_config_file = web_config_file
+        self._allowed_hosts = allowed_hosts
         self._pause_garbage_collection = pause_garbage_collection
         self._status_file = StatusFile(status_file) if isinstance(status_file, Path) else status_file
         self._interval = health_check_interval_seconds
@@ -103,6 +107,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._before_check = before_check
         self._status_failed = False
         self._server: ExporterServer | None = None
+        self._forked = False
         self._stop_counting: Callable[[], None] | None = None
         for symbol, timeframe in symbols:
             self.snapshot.candles_expected[self._symbol(symbol), timeframe] = CandlesExpected(
@@ -159,14 +164,27 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             status=self.status,
             page=self._page,
             web_config_file=self._web_config_file,
+            allowed_hosts=self._allowed_hosts,
             pause_garbage_collection=self._pause_garbage_collection,
         )
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()
         self._health_checks.start()
+        tell_of_forks(self)
         return self
 
+    def forked(self) -> None:
+        """In a child of the bot's process, let go of what is the bot's: the calls do nothing, and say so once."""
+        if self._server is not None:
+            self._server.forked()
+        self._checkup.forked()
+        self._health_checks.forked()
+        self._forked = True
+        self._vanish()
+
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
+        if self._forked:
+            return
         if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
             self.snapshot.stopped_by = self._without_secrets(f"{type(error).__name__}: {error}")
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")

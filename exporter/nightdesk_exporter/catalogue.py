@@ -1,4 +1,4 @@
-"""Every metric that the bot exports and the retrain job pushes, declared once.
+"""Every metric that the bot exports, the retrain job pushes and the page server exports, declared once.
 
 The prefix is `tradebot_`; units are base units; ratios lie between 0 and 1; timestamps are Unix seconds of wall time
 unless the help says market time. `bot` is no label here: it is the scrape target's, and the push's grouping key.
@@ -93,6 +93,13 @@ BOT: tuple[Metric, ...] = (
     _gauge("candle_expected_since_timestamp_seconds", "Since when candles are expected.", "symbol", "timeframe"),
     _gauge("candle_interval_seconds", "Wall time expected between two candles.", "symbol", "timeframe"),
     _counter("candle_gaps", "Stretches of missing candles that were repaired.", "symbol", "timeframe"),
+    _gauge(
+        "candle_rejected_timestamp_seconds",
+        "When a candle that cannot be true was last set aside.",
+        "symbol",
+        "timeframe",
+    ),
+    _gauge("symbol_listed", "1 where the exchange lists the symbol, 0 where it does not, or no longer.", "symbol"),
     _gauge("decision_last_timestamp_seconds", "When a candle was last decided on.", "symbol"),
     _histogram("decision_duration_seconds", "How long it took to decide on a candle.", _DECISION_SECONDS),
     _counter("collector_errors", "Collections that failed; the other metrics are there all the same.", "collector"),
@@ -199,4 +206,12 @@ RETRAIN: tuple[Metric, ...] = (
     _gauge("promotion_last_rollback_timestamp_seconds", "When a champion was last taken back."),
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN)}
+DESK: tuple[Metric, ...] = (
+    _gauge("critical_alerts_silenced_ratio", "Share of the bot's critical alerts that silences mute; 1 is everything."),
+    _gauge(
+        "critical_alert_silenced_seconds",
+        "How long the critical alert is silenced that is so for longest, what is to come included.",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*BOT, *RETRAIN, *DESK)}

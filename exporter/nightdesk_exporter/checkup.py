@@ -29,6 +29,10 @@ class Checkup:
         """When a look first found what the last one found."""
         self._since: dict[tuple[str, ...], WallTime] = {}
 
+    def forked(self) -> None:
+        """In a child, have a lock that nobody holds."""
+        self._lock = threading.Lock()
+
     def look(self, now: WallTime) -> Health:
         """Return the health at `now`."""
         with self._lock:

@@ -76,6 +76,14 @@ class SnapshotCollector(Collector):
         yield family("candle_interval_seconds", {key: value.interval_seconds for key, value in expected.items()})
         since: dict[Labels, float | None] = {key: value.since.seconds for key, value in expected.items()}
         yield family("candle_expected_since_timestamp_seconds", since)
+        rejected: dict[Labels, float | None] = {
+            key: found.at.seconds for key, found in dict(self._snapshot.candles_rejected).items()
+        }
+        yield family("candle_rejected_timestamp_seconds", rejected)
+        listed: dict[Labels, float | None] = {
+            (symbol,): float(there) for symbol, there in dict(self._snapshot.listed).items()
+        }
+        yield family("symbol_listed", listed)
         decided = dict(self._snapshot.decided_at_wall)
         yield family("decision_last_timestamp_seconds", {(symbol,): at for symbol, at in decided.items()})
 

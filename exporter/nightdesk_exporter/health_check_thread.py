@@ -47,6 +47,11 @@ class HealthCheckThread:
         if self._thread.ident is not None:
             self._thread.join(_JOIN_SECONDS)
 
+    def forked(self) -> None:
+        """Take no turn in a child: its parent does. Who held the events' locks at the fork will not release them."""
+        self._woken, self._stopped = threading.Event(), threading.Event()
+        self._stopped.set()
+
     def _run(self) -> None:
         regular = True
         while not self._stopped.is_set():

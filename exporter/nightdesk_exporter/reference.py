@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_exporter.catalogue import BOT, PREFIX, RETRAIN, Kind, Metric
+from nightdesk_exporter.catalogue import BOT, DESK, PREFIX, RETRAIN, Kind, Metric
 
 _HEAD = """# Metrics
 
@@ -16,7 +16,7 @@ key. What is not known has no sample, and every counter whose label values are k
 set* has a sample for each state in a label of the metric's own name, of which one is 1; an *info* is always 1 and says
 something in its labels.
 """
-_TOPICS = (("Exported by the bot", BOT), ("Pushed by the retrain job", RETRAIN))
+_TOPICS = (("Exported by the bot", BOT), ("Pushed by the retrain job", RETRAIN), ("Exported by the page server", DESK))
 
 
 def reference() -> str:

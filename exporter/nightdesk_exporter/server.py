@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
+from nightdesk_core.browsers import is_loopback
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.health import Health
+from nightdesk_exporter.web.allowed_hosts import AllowedHosts, host_problems
 from nightdesk_exporter.web.connections import Connections
-from nightdesk_exporter.web.dns_rebinding import is_loopback
 from nightdesk_exporter.web.endpoints import Endpoints
 from nightdesk_exporter.web.request_handler import RequestHandler
 from nightdesk_exporter.web.watch import WatchedConfig
 
-_BACKLOG = 128
+_BACKLOG = 256
+"""Who waits to be let in waits here: one too many tries again after a second only, and all wait for those before."""
 _CLOSE_SECONDS = 5.0
 
 
@@ -38,15 +42,19 @@ class ExporterServer:
         page: Callable[[], str] | None = None,
         pause_garbage_collection: bool = False,
         web_config_file: Path | None = None,
+        allowed_hosts: Sequence[str] | None = None,
     ) -> None:
         """Bind and serve; port 0 picks a free one.
 
         `page` renders `/`; `None` is no page. `web_config_file` is in the exporter-toolkit's format.
-        `pause_garbage_collection` has the process collect no garbage while metrics are rendered.
+        `pause_garbage_collection` has the process collect no garbage while metrics are rendered. `allowed_hosts` are
+        the names by which it answers without a password, as `AllowedHosts` has them.
 
-        Raises `ExporterError` where the port is taken, and `WebConfigError` where the file or a certificate is not
-        usable. While it runs, the file is read again where it changes.
+        Raises `ExporterError` where the port is taken or a host is none, and `WebConfigError` where the file or a
+        certificate is not usable. While it runs, the file is read again where it changes.
         """
+        if problems := host_problems(allowed_hosts or ()):
+            raise ExporterError(f"allowed_hosts: {'; '.join(problems)}")
         watched = WatchedConfig(web_config_file)
         self._listener = _listening(host, port)
         scheme = "https" if watched.has_tls else "http"
@@ -56,22 +64,39 @@ class ExporterServer:
         endpoints = Endpoints(
             registry, health=health, status=status, page=page, pause_garbage_collection=pause_garbage_collection
         )
-        self._handler = RequestHandler(endpoints, watched, local=is_loopback(address))
+        hosts = AllowedHosts(allowed_hosts, loopback=is_loopback(address))
+        self._handler = RequestHandler(endpoints, watched, hosts)
         self._connections = Connections(self._listener, self._handler)
-        self._loop = asyncio.SelectorEventLoop()
+        self._selector = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._forked = False
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="nightdesk-exporter", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving. A second time it does nothing."""
-        if self._loop.is_closed():
+        """Stop serving. A second time, and in a forked child, it does nothing."""
+        if self._loop.is_closed() or self._forked:
             return
         self._handler.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_CLOSE_SECONDS)
         self._handler.join(_CLOSE_SECONDS)
+        with suppress(OSError):  # some systems know no end of what only listens
+            self._listener.shutdown(socket.SHUT_RDWR)  # also where a child that has just been forked has a copy yet
         self._listener.close()
+
+    def forked(self) -> None:
+        """In a child, close the copies of what the parent serves by: its port is free once the parent has ended.
+
+        The loop itself is not closed: it would take its own pipe out of the selector, which is the parent's, too.
+        """
+        self._forked = True
+        self._connections.forked()
+        self._selector.close()
+        for name in ("_ssock", "_csock"):  # the loop's pipe to itself, which it has no public name for
+            if (end := getattr(self._loop, name, None)) is not None:
+                end.close()
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:

@@ -71,7 +71,7 @@ class Event(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """Something of the exporter's own failed: when last, and how."""
+    """Something failed, as of the exporter's own: when last, and how."""
 
     at: WallTime
     text: str
@@ -129,6 +129,10 @@ class Snapshot:
     """By symbol and timeframe."""
     candles_expected: dict[tuple[str, str], CandlesExpected] = field(default_factory=dict)
     """By symbol and timeframe."""
+    candles_rejected: dict[tuple[str, str], Trouble] = field(default_factory=dict)
+    """By symbol and timeframe, the last candle that was set aside: when, and what was wrong with it."""
+    listed: dict[str, bool] = field(default_factory=dict)
+    """By symbol, whether the exchange lists it."""
     decided_at_wall: dict[str, float] = field(default_factory=dict)
     """By symbol."""
     guard: str | None = None
@@ -222,6 +226,35 @@ class Snapshot:
     def equity_at(self) -> WallTime | None:
         """When the equity was last reported."""
         return None if self.equity_at_wall is None else WallTime(self.equity_at_wall)
+
+    def stamps(self) -> dict[str, WallTime]:
+        """Return every time of the wall's clock that is known, by what it is the time of, in words."""
+        single = {
+            "the bot's start": self.started_at,
+            "the last turn of the loop": self.heartbeat_at,
+            "the stream's last change": self.connection_changed_at,
+            "the last report of equity": self.equity_at,
+            "the last trade": self.last_trade_at,
+            "the begin of trading": self.trading_expected_since,
+            "the status file's last write": self.status_written_at,
+        }
+        if self.model is not None:
+            single |= {"the model's training": self.model.trained_at, "the model's loading": self.model.loaded_at}
+        known = {what: at for what, at in single.items() if at is not None}
+        for channel, at in self.contact_at.items():
+            known[f"the last contact by {channel}"] = at
+        for symbol, at in self.decided_at.items():
+            known[f"the last decision on {symbol}"] = at
+        for (symbol, timeframe), candle in self.candles.items():
+            known[f"the last candle of {symbol} {timeframe}"] = candle.received_at
+        for (symbol, timeframe), expected in dict(self.candles_expected).items():
+            known[f"the begin of candles of {symbol} {timeframe}"] = expected.since
+        for (symbol, timeframe), rejected in dict(self.candles_rejected).items():
+            known[f"the last rejected candle of {symbol} {timeframe}"] = rejected.at
+        for name in ("config_loaded", "kill_switch_self_test"):
+            if (seconds := self.gauges.get((f"{name}_timestamp_seconds",))) is not None:
+                known[name.replace("_", " ")] = WallTime(seconds)
+        return known
 
     def leverage_ratio(self) -> float | None:
         """Return the notional of all positions over equity, or `None` before the first position is reported."""

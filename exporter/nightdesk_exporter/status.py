@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from nightdesk_core.age import age_seconds, newest
 from nightdesk_core.clock import MarketTime, WallTime, iso
 from nightdesk_core.units import DAY_SECONDS
 
@@ -100,7 +101,7 @@ def _model(snapshot: Snapshot, now: WallTime) -> dict[str, Any]:
         "version": model and model.version,
         "standing": model and model.standing,
         "trained_at": _time(model.trained_at) if model else None,
-        "age_days": (now - model.trained_at) / DAY_SECONDS if model else None,
+        "age_days": _age_days(model.trained_at, now) if model else None,
         "data_end": _time(model.data_end) if model else None,
         "load_failure": snapshot.model_failure or None,
         "performance": {name: gauges.get((f"model_{name}",)) for name in shown},
@@ -112,6 +113,12 @@ def _model(snapshot: Snapshot, now: WallTime) -> dict[str, Any]:
             "live_to_backtest": dict(snapshot.live_to_backtest),
         },
     }
+
+
+def _age_days(trained_at: WallTime, now: WallTime) -> float | None:
+    """Return a model's age; one that was trained in the future has none that is known."""
+    age = age_seconds(trained_at, now=now)
+    return age / DAY_SECONDS if math.isfinite(age) else None
 
 
 def _risk(snapshot: Snapshot) -> dict[str, Any]:
@@ -141,7 +148,8 @@ def recall(snapshot: Snapshot, document: Mapping[str, Any], *, bot: str) -> None
     since, until = _moment(trading.get("trading_expected_since")), _positive(trading.get("updated_at"))
     if trading.get("trading_expected") is True and since is not None and until is not None:
         # The time that the bot was down is not held against it: the wait goes on where it was.
-        waited = max(0.0, WallTime(until) - max(since, snapshot.last_trade_at or since))
+        last = newest([since, snapshot.last_trade_at or since], now=WallTime(until))
+        waited = max(0.0, min(WallTime(until), snapshot.started_at) - last)
         snapshot.trading_expected_since = snapshot.started_at - waited
     if risk.get("currency") != snapshot.currency:
         return

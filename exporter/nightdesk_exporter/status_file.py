@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nightdesk_core.age import is_ahead
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import locked, write_json_atomic
 from nightdesk_core.json_text import read_json
@@ -17,6 +18,14 @@ from nightdesk_core.reader import InputError
 
 SCHEMA_VERSION = 1
 _LOCK_SECONDS = 0.2
+
+
+def is_stale(section: Mapping[str, Any], *, now: WallTime) -> bool:
+    """Return whether a section's writer has gone silent, does not say, or wrote it with a clock that was ahead."""
+    written, stale_after = section.get("updated_at"), section.get("stale_after")
+    if not isinstance(written, (int, float)) or not isinstance(stale_after, (int, float)):
+        return True
+    return not now.seconds <= stale_after or is_ahead(WallTime(written), now=now)
 
 
 class StatusFile:

@@ -14,13 +14,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
+from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files import locked
+from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.journal import Journal
 from nightdesk_core.requests import RetrainRequests
 
-from nightdesk_guard.own_trade import GuardError, OwnTrade, number
+from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
 from nightdesk_guard.profile import GuardProfile
@@ -74,6 +77,7 @@ class Guard(GuardRuntime):
         self._shown_at = WallTime(-math.inf)
         self._entered: ExitStack | None = None
         self._succeeded = False
+        self._forked = self._said_forked = False
         self._held_before: set[str] = set()
         """What was ever reported to be in memory only."""
         now = wall_clock(clock)
@@ -101,7 +105,15 @@ class Guard(GuardRuntime):
             self._watch.look()
             self.report()
             self._entered = stack.pop_all()
+        tell_of_forks(self)
         return self
+
+    def forked(self) -> None:
+        """In a child of the bot's process, block all entries and refuse what would replace what the bot remembers."""
+        if self._entered is not None:
+            self._forked = True
+            self._watch.forked()
+            self._small.forked()
 
     def __exit__(self, *ended: object) -> None:
         if self._entered is not None:
@@ -121,6 +133,11 @@ class Guard(GuardRuntime):
         """Why the bot may not enter at this moment, `None` where it may."""
         if self._watch.look().active:
             return "blocked_kill_switch"
+        if self._forked:
+            if not self._said_forked:
+                self._said_forked = True
+                logger.error("guard: {}", FORKED)
+            return "blocked_guard"
         if not self._is_fresh:
             return "blocked_stale"
         if not self._succeeded or self.status is GuardStatus.PAUSED:
@@ -135,7 +152,7 @@ class Guard(GuardRuntime):
     @property
     def must_close(self) -> bool:
         """Whether the kill switch wants open positions closed. Never at stale prices: show the equity first."""
-        return self._watch.wants_positions_closed(can_close=self._is_fresh)
+        return not self._forked and self._watch.wants_positions_closed(can_close=self._is_fresh)
 
     def trade(
         self,
@@ -216,7 +233,7 @@ class Guard(GuardRuntime):
     @property
     def _is_fresh(self) -> bool:
         """Whether the account was shown lately. A clock that was set back tells nothing, so then it was not."""
-        return abs(self._clock() - self._shown_at) <= self._stale_seconds
+        return age_seconds(self._shown_at, now=self._clock()) <= self._stale_seconds
 
     def _cannot_keep(self) -> bool:
         """Return whether anything that the guard must keep is in memory only, and report what."""
@@ -246,6 +263,8 @@ class Guard(GuardRuntime):
     def _changing(self) -> Iterator[Remembered]:
         """Yield what is remembered. Once the block has failed, nothing may be entered until one succeeds."""
         self._succeeded = False
+        if self._forked:
+            raise GuardError(FORKED)
         if self._entered is None:
             raise GuardError("the guard works inside its with block only")
         yield self._small.known

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from loguru import logger
 from nightdesk_core import stored
+from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 from nightdesk_core.disk import is_unwritable, reason_of
@@ -70,7 +71,7 @@ class Teller:
 
     def tell(self, notice: Notice) -> bool:
         """Return whether a notice was told."""
-        if abs(self._clock() - self._failed_at) < self._retry_seconds:
+        if age_seconds(self._failed_at, now=self._clock()) < self._retry_seconds:
             return False
         try:
             self._handlers[notice.kind](notice.content)

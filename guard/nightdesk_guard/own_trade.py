@@ -10,6 +10,11 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_guard.limits import TradeResult
 from nightdesk_guard.performance import GuardStatus
 
+FORKED = (
+    "this process was forked from the one that the guard belongs to. Nothing may be entered here, and nothing is kept:"
+    " it would replace what the bot remembers. Make a Guard in this process, after the fork, with a folder of its own"
+)
+
 
 class GuardError(NightdeskError):
     """The guard was called wrongly, or what it remembers cannot be read; the message says which."""

@@ -22,7 +22,7 @@ from nightdesk_core.reader import InputError, MissingInputError
 
 from nightdesk_guard.kill_switch import KillSwitchState
 from nightdesk_guard.notices import Notice
-from nightdesk_guard.own_trade import GuardError, OwnTrade
+from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade
 from nightdesk_guard.policy import GuardMemory, GuardStep
 from nightdesk_guard.tripwire import Anchors
 
@@ -108,6 +108,11 @@ class SmallStore:
         """What the transaction that is open has made of it."""
         self._unwritten: str | None = None
         self._kept = self.load()
+        self._forked = False
+
+    def forked(self) -> None:
+        """In a child, keep nothing: it would replace what the parent keeps."""
+        self._forked = True
 
     @property
     def unwritten(self) -> str | None:
@@ -136,7 +141,9 @@ class SmallStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep what the block changes, once it has ended without an error."""
+        """Keep what the block changes, once it has ended without an error. Raises `GuardError` in a child."""
+        if self._forked:
+            raise GuardError(FORKED)
         before = self._changing = self.known
         self._moved = None
         try:
@@ -179,7 +186,7 @@ class SmallStore:
 
     def owed(self) -> Sequence[Notice]:
         """Return what must still be told, oldest first."""
-        return self.known.owed
+        return () if self._forked else self.known.owed  # what is owed, the parent tells
 
     def told(self, count: int) -> None:
         """Forget the oldest of what was owed."""

@@ -6,11 +6,13 @@ trust. What it cannot write to the disk it holds in memory until it can.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
 
 from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
@@ -82,9 +84,14 @@ def trips(view: AccountView, anchors: Anchors, limits: KillLimits, *, now: WallT
     """
     if not view.equity == view.equity or not view.leverage >= 0:
         raise ValueError(f"equity {view.equity}, leverage {view.leverage}")
-    if view.priced_at is not None and (age := now - view.priced_at) > limits.stale_seconds:
-        said = f"a position is open and its price is {age:.0f} s old, the limit is {limits.stale_seconds:.0f} s"
-        return said, False
+    if view.priced_at is not None:
+        limit = limits.stale_seconds
+        # A clock that is set back a little must not kill: the next price sets it right.
+        if (age := age_seconds(view.priced_at, now=now, tolerance_seconds=limit)) > limit:
+            said = (
+                f"is {age:.0f} s old" if math.isfinite(age) else f"is {view.priced_at - now:.0f} s ahead of the clock"
+            )
+            return f"a position is open and its price {said}, the limit is {limit:.0f} s", False
     # Held as equity against equity: 1 - 800 / 1000 is a little less than a fifth.
     if anchors.peak > 0 and view.equity <= anchors.peak * (1 - limits.floor_drawdown):
         fall = 1 - view.equity / anchors.peak

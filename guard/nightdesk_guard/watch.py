@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
@@ -49,6 +50,7 @@ class KillSwitchWatch:
         self._tripwire = Tripwire(switch, parts.limits, positions=parts.positions, clock=parts.clock)
         self._account = parts.account
         self._lock = threading.RLock()
+        self._forked = False
         self._last = KillSwitchState(active=False)
         self._heeded: KillSwitchState | None = None
         """The switch as the bot knows it."""
@@ -93,9 +95,15 @@ class KillSwitchWatch:
             self._account = lambda: account
             return self.look()
 
+    def forked(self) -> None:
+        """In a child, look only: what is to be done about the switch, the parent does."""
+        self._forked, self._lock = True, threading.RLock()
+
     def look(self) -> KillSwitchState:
         """Return the switch, tripped first where there is a reason to. Only a reporter can make this raise."""
         with self._lock:
+            if self._forked:
+                return self._tripwire.state()
             self._tripwire.remember(self._last)
             account = self._account
             switch = self._tripwire.state() if account is None else self._tripwire.look(account)
@@ -158,7 +166,7 @@ class KillSwitchWatch:
 
     def _test_is_due(self) -> bool:
         again = _SELF_TEST_SECONDS if self._untested is None else _UNTRIED_SECONDS
-        return self._tested_at is None or abs(self._clock() - self._tested_at) >= again
+        return self._tested_at is None or age_seconds(self._tested_at, now=self._clock()) >= again
 
     def _calls(self) -> bool:
         """Return whether the switch asks for something that the bot does not know of; each thing once."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from loguru import logger
+from nightdesk_core.age import age_seconds
 from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.pipeline import Backtest, Fitted, Window
@@ -63,7 +64,7 @@ def evaluate(parts: JobParts, staged: Path, fitted: Fitted, window: Window, cham
         )
     ours = parts.pipeline.backtest(candidate, window, start=unseen_from.seconds, end=end.seconds)
     theirs = parts.pipeline.backtest(rival, window, start=unseen_from.seconds, end=end.seconds)
-    past_age = parts.clock() - manifest.trained_at > parts.oldest_seconds
+    past_age = age_seconds(manifest.trained_at, now=parts.clock()) > parts.oldest_seconds
     difference = sharpe_difference(
         np.array(ours.daily_returns),
         np.array(theirs.daily_returns),

@@ -316,7 +316,13 @@ class _Run:
 
     def _publish(self, report: JobReport) -> None:
         parts = self._parts
-        publish(report, gateway=parts.gateway, bot=parts.bot, textfile_dir=parts.textfile_dir)
+        publish(
+            report,
+            gateway=parts.gateway,
+            login=parts.gateway_login,
+            bot=parts.bot,
+            textfile_dir=parts.textfile_dir,
+        )
 
     def _write_status(self, section: Mapping[str, Any]) -> None:
         lifetime = 2 * self._parts.interval_seconds

@@ -16,13 +16,14 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
 
+from nightdesk_retrain.publish import Login
 from nightdesk_retrain.reproduce import in_fresh_process
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 
 @dataclass(frozen=True)
 class JobParts:
-    """What a run is made of. `gateway` is the Pushgateway's host:port, empty for none."""
+    """What a run is made of. `gateway` is the Pushgateway's host:port, empty for none; `gateway_login` its user."""
 
     bot: str
     rotation: ModelRotationSettings
@@ -39,6 +40,7 @@ class JobParts:
     textfile_dir: Path
     """Where the metrics go as a file while the gateway is away."""
     alerts: AlertSender
+    gateway_login: Login | None = field(default=None, repr=False)
     scale: TimeScale = field(default_factory=TimeScale)
     clock: WallClock = system_clock
     progress: Progress = field(default=lambda _stage, _share: None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import write_atomic
 from nightdesk_exporter.families import Labels, family, info, state_set
 from prometheus_client import CollectorRegistry, delete_from_gateway, generate_latest, pushadd_to_gateway
+from prometheus_client.exposition import basic_auth_handler, default_handler
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:  # the schedule pushes every tick, and must not load numbers f
 
 JOB = "tradebot_retrain"
 _TIMEOUT_SECONDS = 5.0
+
+Login = tuple[str, str]
+"""A user of the Pushgateway, and the password."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class JobReport:
     rolled_back_at: WallTime | None = None
 
 
-def publish(report: JobReport, *, gateway: str, bot: str, textfile_dir: Path) -> None:
+def publish(report: JobReport, *, gateway: str, bot: str, textfile_dir: Path, login: Login | None = None) -> None:
     """Push `report` to the gateway (its host:port, empty for none); where it does not take it, write it to a file.
 
     The file, `nightdesk_retrain_<bot>.prom`, is one for the textfile collector of Prometheus' node exporter. It goes
@@ -48,7 +53,7 @@ def publish(report: JobReport, *, gateway: str, bot: str, textfile_dir: Path) ->
     """
     path = textfile_dir / f"nightdesk_retrain_{bot}.prom"
     try:
-        if gateway and push(report, gateway=gateway, bot=bot):
+        if gateway and push(report, gateway=gateway, bot=bot, login=login):
             path.unlink(missing_ok=True)
         else:
             write_atomic(path, _as_text(report, bot))
@@ -62,21 +67,39 @@ def _as_text(report: JobReport, bot: str) -> bytes:
     return generate_latest(registry)
 
 
-def retire(*, gateway: str, bot: str) -> None:
-    """Have the gateway forget a bot that is no more. Raises `OSError` where it does not answer."""
-    delete_from_gateway(gateway, job=JOB, grouping_key={"bot": bot}, timeout=_TIMEOUT_SECONDS)
+def retire(*, gateway: str, bot: str, login: Login | None = None) -> None:
+    """Have the gateway forget a bot that is no more. Raises `OSError` where it does not answer, or refuses."""
+    delete_from_gateway(
+        gateway, job=JOB, grouping_key={"bot": bot}, timeout=_TIMEOUT_SECONDS, handler=_handler_for(login)
+    )
 
 
-def push(report: JobReport, *, gateway: str, bot: str) -> bool:
+def push(report: JobReport, *, gateway: str, bot: str, login: Login | None = None) -> bool:
     """Push `report` under the grouping key `bot` and return whether the gateway took it. A failure is only logged."""
     registry = CollectorRegistry()
     registry.register(_ReportCollector(report))
     try:
-        pushadd_to_gateway(gateway, job=JOB, registry=registry, grouping_key={"bot": bot}, timeout=_TIMEOUT_SECONDS)
+        pushadd_to_gateway(
+            gateway,
+            job=JOB,
+            registry=registry,
+            grouping_key={"bot": bot},
+            timeout=_TIMEOUT_SECONDS,
+            handler=_handler_for(login),
+        )
     except (OSError, HTTPException) as error:
         logger.error("the Pushgateway at {} did not take the metrics: {}", gateway, error)
         return False
     return True
+
+
+def _handler_for(login: Login | None) -> Callable[..., Callable[[], None]]:
+    """Return what sends requests to the gateway, with the password where it asks for one."""
+    if login is None:
+        return default_handler
+    username, password = login
+    handler: Any = basic_auth_handler
+    return partial(handler, username=username, password=password)
 
 
 class _ReportCollector(Collector):

@@ -11,6 +11,7 @@ from nightdesk_core import stored
 from nightdesk_core.audit import AuditHead
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.registry import Champion, Standing
+from nightdesk_exporter import is_stale
 
 from nightdesk_retrain.gate import GateVerdict
 from nightdesk_retrain.outcome import RetrainOutcome
@@ -56,7 +57,7 @@ def _held_back(outcome: RetrainOutcome, parts: JobParts, champion: Champion | No
 def _guard_status(parts: JobParts) -> str | None:
     """Return how the bot's guard stands by the status file; `None` where that is not known."""
     trading = parts.status_file.read().get("trading")
-    if not isinstance(trading, dict) or parts.clock().seconds > trading.get("stale_after", 0.0):
+    if not isinstance(trading, dict) or is_stale(trading, now=parts.clock()):
         return None
     return trading.get("guard")
 

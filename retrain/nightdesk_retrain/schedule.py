@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loguru import logger
+from nightdesk_core.age import is_ahead
 from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import WallClock, WallTime, iso, system_clock
 from nightdesk_core.errors import NightdeskError
@@ -14,7 +15,7 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states
-from nightdesk_retrain.publish import JobReport, publish
+from nightdesk_retrain.publish import JobReport, Login, publish
 from nightdesk_retrain.state import JobState
 
 _ACTOR = "schedule"
@@ -32,6 +33,7 @@ class Schedule:
     textfile_dir: Path
     interval_seconds: float
     model_age_seconds: float
+    gateway_login: Login | None = field(default=None, repr=False)
     clock: WallClock = system_clock
 
     def look(self) -> bool:
@@ -41,6 +43,13 @@ class Schedule:
         scheduled retrain off.
         """
         now = self.clock()
+        for name, at in states.load(self.state_dir).ahead(now).items():
+            logger.warning(
+                "{} of the retrain job is {}, which is in the future: a clock was wrong. It counts as long past, and"
+                " the next retrain sets it right",
+                name,
+                iso(at),
+            )
         state = states.update(self.state_dir, last_check=now)
         self._push(state)
         try:
@@ -56,7 +65,13 @@ class Schedule:
         self._push(states.load(self.state_dir))
 
     def _push(self, state: JobState) -> None:
-        publish(self._report(state), gateway=self.gateway, bot=self.bot, textfile_dir=self.textfile_dir)
+        publish(
+            self._report(state),
+            gateway=self.gateway,
+            login=self.gateway_login,
+            bot=self.bot,
+            textfile_dir=self.textfile_dir,
+        )
 
     def _report(self, state: JobState) -> JobReport:
         """Return what is pushed; the pointer with it, which the bot may have moved since the last run of the job."""
@@ -80,6 +95,10 @@ class Schedule:
         if champion is None:
             return
         trained_at = Manifest.read(self.registry.folder / champion.version).trained_at
+        if is_ahead(trained_at, now=now):
+            reason = f"{champion.version} was trained at {iso(trained_at)}, in the future: nobody knows how old it is"
+            self.requests.add("model_age", reason, _ACTOR, at=trained_at.seconds)
+            return
         limit = self.model_age_seconds
         passed = int((now - trained_at) // limit)
         if passed < 1:

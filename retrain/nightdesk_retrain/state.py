@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from nightdesk_core import stored
+from nightdesk_core.age import age_seconds, is_ahead
 from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import locked, write_json_atomic
@@ -34,18 +35,26 @@ class JobState:
         One that failed is tried again after a thirtieth of it (a day, for monthly retrains), then after twice that, and
         so on up to the interval: a data outage must not cost a month, nor a broken strategy a training every day. A
         request waits as long after a failure, or it would be tried at every look; a run that was killed counts as one.
+        A time in the future counts as long past: the run whose clock was wrong must not be the last for years.
         """
         if self.last_completion is None:
             return True
         last_start = self.last_start or self.last_completion
         cut_off = last_start > self.last_completion
-        again = now - max(last_start, self.last_completion) >= self._retry_seconds(interval_seconds)
+        last = max(last_start, self.last_completion)
+        again = age_seconds(last, now=now) >= self._retry_seconds(interval_seconds)
         if requested:
             return again or not (cut_off or self.consecutive_failures)
-        if now - self.last_completion >= interval_seconds:
+        if age_seconds(self.last_completion, now=now) >= interval_seconds:
             return True
         # Also one that a request began, and whose verdict has answered it: what it promised is yet to be done.
         return again and (cut_off or self.consecutive_failures > 0)
+
+    def ahead(self, now: WallTime) -> dict[str, WallTime]:
+        """Return the times that lie in the future, by their names."""
+        times = (self.last_check, self.last_start, self.last_completion, self.last_success)
+        names = ("last_check", "last_start", "last_completion", "last_success")
+        return {name: at for name, at in zip(names, times, strict=True) if at is not None and is_ahead(at, now=now)}
 
     def _retry_seconds(self, interval_seconds: float) -> float:
         """Return how long to wait after a run that failed or was killed."""

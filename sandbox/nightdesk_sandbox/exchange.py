@@ -59,7 +59,15 @@ class ReplayExchange:
             self._apply(shock)
         self._updates = _updates_per_candle(candles_per_second)
         self.stream = Stream(self.faults, on_subscription=self._begin)
-        shown = Shown(self._markets, self.replay, self._shown_time, funding_rate, requests_per_second)
+        shown = Shown(
+            self._markets,
+            self.replay,
+            self._shown_time,
+            funding_rate,
+            requests_per_second,
+            told=self.faults.told,
+            lists=self.faults.lists,
+        )
         self._venues: tuple[Venue, ...] = (Bybit(shown, self.stream), Binance(shown, self.stream))
         self._moving = asyncio.Event()
 

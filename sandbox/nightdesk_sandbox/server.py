@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 from loguru import logger
+from nightdesk_core.browsers import foreign_page, is_local
 from nightdesk_core.clock import iso, system_clock
 
 from nightdesk_sandbox.control import Control
@@ -132,9 +133,23 @@ async def serve_inbox(
         yield InboxHandle(url, mail_port, inbox, faults, folder)
 
 
+@web.middleware
+async def _refuse_pages_of_others(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Keep web sites in the browser of whoever plays from writing messages, switching faults and reading."""
+    # A name without a dot is one of this machine's or of Compose's network, and no web site's.
+    if not is_local(request.host) and "." in request.host:
+        raise web.HTTPMisdirectedRequest(text=f"{request.host!r} is not answered: ask for 127.0.0.1 or localhost")
+    if page := foreign_page(request.method, request.headers):
+        raise web.HTTPForbidden(text=f"this is not answered to {page}")
+    return await handler(request)
+
+
 @asynccontextmanager
 async def _listening(application: web.Application, *, service: str, host: str, port: int) -> AsyncIterator[str]:
     """Serve `application` and yield its URL."""
+    application.middlewares.append(_refuse_pages_of_others)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:

@@ -5,13 +5,14 @@ All venues show the same markets at the same time; only what they call things di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
 
 from nightdesk_sandbox.market import ReplayMarket
+from nightdesk_sandbox.recordings.candle import Candle
 from nightdesk_sandbox.replay import Replay
 
 
@@ -19,15 +20,23 @@ from nightdesk_sandbox.replay import Replay
 class Shown:
     """What a venue may tell.
 
-    `shown_time` is the exchange's clock, which a fault may set wrong; what has happened goes by the replay's.
+    `shown_time` is the exchange's clock, which a fault may set wrong; what has happened goes by the replay's. `told`
+    takes a market and candles of it, and returns what is told in their place; `lists` says whether it is still there.
     `funding_rate` is what is paid at each settlement. `requests_per_second` is how many calls a client may make.
     """
 
-    markets: Mapping[str, ReplayMarket]
+    all_markets: Mapping[str, ReplayMarket]
     replay: Replay
     shown_time: Callable[[], float]
     funding_rate: float
     requests_per_second: int | None
+    told: Callable[[str, Sequence[Candle]], Sequence[Candle]]
+    lists: Callable[[str], bool]
+
+    @property
+    def markets(self) -> Mapping[str, ReplayMarket]:
+        """The markets that are listed now."""
+        return {symbol: market for symbol, market in self.all_markets.items() if self.lists(symbol)}
 
 
 class Refusals(Protocol):

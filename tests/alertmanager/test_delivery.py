@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from nightdesk.passwords import url_with_login
 from nightdesk.render.configuration import render
 from nightdesk.settings import Settings
 from nightdesk.stack.servers import alertmanager_command
@@ -50,7 +51,7 @@ def running_alertmanager(tools: Tools, settings: Settings) -> Iterator[str]:
             alertmanager_command(settings, tools, rendered), stdout=log, stderr=subprocess.STDOUT, cwd=settings.home
         )
         try:
-            yield f"http://{settings.address('alertmanager')}"
+            yield url_with_login(settings, "alertmanager")
         finally:
             process.terminate()
             process.wait(timeout=10)

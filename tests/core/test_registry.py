@@ -16,6 +16,7 @@ from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 
 from tests.core.conftest import Start, line_of, publish, wait_for_exit
+from tests.odd_files import ODD_FILES, at_most
 
 ROTATE = """
 import itertools, sys
@@ -299,3 +300,58 @@ def test_a_bundle_whose_removal_was_interrupted_is_not_listed_and_swept_later(
     monkeypatch.undo()
     assert registry.versions() == []
     assert registry.sweep() == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil/v", "v1/../../evil", "/etc", "..", ".", "", "v", ".staging-v1", "v1\0", "v1\n", "v" * 200],
+)
+def test_a_name_that_leads_out_of_the_registry_names_no_model(
+    name: str, registry: ModelRegistry, tmp_path: Path
+) -> None:
+    (tmp_path / "evil" / "v").mkdir(parents=True)
+    version = publish(registry, "a model")
+    with pytest.raises(BundleError, match="no version's name"):
+        registry.bundle(name)
+    with pytest.raises(BundleError, match="no version's name"):
+        registry.promote(name, standing="champion", instead_of=None)
+    with pytest.raises(BundleError, match="no version's name"):
+        registry.remove([name])
+    registry.promote(version, standing="champion", instead_of=None)
+    pointer = registry.folder / "champion.json"
+    said = json.loads(pointer.read_text())
+    for change in (
+        {"version": name},
+        {"previous": name},
+        {"earlier": [[name, "champion"]]},
+        {"rollback": {"at": 1.0, "version": name, "reason": "x"}},
+    ):
+        pointer.write_text(json.dumps(said | change))
+        with pytest.raises(RegistryError, match="no version's name"):
+            registry.champion()
+
+
+def test_a_bundle_that_is_a_symbolic_link_is_none(registry: ModelRegistry, tmp_path: Path) -> None:
+    version = publish(registry, "a model")
+    (registry.folder / version).rename(tmp_path / version)
+    (registry.folder / version).symlink_to(tmp_path / version)
+    assert registry.versions() == []
+    with pytest.raises(BundleError, match="is a symbolic link: bundles lie in the registry itself"):
+        registry.bundle(version)
+
+
+def test_a_file_of_a_bundle_that_is_a_symbolic_link_is_refused(registry: ModelRegistry, tmp_path: Path) -> None:
+    folder = registry.folder / publish(registry, "a model")
+    file = next(path for path in folder.iterdir() if path.name != "manifest.json")
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="is a symbolic link: what it leads to can change unseen"):
+        registry.bundle(folder.name)
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+def test_whatever_lies_there_for_the_pointer_names_no_champion_at_once(kind: str, registry: ModelRegistry) -> None:
+    registry.folder.mkdir(parents=True)
+    ODD_FILES[kind](registry.folder / "champion.json")
+    with at_most(5), pytest.raises(RegistryError, match="names no champion"):
+        registry.champion()

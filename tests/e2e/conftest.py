@@ -32,7 +32,7 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture
 def settings_file(tmp_path: Path) -> Path:
     """Settings with free ports, their home beside them, and the checkout's cache of candles and tools."""
-    names = ("bot", "exchange", "inbox", "smtp", "prometheus", "pushgateway", "alertmanager", "grafana")
+    names = ("bot", "exchange", "inbox", "smtp", "pages", "prometheus", "pushgateway", "alertmanager", "grafana")
     document = {
         "home": "home",
         "sandbox": {"cache_dir": str(CHECKOUT / "var" / "cache")},

@@ -16,8 +16,9 @@ from nightdesk_exporter import BotExporter
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.market.clock import MarketClock
+from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
-from nightdesk_trendbot.market.feed import Feed, Step
+from nightdesk_trendbot.market.feed import Feed
 from nightdesk_trendbot.settings import CostSettings, ExchangeSettings
 
 from tests.e2e.conftest import CHECKOUT
@@ -34,6 +35,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "drop": {"name": "drop"},
     "silence": {"name": "silence"},
     "error500": {"name": "error500"},
+    "wrong_answer": {"name": "wrong_answer"},
     "rate_limit": {"name": "rate_limit"},
     "gap": {"name": "gap"},
     "gap-confirmation": {"name": "gap", "what": "confirmation", "every": 1},
@@ -113,7 +115,8 @@ async def truth(exchange: Exchange, start: int, stop: int) -> list[Step]:
     steps: dict[int, dict[str, Any]] = {}
     for symbol in SYMBOLS:
         rates = await exchange.funding(symbol, start=start, stop=stop, every_seconds=8 * HOUR)
-        for bar in await exchange.bars(symbol, "1h", start=start, stop=stop, interval_seconds=HOUR):
+        told = await exchange.told(symbol, "1h", start=start, stop=stop, interval_seconds=HOUR)
+        for bar in told.bars:
             steps.setdefault(bar.time, {})[symbol] = bar._replace(funding=rates.get(bar.time, 0.0))
     return [
         Step(MarketTime(time), {symbol: steps[time][symbol] for symbol in SYMBOLS if symbol in steps[time]})

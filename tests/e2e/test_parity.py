@@ -34,6 +34,7 @@ from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
+from nightdesk_trendbot.live.set_aside import set_aside
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
 from nightdesk_trendbot.model import backtest, meta_model
 from nightdesk_trendbot.model.backtest import Markets
@@ -194,6 +195,9 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
         guard=PerformanceGuard(settings.guard, break_even_win_rate=break_even_win_rate(Rules.of(settings.trendbot))),
         flat_at_end=False,
         blocked=came_too_late(settings),
+        set_aside={
+            symbol: [each.time.whole_seconds for each in kept] for symbol, kept in set_aside(journal, markets).items()
+        },
     )
     assert journal.trades() == list(expected.trades)
     assert journal.trades(shadow=True) == list(expected.shadow_trades)
@@ -321,6 +325,43 @@ async def test_live_equals_the_backtest_with_candles_of_four_hours(
     journal.close()
 
 
+async def test_live_equals_the_backtest_where_one_market_s_candles_cannot_be_true_and_answers_are_none(
+    settings: Settings, settings_file: Path, programs: Start
+) -> None:
+    """One candle a day of the second market, through a kill; the exchange's own words are sometimes a page of HTML."""
+    change(settings_file, "sandbox", {"candles_per_second": SPEED / 2, "replay_days": 30})
+    settings = settings_module.load(settings_file)
+    markets = all_candles(settings)
+    version = install(settings, markets, seed=7, standing="champion")
+    end = float(times(markets)[-1])
+
+    async def reached(market_time: float) -> bool:
+        return last_close(settings) >= market_time
+
+    async with served(settings) as handle, aiohttp.ClientSession() as session:
+
+        async def begin(**fault: object) -> None:
+            async with session.post(f"{handle.url}/sandbox/fault", json=fault) as answer:
+                assert answer.ok
+
+        await begin(name="impossible", symbol="EURUSDT", every=24, seconds=3600)
+        bot = programs(nightdesk(settings_file, "bot"))
+        await until(lambda: reached(end - 20 * 86_400), "ten days of the replay", seconds=60)
+        bot.kill()
+        bot.wait()
+        programs(nightdesk(settings_file, "bot"))
+        await until(lambda: reached(end - 12 * 86_400), "eighteen days of the replay", seconds=60)
+        await begin(name="wrong_answer", seconds=1)
+        await until(lambda: reached(end), "the replay's end", seconds=60)
+    journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
+    kept = set_aside(journal, SYMBOLS)
+    replayed = [each for each in kept[SYMBOLS[1]] if each.time >= journal.equity()[0][0]]
+    assert 15 <= len(replayed) <= 60
+    assert len({each.reason for each in kept[SYMBOLS[1]]}) >= 6
+    assert len(journal.trades()) >= 3
+    journal.close()
+
+
 async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_them(
     settings: Settings, settings_file: Path, programs: Start
 ) -> None:
@@ -371,9 +412,9 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
 async def after_the_shocks(exchange: Exchange, symbol: str, candles: Candles) -> Candles:
     """Return a market's candles as they are once its prices were shocked; the last may be forming still."""
     first, stop = int(candles.time[0]), (await exchange.now()).whole_seconds + INTERVAL
-    bars = await exchange.bars(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
+    told = await exchange.told(symbol, "1h", start=first, stop=stop, interval_seconds=INTERVAL)
     rates = dict(zip(candles.time.tolist(), candles.funding.tolist(), strict=True))
-    return Candles.from_bars(bars, interval_seconds=INTERVAL).with_funding(rates)
+    return Candles.from_bars(list(told.bars), interval_seconds=INTERVAL).with_funding(rates)
 
 
 async def test_live_equals_the_backtest_through_kills_at_random_points(

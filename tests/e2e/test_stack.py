@@ -16,6 +16,7 @@ import pytest
 import requests
 from nightdesk import settings as settings_module
 from nightdesk.growth import purpose_of
+from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
 from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
@@ -121,7 +122,7 @@ async def told_directly(stack: Stack, alertname: str) -> bool:
 
 async def prometheus_fires(stack: Stack, alertname: str) -> bool:
     """Return whether Prometheus' own rule fires."""
-    answer = requests.get(f"http://{stack.settings.address('prometheus')}/api/v1/alerts", timeout=5).json()
+    answer = requests.get(f"{url_with_login(stack.settings, 'prometheus')}/api/v1/alerts", timeout=5).json()
     return any(alert["labels"]["alertname"] == alertname for alert in answer["data"]["alerts"])
 
 
@@ -179,7 +180,7 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
         stack.command("stack", "start", "alertmanager")
         assert "may enter again" in stack.command("resume", "--reason", "the test is over")
 
-        page = requests.get(f"http://{stack.settings.address('pushgateway')}/metrics", timeout=5).text
+        page = requests.get(f"{url_with_login(stack.settings, 'pushgateway')}/metrics", timeout=5).text
         assert 'tradebot_promotion_decision{bot="btc"' in page.replace('instance="",', "")
 
     assert "stopped" in stack.log.read_text()

@@ -104,9 +104,8 @@ async def test_its_options_ask_for_one_kind_of_market_and_the_whole_history_page
         now = await exchange.now()
         assert now == MarketTime(handle.exchange.replay.now())
         first, stop = int(candles.time[0]), now.whole_seconds
-        bars = await exchange.bars(
-            symbol, settings.trendbot.timeframe, start=first, stop=stop, interval_seconds=HOUR, progress=lambda _: None
-        )
+        told = await exchange.told(symbol, settings.trendbot.timeframe, start=first, stop=stop, interval_seconds=HOUR)
+    bars = told.bars
     closed = candles.time < stop
     assert [bar.time for bar in bars] == candles.time[closed].tolist()
     assert [bar.close for bar in bars] == candles.close[closed].tolist()

@@ -124,8 +124,9 @@ def test_the_symbol_that_is_held_is_named_first_and_makes_it_critical(desk: Desk
 
 def test_what_was_told_before_its_cause_came_is_not_said_to_be_over(desk: Desk) -> None:
     expect(desk, symbols=1)
-    desk.snapshot.heartbeat_at_wall = START + 301
+    desk.snapshot.heartbeat_at_wall = START + 181
     assert "TradebotCandleStale" in names(desk.turn(seconds=181))
+    desk.snapshot.heartbeat_at_wall = START + 301
     assert "TradebotExchangeDisconnected" in names(desk.turn(seconds=120))
     assert desk.sender.withdrawn == ["TradebotLoopStalled"]
 

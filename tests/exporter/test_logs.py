@@ -18,6 +18,7 @@ from nightdesk_exporter import BotExporter
 from nightdesk_exporter import logs as logs_module
 
 from tests.exporter.conftest import BTC, NOW, Clock, make, samples
+from tests.odd_files import NO_REGULAR_FILES, at_most
 
 DISCORD = "https://discord.com/api/webhooks/123456789012345678/aVeryLongTokenOfDiscord"
 SetUp = Callable[..., Path]
@@ -263,3 +264,15 @@ def test_messages_are_counted_by_level_while_the_exporter_serves(clock: Clock) -
 def test_logging_that_is_set_up_anew_meanwhile_does_not_break_the_end(set_up: SetUp, clock: Clock) -> None:
     with make(clock):
         set_up()
+
+
+@pytest.mark.parametrize("kind", NO_REGULAR_FILES)
+def test_whatever_lies_there_for_a_log_the_console_has_it(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    NO_REGULAR_FILES[kind](tmp_path / "bot.jsonl")
+    with at_most(5):
+        logs_module.set_up("bot", folder=tmp_path)
+        logger.info("it trades")
+        logger.remove()
+    assert "it trades" in capsys.readouterr().err

@@ -16,7 +16,7 @@ import requests
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.web import http_connection
-from nightdesk_exporter.web.connections import MOST_FROM_ADDRESS
+from nightdesk_exporter.web.connections import MOST_CONNECTIONS
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -167,12 +167,12 @@ def test_there_are_never_more_connections_than_may_be(tmp_path: Path) -> None:
         with ExitStack() as clients:
             held = [
                 clients.enter_context(socket.create_connection(address(server), timeout=SECONDS))
-                for _ in range(MOST_FROM_ADDRESS + 50)
+                for _ in range(MOST_CONNECTIONS + 50)
             ]
             assert requests.get(f"{server.url}/healthz", timeout=SECONDS).ok
             for client in held:
                 client.settimeout(0.01)
-            assert sum(_is_open(client) for client in held) < MOST_FROM_ADDRESS
+            assert sum(_is_open(client) for client in held) < MOST_CONNECTIONS
             # The oldest made room.
             assert not _is_open(held[0])
             assert _is_open(held[-1])

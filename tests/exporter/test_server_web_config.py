@@ -170,10 +170,38 @@ def test_headers_of_the_file_are_in_every_answer(serve: Serve) -> None:
         assert (answer.headers["X-Frame-Options"], answer.headers["X-XSS-Protection"]) == ("deny", "0")
 
 
-def test_the_rate_of_the_file_bounds_each_address(serve: Serve) -> None:
+def test_the_rate_of_the_file_bounds_each_connection_by_itself(serve: Serve) -> None:
     server = serve("rate_limit: {interval: 1h, burst: 3}\n")
-    codes = [requests.get(f"{server.url}/healthz", timeout=SECONDS).status_code for _ in range(5)]
-    assert codes == [200, 200, 200, 429, 429]
+    for _ in range(3):
+        with requests.Session() as session:
+            codes = [session.get(f"{server.url}/healthz", timeout=SECONDS).status_code for _ in range(5)]
+        assert codes == [200, 200, 200, 429, 429]
+
+
+def test_a_scraper_s_pace_is_served_whatever_the_rate_of_the_file(serve: Serve) -> None:
+    server = serve("rate_limit: {interval: 1h, burst: 1}\n")
+    with requests.Session() as session:
+        for _ in range(3):
+            assert session.get(f"{server.url}/metrics", timeout=SECONDS).ok
+            time.sleep(1.0)
+
+
+def test_who_is_known_is_outside_the_rate_and_who_guesses_is_not(serve: Serve) -> None:
+    server = serve(f"{USERS}rate_limit: {{interval: 1h, burst: 3}}\n")
+    with requests.Session() as known, requests.Session() as guessing:
+        for _ in range(10):
+            assert known.get(f"{server.url}/metrics", auth=("prometheus", "correct horse"), timeout=SECONDS).ok
+        ask = [guessing.get(f"{server.url}/metrics", auth=("prometheus", f"{n}"), timeout=SECONDS) for n in range(5)]
+    assert [answer.status_code for answer in ask] == [401, 401, 401, 429, 429]
+
+
+def test_who_has_a_certificate_that_everybody_needs_is_outside_the_rate(serve: Serve, authority: Authority) -> None:
+    server = serve(f"{CLIENT_TLS}RequireAndVerifyClientCert}}\nrate_limit: {{interval: 1h, burst: 3}}\n")
+    ours = authority.issue("client")
+    files, verify = (str(ours.cert), str(ours.key)), str(authority.cert)
+    with requests.Session() as session:
+        for _ in range(10):
+            assert session.get(f"{server.url}/metrics", cert=files, verify=verify, timeout=SECONDS).ok
 
 
 @pytest.mark.parametrize(

@@ -108,4 +108,6 @@ def test_every_command_that_a_runbook_names_exists() -> None:
         known |= {f"{name} {inner}" for inner in command.commands} if isinstance(command, Group) else set()
     for file in (FOLDER / "runbooks").glob("*.md"):
         for words in re.findall(r"`nightdesk ([a-z]+(?: [a-z]+)?)", file.read_text()):
-            assert words in known, f"{file.name}: nightdesk {words}"
+            # What follows a command without commands of its own is an argument, such as amtool's.
+            name = words if isinstance(group.commands.get(words.split()[0]), Group) else words.split()[0]
+            assert name in known, f"{file.name}: nightdesk {words}"

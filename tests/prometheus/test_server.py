@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from nightdesk.passwords import url_with_login
 from nightdesk.render.configuration import Rendered, render
 from nightdesk.settings import Settings
 from nightdesk.stack.servers import prometheus_command
@@ -60,7 +61,7 @@ def rendered(settings: Settings) -> Rendered:
 
 @pytest.fixture(scope="module")
 def prometheus(tools: Tools, settings: Settings, rendered: Rendered) -> Iterator[str]:
-    url = f"http://{settings.address('prometheus')}"
+    url = url_with_login(settings, "prometheus")
     with (settings.home / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(prometheus_command(settings, tools, rendered), stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from loguru import logger
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.clock import WallTime
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import RetrainRequests
 from nightdesk_retrain import state
@@ -18,6 +20,15 @@ from nightdesk_retrain.state import JobState
 from tests.retrain.conftest import DAY, pushed
 
 NOW = 1_571_302_800.0
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """Return what is logged, message by message."""
+    caught: list[str] = []
+    sink = logger.add(lambda message: caught.append(message.record["message"]), level="WARNING")
+    yield caught
+    logger.remove(sink)
 
 
 def due(folder: Path, *, now: float = NOW, gateway: str = "") -> bool:
@@ -38,6 +49,7 @@ def test_looking_loads_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "nightdesk.yml").write_text("home: .\n")
     source = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from nightdesk import home
 from nightdesk.settings import load
@@ -81,7 +93,7 @@ def test_a_failed_run_is_tried_again_in_a_day_and_then_less_and_less_often(
 def test_schedule_and_job_keep_each_other_s_memory(tmp_path: Path) -> None:
     source = """
 import sys, pathlib
-from nightdesk_core.clock import WallTime
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_retrain import state
 for number in range(200):
     state.update(pathlib.Path(sys.argv[1]), **{sys.argv[2]: WallTime(float(number))})
@@ -95,6 +107,39 @@ for number in range(200):
 def test_a_run_that_was_killed_on_its_way_is_due_again(tmp_path: Path) -> None:
     state.update(tmp_path, last_start=WallTime(NOW - DAY))
     assert due(tmp_path)
+
+
+def test_a_run_whose_clock_was_ten_years_ahead_is_due_again_and_the_log_says_why(
+    tmp_path: Path, told: list[str]
+) -> None:
+    ahead = WallTime(NOW + 3650 * DAY)
+    state.update(tmp_path, last_check=ahead, last_start=ahead, last_completion=ahead, last_success=ahead)
+    assert due(tmp_path)
+    (found,) = [line for line in told if "last_completion" in line]
+    assert "last_completion of the retrain job is 2029-10-14T09:00:00Z, which is in the future" in found
+    # Once it has run, it is due an interval later, as ever.
+    state.update(tmp_path, last_start=WallTime(NOW), last_completion=WallTime(NOW), last_success=WallTime(NOW))
+    assert not due(tmp_path, now=NOW + DAY)
+
+
+def test_a_champion_that_was_trained_in_the_future_is_asked_to_be_replaced_once(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models", clock=lambda: WallTime(NOW + 3650 * DAY))
+    sealed = registry.seal(
+        registry.stage({"model.txt": b"a model"}),
+        strategy="s",
+        train_start=MarketTime(0),
+        train_end=MarketTime(1),
+        last_label_end=MarketTime(1),
+        data_end=MarketTime(1),
+        data_fingerprint="",
+    )
+    registry.promote(registry.publish(sealed).version, standing="champion", instead_of=None)
+    state.update(tmp_path, last_completion=WallTime(NOW - DAY))
+    assert due(tmp_path)
+    assert due(tmp_path)
+    (request,) = RetrainRequests(tmp_path, AuditLog(tmp_path / "audit.jsonl")).pending()
+    assert request.cause == "model_age"
+    assert "in the future: nobody knows how old it is" in request.reason
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"colour": 1}'])

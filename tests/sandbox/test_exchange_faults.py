@@ -171,9 +171,9 @@ def test_a_fault_ends_by_itself() -> None:
 
 
 NO_SUCH_FAULT = (
-    "name: Input tag 'flood' found using 'name' does not match any of the expected tags: 'price_shock', 'revised', "
-    "'out_of_order', 'late', 'gap', 'duplicate', 'clock_offset', 'malformed', 'silence', 'drop', 'error500', "
-    "'rate_limit'"
+    "name: Input tag 'flood' found using 'name' does not match any of the expected tags: 'price_shock', "
+    "'impossible', 'delisted', 'revised', 'out_of_order', 'late', 'gap', 'duplicate', 'clock_offset', 'malformed', "
+    "'silence', 'drop', 'error500', 'rate_limit', 'wrong_answer'"
 )
 
 

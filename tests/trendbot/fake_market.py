@@ -71,7 +71,7 @@ class Market:
     async def fetch_ohlcv(self, symbol: str, _timeframe: str, since: int, limit: int) -> list[list[float | None]]:
         if not self._answers(symbol, since):
             return []
-        found = [row for row in self.rows[symbol] if row[0] is None or row[0] >= since]
+        found = [row for row in self.rows[symbol] if not _has_time(row) or (row[0] or 0) >= since]
         return found[: min(limit, self.page)]
 
     async def fetch_funding_rate_history(
@@ -86,6 +86,10 @@ class Market:
 
     async def close(self) -> None:
         """Be done."""
+
+
+def _has_time(row: object) -> bool:
+    return isinstance(row, list) and bool(row) and isinstance(row[0], int | float)
 
 
 def put_in_place(monkeypatch: pytest.MonkeyPatch, market: Market) -> None:

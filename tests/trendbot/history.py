@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 from nightdesk_core.pipeline import DataError
 from nightdesk_trendbot.candle_store.collect import Page, Series
-from nightdesk_trendbot.candle_store.quality import Mask
+from nightdesk_trendbot.market.rows import Mask
 from nightdesk_trendbot.signals.candles import Floats, Ints
 
 from tests.trendbot.conftest import HOUR

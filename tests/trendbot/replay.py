@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from nightdesk_core.clock import MarketTime, WallTime
+from nightdesk_trendbot.market.exchange import Exchange, SilentListener
+from nightdesk_trendbot.market.rows import Told, read_rows
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.signals.candles import Bar
 
@@ -29,12 +32,17 @@ class Replay:
         self.times = next(iter(markets.values())).time
         self.hours = iter(range(first, stop))
         self.hour = first
-        self.told: dict[str, int] = {}
+        self.said: dict[str, int] = {}
         self.on_hour: Callable[[int], None] = lambda _: None
         self.idle: Callable[[], bool] = lambda: True
+        self.corrupt: Callable[[str, list[list[Any]]], list[Any]] = lambda _symbol, rows: rows
+        """What becomes of a symbol's rows on their way to the bot."""
 
-    async def load(self, symbols: tuple[str, ...]) -> None:
-        assert symbols == tuple(self.markets)
+    async def load_markets(self) -> None:
+        """Have them loaded."""
+
+    def unlisted(self, symbols: Iterable[str]) -> frozenset[str]:
+        return frozenset(symbols) - set(self.markets)
 
     async def now(self) -> MarketTime:
         return MarketTime(float(self.times[self.hour]) + 11.0)
@@ -42,14 +50,19 @@ class Replay:
     async def open_markets(self, symbols: tuple[str, ...]) -> frozenset[str]:
         return frozenset(symbol for symbol in symbols if self.forming(symbol) is not None)
 
-    async def bars(self, symbol: str, _timeframe: str, *, start: int, stop: int, interval_seconds: int) -> list[Bar]:
-        assert interval_seconds == HOUR
-        over = self.markets[symbol].between(start, min(stop, self.times[self.hour]))
+    async def told(self, symbol: str, timeframe: str, **asked: Any) -> Told:
+        """Return what the bot's own reading makes of what is answered."""
+        assert asked["interval_seconds"] == HOUR
+        return await Exchange(self, SilentListener()).told(symbol, timeframe, **asked)
+
+    async def fetch_ohlcv(self, symbol: str, _timeframe: str, since: int, limit: int) -> list[Any]:
+        """Answer as ccxt does: the candle that is forming, too."""
+        over = self.markets[symbol].between(since // 1000, self.times[self.hour])
         forming = self.forming(symbol)
-        return [
-            *(over.bar(index) for index in range(len(over))),
-            *([forming] if forming is not None and start <= forming.time < stop else []),
-        ]
+        bars = [over.bar(index) for index in range(min(limit, len(over)))]
+        if len(bars) < limit and forming is not None and forming.time * 1000 >= since:
+            bars.append(forming)
+        return self.corrupt(symbol, [_row(bar) for bar in bars])
 
     def forming(self, symbol: str) -> Bar | None:
         time = self.times[self.hour]
@@ -68,7 +81,7 @@ class Replay:
             if not self.idle():
                 continue
             waiting = [
-                other for other in self.markets if self.told.get(other) != self.hour and self.forming(other) is not None
+                other for other in self.markets if self.said.get(other) != self.hour and self.forming(other) is not None
             ]
             if symbol in waiting:
                 break
@@ -78,13 +91,17 @@ class Replay:
                 except StopIteration:
                     raise StreamOverError from None
                 self.on_hour(self.hour)
-        self.told[symbol] = self.hour
+        self.said[symbol] = self.hour
         forming = self.forming(symbol)
         assert forming is not None
-        return [forming]
+        return list(read_rows(self.corrupt(symbol, [_row(forming)]), interval_seconds=HOUR).bars)
 
     async def hang_up(self) -> None:
         raise AssertionError("the stream never fails")
+
+
+def _row(bar: Bar) -> list[Any]:
+    return [bar.time * 1000, *bar[1:6]]
 
 
 class ReplayClock:

@@ -11,8 +11,10 @@ import ccxt
 from nightdesk_core.clock import MarketTime, TimeScale, WallTime
 from nightdesk_exporter import BotExporter
 from nightdesk_trendbot.market.clock import MarketClock
+from nightdesk_trendbot.market.events import Event, Step
 from nightdesk_trendbot.market.exchange import Exchange
-from nightdesk_trendbot.market.feed import Event, Feed, Step
+from nightdesk_trendbot.market.feed import Feed
+from nightdesk_trendbot.market.rows import Told
 from nightdesk_trendbot.settings import CostSettings
 from nightdesk_trendbot.signals.candles import Bar
 
@@ -97,6 +99,20 @@ class Script:
         without = {*self.lacking, *self.paused.get(symbol, ())}
         hours = range(first, min((stop - FIRST_HOUR) // HOUR, present + 1))
         return [truth(hour) if hour < present else partial(hour) for hour in hours if hour not in without]
+
+    async def told(
+        self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int, latest: int
+    ) -> Told:
+        assert latest == stop
+        found = await self.bars(symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds)
+        return self.spoilt(symbol, found)
+
+    def spoilt(self, _symbol: str, found: list[Bar]) -> Told:
+        """Return what the exchange makes of a symbol's candles: the truth, where nothing is wrong."""
+        return Told(tuple(found), ())
+
+    def unlisted(self, _symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset()
 
     async def now(self) -> MarketTime:
         self._answer()

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,44 @@ def test_a_folder_that_a_person_chose_is_used_and_what_others_use_in_it_is_left(
     os.utime(before, (0, 0))
     found(package, own=str(tmp_path / "chosen"))
     assert not before.exists(), "but for what nobody has used for a month"
+
+
+def test_what_another_user_has_compiled_is_not_run(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = found(package)
+    monkeypatch.setattr(os, "geteuid", lambda: beside.stat().st_uid + 1)
+    assert cache_folder(package, own="", home=package.parent / HOME) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another user")
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"HOME": "/nonexistent"},
+        {"HOME": "/root"},
+        {"HOME": ""},
+        {},
+        {"HOME": "/nonexistent", "NUMBA_CACHE_DIR": "/proc/none"},
+        {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/proc/none"},
+    ],
+    ids=str,
+)
+def test_a_user_who_can_write_nowhere_runs_what_is_compiled(environment: dict[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "nightdesk_trendbot"
+        shutil.copytree(Path(compiled.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        Path(name).chmod(0o755)
+        code = "from nightdesk_trendbot import compiled; from nightdesk_trendbot.engine import broker;"
+        code += "print(compiled.__file__, compiled._FOLDER, broker.flat(1.0).side)"
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": name, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.stdout == f"{copy / 'compiled.py'} None 0\n", done.stderr
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(package: Path) -> None:

@@ -73,7 +73,8 @@ def _digest(package: Path) -> str:
 def _writable(folder: Path) -> bool:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        return os.access(folder, os.W_OK)
+        # What another user has compiled is code of theirs, in files that only they can read.
+        return os.access(folder, os.W_OK) and folder.stat().st_uid == os.geteuid()
     return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nightdesk_core.age import age_seconds, newest
 from nightdesk_core.clock import WallTime
 
 from nightdesk_alerts.catalogue.declaration import (
@@ -42,7 +43,8 @@ def _waits(seen: Situation) -> Iterator[_Wait]:
     for (symbol, timeframe), candles in dict(bot.candles_expected).items():
         last_seen = received.get((symbol, timeframe))
         # One that never came is late, too: from when it was expected, or from when the market opened again.
-        last = max(candles.since if last_seen is None else last_seen[0], reopened)
+        stamps = [candles.since, reopened] if last_seen is None else [last_seen[0], candles.since, reopened]
+        last = newest(stamps, now=seen.now)
         yield _Wait(symbol, timeframe, last, _limit(candles, seen.limits))
 
 
@@ -81,19 +83,64 @@ CANDLE_STALE = AlertDeclaration(
 )
 
 
+def _rejected(seen: Situation) -> Iterator[Symptom]:
+    expected = dict(seen.bot.candles_expected)
+    for market, found in dict(seen.bot.candles_rejected).items():
+        candles = expected.get(market)
+        if candles is not None and age_seconds(found.at, now=seen.now) < _limit(candles, seen.limits):
+            symbol, timeframe = market
+            labels = {"symbol": symbol, "timeframe": timeframe}
+            yield Symptom("warning", f"{symbol} {timeframe}: {found.text}", since=found.at, labels=labels)
+
+
+CANDLE_REJECTED = AlertDeclaration(
+    name="TradebotCandleRejected",
+    summaries={"warning": "The exchange serves a candle that cannot be true."},
+    when="Within the last two intervals and a minute the bot has set a candle aside: it was asked for several times,"
+    " and what was told each time contradicts itself.",
+    labels=("bot", "symbol", "timeframe"),
+    condition=AlertCondition(issue="candle_rejected", find=_rejected, is_known=_sees_every_candle),
+)
+
+
+def _unlisted(seen: Situation) -> Iterator[Symptom]:
+    for symbol, listed in dict(seen.bot.listed).items():
+        if listed:
+            continue
+        held = seen.bot.positions.get(symbol) is not None
+        severity: Severity = "critical" if held else "warning"
+        what = ", and a position in it is open: no stop acts" if held else ""
+        yield Symptom(severity, f"the exchange does not list {symbol}{what}", labels={"symbol": symbol})
+
+
+SYMBOL_UNLISTED = AlertDeclaration(
+    name="TradebotSymbolUnlisted",
+    summaries={
+        "critical": "The exchange does not list a symbol in which a position is open.",
+        "warning": "The exchange does not list a symbol that the bot is to trade.",
+    },
+    when="The exchange does not list the symbol: it is delisted, renamed or suspended, or was never there. The others"
+    " trade on; critical while a position in it is open.",
+    labels=("bot", "symbol"),
+    condition=AlertCondition(
+        issue="symbol_unlisted", find=_unlisted, is_known=lambda seen: bool(seen.bot.listed), unhealthy=("critical",)
+    ),
+)
+
+
 def _undecided(seen: Situation) -> Iterator[Symptom]:
     bot = seen.bot
     if bot.trading_expected is False:
         return
-    stale = {wait.symbol for wait in _waits(seen) if seen.now - wait.last > wait.limit}
+    stale = {wait.symbol for wait in _waits(seen) if age_seconds(wait.last, now=seen.now) > wait.limit}
     waiting: dict[str, tuple[WallTime, float]] = {}
     for (symbol, _), candles in dict(bot.candles_expected).items():
         since, longest = waiting.get(symbol, (bot.trading_expected_since or EPOCH, 0.0))
-        waiting[symbol] = (max(candles.since, since), max(_limit(candles, seen.limits), longest))
+        waiting[symbol] = (newest([candles.since, since], now=seen.now), max(_limit(candles, seen.limits), longest))
     decided_at = bot.decided_at
     for symbol, (since, limit) in waiting.items():
         if symbol not in stale:  # there the candles are what is missing
-            last = max(decided_at.get(symbol, EPOCH), since)
+            last = newest([decided_at.get(symbol, EPOCH), since], now=seen.now)
             what, labels = f"no decision on {symbol}", {"symbol": symbol}
             yield from late(seen, "critical", what, last=last, limit=limit, labels=labels)
 
@@ -113,4 +160,4 @@ UNHEALTHY = AlertDeclaration(
     muted_by=inhibited_by(ANY_CRITICAL),
 )
 
-CANDLES = Subject("Candles and decisions", "liveness", (CANDLE_STALE, UNHEALTHY))
+CANDLES = Subject("Candles and decisions", "liveness", (CANDLE_STALE, CANDLE_REJECTED, SYMBOL_UNLISTED, UNHEALTHY))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nightdesk_core.age import newest
+
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
@@ -18,7 +20,7 @@ from nightdesk_alerts.catalogue.view import Situation
 
 
 def _disconnected(seen: Situation) -> Iterator[Symptom]:
-    last = max(dict(seen.bot.contact_at).values(), default=seen.bot.started_at)
+    last = newest([*dict(seen.bot.contact_at).values(), seen.bot.started_at], now=seen.now)
     limit = seen.limits.exchange_contact_seconds
     return late(seen, "critical", "no contact with the exchange", last=last, limit=limit)
 
@@ -40,9 +42,8 @@ EXCHANGE_DISCONNECTED = AlertDeclaration(
 
 def _stream_broken(seen: Situation) -> Iterator[Symptom]:
     broken_at, limit = seen.bot.connection_changed_at, seen.limits.exchange_contact_seconds
-    if seen.bot.connected is False and broken_at is not None and seen.now - broken_at > limit:
-        cause = f"the candle stream has been broken for {seen.now - broken_at:.0f} s, the limit is {limit:.0f} s"
-        yield Symptom("none", cause, limit, broken_at + limit)
+    if seen.bot.connected is False and broken_at is not None:
+        yield from late(seen, "none", "the candle stream has been broken", last=broken_at, limit=limit)
 
 
 WEBSOCKET_DISCONNECTED = SilentCondition(

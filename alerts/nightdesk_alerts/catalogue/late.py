@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
-from nightdesk_core.clock import WallTime
+from nightdesk_core.age import age_seconds
+from nightdesk_core.clock import WallTime, iso
 
 from nightdesk_alerts.catalogue.declaration import Severity, Symptom
 from nightdesk_alerts.catalogue.view import Situation
@@ -19,7 +21,10 @@ def late(
     limit: float,
     labels: Mapping[str, str] | None = None,
 ) -> Iterator[Symptom]:
-    """Yield the symptom that something last happened at `last`, longer ago than `limit` seconds."""
-    if seen.now - last > limit:
-        cause = f"{what} for {seen.now - last:.0f} s, the limit is {limit:.0f} s"
-        yield Symptom(severity, cause, limit, last + limit, labels or {})
+    """Yield the symptom that something last happened at `last`, longer ago than `limit` seconds, or in the future."""
+    age = age_seconds(last, now=seen.now)
+    if age > limit:
+        ahead = math.isinf(age)
+        for_how_long = f"since {iso(last)}, which is in the future" if ahead else f"for {age:.0f} s"
+        cause = f"{what} {for_how_long}, the limit is {limit:.0f} s"
+        yield Symptom(severity, cause, limit, None if ahead else last + limit, labels or {})

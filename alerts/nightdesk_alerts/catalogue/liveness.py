@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nightdesk_core.age import newest
+
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
@@ -52,7 +54,8 @@ LIMIT_MISSING = AlertDeclaration(
 
 
 def _loop_stalled(seen: Situation) -> Iterator[Symptom]:
-    last = seen.bot.heartbeat_at or seen.bot.started_at
+    # A stamp in the future, where a clock was set back, is none: the wait began with the bot then.
+    last = newest([seen.bot.heartbeat_at or seen.bot.started_at, seen.bot.started_at], now=seen.now)
     return late(seen, "critical", "no turn of the loop", last=last, limit=seen.limits.heartbeat_seconds)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nightdesk_core.age import age_seconds, is_ahead
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Subject, Symptom, inhibited_by
@@ -20,7 +21,7 @@ def _missing(seen: Situation) -> Iterator[Symptom]:
     bot = seen.bot
     if bot.model_known and bot.model is None:
         yield Symptom("critical", "no valid model is loaded: the bot does not trade")
-    elif bot.model is None and seen.now - bot.started_at > seen.limits.first_model_seconds:
+    elif bot.model is None and age_seconds(bot.started_at, now=seen.now) > seen.limits.first_model_seconds:
         yield Symptom("critical", "the bot names no model")
 
 
@@ -50,9 +51,11 @@ MODEL_NOT_LOADED = AlertDeclaration(
 
 def _stale(seen: Situation) -> Iterator[Symptom]:
     bot, limit = seen.bot, seen.limits.model_age_seconds
-    if not bot.model_known and seen.now - bot.started_at > seen.limits.first_report_seconds:
+    if not bot.model_known and age_seconds(bot.started_at, now=seen.now) > seen.limits.first_report_seconds:
         yield Symptom("warning", "the model's age is unknown", limit)
-    if bot.model is not None and seen.now - bot.model.trained_at > limit:
+    if bot.model is not None and is_ahead(bot.model.trained_at, now=seen.now):
+        yield Symptom("warning", "the model's age is unknown: it was trained in the future", limit)
+    elif bot.model is not None and seen.now - bot.model.trained_at > limit:
         age = (seen.now - bot.model.trained_at) / DAY_SECONDS
         cause = f"the model is {age:.3g} days old, the limit is {limit / DAY_SECONDS:.3g}"
         yield Symptom("warning", cause, limit, bot.model.trained_at + limit)

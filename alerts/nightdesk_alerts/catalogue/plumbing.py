@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from nightdesk_core.age import TOLERANCE_SECONDS, age_seconds, is_ahead, newest
+from nightdesk_core.clock import iso
+
 from nightdesk_alerts.catalogue.candles import CANDLE_STALE
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
@@ -15,6 +18,7 @@ from nightdesk_alerts.catalogue.declaration import (
     inhibited_by,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
+from nightdesk_alerts.catalogue.late import late
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
 from nightdesk_alerts.catalogue.view import EPOCH, BotView, LimitsView, Situation
 
@@ -30,10 +34,10 @@ def snapshot_limit_seconds(bot: BotView, limits: LimitsView) -> float | None:
 def _snapshot_stale(seen: Situation) -> Iterator[Symptom]:
     bot, limit = seen.bot, snapshot_limit_seconds(seen.bot, seen.limits)
     # What lies before the start, or before the market opened again, is not held against the bot.
-    last = max(bot.equity_at or EPOCH, bot.trading_expected_since or EPOCH, bot.started_at)
-    if limit is not None and seen.now - last > limit:
-        cause = f"no equity was reported for {seen.now - last:.0f} s, the limit is {limit:.0f} s"
-        yield Symptom("warning", cause, limit, last + limit)
+    stamps = [bot.equity_at or EPOCH, bot.trading_expected_since or EPOCH, bot.started_at]
+    if limit is not None:
+        last = newest(stamps, now=seen.now)
+        yield from late(seen, "warning", "no equity was reported", last=last, limit=limit)
 
 
 # Equity and positions are reported with each candle.
@@ -50,10 +54,10 @@ SNAPSHOT_STALE = AlertDeclaration(
 
 
 def _status_file_stale(seen: Situation) -> Iterator[Symptom]:
-    limit, written = seen.bot.status_limit_seconds, seen.bot.status_written_at or seen.bot.started_at
-    if limit is not None and seen.now - written > limit:
-        cause = f"the status file was not written for {seen.now - written:.0f} s, the limit is {limit:.0f} s"
-        yield Symptom("warning", cause, limit, written + limit)
+    limit, started = seen.bot.status_limit_seconds, seen.bot.started_at
+    if limit is not None:
+        last = newest([seen.bot.status_written_at or started, started], now=seen.now)
+        yield from late(seen, "warning", "the status file was not written", last=last, limit=limit)
 
 
 STATUS_FILE_STALE = AlertDeclaration(
@@ -98,6 +102,7 @@ def _trouble(issue: str) -> Callable[[Situation], Iterator[Symptom]]:
 
     def find(seen: Situation) -> Iterator[Symptom]:
         failure = seen.bot.troubles.get(issue)
+        # Not by its age: one in the future, where the clock was set back, has failed all the same.
         if failure is not None and seen.now - failure.at < seen.limits.trouble_seconds:
             yield Symptom("warning", failure.text, since=failure.at)
 
@@ -106,7 +111,7 @@ def _trouble(issue: str) -> Callable[[Situation], Iterator[Symptom]]:
 
 def _would_have_failed(seen: Situation) -> bool:
     """That nothing of the exporter's own has failed shows once a failure would no longer count."""
-    return seen.now - seen.bot.started_at >= seen.limits.trouble_seconds
+    return age_seconds(seen.bot.started_at, now=seen.now) >= seen.limits.trouble_seconds
 
 
 COLLECTOR_FAILING = AlertDeclaration(
@@ -134,14 +139,49 @@ def _called_wrongly(seen: Situation) -> Iterator[Symptom]:
         yield Symptom("none", f"the exporter was called wrongly: {said}")
 
 
+def _stamp_in_future(seen: Situation) -> Iterator[Symptom]:
+    ahead = {what: at for what, at in seen.bot.stamps().items() if is_ahead(at, now=seen.now)}
+    if ahead:
+        what, farthest = max(ahead.items(), key=lambda stamp: stamp[1].seconds)
+        more = f", and {len(ahead) - 1} more" if len(ahead) > 1 else ""
+        cause = f"{what} is {iso(farthest)}, {farthest - seen.now:.0f} s ahead of the clock{more}"
+        yield Symptom("warning", cause, TOLERANCE_SECONDS)
+
+
+# What lies in the future has no age: the other conditions take it for old, and cannot say when it will be.
+STAMP_IN_FUTURE = AlertDeclaration(
+    name="TradebotStampInFuture",
+    summaries={"warning": "A time of the bot or of its retraining lies in the future."},
+    when="Any time of the wall's clock that bot or job export is more than a minute ahead: a clock is or was wrong, or"
+    " was set back.",
+    condition=AlertCondition(issue="stamp_in_future", find=_stamp_in_future, is_known=_would_have_failed),
+)
+
 INSTRUMENTATION_ERRORS = SilentCondition(
     issue="instrumentation_errors",
     find=_called_wrongly,
     reason="a mistake in the bot's code, which shows at the first try, and is logged",
 )
 
+ALERTS_SILENCED = AlertDeclaration(
+    name="TradebotAlertsSilenced",
+    summaries={"warning": "Critical alerts of the bot are silenced for long, or all of them are."},
+    when="A critical alert is silenced for longer than a day, silences that follow each other taken together, or every"
+    " critical alert of the bot is. Where a silence mutes this very alert, the page server sends it straight to the"
+    " channels.",
+)
+
 PLUMBING = Subject(
     "What other alerts rest on",
     "plumbing",
-    (SNAPSHOT_STALE, STATUS_FILE_STALE, DISK_UNWRITABLE, COLLECTOR_FAILING, ALERTS_DROPPED, INSTRUMENTATION_ERRORS),
+    (
+        SNAPSHOT_STALE,
+        STATUS_FILE_STALE,
+        DISK_UNWRITABLE,
+        COLLECTOR_FAILING,
+        ALERTS_DROPPED,
+        STAMP_IN_FUTURE,
+        ALERTS_SILENCED,
+        INSTRUMENTATION_ERRORS,
+    ),
 )

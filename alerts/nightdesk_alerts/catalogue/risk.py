@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nightdesk_core.age import age_seconds
+
 from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Severity, Subject, Symptom
 from nightdesk_alerts.catalogue.view import LimitsView, Situation
 
@@ -23,7 +25,7 @@ def daily_loss_severity(daily_pnl_ratio: float, limits: LimitsView) -> Severity 
 def _drawdown_high(seen: Situation) -> Iterator[Symptom]:
     drawdown, limits = seen.bot.drawdown_ratio, seen.limits
     if drawdown is None:
-        if seen.now - seen.bot.started_at > limits.first_report_seconds:
+        if age_seconds(seen.bot.started_at, now=seen.now) > limits.first_report_seconds:
             yield Symptom("warning", "the drawdown is unknown: the bot reports no equity")
         return
     severity = drawdown_severity(drawdown, limits)

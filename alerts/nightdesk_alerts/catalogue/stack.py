@@ -33,6 +33,14 @@ PUSHGATEWAY_DOWN = AlertDeclaration(
     labels=(),
 )
 
+PAGE_SERVER_DOWN = AlertDeclaration(
+    name="PageServerDown",
+    summaries={"warning": "The page server does not answer."},
+    when="Prometheus has had no answer from the page server for 2m, or has none to ask: nobody sees the servers' pages,"
+    " and nothing looks whether alerts are silenced.",
+    labels=(),
+)
+
 PROMETHEUS_RULE_FAILURES = AlertDeclaration(
     name="PrometheusRuleFailures",
     summaries={"critical": "Prometheus fails to evaluate a rule."},
@@ -55,6 +63,7 @@ STACK = Subject(
         ALERTMANAGER_DOWN,
         ALERTMANAGER_NOTIFICATIONS_FAILING,
         PUSHGATEWAY_DOWN,
+        PAGE_SERVER_DOWN,
         PROMETHEUS_RULE_FAILURES,
         PROMETHEUS_NOT_CONNECTED,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from nightdesk_core.age import age_seconds, newest
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_alerts.catalogue.declaration import (
@@ -91,9 +92,9 @@ def _no_trades(seen: Situation) -> Iterator[Symptom]:
     limit = no_trade_limit_seconds(bot, seen.limits)
     # A bot that does not say is meant to trade from its start on.
     since = bot.trading_expected_since if bot.trading_expected else None
-    last = max(bot.started_at if since is None else since, bot.last_trade_at or EPOCH)
-    if now - last > limit:
-        cause = f"no trade for {(now - last) / DAY_SECONDS:.3g} days, the limit is {limit / DAY_SECONDS:.3g}"
+    last = newest([bot.started_at if since is None else since, bot.last_trade_at or EPOCH], now=now)
+    if (age := age_seconds(last, now=now)) > limit:
+        cause = f"no trade for {age / DAY_SECONDS:.3g} days, the limit is {limit / DAY_SECONDS:.3g}"
         yield Symptom("warning", cause, limit, last + limit)
 
 

@@ -37,7 +37,7 @@ class LoadedModel(Protocol):
 
 
 class Failure(Protocol):
-    """Something of the exporter's own failed."""
+    """Something failed, as of the exporter's own."""
 
     @property
     def at(self) -> WallTime:
@@ -144,6 +144,14 @@ class BotView(Protocol):
         """The markets of which candles are expected."""
 
     @property
+    def candles_rejected(self) -> Mapping[Market, Failure]:
+        """By market, the last candle that was set aside because it cannot be true."""
+
+    @property
+    def listed(self) -> Mapping[str, bool]:
+        """By symbol, whether the exchange lists it."""
+
+    @property
     def decided_at(self) -> Mapping[str, WallTime]:
         """By symbol, when a candle was last decided on. Made anew each time: ask once."""
 
@@ -221,6 +229,9 @@ class BotView(Protocol):
     @property
     def status_limit_seconds(self) -> float | None:
         """How old it may get; `None` where there is none."""
+
+    def stamps(self) -> Mapping[str, WallTime]:
+        """Return every time of the wall's clock that is known, by what it is the time of, in words."""
 
     @property
     def unwritable(self) -> Mapping[str, Failure | None]:

@@ -126,6 +126,7 @@ class Ledger:
             return None
         entry = self.entries[min(ready)[-1]]
         self.changes += 1
+        entry.alert = entry.alert.in_time(now.wall)
         if entry.holds and entry.alert.lasting and entry.confirmed:
             entry.alert = entry.alert.until(now.wall + entry.alert.lifetime_seconds)
         status: Status = "firing" if entry.holds else "resolved"
@@ -216,7 +217,7 @@ class Ledger:
         self.changes += 1
         for value in saved[: self._capacity]:
             try:
-                alert = SentAlert.from_json(value)
+                alert = SentAlert.from_json(value).in_time(now.wall)
                 told = {str(name): float(at) for name, at in value["told"].items()}
                 ranks = {str(name): int(rank) for name, rank in value.get("told_ranks", {}).items()}
                 holds = bool(value["holds"])

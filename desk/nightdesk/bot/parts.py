@@ -101,6 +101,7 @@ def _exporter(settings: Settings, chosen: Tuning) -> BotExporter:
         host=settings.listen_host,
         port=settings.port("bot"),
         web_config_file=settings.bot.web_config_file,
+        allowed_hosts=settings.bot.allowed_hosts,
         limits=chosen.limits,
         status_file=home.status_file(settings),
         health_check_interval_seconds=settings.scale.limit(settings.operations.health_check_interval_seconds),

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from nightdesk.channels import channels
 from nightdesk.check.result import SetupError
+from nightdesk.passwords import GUARDED, password_file
 from nightdesk.reference import sections
 from nightdesk.settings import Settings
 
@@ -42,7 +43,7 @@ def _listed(names: list[str], word: str) -> str:
 
 def check_secrets(settings: Settings, settings_file: Path) -> str:
     """Return how many files hold secrets. Raises `SetupError` for those that every user of the machine can read."""
-    files = sorted({*_secret_files(settings), *_inline(settings_file), *_rendered(settings)})
+    files = sorted({*_secret_files(settings), *_inline(settings_file), *_rendered(settings), *_passwords(settings)})
     open_files = [file for file in files if file.stat().st_mode & stat.S_IROTH]
     if open_files:
         names = " ".join(map(str, open_files))
@@ -83,6 +84,12 @@ def _held(document: Any, key: list[str]) -> bool:
 def _rendered(settings: Settings) -> Iterator[Path]:
     """Yield the secrets as they were written for Alertmanager."""
     yield from (settings.home / "rendered" / "alertmanager" / "secrets").glob("*")
+
+
+def _passwords(settings: Settings) -> Iterator[Path]:
+    """Yield what the servers' passwords lie in, and what tells the servers of them."""
+    yield from (file for server in GUARDED if (file := password_file(settings, server)).is_file())
+    yield from (settings.home / "rendered").glob("*/web.yml")
 
 
 def _at(settings: Any, dotted: str) -> Any:

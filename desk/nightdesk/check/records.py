@@ -22,13 +22,13 @@ def check_champion(settings: Settings) -> str:
     champion = registry.champion()
     if champion is None:
         return "none yet: `nightdesk retrain --bootstrap` installs a first one"
-    folder = registry.loadable(champion.version)
-    strategy = Manifest.read(folder).strategy
+    strategy = Manifest.read(registry.bundle(champion.version)).strategy
     if strategy != settings.retrain.pipeline:
         raise SetupError(
             f"{champion.version} was made by {strategy}, and retrain.pipeline names {settings.retrain.pipeline}; name "
             "that one, or give the bot another bot.models_dir"
         )
+    folder = registry.loadable(champion.version)
     model = load_pipeline(strategy, settings.model_dump(mode="json")).load(folder)
     if isinstance(model, MetaModel) and (refusal := model.refusal(settings.trendbot.entry)):
         raise BundleError(folder, refusal)

@@ -15,6 +15,7 @@ from nightdesk.check.exchange import check_exchange
 from nightdesk.check.machine import check_growth, check_home, check_ports
 from nightdesk.check.records import check_champion, check_journal
 from nightdesk.check.result import CheckResult, attempt
+from nightdesk.check.silences import check_silences
 from nightdesk.check.web import check_web_config
 from nightdesk.home import audit_log, kill_switch
 from nightdesk.render.configuration import Rendered, render
@@ -39,6 +40,7 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
         yield CheckResult("the servers' configuration", "", "not looked at before the alert channels are put right")
     else:
         yield from _servers(settings)
+    yield attempt("the silences", lambda: check_silences(settings))
     yield attempt("the exporter's web configuration", lambda: check_web_config(settings))
     yield attempt("the candles", lambda: check_candles(settings))
     yield attempt("the strategy", lambda: _strategy(settings))
@@ -54,8 +56,10 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
 
 def _servers(settings: Settings) -> Iterator[CheckResult]:
     with tempfile.TemporaryDirectory() as folder:
+        # With passwords of its own: those of the stack are made when it starts.
+        stack = settings.stack.model_copy(update={"passwords_dir": Path(folder) / "passwords"})
         try:
-            rendered = render(settings, out=Path(folder) / "rendered")
+            rendered = render(settings.model_copy(update={"stack": stack}), out=Path(folder) / "rendered")
         except NightdeskError as error:
             yield CheckResult("the servers' configuration", str(error))
             return

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Annotated, Any
 
 import typer
 import yaml
-from nightdesk_core.clock import MarketTime, iso
+from nightdesk_core.clock import MarketTime, iso, system_clock
 from nightdesk_core.errors import NightdeskError
+from nightdesk_exporter import is_stale
 
 from nightdesk import home, terminal
 from nightdesk.cli.choice import choice, load_settings
+from nightdesk.settings import Settings
 from nightdesk.terminal import say
 
 app = typer.Typer()
@@ -28,7 +29,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision
 def status(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print the file as it is.")] = False
 ) -> None:
-    """Print the status file, which of its sections have gone stale, and the requests for a retrain that are pending.
+    """Print the status file, which of its sections are stale, pending requests for a retrain, and what is silenced.
 
     Exit code 1 where a section is stale.
     """
@@ -38,8 +39,8 @@ def status(
     sections = {name: section for name, section in content.items() if isinstance(section, dict)}
     if not sections:
         raise NightdeskError(f"{file.path} says nothing yet: is the bot running?")
-    ends = {name: _moment(section.get("stale_after")) for name, section in sections.items()}
-    stale = [name for name, end in ends.items() if end is None or time.time() > end]
+    now = system_clock()
+    stale = [name for name, section in sections.items() if is_stale(section, now=now)]
     if as_json:
         terminal.document(json.dumps(content, indent=2) + "\n")
     else:
@@ -51,10 +52,22 @@ def status(
                 if key not in ("updated_at", "stale_after"):
                     for number, line in enumerate(_lines(value)):
                         say(f"  {'' if number else key:28} {line}")
+        _say_what_is_not_told(settings)
         for request in home.retrain_requests(settings).pending():
             say(f"retrain requested by {request.cause}  ({request.key}, since {iso(request.requested_at)})")
             say(f"  {request.newest_reason}")
     raise typer.Exit(1 if stale else 0)
+
+
+def _say_what_is_not_told(settings: Settings) -> None:
+    """Print each silence and inhibition of a critical alert."""
+    from nightdesk.silences import look
+
+    try:
+        for line in look(settings).sentences():
+            say(line)
+    except NightdeskError as error:
+        say(f"whether critical alerts are silenced is not known: {error}", error=True)
 
 
 def _moment(value: Any) -> float | None:

@@ -12,7 +12,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_exporter import logs
 
 from nightdesk import terminal
-from nightdesk.cli import audit, duty, gate, guard, models, retrain, run, stop
+from nightdesk.cli import audit, duty, gate, guard, models, positions, retrain, run, silences, stop
 from nightdesk.cli.choice import Choice
 
 app = typer.Typer(
@@ -27,7 +27,9 @@ app.add_typer(run.app)
 app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(duty.app)
+app.add_typer(silences.app)
 app.add_typer(models.app, name="models")
+app.add_typer(positions.app, name="positions")
 app.add_typer(audit.app, name="audit")
 app.add_typer(guard.app, name="guard")
 app.add_typer(gate.app, name="gate")

@@ -145,7 +145,7 @@ def _chosen(registry: ModelRegistry, version: str | None) -> str:
         try:
             registry.folder_of(version)
         except BundleError as error:
-            raise NightdeskError(f"{error}; `nightdesk models list` prints them") from error
+            raise NightdeskError(f"there is no model {version}; `nightdesk models list` prints them") from error
         return version
     champion = registry.champion()
     if champion is None:

@@ -18,6 +18,7 @@ from nightdesk_retrain.settings import RetrainSettings
 from nightdesk import home
 from nightdesk.cli.choice import actor, choice, load_settings
 from nightdesk.logbook import set_up_logs
+from nightdesk.passwords import login
 from nightdesk.settings import Settings
 from nightdesk.terminal import say
 
@@ -113,7 +114,7 @@ def retire(
     settings = load_settings(context)
     gateway = settings.address("pushgateway")
     try:
-        forget(gateway=gateway, bot=bot)
+        forget(gateway=gateway, bot=bot, login=login(settings, "pushgateway"))
     except OSError as error:
         raise NightdeskError(f"the Pushgateway at {gateway} does not answer ({error}); is it running?") from error
     say(f"the Pushgateway at {gateway} knows no {bot} any more")

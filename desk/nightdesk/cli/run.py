@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,15 @@ from nightdesk.terminal import say
 app = typer.Typer()
 sandbox_app = typer.Typer(help="The stand-ins for the outside world.", no_args_is_help=True)
 stack_app = typer.Typer(help="The services of a running `nightdesk run`.", no_args_is_help=True)
+
+
+class Reloadable(StrEnum):
+    """What reads anew on SIGHUP. Anything else would end by it."""
+
+    BOT = "bot"
+    PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"
+
 
 Service = Annotated[str, typer.Argument(help="The service's name, as in the table of `nightdesk run`.")]
 
@@ -81,6 +91,29 @@ def bot(context: typer.Context) -> None:
 
     set_up_logs("bot", load_settings(context))
     asyncio.run(trade(lambda: load_settings(context)))
+
+
+@app.command()
+def pages(context: typer.Context) -> None:
+    """Serve the pages of Prometheus, Alertmanager and Pushgateway to people who are logged in, and watch silences."""
+    import asyncio
+
+    from nightdesk.pages.server import serve
+
+    settings = load_settings(context)
+    set_up_logs("pages", settings, to_file=False)
+    asyncio.run(serve(settings))
+
+
+@app.command()
+def login(context: typer.Context) -> None:
+    """Print a link to the servers' pages that logs in once, within twelve hours.
+
+    Compose: [bold]docker compose run --rm --no-deps pages login[/bold]
+    """
+    from nightdesk.pages.link import login_link
+
+    say(login_link(load_settings(context)))
 
 
 @app.command()
@@ -209,12 +242,17 @@ def stack_start(context: typer.Context, service: Service) -> None:
 
 
 @stack_app.command("reload")
-def stack_reload(context: typer.Context) -> None:
-    """Have the bot take over what is safe of changed settings, without a restart. Its log says what it took.
+def stack_reload(
+    context: typer.Context,
+    service: Annotated[Reloadable, typer.Argument(help="Who is to read anew what changed.")] = Reloadable.BOT,
+) -> None:
+    """Have the bot take over what is safe of changed settings, or a server its configuration, without a restart.
 
-    Safe are limits, guard, thresholds, barriers, sizes and caps; docs/settings.md marks them. Without the stack:
-    [bold]kill -HUP[/bold] the bot, or [bold]docker compose kill -s HUP bot[/bold].
+    Safe are limits, guard, thresholds, barriers, sizes and caps; docs/settings.md marks them. For a server, run
+    [bold]nightdesk render[/bold] first. Its log says what became of it. Without the stack: [bold]kill -HUP[/bold] it,
+    or [bold]docker compose kill -s HUP bot[/bold].
     """
     load_settings(context)  # an error here is seen by who typed the command, not only in the bot's log
-    _supervisor(context).signal("bot", "HUP")
-    say("the bot reads its settings anew; see its log for what it took over")
+    _supervisor(context).signal(service.value, "HUP")
+    what = "its settings" if service is Reloadable.BOT else "its configuration"
+    say(f"{service.value} reads {what} anew; see its log for what it took over")

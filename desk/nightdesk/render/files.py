@@ -46,14 +46,17 @@ def yaml_file(document: object) -> File:
     )
 
 
+def refuse_others(out: Path) -> None:
+    """Raise `RenderError` where `out` holds files that were not rendered, so that a mistyped path loses nothing."""
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
+        raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
+
+
 def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
     """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
 
-    Each file is replaced in one step. Raises `RenderError` where `out` holds files that were not rendered, so that a
-    mistyped path loses nothing.
+    Each file is replaced in one step. `refuse_others` comes before.
     """
-    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
-        raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
     if not (out / _MARK).is_file():
         write_atomic(out / _MARK, _MARK_TEXT)
     changed = [path for path, file in files.items() if not _holds(out / path, file)]

@@ -9,14 +9,15 @@ from typing import Any
 from nightdesk_core.reader import read_text
 from nightdesk_core.yaml_text import read_yaml
 
+from nightdesk.passwords import USER, Guarded, password_file
 from nightdesk.render.files import File, Files, yaml_file
 from nightdesk.render.scale import scaled_rules
-from nightdesk.settings import Service, Settings
+from nightdesk.settings import Settings
 
 REPLAY_INTERVAL = "1s"
 """Scraping and evaluating every second in a replay: the shortest limit there is 5 s."""
 
-_STATIC_JOBS: tuple[Service, ...] = ("prometheus", "alertmanager", "pushgateway")
+_STATIC_JOBS: tuple[Guarded, ...] = ("prometheus", "alertmanager", "pushgateway")
 
 
 def render_prometheus(settings: Settings, assets: Path) -> Files:
@@ -46,12 +47,25 @@ def _configuration(document: dict[str, Any], settings: Settings) -> dict[str, An
         for key in ("scrape_interval", "evaluation_interval", "scrape_timeout"):
             document["global"][key] = REPLAY_INTERVAL
     alertmanager = [{"targets": [settings.address("alertmanager")]}]
-    document["alerting"]["alertmanagers"][0]["static_configs"] = alertmanager
+    document["alerting"]["alertmanagers"][0].update(
+        basic_auth=_login(settings, "alertmanager"), static_configs=alertmanager
+    )
     jobs = {job["job_name"]: job for job in document["scrape_configs"]}
     for service in _STATIC_JOBS:
-        jobs[service]["static_configs"] = [{"targets": [settings.address(service)]}]
+        jobs[service].update(
+            basic_auth=_login(settings, service), static_configs=[{"targets": [settings.address(service)]}]
+        )
+    jobs["desk"].update(
+        basic_auth=_login(settings, "pages"),
+        static_configs=[{"targets": [settings.address("pages")], "labels": {"bot": settings.bot.name}}],
+    )
     jobs["tradebot"].update(_access(settings))
     return document
+
+
+def _login(settings: Settings, server: Guarded) -> dict[str, str]:
+    """Return by what Prometheus reaches a server; it reads the file itself."""
+    return {"username": USER, "password_file": str(password_file(settings, server))}
 
 
 def _access(settings: Settings) -> dict[str, Any]:

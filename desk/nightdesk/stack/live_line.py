@@ -9,6 +9,7 @@ from nightdesk_core.text import line
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from nightdesk.answers import ask
+from nightdesk.passwords import login
 from nightdesk.settings import Settings
 
 _LONGEST = 1000
@@ -101,7 +102,7 @@ def _newest_message(settings: Settings) -> str:
 
 def _firing(settings: Settings) -> str:
     url = f"http://{settings.address('alertmanager')}/api/v2/alerts"
-    alerts = ask(url, parameters={"active": "true"}).read(_Alerts).root
+    alerts = ask(url, parameters={"active": "true"}, login=login(settings, "alertmanager")).read(_Alerts).root
     return ", ".join(sorted({alert.labels.alertname for alert in alerts} - {"Watchdog"}))
 
 

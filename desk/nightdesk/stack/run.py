@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from nightdesk.pages.link import login_link
 from nightdesk.settings import Settings
 from nightdesk.stack.display import Display
 from nightdesk.stack.live_line import live_line
@@ -55,6 +56,7 @@ def run(
                 ) as stack:
                     display.say("all is up")
                     display.lines(_table(stack))
+                    display.lines([f"look at it, logged in by this link, once: {login_link(settings)}"])
                     display.follow(partial(live_line, settings))
                     deadline = None if seconds is None else time.monotonic() + seconds
                     with _played(play):

@@ -13,6 +13,7 @@ from nightdesk_core.errors import NightdeskError
 from pydantic import BaseModel
 
 from nightdesk.answers import Answer, AnswerError, ask
+from nightdesk.passwords import WITH_WEB_CONFIG, login
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
@@ -68,9 +69,10 @@ def services(
             StackService(Program("exchange", own("sandbox", "exchange"), environment=quiet), ("exchange",), "/healthz"),
             StackService(Program("inbox", own("sandbox", "inbox"), environment=quiet), ("inbox", "smtp"), "/healthz"),
         ]
-    pushgateway = Program("pushgateway", pushgateway_command(settings, tools))
+    pushgateway = Program("pushgateway", pushgateway_command(settings, tools, rendered))
     alertmanager = Program("alertmanager", alertmanager_command(settings, tools, rendered))
     found += [
+        StackService(Program("pages", own("pages"), environment=quiet), ("pages",), "/healthz"),
         StackService(pushgateway, ("pushgateway",), "/-/ready"),
         StackService(alertmanager, ("alertmanager",), "/-/ready"),
     ]
@@ -102,7 +104,7 @@ def listening_services(settings: Settings) -> list[Service]:
     """Return what of the native stack listens on a port, by the keys of `stack.ports`."""
     sandbox: list[Service] = ["exchange", "inbox", "smtp"] if settings.sandbox.enabled else []
     grafana: list[Service] = ["grafana"] if shutil.which("grafana") else []
-    return [*sandbox, "pushgateway", "alertmanager", *grafana, "bot", "prometheus"]
+    return [*sandbox, "pages", "pushgateway", "alertmanager", *grafana, "bot", "prometheus"]
 
 
 def taken_ports(settings: Settings, names: Sequence[Service]) -> list[str]:
@@ -123,13 +125,19 @@ def ask_health(settings: Settings, service: StackService, *, running: str) -> Se
     """Return how a service stands; `running` is the supervisor's word for it."""
     if not service.ports:
         return ServiceState(service.name, running.lower(), running == "RUNNING", "")
-    is_bot = service.ports[0] == "bot"
-    base = settings.bot_url if is_bot else f"http://{settings.address(service.ports[0])}"
-    url = base + service.page
+    port = service.ports[0]
+    is_bot = port == "bot"
+    base = settings.bot_url if is_bot else f"http://{settings.address(port)}"
+    # The servers' pages are seen through the page server alone.
+    url = (f"{settings.pages_url}/{port}" if port in WITH_WEB_CONFIG else base) + service.page
     if running != "RUNNING":
         return ServiceState(service.name, running.lower(), False, url)
     try:
-        answer = ask(base + service.health, trust=settings.bot_trust() if is_bot else True)
+        answer = ask(
+            base + service.health,
+            login=login(settings, port) if port in WITH_WEB_CONFIG else None,
+            trust=settings.bot_trust() if is_bot else True,
+        )
     except AnswerError as error:
         return ServiceState(service.name, error.reason, False, url)
     if answer.ok:

@@ -20,7 +20,15 @@ MOST_VALUES = 100
 """Of a label whose values the bot chooses."""
 OTHER = "other"
 _CHOSEN = ("reason", "outcome", "cause", "collector", "timeframe")
+_NOT_EXPORTED = (
+    "this process was forked from the one that exports, so what it reports reaches nobody: no metric, no status, no"
+    " alert. Start the exporter after the fork (a daemon: once it is one), or make another in this process, on a port"
+    " of its own"
+)
 _KINDS = "Pass a kind of thing, such as timeout, not a message"
+
+_NAMES: set[str] = set()
+"""Of everything that a bot calls."""
 
 P = ParamSpec("P")
 C = TypeVar("C", bound="Calls")
@@ -41,6 +49,7 @@ def never_raises(call: Callable[Concatenate[C, P], None]) -> Callable[Concatenat
                 raise
             calls.note_error(_cause(name, error), error)
 
+    _NAMES.add(name)
     return guarded
 
 
@@ -108,6 +117,23 @@ class Calls:
             told = f": {problem}" if isinstance(error, WrongCallError) else self._trace(error)
             logger.error("exporter: {}{}", cause, told)
             self.changed()
+
+    def _vanish(self) -> None:
+        """Have every call from now on do nothing, and the first say so: this process is a child of the bot's.
+
+        Each call is replaced by itself: a look at whose process this is would cost as much as a call.
+        """
+        said = False
+
+        def vanished(*_: object, **__: object) -> None:
+            nonlocal said
+            if not said:
+                said = True
+                logger.warning("exporter: {}", _NOT_EXPORTED)
+
+        for name in (*_NAMES, "_request_succeeded", "changed"):
+            if hasattr(self, name):
+                setattr(self, name, vanished)
 
     def _now(self) -> WallTime:
         return WallTime(self._clock())

@@ -7,6 +7,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.arguments import WrongCallError, flag, number, one_of, text
@@ -95,7 +96,7 @@ class ExchangeCalls(Calls):
         self._count("exchange_request_failures", reason)
         now = self._now()
         before, unsaid = snapshot.failures.get(reason, (_NEVER, 0))
-        if now - before < _LOG_AGAIN_SECONDS:
+        if age_seconds(before, now=now) < _LOG_AGAIN_SECONDS:
             snapshot.failures[reason] = (before, unsaid + 1)
             return
         snapshot.failures[reason] = (now, 0)

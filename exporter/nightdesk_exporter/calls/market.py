@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from nightdesk_core.clock import iso
+
 from nightdesk_exporter.arguments import LATEST, flag, moment, number, one_of, text
 from nightdesk_exporter.calls.base import Calls, never_raises
 from nightdesk_exporter.catalogue import REGIMES
-from nightdesk_exporter.snapshot import CandlesExpected
+from nightdesk_exporter.snapshot import CandlesExpected, Trouble
 
 
 class MarketCalls(Calls):
@@ -51,6 +53,33 @@ class MarketCalls(Calls):
     def gap_repaired(self, symbol: str, timeframe: str) -> None:
         """Missing candles were fetched."""
         self._count("candle_gaps", self._symbol(symbol), text(timeframe, "timeframe"))
+
+    @never_raises
+    def candle_rejected(self, symbol: str, timeframe: str, *, open_time: float | datetime, reason: str) -> None:
+        """The exchange serves a candle that cannot be true, and it is set aside: as if there were none.
+
+        `open_time` is its open in market time; `reason` says what is wrong, such as `has a negative volume`.
+        """
+        key = self._symbol(symbol), text(timeframe, "timeframe")
+        at = iso(moment(open_time, "open_time"))
+        found = self._without_secrets(f"the candle of {at} {text(reason, 'reason')}")
+        self.snapshot.candles_rejected[key] = Trouble(self._now(), found)
+        self._tell("WARNING", f"{symbol} {timeframe}: {found}; it is set aside, as if there were none")
+        self.changed()
+
+    @never_raises
+    def listed(self, symbol: str, *, listed: bool) -> None:
+        """Whether the exchange lists a symbol: of one that is delisted, renamed or suspended there are no candles."""
+        symbol, listed = self._symbol(symbol), flag(listed, "listed")
+        before = self.snapshot.listed.get(symbol)
+        if before == listed:
+            return
+        self.snapshot.listed[symbol] = listed
+        if not listed:
+            self._tell("ERROR", f"the exchange does not list {symbol}: it is set aside, and the others trade on")
+        elif before is not None:
+            self._tell("INFO", f"the exchange lists {symbol} again")
+        self.changed()
 
     @never_raises
     def decision(self, symbol: str, *, seconds: float | None = None) -> None:

@@ -24,3 +24,5 @@ class WebConfig:
     rate: Rate = DEFAULT_RATE
     files: tuple[Path, ...] = ()
     """The files that were read besides the configuration file itself."""
+    asks_for_certificates: bool = False
+    """Whether nobody is let in without a certificate of an authority that is named."""

@@ -6,6 +6,7 @@ https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuratio
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,7 +76,7 @@ class HttpSection(Section):
 
 
 class RateSection(Section):
-    """`burst` requests of an address at once, and one more every `interval`."""
+    """`burst` requests on a connection at once, and one more every `interval`."""
 
     interval: Annotated[Text, AfterValidator(_duration)]
     burst: StrictInt = 0
@@ -134,6 +135,7 @@ def read_web_config(path: Path) -> WebConfig:
         headers=tuple((name, value) for name, value in headers.items() if value),
         rate=DEFAULT_RATE if rate is None else Rate(_seconds(rate.interval), rate.burst),
         files=tls.files,
+        asks_for_certificates=tls.context is not None and tls.context.verify_mode is ssl.CERT_REQUIRED,
     )
 
 

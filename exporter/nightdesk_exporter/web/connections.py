@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 from loguru import logger
 
 from nightdesk_exporter.web.config import WebConfig
-from nightdesk_exporter.web.http_connection import HttpConnection, Peer
+from nightdesk_exporter.web.http_connection import HttpConnection
+from nightdesk_exporter.web.peer import Peer
 from nightdesk_exporter.web.request import HEAD_BYTES
 from nightdesk_exporter.web.request_handler import RequestHandler
 
 MOST_CONNECTIONS = 128
-MOST_FROM_ADDRESS = 100
-"""Of one address. A TLS connection takes 256 kB of memory, so that all of them together take 32 MB."""
+"""A TLS connection takes 256 kB of memory, so that all of them together take 32 MB."""
 
 _HANDSHAKE_SECONDS = 5.0
 _SHUTDOWN_SECONDS = 1.0
-_ACCEPT_AGAIN_SECONDS = 0.1
+_ACCEPT_AGAIN_SECONDS = 0.05
+_GRACE_SECONDS = 0.1
+"""Who has just come, or was just answered, has so long to ask before having to make room."""
+_LONG_SECONDS = 5.0
+"""Whose answer is being made for longer makes room like one that waits: a collector hangs, or guesses are hashed."""
 
 
 @dataclass(eq=False)
@@ -36,18 +41,21 @@ class _Open:
 class Connections:
     """Accepts connections and serves each in a task of its own.
 
-    Where there are too many, the one that has waited longest without a request makes room for the new one: so those who
-    only hold connections shut out nobody.
+    Where there are too many, the one that has waited longest without a request makes room for the new one, who has a
+    password last: so those who only hold connections shut out nobody. Where nobody waits, nobody is turned away either:
+    the next is let in when one has ended, and until then each answer ends its connection.
     """
 
     def __init__(self, listener: socket.socket, handler: RequestHandler) -> None:
         self._listener = listener
         self._handler = handler
         self._ended = False
+        self._crowded = False
         self._open: dict[_Open, None] = {}  # in the order of their coming
 
     def start(self) -> None:
         """Accept connections from now on, in the running loop."""
+        self._crowded = False
         # Not `sock_accept`: cancelled at the wrong moment, it loses a socket.
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
@@ -60,7 +68,15 @@ class Connections:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def forked(self) -> None:
+        """In a child, close the copies of all sockets. Not by their transports: the event loop's selector is shared."""
+        for socket_ in (self._listener, *(each.client for each in self._open)):
+            socket_.close()
+
     def _accept(self) -> None:
+        if len(self._open) >= MOST_CONNECTIONS and not self._make_room(self._of_most_common_address()):
+            self._pause()
+            return
         try:
             client, address = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -68,40 +84,46 @@ class Connections:
         except OSError as error:  # no file descriptor is left: ours go first, then those of the bot
             logger.trace("exporter: no connection accepted ({})", error.strerror)
             self._make_room(list(self._open))
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._listener)
-            loop.call_later(_ACCEPT_AGAIN_SECONDS, self._accept_again)
+            self._pause()
             return
         self._begin(client, str(address[0]))
 
+    def _pause(self) -> None:
+        """Accept nobody until a connection has ended, and look again soon however that goes."""
+        self._crowded = True
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener)
+        loop.call_later(_ACCEPT_AGAIN_SECONDS, self._accept_again)
+
     def _accept_again(self) -> None:
-        if not self._ended:
+        if self._crowded and not self._ended:
             self.start()
 
     def _begin(self, client: socket.socket, address: str) -> None:
-        same = [each for each in self._open if each.address == address]
-        if len(same) >= MOST_FROM_ADDRESS:
-            self._make_room(same)
-        elif len(self._open) >= MOST_CONNECTIONS:
-            most, _ = Counter(each.address for each in self._open).most_common(1)[0]
-            self._make_room([each for each in self._open if each.address == most])
-        if len(self._open) >= MOST_CONNECTIONS:
-            client.close()  # all are being answered
-            return
         one = _Open(address, client)
         self._open[one] = None
         one.task = asyncio.get_running_loop().create_task(self._serve(one))
         # Here, not in the task: one that is cancelled at once never begins.
         one.task.add_done_callback(lambda _: self._end(one))
 
-    def _make_room(self, among: list[_Open]) -> None:
-        waiting = [each for each in among if not each.peer.busy]
-        if waiting:
-            # Who was never answered goes before who comes back regularly.
-            first = min(waiting, key=lambda each: (each.peer.answered > 0, each.peer.since))
-            self._open.pop(first)
-            if first.task is not None:
-                first.task.cancel()
+    def _of_most_common_address(self) -> list[_Open]:
+        most, _ = Counter(each.address for each in self._open).most_common(1)[0]
+        return [each for each in self._open if each.address == most]
+
+    def _make_room(self, among: list[_Open]) -> bool:
+        """End the one that is missed least, and return whether there is one that may be ended."""
+        now = time.monotonic()
+        waiting = [
+            each for each in among if now - each.peer.since > (_LONG_SECONDS if each.peer.busy else _GRACE_SECONDS)
+        ]
+        if not waiting:
+            return False
+        # Who was never answered goes before who comes back regularly.
+        first = min(waiting, key=lambda each: (each.peer.known, each.peer.answered > 0, each.peer.since))
+        self._open.pop(first)
+        if first.task is not None:
+            first.task.cancel()
+        return True
 
     def _end(self, one: _Open) -> None:
         self._open.pop(one, None)
@@ -109,6 +131,7 @@ class Connections:
             one.client.close()
         else:
             one.transport.abort()
+        self._accept_again()
 
     async def _serve(self, one: _Open) -> None:
         config = self._handler.config()
@@ -117,7 +140,8 @@ class Connections:
             one.transport = writer.transport
             try:
                 if _is_allowed(config, writer.transport):
-                    await HttpConnection(reader, writer, self._handler, one.address, one.peer).serve()
+                    http = HttpConnection(reader, writer, self._handler, one.peer, crowded=lambda: self._crowded)
+                    await http.serve()
             finally:
                 # However it ended: some versions of Python warn of a writer that is dropped open.
                 writer.close()

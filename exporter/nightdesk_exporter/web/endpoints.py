@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.health import Health, Verdict
 from nightdesk_exporter.web.executor import CoalescingExecutor
-from nightdesk_exporter.web.exposition import ScrapeRequest, StoppedError, exposition, gzip_wanted
+from nightdesk_exporter.web.exposition import StoppedError, exposition, gzip_wanted, scrape_request
 from nightdesk_exporter.web.garbage_collection import GarbageCollectionPause
 from nightdesk_exporter.web.request import Headers, HttpRequest, HttpResponse, RefusedError, json_response
 
@@ -89,23 +89,24 @@ class Endpoints:
             executor.join(timeout_seconds)
 
     async def _metrics(self, request: HttpRequest, _: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
-        asked = ScrapeRequest(
+        asked = scrape_request(
             accept=request.headers.get("accept", ""),
-            names=frozenset(request.query.get("name[]", ())),
-            packed=gzip_wanted(request.headers.get("accept-encoding", "")),
+            accept_encoding=request.headers.get("accept-encoding", ""),
+            names=request.query.get("name[]", ()),
         )
         pause = GarbageCollectionPause() if self._pauses_garbage_collection else None
 
-        def render() -> tuple[bytes, str]:
+        def render() -> bytes:
             with pause or nullcontext():
                 return exposition(self._registry, asked, stopped=lambda: self._stopped)
 
         try:
-            body, content_type = await self._renderer.do(asked, self._guarded("/metrics", render, StoppedError))
+            work = self._guarded("/metrics", render, StoppedError)
+            body = await self._renderer.do(asked, work, first=asked.is_usual)
         finally:
             if pause is not None:
                 pause.end()  # after the answer's deadline, too: a collector may hang for ever
-        headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
+        headers = [("Content-Type", asked.content_type), ("Vary", "Accept, Accept-Encoding")]
         if asked.packed:
             headers.append(("Content-Encoding", "gzip"))
         return HttpResponse(200, body, tuple(headers))

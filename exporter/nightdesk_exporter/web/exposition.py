@@ -8,10 +8,11 @@ lock itself, every millisecond and for long enough that another thread takes it.
 from __future__ import annotations
 
 import copy
+import re
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -24,6 +25,7 @@ _SLICE_SECONDS = 0.001
 _PAUSE_SECONDS = 0.000_05
 """`sleep(0)` would not do: the lock is free too briefly for a waiting thread to wake up and take it."""
 
+_USUAL = re.compile(r"; version=(0\.0\.4|1\.0\.0);")
 _OPENMETRICS_END = b"# EOF\n"
 _GZIP_LEVEL = 1
 """On 0.5 MB of 10,000 series: 1.4 ms and 16% of the size; level 6 takes 6.4 ms for 14%, level 9 takes 29 ms."""
@@ -34,27 +36,38 @@ _GZIP_WINDOW = 31  # the largest window, with gzip's header
 class ScrapeRequest:
     """What a scrape asks for: equal ones that come together are served by one rendering."""
 
-    accept: str
+    content_type: str
     names: frozenset[str]
     packed: bool
+    encode: Encoder = field(repr=False, compare=False)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is one of the few that Prometheus sends: everything, in a format that is spoken."""
+        return not self.names and bool(_USUAL.search(self.content_type))
+
+
+def scrape_request(*, accept: str, accept_encoding: str, names: Iterable[str]) -> ScrapeRequest:
+    """Return what is asked for by these headers and these samples; no name is all of them."""
+    encode, content_type = _encoder(accept)
+    return ScrapeRequest(content_type, frozenset(names), gzip_wanted(accept_encoding), encode)
 
 
 class StoppedError(Exception):
     """The server closes: nobody waits for this rendering any more."""
 
 
-def exposition(registry: CollectorRegistry, asked: ScrapeRequest, *, stopped: Callable[[], bool]) -> tuple[bytes, str]:
-    """Return the body and its content type. Passes on what a collector raises; `StoppedError` once `stopped` is."""
-    encode, content_type = _encoder(asked.accept)
+def exposition(registry: CollectorRegistry, asked: ScrapeRequest, *, stopped: Callable[[], bool]) -> bytes:
+    """Return the body. Passes on what a collector raises; `StoppedError` once `stopped` is."""
     release = _LockRelease(stopped)
     packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if asked.packed else None
     parts = []
-    for part in _parts(registry, asked.names, encode, release):
+    for part in _parts(registry, asked.names, asked.encode, release):
         parts.append(part if packer is None else packer.compress(part))
         release()
     if packer is not None:
         parts.append(packer.flush())
-    return b"".join(parts), content_type
+    return b"".join(parts)
 
 
 def gzip_wanted(accept_encoding: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from http import HTTPStatus
 
 import h11
 
+from nightdesk_exporter.web.peer import Peer
 from nightdesk_exporter.web.request import (
     HEAD_BYTES,
     HttpRequest,
@@ -31,19 +31,12 @@ _MOST_REQUESTS = 1_000
 _END_OF_HEAD = b"\r\n\r\n"
 
 
-@dataclass(eq=False)
-class Peer:
-    """How a connection stands: whether its answer is being made, since when not (monotonic), and how many it had."""
-
-    busy: bool = False
-    since: float = field(default_factory=time.monotonic)
-    answered: int = 0
-
-
 class HttpConnection:
     """Reads requests and writes responses until one side has had enough.
 
     One request is read at a time: what a client sends ahead stays where it is until the request before is answered.
+    While others wait to be let in (`crowded`), a connection of somebody unknown ends with its answer: so all have their
+    turn.
     """
 
     def __init__(
@@ -51,14 +44,15 @@ class HttpConnection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         handler: RequestHandler,
-        address: str,
         peer: Peer,
+        *,
+        crowded: Callable[[], bool],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._handler = handler
-        self._address = address
         self._peer = peer
+        self._crowded = crowded
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
 
     async def serve(self) -> None:
@@ -66,6 +60,7 @@ class HttpConnection:
         try:
             while await self._exchange():
                 self._http.start_next_cycle()
+                await asyncio.sleep(0)  # what was sent ahead is not waited for: the others would never have their turn
         except RefusedError as error:
             await self._send(refusal(error), keep_alive=False)
             await self._linger()
@@ -73,14 +68,13 @@ class HttpConnection:
     async def _exchange(self) -> bool:
         """Answer one request, and return whether another may follow. Raises `RefusedError` for a malformed one."""
         request = next_request(self._http, await self._head())
-        self._peer.busy = True
+        self._peer.turn(busy=True)
         try:
             response = await self._answer(request)
         finally:
-            self._peer.busy = False
-            self._peer.since = time.monotonic()
+            self._peer.turn(busy=False)
         self._peer.answered += 1
-        keep_alive = self._peer.answered < _MOST_REQUESTS
+        keep_alive = self._peer.answered < _MOST_REQUESTS and (self._peer.known or not self._crowded())
         await self._send(response, keep_alive=keep_alive, head_only=request.method == "HEAD")
         return self._http.our_state is h11.DONE  # by what both sides said, the client's protocol among it
 
@@ -100,7 +94,7 @@ class HttpConnection:
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self._handler.answer(request, self._address)
+                return await self._handler.answer(request, self._peer)
         except RefusedError as error:
             return refusal(error)
         except TimeoutError:

@@ -1,9 +1,11 @@
-"""How often a client may ask: a token bucket for each address."""
+"""How often a client may ask without having shown who it is: a token bucket for each connection."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
+
+SCRAPER_SECONDS = 1.0
+"""The shortest usual interval of scrapes: who asks no more often is served, whatever the rate."""
 
 
 @dataclass(frozen=True)
@@ -15,24 +17,22 @@ class Rate:
 
 
 DEFAULT_RATE = Rate(interval_seconds=0.01, burst=200)
-"""For each address: far above any number of Prometheus servers, far below what would burden the bot."""
-
-_MOST_ADDRESSES = 1_024
+"""For each connection: far above any Prometheus server, far below what would burden the bot."""
 
 
-class TokenBuckets:
-    """A bucket for each key; those that were used last are kept."""
+class TokenBucket:
+    """The requests that a connection has left; full at first."""
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._spent = 0.0
+        self._at = float("-inf")
 
-    def take(self, key: str, rate: Rate, *, now: float) -> bool:
-        """Return whether there is a token in the key's bucket at monotonic time `now`, and take it."""
-        tokens, at = self._buckets.pop(key, (float(rate.burst), now))
-        if rate.interval_seconds > 0:
-            tokens = min(float(rate.burst), tokens + (now - at) / rate.interval_seconds)
-        allowed = tokens >= 1 or rate.interval_seconds == 0
-        self._buckets[key] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > _MOST_ADDRESSES:
-            self._buckets.popitem(last=False)
+    def take(self, rate: Rate, *, now: float) -> bool:
+        """Return whether there is a token at monotonic time `now`, and take it."""
+        if rate.interval_seconds == 0:
+            return True
+        self._spent = max(0.0, self._spent - (now - self._at) / min(rate.interval_seconds, SCRAPER_SECONDS))
+        self._at = now
+        allowed = self._spent <= rate.burst - 1
+        self._spent += allowed
         return allowed

@@ -49,12 +49,13 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request. `headers` have lower-case names."""
+    """One request. `headers` have lower-case names; `hosts` are the names by which it says that it asks."""
 
     method: str
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,16 @@ def _accepted(event: h11.Request) -> HttpRequest:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if "transfer-encoding" in headers or headers.get("content-length", "").strip("0"):
         raise RefusedError(413, "requests have no body here")
+    target = event.target.decode("ascii")
     try:
-        parts = urlsplit(event.target.decode("ascii"))
+        parts = urlsplit(target)
         query = parse_qs(parts.query, max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise RefusedError(400, "the address is malformed") from None
-    return HttpRequest(event.method.decode("ascii"), parts.path, query, headers)
+    # Only HTTP/1.0 may come without a Host, and no browser speaks it.
+    hosts = (headers["host"],) if "host" in headers else ()
+    if target.startswith("/"):
+        # What looks like a host in it, //so/, is the beginning of a path.
+        return HttpRequest(event.method.decode("ascii"), target.partition("?")[0], query, headers, hosts)
+    named = (parts.netloc,) if parts.netloc else ()
+    return HttpRequest(event.method.decode("ascii"), parts.path or "/", query, headers, (*hosts, *named))

@@ -91,7 +91,8 @@ class PublicData:
         else:
             first = history.first_from(start / 1000)
             stop = min(stop, first + limit)
-        return [words.rest_candle(candle) for candle in history.page(first, stop)]
+        told = self._shown.told(market.symbol, history.page(first, stop))
+        return [words.rest_candle(candle) for candle in told]
 
     def funding_rate(self, query: Query) -> list[dict[str, Any]]:
         """Return settlements, oldest first: those from `startTime` on, or the newest ones up to `endTime`."""

@@ -32,7 +32,7 @@ class Binance:
         self._stream = stream
         self._names = {
             words.stream_name(symbol, interval): Topic(symbol, seconds)
-            for symbol in shown.markets
+            for symbol in shown.all_markets
             for interval, seconds in words.INTERVAL_SECONDS.items()
         }
 

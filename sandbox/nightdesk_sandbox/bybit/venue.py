@@ -33,11 +33,10 @@ class Bybit:
     """Answers the public questions about the markets from what the replay has shown so far."""
 
     def __init__(self, shown: Shown, stream: Stream) -> None:
-        self._markets = shown.markets
         self._shown = shown
         self._replay = shown.replay
         self._stream = stream
-        self._topics = words.topics(shown.markets)
+        self._topics = words.topics(shown.all_markets)
 
     def answers(self, path: str) -> bool:
         """Return whether a path belongs to the REST interface."""
@@ -115,7 +114,8 @@ class Bybit:
             raise ParameterError("params error: intervalTime is invalid")
         start, end = integer_of(query, "start"), integer_of(query, "end")
         limit = limit_of(query, default=200, largest=1000)
-        rows = [words.rest_candle(candle) for candle in self._page(market.charts[seconds], start, end, limit)]
+        page = self._page(market.charts[seconds], start, end, limit)
+        rows = [words.rest_candle(candle) for candle in self._shown.told(market.symbol, page)]
         return {"symbol": market.symbol, "category": category, "list": rows[::-1]}
 
     def _page(self, chart: HourlyCandles | Aggregate, start: int | None, end: int | None, limit: int) -> list[Candle]:
@@ -152,10 +152,10 @@ class Bybit:
         """Return the one market that a question names, or all of its category."""
         if "symbol" in query:
             return [self._known(query, "params error: symbol invalid")]
-        return list(self._markets.values()) if category == words.LINEAR else []
+        return list(self._shown.markets.values()) if category == words.LINEAR else []
 
     def _known(self, query: Query, problem: str) -> ReplayMarket:
-        market = self._markets.get(query.get("symbol", ""))
+        market = self._shown.markets.get(query.get("symbol", ""))
         if market is None or query["category"] != words.LINEAR:
             raise ParameterError(problem)
         return market

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from nightdesk_sandbox.faults.base import Fault, HoldingFault
 from nightdesk_sandbox.faults.catalogue import AnyFault
+from nightdesk_sandbox.recordings.candle import Candle
 from nightdesk_sandbox.update import Message, Topic, Update
 from nightdesk_sandbox.venue import Refusals
 
@@ -61,6 +62,16 @@ class Faults:
         for fault, _ in self._active():
             now = fault.shown_time(now)
         return now
+
+    def lists(self, symbol: str) -> bool:
+        """Return whether a market is still there."""
+        return all(fault.lists(symbol) for fault, _ in self._active())
+
+    def told(self, symbol: str, candles: Sequence[Candle]) -> Sequence[Candle]:
+        """Return what REST tells in place of a market's candles."""
+        for fault, _ in self._active():
+            candles = fault.told(symbol, candles)
+        return candles
 
     def relay(self, update: Update) -> Sequence[Message]:
         """Return what is sent in place of an update, after what faults that are over still held back."""

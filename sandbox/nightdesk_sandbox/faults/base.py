@@ -9,6 +9,7 @@ from aiohttp import web
 from nightdesk_core.units import DAY_SECONDS
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from nightdesk_sandbox.recordings.candle import Candle
 from nightdesk_sandbox.update import Message, Topic, Update
 from nightdesk_sandbox.venue import Refusals
 
@@ -52,6 +53,14 @@ class Fault(BaseModel):
     def shown_time(self, now: float) -> float:
         """Return the time that the exchange shows when the market's is `now`."""
         return now
+
+    def lists(self, symbol: str) -> bool:
+        """Return whether a market is still there."""
+        return True
+
+    def told(self, symbol: str, candles: Sequence[Candle]) -> Sequence[Candle]:
+        """Return what REST tells in place of a market's candles, in this order."""
+        return candles
 
     def relay(self, update: Update) -> Sequence[Message]:
         """Return what is sent in place of an update, in this order."""

@@ -7,13 +7,23 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from nightdesk_sandbox.fault_request import read_fault
-from nightdesk_sandbox.faults.connection import ClockOffset, Drop, Error500, StreamSilence, TooManyRequests
+from nightdesk_sandbox.faults.connection import (
+    ClockOffset,
+    Drop,
+    Error500,
+    StreamSilence,
+    TooManyRequests,
+    WrongAnswer,
+)
+from nightdesk_sandbox.faults.markets import Delisted, Impossible
 from nightdesk_sandbox.faults.stream import Duplicate, Late, Malformed, MissingCandles, OutOfOrder, Revised
 from nightdesk_sandbox.faults.world import PriceShock
 
 # The order matters where several are on: an update passes through them from the first to the last.
 AnyFault = (
     PriceShock
+    | Impossible
+    | Delisted
     | Revised
     | OutOfOrder
     | Late
@@ -25,6 +35,7 @@ AnyFault = (
     | Drop
     | Error500
     | TooManyRequests
+    | WrongAnswer
 )
 
 _ADAPTER: TypeAdapter[AnyFault] = TypeAdapter(Annotated[AnyFault, Field(discriminator="name")])

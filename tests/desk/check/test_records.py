@@ -13,6 +13,7 @@ from nightdesk.settings import Settings
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import Journal, JournalError, journal_path
+from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot.live.journal_keys import MARKET_KEY
 from nightdesk_trendbot.live.stored_market import market_of
 from nightdesk_trendbot.model.meta_model import SCHEMA
@@ -24,7 +25,7 @@ TREND = "nightdesk_trendbot.pipeline:TrendPipeline"
 
 
 def champion(settings: Settings, files: dict[str, bytes], *, strategy: str) -> str:
-    registry = home.registry(settings)
+    registry = ModelRegistry(home.registry(settings).folder)  # nothing is tried: as somebody else has left it
     staged = registry.stage(files)
     manifest = registry.publish(
         registry.seal(

@@ -23,7 +23,10 @@ LEFT = DeflatedSharpe(probability=0.81, benchmark=1.2, trials=7, cluster_sharpe_
 class Desk:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "nightdesk.yml"
-        self.file.write_text("home: .\nstack: {ports: {pushgateway: 1}}\n")
+        self.file.write_text(
+            "home: .\nstack: {ports: {pushgateway: 1}}\nstrategy: {does: passes}\n"
+            "retrain: {pipeline: 'tests.trendbot.model.tried_strategy:Strategy'}\n"
+        )
         self.state_dir = folder / "state"
         self.now = NOW
         self.registry = ModelRegistry(folder / "models", clock=lambda: WallTime(self.now))
@@ -133,6 +136,7 @@ def test_a_rollback_moves_the_pointer_and_is_recorded(desk: Desk, versions: list
     [
         (["show"], "there is no champion yet: run `nightdesk retrain --bootstrap`"),
         (["show", "v9"], "there is no model v9; `nightdesk models list` prints them"),
+        (["show", "../state"], "there is no model ../state; `nightdesk models list` prints them"),
         (["rollback", "--reason", " "], "a reason is needed: say why with --reason"),
         (["rollback", "--reason", "why not"], "there is no champion yet: run `nightdesk retrain --bootstrap`"),
     ],

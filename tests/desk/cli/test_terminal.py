@@ -30,7 +30,17 @@ from tests.desk.conftest import CHECKOUT, Load
 ESCAPE = "\x1b]0;owned\x07\x9b2J\u202e\u200b"
 HOSTILE = f"[/boom][red]{ESCAPE}\nSTOP all is well\r\n"
 SHOWN = "[/boom][red]\ufffd]0;owned\ufffd\ufffd2J\ufffd\ufffd"
-LONG_RUNNING = {"run", "bot", "schedule", "sandbox exchange", "sandbox inbox", "tools", "guard calibrate", "gate power"}
+LONG_RUNNING = {
+    "run",
+    "bot",
+    "pages",
+    "schedule",
+    "sandbox exchange",
+    "sandbox inbox",
+    "tools",
+    "guard calibrate",
+    "gate power",
+}
 """Tried with the whole stack, or print only numbers."""
 
 
@@ -138,6 +148,8 @@ class Home:
             "models verify": [],
             "models rollback": ["--reason", HOSTILE],
             "models prune": ["--keep", "1", "--days", "0"],
+            "positions": [],
+            "positions close": [HOSTILE, "--at", "1", "--reason", HOSTILE],
             "audit verify": [],
             "audit explain": [HOSTILE],
             "audit replay": [HOSTILE],
@@ -147,6 +159,9 @@ class Home:
             "stack stop": [HOSTILE],
             "stack start": [HOSTILE],
             "stack reload": [],
+            "login": [],
+            "silences": [],
+            "amtool": ["silence", "query"],
         }
         assert set(given) | LONG_RUNNING == set(every_command(typer.main.get_command(app))), "a command is not tried"
         return {name: [*name.split(), *arguments] for name, arguments in given.items()}

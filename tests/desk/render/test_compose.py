@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from nightdesk import settings as settings_module
+from nightdesk.passwords import password_file
 from nightdesk.settings import Service, Settings
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts.channels import known_channels
 
 ROOT = Path(__file__).resolve().parents[3]
-OURS = {"render", "bot", "retrain-schedule", "sandbox-exchange", "sandbox-inbox"}
+OURS = {"render", "bot", "retrain-schedule", "pages", "sandbox-exchange", "sandbox-inbox"}
 SERVERS = {"pushgateway", "prometheus", "alertmanager", "grafana"}
 # The init service ends: nothing is left to ask for its health or to restart.
 LASTING = (OURS | SERVERS) - {"render"}
@@ -102,7 +103,7 @@ def test_secrets_are_files_and_only_where_they_are_needed(document: dict[str, An
         "webhook_url",
         "smtp_password",
     } <= channels
-    senders = dict.fromkeys(("render", "bot", "retrain-schedule"), channels)
+    senders = dict.fromkeys(("render", "bot", "retrain-schedule", "pages"), channels)
     assert {name: held for name, held in holders.items() if held} == {**senders, "grafana": {"grafana_admin_password"}}
     alerts = settings_of(services["bot"]).operations.alerts
     named = {value for name, value in alerts if name.endswith("_file")}
@@ -138,7 +139,7 @@ def test_every_service_listens_where_the_settings_say_that_it_is(services: dict[
         assert f"--web.listen-address=0.0.0.0:{port}" in services[host]["command"]
         assert services[host]["ports"][0]["target"] == int(port)
     assert services["grafana"]["environment"]["GF_SERVER_HTTP_PORT"] == str(settings.port("grafana"))
-    own: tuple[Service, ...] = ("bot", "exchange", "inbox")
+    own: tuple[Service, ...] = ("bot", "exchange", "inbox", "pages")
     for name in own:
         host, _, port = settings.address(name).partition(":")
         assert f"127.0.0.1:{port}/healthz" in services[host]["healthcheck"]["test"][-1]
@@ -199,3 +200,51 @@ def test_the_wheel_carries_the_static_configuration_the_inbox_s_templates_and_th
     assert templates
     assert set(templates) <= inside
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in inside)
+
+
+HOLDERS = {
+    "render": {"prometheus", "alertmanager", "pushgateway"},
+    "bot": {"alertmanager"},
+    "retrain-schedule": {"alertmanager", "pushgateway"},
+    "pages": {"prometheus", "alertmanager", "pushgateway", "pages"},
+    "prometheus": {"prometheus", "alertmanager", "pushgateway", "pages"},
+    "alertmanager": {"alertmanager"},
+    "grafana": {"prometheus"},
+}
+"""Whom each server's password concerns."""
+
+
+def test_each_server_s_password_is_there_only_for_whom_it_concerns(services: dict[str, Any]) -> None:
+    held: dict[str, set[str]] = {}
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            if volume["target"].startswith("/run/passwords"):
+                assert (volume["type"], volume["read_only"]) == ("bind", True)
+                assert not volume["bind"].get("create_host_path"), "a missing password must not become a folder"
+                held.setdefault(name, set()).add(Path(volume["target"]).name.removesuffix("_password"))
+    assert held == HOLDERS
+    settings = settings_of(services["bot"])
+    for name, servers in HOLDERS.items():
+        for server in servers:
+            assert str(password_file(settings, server)) in {volume["target"] for volume in services[name]["volumes"]}  # type: ignore[arg-type]
+
+
+def test_the_three_servers_ask_for_a_password_and_can_be_ended_or_emptied_by_nobody(services: dict[str, Any]) -> None:
+    for server in ("prometheus", "alertmanager", "pushgateway"):
+        command = services[server]["command"]
+        assert f"--web.config.file=/rendered/{server}/web.yml" in command
+        assert not [flag for flag in command if "lifecycle" in flag or "admin-api" in flag]
+        assert f"--web.external-url=http://127.0.0.1:8780/{server}/" in command
+        assert "--web.route-prefix=/" in command
+        assert "grep -q ' 401 '" in services[server]["healthcheck"]["test"][-1]
+    assert "--web.cors.origin=^$$" in services["prometheus"]["command"]
+    assert settings_of(services["pages"]).pages_url == "http://127.0.0.1:8780"
+
+
+def test_the_links_in_alerts_lead_where_people_reach_the_page_server(tools: Tools) -> None:
+    done = compose(tools, "config", "--format=json", NIGHTDESK_PAGES_URL="https://desk.example.com")
+    found = json.loads(done.stdout)["services"]
+    assert "--web.external-url=https://desk.example.com/prometheus/" in found["prometheus"]["command"]
+    assert settings_of(found["pages"]).pages_url == "https://desk.example.com"
+    elsewhere = json.loads(compose(tools, "config", "--format=json", NIGHTDESK_PAGES_PORT="9000").stdout)["services"]
+    assert "--web.external-url=http://127.0.0.1:9000/alertmanager/" in elsewhere["alertmanager"]["command"]

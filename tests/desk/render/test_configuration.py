@@ -282,8 +282,10 @@ def test_the_servers_listen_on_loopback_and_keep_their_data_in_home(tmp_path: Pa
         "--storage.tsdb.retention.time=36h",
         "--storage.tsdb.retention.size=2000MB",
         "--web.listen-address=127.0.0.1:9001",
-        "--web.external-url=http://127.0.0.1:9001",
-        "--web.enable-lifecycle",
+        f"--web.config.file={tmp_path}/out/prometheus/web.yml",
+        "--web.external-url=http://127.0.0.1:8780/prometheus/",
+        "--web.route-prefix=/",
+        "--web.cors.origin=^$",
         "--rules.alert.for-grace-period=1s",
     ]
     assert alertmanager_command(home, programs, rendered) == [
@@ -291,15 +293,19 @@ def test_the_servers_listen_on_loopback_and_keep_their_data_in_home(tmp_path: Pa
         f"--config.file={tmp_path}/out/alertmanager/alertmanager.yml",
         f"--storage.path={tmp_path}/alertmanager",
         "--web.listen-address=127.0.0.1:8793",
-        "--web.external-url=http://127.0.0.1:8793",
+        f"--web.config.file={tmp_path}/out/alertmanager/web.yml",
+        "--web.external-url=http://127.0.0.1:8780/alertmanager/",
+        "--web.route-prefix=/",
         "--cluster.listen-address=",
     ]
-    assert pushgateway_command(home, programs) == [
+    assert pushgateway_command(home, programs, rendered) == [
         "/t/pushgateway",
         f"--persistence.file={tmp_path}/pushgateway/metrics.db",
         "--persistence.interval=15s",
         "--web.listen-address=127.0.0.1:8791",
-        "--web.external-url=http://127.0.0.1:8791",
+        f"--web.config.file={tmp_path}/out/pushgateway/web.yml",
+        "--web.external-url=http://127.0.0.1:8780/pushgateway/",
+        "--web.route-prefix=/",
     ]
     assert grafana_command(home, binary, rendered)[:3] == [
         str(binary),

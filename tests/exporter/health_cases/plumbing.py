@@ -7,6 +7,7 @@ from nightdesk_alerts.catalogue.plumbing import (
     COLLECTOR_FAILING,
     DISK_UNWRITABLE,
     SNAPSHOT_STALE,
+    STAMP_IN_FUTURE,
     STATUS_FILE_STALE,
 )
 from nightdesk_core.clock import WallTime
@@ -24,12 +25,22 @@ from tests.exporter.health_cases.case import (
     says,
     warning,
 )
-from tests.exporter.story import after, without
+from tests.exporter.story import Bot, Minute, after, without
 
 
 def status_not_written(exporter: BotExporter, clock: Clock) -> None:
     exporter.snapshot.status_limit_seconds = 600.0
     late(601, "loop", "contact")(exporter, clock)
+
+
+def trade_ahead(exporter: BotExporter, clock: Clock) -> None:
+    exporter.snapshot.last_trade_at = WallTime(clock.now + 3600)
+
+
+def trades_ahead(bot: Bot, minute: Minute) -> None:
+    bot.healthy(without=("trade",) if minute >= 10 else ())
+    if minute == 10:
+        bot.exporter.snapshot.last_trade_at = WallTime(bot.now + 600)
 
 
 def disk_full(exporter: BotExporter, _: Clock) -> None:
@@ -116,6 +127,18 @@ CASES = (
             looks_back=10,
             known_by=None,
         ),
+    ),
+    Case(
+        trade_ahead,
+        Issue(
+            "stamp_in_future",
+            DEGRADED,
+            "the last trade is 2019-10-17T10:00:00Z, 3600 s ahead of the clock",
+            60,
+            WallTime(NOW),
+            warning(STAMP_IN_FUTURE),
+        ),
+        AlertStory(plot=trades_ahead, minutes=25, known_by=None),
     ),
     Case(
         called_wrongly,

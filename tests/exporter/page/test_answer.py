@@ -175,7 +175,7 @@ def test_a_server_on_loopback_without_passwords_answers_to_no_web_site_s_name(
 def test_who_is_not_answered_is_told_what_to_do(serve: Serve) -> None:
     assert asked_as(serve(), "evil.example").json() == {
         "error": "'evil.example' is not answered without a password: ask for http://127.0.0.1 or http://localhost "
-        "with the same port, or set basic_auth_users"
+        "with the same port, name it in allowed_hosts, or set basic_auth_users"
     }
 
 
@@ -194,12 +194,32 @@ def test_where_there_is_tls_any_name_will_do_as_no_web_site_has_the_certificate(
     assert answer.status_code == 200
 
 
-def test_a_server_on_another_address_answers_to_any_name(serve: Serve) -> None:
-    assert asked_as(serve(host="0.0.0.0"), "bot:8700").status_code == 200
-
-
 def test_a_probe_that_speaks_http_1_0_without_a_name_is_answered(serve: Serve) -> None:
     host, _, port = serve().url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=SECONDS) as client:
         client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    ],
+    ids=["another origin", "another site", "another port", "a frame"],
+)
+def test_known_failure_22_a_page_that_floods_the_bot_s_port_uses_up_nothing_of_what_scrapes_need(
+    serve: Serve, headers: dict[str, str]
+) -> None:
+    server = serve("rate_limit: {interval: 1h, burst: 3}\n")
+    connection = requests.Session()  # a rate is one connection's
+    for path in PATHS * 3:
+        answer = connection.get(server.url.rstrip("/") + path, headers=headers, timeout=SECONDS)
+        assert answer.status_code == 403
+        assert "10,000" not in answer.text
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    codes = [connection.get(server.url, headers=each, timeout=SECONDS).status_code for each in ({}, followed, {}, {})]
+    assert codes == [200, 200, 200, 429]

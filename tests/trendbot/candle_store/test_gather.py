@@ -17,6 +17,7 @@ from nightdesk_trendbot.settings import CostSettings, ExchangeSettings, Trendbot
 
 from tests.killing import killed_at
 from tests.trendbot.conftest import DAY, FIRST_HOUR, HOUR, make_candles, silent
+from tests.trendbot.corruption import CORRUPTIONS
 from tests.trendbot.fake_market import FUNDING_EVERY, Market, candles_at, put_in_place, timeouts
 
 BTC, ETH, SPOT = "BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USDT"
@@ -151,28 +152,47 @@ def rows_of(market: Market, symbol: str = BTC) -> list[list[float | None]]:
     return market.rows[symbol]
 
 
-def test_bad_candles_stop_the_job_with_every_row_named_and_go_when_the_exchange_puts_them_right(
+def test_impossible_candles_are_named_and_set_aside_and_taken_when_the_exchange_puts_them_right(
     market: Market, tmp_path: Path
 ) -> None:
     rows = rows_of(market)
     good = [list(rows[row]) for row in (100, 101)]
     rows[100][3], rows[101][4] = 0.0, None
     rows.insert(300, [*rows[300][:4], 9000.0, 1.0])
-    with pytest.raises(DataError) as raised:
-        collected(tmp_path)
-    assert raised.value.exit_code == 3
-    assert str(raised.value) == (
-        f"{BTC} 1h: candle 301 (2017-07-26T12:00:00Z) does not come after the row before it; "
-        f"{BTC} 1h: candle 100 (2017-07-18T04:00:00Z) holds a price that is not positive, and 1 more; "
-        f"{BTC} 1h: candle 300 (2017-07-26T12:00:00Z) has its open or close outside high and low"
+    window = collected(tmp_path)
+    assert window.info.warnings[:3] == (
+        f"{BTC}: candle 301 (2017-07-26T12:00:00Z) does not come after the row before it: set aside",
+        f"{BTC}: candle 100 (2017-07-18T04:00:00Z) holds a price that is not positive, and 1 more: set aside",
+        f"{BTC}: candle 300 (2017-07-26T12:00:00Z) has its open or close outside high and low: set aside",
     )
-    with pytest.raises(DataError):
-        collected(tmp_path)
+    assert len(window.markets[BTC]) == COUNT - 3
+    assert window.info.report["symbols"][BTC]["missing"] == 3
     rows[100:102] = good
     del rows[300]
     market.requests.clear()
-    assert collected(tmp_path).info.report["symbols"][BTC]["from_store"] == COUNT - 3
+    whole = collected(tmp_path)
+    assert whole.info.report["symbols"][BTC]["from_store"] == COUNT - 3
+    assert len(whole.markets[BTC]) == COUNT
     assert len(market.requests) < 8
+
+
+def test_a_history_more_than_a_hundredth_of_which_is_impossible_stops_the_job(market: Market, tmp_path: Path) -> None:
+    rows = rows_of(market)
+    for row in range(100, 100 + COUNT // 100 + 1):
+        rows[row][2] = 0.0
+    with pytest.raises(
+        DataError, match=r"candle 100 \(2017-07-18T04:00:00Z\) holds a price that is not positive, and 24 more$"
+    ):
+        collected(tmp_path)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_each_kind_of_impossible_candle_leaves_a_gap_and_no_error(name: str, market: Market, tmp_path: Path) -> None:
+    rows = rows_of(market)
+    rows[500:501] = CORRUPTIONS[name](rows[500])
+    told = collected(tmp_path)
+    assert len(told.markets[BTC]) == COUNT - 1
+    assert any("missing at the exchange" in warning for warning in told.info.warnings)
 
 
 def test_a_spike_stops_the_job_and_a_revision_puts_it_right(market: Market, tmp_path: Path) -> None:

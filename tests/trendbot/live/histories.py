@@ -24,7 +24,7 @@ from nightdesk_core.requests import RetrainRequests
 from nightdesk_guard import KillLimits, KillSwitch, ResumeFile
 from nightdesk_guard.kill_switch import KillSwitchError
 from nightdesk_trendbot.live.bot import LiveBot
-from nightdesk_trendbot.market.feed import Marked, MarketsOpen, Opened, Step
+from nightdesk_trendbot.market.events import Marked, MarketsOpen, Opened, Step
 from nightdesk_trendbot.model.strategy import Deployment
 from nightdesk_trendbot.settings import BarrierSettings, CostSettings, TrendbotSettings
 from nightdesk_trendbot.signals.candles import Bar

@@ -15,7 +15,7 @@ from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.bot import LiveBot
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.live.parts import LiveParts
-from nightdesk_trendbot.market.feed import Step
+from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.signals.candles import Candles
 from nightdesk_trendbot.signals.signal import Outcome

@@ -64,10 +64,11 @@ class Listener:
 
 
 async def hours(client: Client, start: int, stop: int) -> list[int]:
-    bars = await Exchange(client, SilentListener()).bars(
+    told = await Exchange(client, SilentListener()).told(
         "S", "1h", start=start * HOUR, stop=stop * HOUR, interval_seconds=HOUR
     )
-    return [bar.time // HOUR for bar in bars]
+    assert told.rejected == ()
+    return [bar.time // HOUR for bar in told.bars]
 
 
 async def test_a_long_history_comes_page_by_page_each_candle_once() -> None:
@@ -86,15 +87,35 @@ async def test_a_candle_that_was_forming_when_its_page_was_answered_is_asked_for
             rows = await super().fetch_ohlcv(symbol, timeframe, since, limit)
             return [[*row[:4], 1.1 if row[0] == present * HOUR * 1000 else 1.5, 9] for row in rows]
 
-    bars = await Exchange(Moving(), SilentListener()).bars(
+    told = await Exchange(Moving(), SilentListener()).told(
         "S", "1h", start=3 * HOUR, stop=7 * HOUR, interval_seconds=HOUR
     )
-    assert {bar.time // HOUR: bar.close for bar in bars} == {3: 1.5, 4: 1.5, 5: 1.5, 6: 1.1}
+    assert {bar.time // HOUR: bar.close for bar in told.bars} == {3: 1.5, 4: 1.5, 5: 1.5, 6: 1.1}
 
 
 async def test_a_hole_longer_than_a_page_is_stepped_over() -> None:
     client = Client([*range(50), *range(3000, 3100)])
     assert await hours(client, 0, 3100) == [*range(50), *range(3000, 3100)]
+
+
+class Behind(Client):
+    """Fills its pages with what lies behind a hole, as exchanges do."""
+
+    async def fetch_ohlcv(self, _symbol: str, _timeframe: str, since: int, limit: int) -> list[list[float]]:
+        found = [hour for hour in self.held if hour * HOUR * 1000 >= since][:limit]
+        return [[hour * HOUR * 1000, 1, 2, 0.5, 1.5, 9] for hour in found]
+
+
+@pytest.mark.parametrize(
+    ("latest", "reasons"), [(None, []), (53 * HOUR, ["opens at 1970-01-03T07:00:00Z, where none can"])]
+)
+async def test_what_opens_later_than_it_can_is_rejected_and_what_lies_behind_a_hole_is_not(
+    latest: int | None, reasons: list[str]
+) -> None:
+    exchange = Exchange(Behind([*range(50), 55]), SilentListener())
+    told = await exchange.told("S", "1h", start=0, stop=53 * HOUR, interval_seconds=HOUR, latest=latest)
+    assert [bar.time // HOUR for bar in told.bars] == list(range(50))
+    assert [row.reason for row in told.rejected] == reasons
 
 
 async def test_the_candle_that_is_still_going_on_is_left_out() -> None:
@@ -236,13 +257,12 @@ async def test_news_are_candles_and_a_sign_of_life() -> None:
 
 
 @pytest.mark.parametrize("lost", range(6))
-async def test_a_candle_that_lacks_a_number_is_a_bad_response_and_no_crash(lost: int) -> None:
+async def test_a_candle_of_the_stream_that_lacks_a_number_is_no_news_and_no_sign_of_life(lost: int) -> None:
     client, listener = Client(), Listener()
     row: list[float | None] = [HOUR * 1000.0, 1.0, 2.0, 0.5, 1.5, 9.0]
     row[lost] = None
     client.news = [row]
-    with pytest.raises(ccxt.BadResponse, match="a candle of S came without all of its numbers"):
-        await Exchange(client, listener).watch("S", "1h")
+    assert await Exchange(client, listener).watch("S", "1h") == []
     assert listener.ended == []
 
 

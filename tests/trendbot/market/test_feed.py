@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_core.clock import MarketTime
 from nightdesk_trendbot.market import feed
-from nightdesk_trendbot.market.feed import Marked, MarketsOpen, Opened, Step
+from nightdesk_trendbot.market.events import Marked, MarketsOpen, Opened, Step
 from nightdesk_trendbot.signals.candles import Bar
 
 from tests.trendbot.script import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import ccxt
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_trendbot.market.feed import MarketsOpen, Step
+from nightdesk_trendbot.market.events import MarketsOpen, Step
 from nightdesk_trendbot.signals.candles import Bar
 
 from tests.trendbot.script import OTHER, SYMBOL, Script, closed, follow, partial, truth

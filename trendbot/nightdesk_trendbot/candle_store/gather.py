@@ -14,10 +14,10 @@ from nightdesk_core.pipeline import DataError
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_trendbot.candle_store.collect import Collected, Page, Refresh, Series
-from nightdesk_trendbot.candle_store.quality import Mask, impossible
 from nightdesk_trendbot.candle_store.store import StoreFile
 from nightdesk_trendbot.market.exchange import Exchange, SilentListener, brief, open_exchange, persistently
 from nightdesk_trendbot.market.funding import funding_rates
+from nightdesk_trendbot.market.rows import Mask, impossible
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Floats, Ints
 
@@ -147,7 +147,8 @@ class _Symbol:
 
             rows = await _insist(ask, f"collecting candles of {self._symbol}")
             time = rows[:, 0].astype(np.int64)
-            last = int(time.max(initial=since - 1))
+            # What claims to be yet to come says nothing of how far the answer goes.
+            last = int(time[time < stop].max(initial=since - 1))
             # A page may be empty where the market paused, or nothing is there yet: then the next one begins after it.
             since = last + self._interval if last >= since else since + size * self._interval
             inside = (time >= start) & (time < stop)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from nightdesk_core.clock import iso
 from nightdesk_core.units import DAY_SECONDS
-from numpy.typing import NDArray
 
 from nightdesk_trendbot.candle_store.spans import Span
+from nightdesk_trendbot.market.rows import Mask, impossible
 from nightdesk_trendbot.signals.candles import Candles, Floats, Ints
 
 _HOUR_SECONDS = 3600
@@ -38,8 +38,6 @@ _REPEATED_SHARE = 0.8
 """So many bars in a row, and so much of the hours between, that come again, equal in every price and in volume, are no
 coincidence."""
 
-Mask = NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -64,19 +62,6 @@ class Finding:
         }
 
 
-def impossible(values: Floats) -> dict[str, Mask]:
-    """Return what no candle can be, and which are it: `values` are open, high, low, close, volume, shape (N, 5)."""
-    prices, volume = values[:, :4], values[:, 4]
-    open_, high, low, close = prices.T
-    priced = np.isfinite(prices).all(axis=1) & (prices > 0).all(axis=1)
-    inside = (high >= np.maximum(open_, close)) & (low <= np.minimum(open_, close))
-    return {
-        "holds a price that is not positive": ~priced,
-        "has its open or close outside high and low": priced & ~inside,
-        "has a negative volume": ~((volume >= 0) & np.isfinite(volume)),
-    }
-
-
 def check_rows(candles: Candles) -> list[Finding]:
     """Return what is wrong with single candles; all of it stops. They may come in any order."""
     # A candle of the same time as the one before it is out of order, too: one of the two is not true.
@@ -86,7 +71,7 @@ def check_rows(candles: Candles) -> list[Finding]:
         f"does not open at a multiple of {candles.interval_seconds} s": candles.time % candles.interval_seconds != 0,
         **impossible(np.column_stack(candles.columns()[1:])),
     }
-    kinds = ("order", "time", "price", "range", "volume")
+    kinds = ("order", "time", "price", "range", "volume", "size")
     return [
         _at(candles, kind, rows, what, stops=True)
         for kind, (what, mask) in zip(kinds, wrong.items(), strict=True)

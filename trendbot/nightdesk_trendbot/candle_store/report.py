@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from nightdesk_trendbot.signals.candles import Candles
 
 _NAMED = 20
 """Gaps and rows that a report names one by one."""
+
+_MOST_REJECTED_SHARE = 0.01
+"""Of a history more of which cannot be true, what is left is not to be trusted either: nothing is trained on it."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ def examine(market: Market, *, interval_seconds: int, days: float) -> Examined:
     """Return the candles that were collected, and every finding."""
     markets, findings = {}, {}
     for part in market.symbols:
-        told = _all_rows(part.candles, interval_seconds)
-        found = quality.check_rows(told)
-        if not found:
-            found = [
+        told = as_candles(part.candles.rows, interval_seconds)
+        found = _impossible(part.candles, interval_seconds)
+        if not any(finding.stops for finding in found):
+            found += [
                 *quality.check_series(told),
                 *quality.check_coverage(told, days=days),
                 *quality.check_rates(part.rates),
@@ -129,6 +132,15 @@ def _series(collected: Collected) -> dict[str, Any]:
 
 def _counted(times: Sequence[int]) -> dict[str, Any]:
     return {"count": len(times), "times": [iso(time) for time in times[:_NAMED]]}
+
+
+def _impossible(collected: Collected, interval_seconds: int) -> list[Finding]:
+    """Return what the exchange told that cannot be true: set aside, as if there were none, where it is little."""
+    found = quality.check_rows(_all_rows(collected, interval_seconds))
+    rejected = len(np.unique(collected.rejected.time))
+    if rejected > _MOST_REJECTED_SHARE * (len(collected.rows) + rejected):
+        return found
+    return [replace(finding, stops=False, message=f"{finding.message}: set aside") for finding in found]
 
 
 def _all_rows(collected: Collected, interval_seconds: int) -> Candles:

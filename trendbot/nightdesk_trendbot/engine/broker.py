@@ -17,8 +17,15 @@ TARGET = 1
 STOP = 2
 TIME = 3
 KILL_SWITCH = 4
+OPERATOR = 5
 
-EXIT_REASONS: dict[int, ExitReason] = {TARGET: "target", STOP: "stop", TIME: "time", KILL_SWITCH: "kill_switch"}
+EXIT_REASONS: dict[int, ExitReason] = {
+    TARGET: "target",
+    STOP: "stop",
+    TIME: "time",
+    KILL_SWITCH: "kill_switch",
+    OPERATOR: "operator",
+}
 
 
 class Costs(NamedTuple):

@@ -150,6 +150,26 @@ class Engine:
             state = with_book(state, symbol, replace(book, account=done.account))
         return state, tuple(trades)
 
+    def close_by_operator(self, state: EngineState, symbol: str, *, price: float) -> tuple[EngineState, ClosedTrade]:
+        """Return the state in which an operator closed a symbol's open position at the last close, and the trade.
+
+        The price is what was got: there is no slippage, and the fee is that of any exit. The account is marked anew;
+        the guard is not told of the trade, which no rule ended, as of one that the kill switch closed. What the shadow
+        holds in the symbol is dropped.
+        """
+        book = state.books[symbol]
+        costs = costs_at(self._rules, book.volatility)._replace(slippage_ratio=0.0)
+        done = broker.settle(book.account, broker.Closing(broker.OPERATOR, price), costs)
+        trade = _trade(symbol, book, done, state.last_close)
+        state = with_book(state, symbol, replace(book, account=done.account, mark=price))
+        now = equity(state, {})
+        state = replace(state, equity=now, peak_equity=max(state.peak_equity, now))
+        if state.shadow is not None:
+            held = state.shadow.books[symbol]
+            flat = replace(held, account=broker.flat(held.account.realised))
+            state = replace(state, shadow=with_book(state.shadow, symbol, flat))
+        return state, trade
+
     def _settle(
         self, state: EngineState, bars: Mapping[str, Bar], signals: Mapping[str, Signal], close_time: MarketTime
     ) -> tuple[EngineState, tuple[ClosedTrade, ...]]:

@@ -2,7 +2,8 @@
 
 For other rooms, to run it: `LiveBot`, its `LiveParts`, the `Tuning` that may change while it runs, `Probation` and
 `Rotation` of its champion. To look at what it left, which loads no numbers but for `restored`: `guard_memory` and
-`restored` read its journal, `DecisionLog` at `log_path` holds a `DecisionRecord` for each candle.
+`restored` read its journal, `DecisionLog` at `log_path` holds a `DecisionRecord` for each candle. An operator's
+words to it: `CloseOrders`, of which `close_outcomes` says what became.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from nightdesk_core.face import lazy_face
 
 if TYPE_CHECKING:
     from nightdesk_trendbot.live.bot import LiveBot
+    from nightdesk_trendbot.live.close_orders import CloseOrders, close_outcomes
     from nightdesk_trendbot.live.decision_log import DecisionLog, DecisionRecord, log_path
     from nightdesk_trendbot.live.parts import LiveParts, Tuning
     from nightdesk_trendbot.live.probation import Probation
@@ -22,6 +24,7 @@ else:
         __name__,
         {
             "nightdesk_trendbot.live.bot": ["LiveBot"],
+            "nightdesk_trendbot.live.close_orders": ["CloseOrders", "close_outcomes"],
             "nightdesk_trendbot.live.decision_log": ["DecisionLog", "DecisionRecord", "log_path"],
             "nightdesk_trendbot.live.parts": ["LiveParts", "Tuning"],
             "nightdesk_trendbot.live.probation": ["Probation"],
@@ -33,6 +36,7 @@ else:
 
 
 __all__ = [
+    "CloseOrders",
     "DecisionLog",
     "DecisionRecord",
     "LiveBot",
@@ -40,6 +44,7 @@ __all__ = [
     "Probation",
     "Rotation",
     "Tuning",
+    "close_outcomes",
     "guard_memory",
     "log_path",
     "restored",

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
+import ccxt
 from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.bundle import BundleError
@@ -26,15 +27,18 @@ from nightdesk_trendbot.live.history import History
 from nightdesk_trendbot.live.housekeeping import Housekeeping
 from nightdesk_trendbot.live.journal_keys import MARKET_KEY, STATE_KEY
 from nightdesk_trendbot.live.model_report import ModelReport
+from nightdesk_trendbot.live.operator import OperatorCloses
 from nightdesk_trendbot.live.parts import LiveParts, Tuning
 from nightdesk_trendbot.live.probation import Owed
 from nightdesk_trendbot.live.record import log_decisions, record
 from nightdesk_trendbot.live.report import Report
 from nightdesk_trendbot.live.safety import Safety, kill_switch_defects
+from nightdesk_trendbot.live.set_aside import SetAsideCandles
 from nightdesk_trendbot.live.stored_market import market_of, restored
 from nightdesk_trendbot.market.clock import MarketClock
-from nightdesk_trendbot.market.exchange import open_exchange, persistently
-from nightdesk_trendbot.market.feed import Event, Feed, Marked, MarketsOpen, Opened, Step
+from nightdesk_trendbot.market.events import Event, Marked, MarketsOpen, Opened, SetAside, Step
+from nightdesk_trendbot.market.exchange import Exchange, open_exchange, persistently
+from nightdesk_trendbot.market.feed import Feed
 from nightdesk_trendbot.market.prices import Prices
 from nightdesk_trendbot.model.strategy import Strategy
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
@@ -50,7 +54,11 @@ class LiveBot:
 
     def __init__(self, parts: LiveParts) -> None:
         """Raises `JournalError` where the journal belongs to another market, or its state cannot be read."""
-        settings = parts.tuning.trendbot
+        found = restored(parts.journal, parts.tuning.trendbot)
+        self._orphans = () if found is None else tuple(set(found.books) - set(parts.tuning.trendbot.symbols))
+        """Symbols that the settings no longer name and that hold a position."""
+        tuning = self._with_orphans(parts.tuning)
+        settings = tuning.trendbot
         self._parts = parts
         self._exporter = parts.exporter
         self._interval = TIMEFRAME_SECONDS[settings.timeframe]
@@ -58,9 +66,10 @@ class LiveBot:
         self._clock = MarketClock(parts.scale, parts.clock)
         self._prices = Prices(settings.symbols, parts.clock)
         self._report = Report(parts.exporter, settings, parts.scale, self._prices)
+        self._set_aside = SetAsideCandles(parts.journal, self._report, settings.symbols)
+        self._operator = OperatorCloses(parts, self._report)
         self._model_report = ModelReport(parts.exporter, parts.scale, parts.journal)
         self._safety = Safety(parts.tuning.performance.settings.entries, parts.scale, self._prices, self._clock)
-        found = restored(parts.journal, settings)
         self._fresh = found is None
         self._state = new_state(settings.symbols, settings.initial_equity) if found is None else found
         self._guard = GuardRuntime(
@@ -91,7 +100,7 @@ class LiveBot:
             enforce_kill_switch=self._enforce_kill_switch,
             kill_switch_defects=lambda: kill_switch_defects(self._engine, self._strategy, self._settings),
         )
-        self._take_over(parts.tuning)
+        self._take_over(tuning)
 
     def _take_over(self, tuning: Tuning) -> None:
         self._tuning = tuning
@@ -106,49 +115,24 @@ class LiveBot:
 
     def adopt(self, tuning: Tuning) -> None:
         """Go on with other settings from the next candle on: such as need no other history and no other journal."""
-        self._take_over(tuning)
+        self._take_over(self._with_orphans(tuning))
         self._guard.report()
+
+    def _with_orphans(self, tuning: Tuning) -> Tuning:
+        """Return settings that name all symbols which the bot looks after."""
+        symbols = (*tuning.trendbot.symbols, *self._orphans)
+        return replace(tuning, trendbot=tuning.trendbot.model_copy(update={"symbols": symbols}))
 
     async def run(self) -> None:
         """Trade until cancelled. Raises `DataError` where the exchange cannot be reached at the start."""
         self._look_for_model()
         self._report_standing()
         async with open_exchange(self._settings.exchange, self._exporter) as exchange:
-            symbols, timeframe = self._settings.symbols, self._settings.timeframe
             housekeeping = [asyncio.create_task(task) for task in self._housekeeping.tasks()]
             try:
-                await persistently(lambda: exchange.load(symbols), "loading the markets")
-                now = MarketTime((await persistently(exchange.now, "asking for the time")).whole_seconds)
-                start = self._state.last_close
-                if self._fresh:
-                    start = MarketTime(now.whole_seconds // self._interval * self._interval)
-                    await asyncio.sleep(self._until_settled(now - start))
-                    self._begin_at(start)
-                elif now < self._state.last_close - DAY_SECONDS:
-                    raise DataError(
-                        f"the exchange's time, {iso(now)}, lies before the journal's last candle,"
-                        f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
-                        " set the state folder aside, or run `nightdesk run --fresh`"
-                    )
-                count = await self._history.load(exchange, stop=start)
-                logger.info("{} bars of history; following {} from {}", count, ", ".join(symbols), iso(start))
+                start = await self._begin(exchange)
                 housekeeping.append(asyncio.create_task(self._housekeeping.watch_clock(exchange)))
-                feed = Feed(
-                    exchange,
-                    self._exporter,
-                    symbols=symbols,
-                    timeframe=timeframe,
-                    interval_seconds=self._interval,
-                    costs=self._settings.costs,
-                    clock=self._clock,
-                    after=start - self._interval,
-                    # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
-                    silence_seconds=min(_STREAM_SILENCE_SECONDS, self._tuning.limits.exchange_contact_seconds / 3),
-                    longest_wait_seconds=self._parts.scale.limit(30.0),
-                    # An exchange's REST lags a second or so behind its stream, however fast a replay of it is.
-                    longest_lag_seconds=4.0 if self._parts.scale.speed == 1.0 else 0.1,
-                )
-                self._report.markets(frozenset(symbols), interval_seconds=self._interval)
+                feed = self._follow(exchange, start)
                 async with aclosing(feed.events()) as events:
                     async for event in events:
                         self.handle(event)
@@ -159,6 +143,51 @@ class LiveBot:
                 for task in housekeeping:
                     task.cancel()
 
+    async def _begin(self, exchange: Exchange) -> MarketTime:
+        """Load markets and history; return the close of the last candle that was decided on, or need not be."""
+        symbols = self._settings.symbols
+        await persistently(exchange.load_markets, "loading the markets", on=ccxt.BaseError)
+        if len(exchange.unlisted(symbols)) == len(symbols) and not self._holds_something:
+            # Not one symbol, and nothing to look after: the settings are wrong.
+            exchange.refuse_unlisted(symbols)
+        now = MarketTime((await persistently(exchange.now, "asking for the time", on=ccxt.BaseError)).whole_seconds)
+        start = self._state.last_close
+        if self._fresh:
+            start = MarketTime(now.whole_seconds // self._interval * self._interval)
+            await asyncio.sleep(self._until_settled(now - start))
+            self._begin_at(start)
+        elif now < self._state.last_close - DAY_SECONDS:
+            raise DataError(
+                f"the exchange's time, {iso(now)}, lies before the journal's last candle,"
+                f" {iso(self._state.last_close)}: this is another market's journal, or another replay's;"
+                " set the state folder aside, or run `nightdesk run --fresh`"
+            )
+        rejected = await self._history.load(exchange, stop=start, set_aside=self._set_aside.times())
+        self._set_aside.of_history(rejected, fresh=self._fresh)
+        logger.info("{} bars of history; following {} from {}", len(self._history), ", ".join(symbols), iso(start))
+        return start
+
+    def _follow(self, exchange: Exchange, start: MarketTime) -> Feed:
+        symbols = self._settings.symbols
+        unlisted = exchange.unlisted(symbols)
+        self.handle(MarketsOpen(frozenset(symbols) - unlisted, unlisted))
+        return Feed(
+            exchange,
+            self._exporter,
+            symbols=symbols,
+            timeframe=self._settings.timeframe,
+            interval_seconds=self._interval,
+            costs=self._settings.costs,
+            clock=self._clock,
+            after=start - self._interval,
+            # A stream that says nothing is asked after well before anybody is alarmed: markets close, too.
+            silence_seconds=min(_STREAM_SILENCE_SECONDS, self._tuning.limits.exchange_contact_seconds / 3),
+            longest_wait_seconds=self._parts.scale.limit(30.0),
+            # An exchange's REST lags a second or so behind its stream, however fast a replay of it is.
+            longest_lag_seconds=4.0 if self._parts.scale.speed == 1.0 else 0.1,
+            set_aside=self._set_aside.times(),
+        )
+
     def handle(self, event: Event) -> None:
         """Act on one event of the feed."""
         match event:
@@ -168,9 +197,16 @@ class LiveBot:
                 self._on_step(event)
             case Marked(symbol, price):
                 self._price({symbol: price})
-            case MarketsOpen(symbols):
+            case MarketsOpen(symbols, unlisted):
                 self._prices.markets(symbols)
                 self._report.markets(symbols, interval_seconds=self._interval)
+                self._report.listed(set(self._settings.symbols) - unlisted, unlisted)
+            case SetAside():
+                self._set_aside.note(event)
+
+    @property
+    def _holds_something(self) -> bool:
+        return any(book.account.side != 0 for book in self._state.books.values())
 
     def _until_settled(self, age_seconds: float) -> float:
         """Return how long to wait until REST has the candle that ended `age_seconds` ago as it ended."""
@@ -212,6 +248,7 @@ class LiveBot:
             self._move(self._engine.cancel_orders(self._state))
         if switch.active and switch.positions == "close":
             self._close_positions()
+        self._state = self._operator.take(self._state, self._engine)
 
     def _close_positions(self) -> None:
         """Close what can be closed at a fresh price; what cannot is tried again at the next look."""
@@ -236,7 +273,9 @@ class LiveBot:
         for symbol, bar in step.bars.items():
             self._on_open(symbol, step.time, bar.open)
             candles = self._history.append(symbol, bar)
-            signals[symbol] = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
+            signal = self._strategy.signals(candles, model, first=len(candles) - 1)[0]
+            # What the settings no longer name is looked after until it is closed, and not entered anew.
+            signals[symbol] = replace(signal, breakout=0, side=0) if symbol in self._orphans else signal
         before, resume, late = self._state, self._guard.last_resume(), self._late(step)
         result, owed = self._decided(before, step, signals, resume, late)
         seconds = (time.perf_counter() - begun) / len(step.bars)
@@ -309,6 +348,7 @@ class LiveBot:
         """Show what the journal and the latch say before the first candle comes."""
         if self._parts.watch.deployment is None:
             self._exporter.no_model()
+        self._report.orphans(self._orphans)
         self._enforce_kill_switch()
         self._exporter.equity_history((time.seconds, equity) for time, equity in self._parts.journal.equity())
         self._guard.report()

@@ -40,6 +40,9 @@ _LARGEST_BYTES = 1_000_000_000
 """Of a log of an earlier release, which was one file however long it became."""
 _PART = re.compile(r"\.(\d{6,})\.gz")
 
+CLOSED_BY_OPERATOR = "closed_by_operator"
+"""The outcome of what is no candle's decision: an operator closed the position, at `close`."""
+
 
 @dataclass(frozen=True)
 class DecisionRecord:
@@ -67,8 +70,9 @@ class DecisionLog:
     """Appends to and reads one bot's log.
 
     A decision is written before the journal commits it: a bot that is killed between the two writes it again, and a
-    reader takes the last line of a candle. What the disk does not take is kept, and written before whatever comes next.
-    A part is whole before what it holds is removed from the log: killed in between, the log holds it as well.
+    reader takes the last line of a candle. What an operator decided stands beside it. What the disk does not take is
+    kept, and written before whatever comes next. A part is whole before what it holds is removed from the log: killed
+    in between, the log holds it as well.
     """
 
     def __init__(self, path: Path, *, keep_bytes: int | None = None, part_bytes: int = PART_BYTES) -> None:
@@ -134,7 +138,7 @@ class DecisionLog:
     def read(self, *, symbol: str | None = None, since: MarketTime = MarketTime(0)) -> list[DecisionRecord]:
         """Return the decisions at or after a time, in order; of one symbol where it is named."""
         found = {
-            (record.time, record.symbol): record
+            (record.time, record.symbol, record.outcome == CLOSED_BY_OPERATOR): record
             for record in self._records()
             if record.time >= since and symbol in (None, record.symbol)
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.registry import Champion, ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
@@ -49,7 +50,7 @@ class Probation:
         won = f"{breach.wins} of {breach.signals} signals won, e-value {breach.e_value:.1f}"
         reason = f"it broke its promise on probation: {won}"
         now, last = self.clock(), champion.rollback
-        if last is not None and now - last.at < self.between_rollbacks_seconds:
+        if last is not None and age_seconds(last.at, now=now) < self.between_rollbacks_seconds:
             return _paused(result, guard, f"{reason}; {last.version} was taken back only lately"), ()
         trained_after = now - self.oldest_seconds
         if self.registry.predecessor(trained_after=trained_after) is None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from nightdesk_core import stored
 from nightdesk_core.journal import Journal
+from nightdesk_core.trades import ClosedTrade
 
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import EngineState
-from nightdesk_trendbot.live.decision_log import DecisionLog, DecisionRecord
+from nightdesk_trendbot.live.decision_log import CLOSED_BY_OPERATOR, DecisionLog, DecisionRecord
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
-from nightdesk_trendbot.market.feed import Step
+from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.signals.signal import Signal
 
@@ -54,3 +55,27 @@ def log_decisions(
                 model_version="" if model is None else model.version,
             )
         )
+
+
+def record_close(journal: Journal, log: DecisionLog, state: EngineState, trade: ClosedTrade) -> None:
+    """Write down that an operator closed a position: trade, equity and state within a transaction, and the decision."""
+    log.append(
+        DecisionRecord(
+            time=state.last_close,
+            symbol=trade.symbol,
+            close=trade.exit_price,
+            regime="",
+            breakout=0,
+            probability=None,
+            threshold=None,
+            guard=state.guard.status.value,
+            size_share=0.0,
+            leverage=0.0,
+            outcome=CLOSED_BY_OPERATOR,
+            late="",
+            model_version=trade.model_version,
+        )
+    )
+    journal.record_trade(trade)
+    journal.record_equity(state.last_close, state.equity)
+    journal.save(STATE_KEY, stored.plain(state))

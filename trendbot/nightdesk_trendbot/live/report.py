@@ -15,6 +15,7 @@ from nightdesk_exporter import BotExporter
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.engine import StepResult
 from nightdesk_trendbot.engine.state import EngineState, equity
+from nightdesk_trendbot.market.events import SetAside
 from nightdesk_trendbot.market.prices import Prices
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.signal import Outcome, Signal
@@ -52,6 +53,28 @@ class Report:
                 logger.info("the market of {} is closed", symbol)
         self._open_markets = symbols
         self._exporter.trading_expected(expected=bool(symbols))
+
+    def listed(self, symbols: Iterable[str], unlisted: Iterable[str]) -> None:
+        """Tell which symbols the exchange lists, and which not."""
+        for symbol in symbols:
+            self._exporter.listed(symbol, listed=True)
+        for symbol in unlisted:
+            self._exporter.listed(symbol, listed=False)
+
+    def orphans(self, symbols: Iterable[str]) -> None:
+        """Tell which symbols hold a position though the settings no longer name them."""
+        for symbol in symbols:
+            self._exporter.event(
+                f"{symbol} holds a position and trendbot.symbols no longer names it: it keeps its barriers until it is"
+                " closed, and nothing new is entered; close it by `nightdesk positions close`",
+                level="WARNING",
+            )
+
+    def set_aside(self, event: SetAside) -> None:
+        """Tell that a candle is set aside."""
+        self._exporter.candle_rejected(
+            event.symbol, self._timeframe, open_time=float(event.time.seconds), reason=event.reason
+        )
 
     def step(self, result: StepResult, signals: Mapping[str, Signal], *, seconds: float) -> None:
         """Tell of a step's candles, decisions and trades; deciding took so many seconds for each symbol."""

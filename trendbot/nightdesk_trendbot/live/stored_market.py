@@ -26,14 +26,14 @@ def market_of(settings: TrendbotSettings) -> dict[str, str | bool]:
 
 
 def restored(journal: Journal, settings: TrendbotSettings) -> EngineState | None:
-    """Return the state that the journal ends with, for the symbols that the settings name; `None` for a new journal.
+    """Return the state that the journal ends with; `None` for a new journal.
 
-    Raises `JournalError` where it is another market's or a symbol that holds a position is no longer traded,
-    `DamagedJournalError` where it cannot be read.
+    It is for the symbols that the settings name and, after them, those that they no longer name and that still hold a
+    position. Raises `JournalError` where it is another market's, `DamagedJournalError` where it cannot be read.
     """
-    stored, wanted = journal.load(MARKET_KEY), market_of(settings)
+    kept, wanted = journal.load(MARKET_KEY), market_of(settings)
     state = journal.load(STATE_KEY)
-    if stored is not None and (differing := _differing(stored, wanted)):
+    if kept is not None and (differing := _differing(kept, wanted)):
         raise JournalError(
             journal.path, f"is of another market ({differing}); set it aside, or give the bot another bot.state_dir"
         )
@@ -45,8 +45,7 @@ def restored(journal: Journal, settings: TrendbotSettings) -> EngineState | None
         raise DamagedJournalError(
             journal.path, f"its state is not one that this release wrote ({error.reason})"
         ) from error
-    _refuse_orphans(journal, found, settings.symbols)
-    return _for_symbols(found, settings.symbols)
+    return _for_symbols(found, _traded(found, settings.symbols))
 
 
 def _differing(stored: dict[str, object], wanted: dict[str, str | bool]) -> str:
@@ -55,16 +54,12 @@ def _differing(stored: dict[str, object], wanted: dict[str, str | bool]) -> str:
     )
 
 
-def _refuse_orphans(journal: Journal, state: EngineState, symbols: tuple[str, ...]) -> None:
-    for symbol, book in state.books.items():
-        if symbol in symbols:
-            continue
-        if book.account.side != 0:
-            raise JournalError(
-                journal.path,
-                f"holds a position in {symbol}, which trendbot.symbols no longer names; name it until it is closed",
-            )
+def _traded(state: EngineState, symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the symbols to go on with: those of the settings, and after them those that still hold a position."""
+    held = [symbol for symbol, book in state.books.items() if symbol not in symbols and book.account.side != 0]
+    for symbol in state.books.keys() - {*symbols, *held}:
         logger.info("{} is no longer traded; what it earned stays in the account", symbol)
+    return (*symbols, *held)
 
 
 def _for_symbols(state: EngineState, symbols: tuple[str, ...]) -> EngineState:

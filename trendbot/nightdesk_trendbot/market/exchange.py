@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
 
 import ccxt
 import numpy as np
 from loguru import logger
 from nightdesk_core.backoff import backoff_seconds
-from nightdesk_core.clock import MarketTime
+from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.pipeline import DataError
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.market.clients import make_client
+from nightdesk_trendbot.market.rows import LATEST, Rejected, Told, numbers, read_rows
 from nightdesk_trendbot.settings import ExchangeSettings
-from nightdesk_trendbot.signals.candles import Bar
+from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Bar
 
 _PAGE = 1000
 _FUNDING_PAGE = 200
-_FIELDS = 6
-"""Time, open, high, low, close, volume."""
 _TRIES = 5
 FIRST_WAIT_SECONDS = 0.5
 """Before an exchange that did not answer is asked again."""
@@ -49,20 +46,6 @@ REQUEST_FAILURES = tuple(
 """The exceptions of ccxt that requests for candles, markets and the time end by."""
 
 T = TypeVar("T")
-
-
-def _bar(symbol: str, row: Sequence[float | None]) -> Bar:
-    """Return ccxt's candle. Raises `ccxt.BadResponse` for one that cannot be true.
-
-    ccxt passes on as `None` what it could not read.
-    """
-    if len(row) < _FIELDS or any(value is None or not math.isfinite(value) for value in row[:_FIELDS]):
-        raise ccxt.BadResponse(f"a candle of {symbol} came without all of its numbers")
-    time, *prices = (float(value or 0) for value in row[:_FIELDS])
-    open_, high, low, close, volume = prices
-    if not (0 < low <= min(open_, close) and max(open_, close) <= high and volume >= 0):
-        raise ccxt.BadResponse(f"a candle of {symbol} cannot be true: {prices}")
-    return Bar(int(time) // 1000, open_, high, low, close, volume)
 
 
 class RequestListener(Protocol):
@@ -108,29 +91,53 @@ class Exchange:
     def __init__(self, client: Any, listener: RequestListener) -> None:
         self._client = client
         self._listener = listener
+        self._markets: Mapping[str, Any] = {}
+        """As they were last loaded."""
 
     async def now(self) -> MarketTime:
-        """Return the exchange's time, this machine's where it tells none. Raises `ccxt.NetworkError`."""
+        """Return the exchange's time, this machine's where it tells none. Raises `ccxt.BaseError`."""
         if not self._client.has.get("fetchTime"):
             return MarketTime(float(self._client.milliseconds()) / 1000)
-        return MarketTime(float(await self._ask("the time", self._client.fetch_time)) / 1000)
+
+        async def ask() -> MarketTime:
+            seconds = float(await self._client.fetch_time()) / 1000
+            if not 0 < seconds < LATEST:
+                raise ccxt.BadResponse(f"the exchange's time is {seconds:g}, which is none")
+            return MarketTime(seconds)
+
+        return await self._ask("the time", ask)
 
     async def open_markets(self, symbols: Sequence[str]) -> frozenset[str]:
-        """Return those of the symbols that the exchange lists as tradable now. Raises `ccxt.NetworkError`."""
-        markets = await self._ask("the markets", lambda: self._client.load_markets(reload=True))
-        # One that is delisted is no longer there at all.
-        return frozenset(symbol for symbol in symbols if symbol in markets and markets[symbol].get("active", True))
+        """Return those of the symbols that the exchange lists as tradable now. Raises `ccxt.BaseError`."""
+        await self._load(reload=True)
+        # One that is delisted is no longer there at all. Of one that ccxt knows nothing of it says `None`.
+        markets = self._markets
+        return frozenset(
+            symbol for symbol in symbols if symbol in markets and markets[symbol].get("active") is not False
+        )
 
-    async def load(self, symbols: Sequence[str]) -> None:
-        """Load the markets. Raises `DataError` where the exchange does not list one of the symbols."""
-        markets = await self._ask("the markets", self._client.load_markets)
+    async def load_markets(self) -> None:
+        """Load the markets. Raises `ccxt.BaseError`."""
+        await self._load()
+
+    def unlisted(self, symbols: Sequence[str]) -> frozenset[str]:
+        """Return those of the symbols that the exchange did not list when its markets were last loaded."""
+        return frozenset(symbol for symbol in symbols if symbol not in self._markets)
+
+    def refuse_unlisted(self, symbols: Sequence[str]) -> None:
+        """Raise `DataError` where the exchange did not list one of the symbols, naming those that are near."""
         for symbol in symbols:
-            if symbol not in markets:
-                near = sorted(name for name in markets if name.startswith(symbol.split("/")[0] + "/"))[:5]
+            if symbol in self.unlisted(symbols):
+                near = sorted(name for name in self._markets if name.startswith(symbol.split("/")[0] + "/"))[:5]
                 hint = f"; it lists {', '.join(near)}" if near else ""
                 raise DataError(f"trendbot.symbols: {self._client.id} lists no {symbol!r}{hint}")
 
-    async def bars(
+    async def load(self, symbols: Sequence[str]) -> None:
+        """Load the markets. Raises `DataError` where the exchange does not list one of the symbols."""
+        await self.load_markets()
+        self.refuse_unlisted(symbols)
+
+    async def told(
         self,
         symbol: str,
         timeframe: str,
@@ -138,27 +145,37 @@ class Exchange:
         start: int,
         stop: int,
         interval_seconds: int,
-        progress: Callable[[float], None] = lambda _: None,
-    ) -> list[Bar]:
-        """Return the candles that open in [start, stop), oldest first, page by page. Raises `ccxt.NetworkError`."""
-        found: dict[int, Bar] = {}
+        latest: int | None = None,
+    ) -> Told:
+        """Return what the exchange tells of the candles that open in [start, stop), page by page.
+
+        A row that is no candle is rejected, and one that opens later than `latest`, where no candle can be so late, or
+        long before `start`. Raises `ccxt.BaseError`.
+        """
+        bars: dict[int, Bar] = {}
+        rejected: dict[int, Rejected] = {}
+        misplaced: list[Rejected] = []
         since = start
         while since < stop:
             limit = min(_PAGE, (stop - since) // interval_seconds + 1)
-            fetch = partial(self._client.fetch_ohlcv, symbol, timeframe, since * 1000, limit)
-            page = await self._ask(f"candles of {symbol}", fetch)
-            for row in page:
-                bar = _bar(symbol, row)
-                if start <= bar.time < stop:
-                    found[bar.time] = bar
-            last = int(page[-1][0]) // 1000 if page else since
-            # The next page begins with this one's last candle: it may have been forming when it was answered with. A
-            # page may be empty or short where the market paused: then the next one begins a page later.
+            page = await self._candles(symbol, timeframe, since, limit)
+            # The next page begins with this one's last candle, which may have been forming: its word counts.
+            for bar in page.bars:
+                rejected.pop(bar.time, None)
+                bars[bar.time] = bar
+            for row in page.rejected:
+                if row.time is None:
+                    misplaced.append(row)
+                else:
+                    bars.pop(row.time, None)
+                    rejected[row.time] = row
+            last = max((time for time in (*bars, *rejected) if time < stop), default=since)
+            # A page may be empty or short where the market paused: then the next one begins a page later.
             since = last if last > since else since + limit * interval_seconds
-            progress(min(1.0, (since - start) / (stop - start)))
             if last + interval_seconds >= stop:
                 break
-        return [found[time] for time in sorted(found)]
+        earliest = start - _PAGE * interval_seconds
+        return _within((start, stop), bars, rejected, misplaced, possible=(earliest, latest))
 
     def page_size(self, symbol: str) -> int:
         """Return how many candles the exchange answers with at most, as far as ccxt knows."""
@@ -173,15 +190,15 @@ class Exchange:
     async def page(self, symbol: str, timeframe: str, *, since: int, limit: int) -> NDArray[np.float64]:
         """Return candles as they were answered, shape (N, 6): time, open, high, low, close, volume.
 
-        What could not be read is NaN. Raises `ccxt.NetworkError`, `ccxt.BadResponse` where a candle has no time.
+        What could not be read is NaN, and a row without its time is left out. Raises `ccxt.BaseError`.
         """
-        fetch = partial(self._client.fetch_ohlcv, symbol, timeframe, since * 1000, limit)
-        answered = await self._ask(f"candles of {symbol}", fetch)
-        rows = np.array([row[:_FIELDS] for row in answered], dtype=np.float64).reshape(len(answered), _FIELDS)
-        rows[:, 0] //= 1000
-        if np.isnan(rows[:, 0]).any():
-            raise ccxt.BadResponse(f"a candle of {symbol} came without its time")
-        return rows
+
+        async def ask() -> NDArray[np.float64]:
+            rows = numbers(await self._client.fetch_ohlcv(symbol, timeframe, since * 1000, limit))
+            rows[:, 0] //= 1000
+            return rows[np.isfinite(rows[:, 0])]
+
+        return await self._ask(f"candles of {symbol}", ask)
 
     def has_funding(self, symbol: str) -> bool:
         """Return whether funding is settled in a market. Raises `DataError` where it is, and ccxt cannot fetch it."""
@@ -194,14 +211,18 @@ class Exchange:
         return True
 
     async def watch(self, symbol: str, timeframe: str) -> list[Bar]:
-        """Return every candle that the stream changed, oldest first; waits for news.
+        """Return every candle that the stream changed, oldest first; waits for news, which may hold none.
 
-        Raises `ccxt.NetworkError`, and `ccxt.BadResponse` for a candle that lacks a number: ccxt passes on as `None`
-        what it could not read, and what such a message should have said is lost.
+        A row that cannot be true is left out: what a candle ended as is asked for by REST. Raises `ccxt.BaseError`.
         """
-        bars = [_bar(symbol, row) for row in await self._client.watch_ohlcv(symbol, timeframe)]
-        self._listener.contact("ws")
-        return bars
+        with _readable(f"the stream of {symbol}"):
+            answered = await self._client.watch_ohlcv(symbol, timeframe)
+            told = read_rows(answered, interval_seconds=TIMEFRAME_SECONDS[timeframe])
+        if told.bars:
+            self._listener.contact("ws")
+        for row in told.rejected:
+            logger.debug("the stream's candle of {} {}", symbol, row.reason)
+        return list(told.bars)
 
     async def funding(self, symbol: str, *, start: int, stop: int, every_seconds: int) -> dict[int, float]:
         """Return the rates that longs paid to shorts in [start, stop), by their time; none for a spot market.
@@ -223,19 +244,37 @@ class Exchange:
                 middle = (begin + end) // 2
                 left += [(begin, middle), (middle, end)]
                 continue
-            for entry in page:
-                if entry.get("fundingRate") is None:
-                    raise ccxt.BadResponse(f"the funding of {symbol} came without its rate")
-                # Some exchanges stamp a settlement a few milliseconds late.
-                time = round(entry["timestamp"] / 60_000) * 60
-                if start <= time < stop:
-                    found[time] = float(entry["fundingRate"])
+            found.update((time, rate) for time, rate in page if start <= time < stop)
         return found
 
-    async def _funding_page(self, symbol: str, begin: int, end: int) -> list[dict[str, Any]]:
+    async def _funding_page(self, symbol: str, begin: int, end: int) -> list[tuple[int, float]]:
         until = {"until": end * 1000 - 1}
-        fetch = partial(self._client.fetch_funding_rate_history, symbol, begin * 1000, _FUNDING_PAGE, until)
-        return list(await self._ask(f"the funding of {symbol}", fetch))
+
+        async def ask() -> list[tuple[int, float]]:
+            page = await self._client.fetch_funding_rate_history(symbol, begin * 1000, _FUNDING_PAGE, until)
+            if any(entry.get("fundingRate") is None for entry in page):
+                raise ccxt.BadResponse(f"the funding of {symbol} came without its rate")
+            # Some exchanges stamp a settlement a few milliseconds late.
+            return [(round(entry["timestamp"] / 60_000) * 60, float(entry["fundingRate"])) for entry in page]
+
+        return await self._ask(f"the funding of {symbol}", ask)
+
+    async def _load(self, **how: bool) -> None:
+        async def ask() -> Mapping[str, Any]:
+            markets: Mapping[str, Any] = await self._client.load_markets(**how)
+            if not markets:
+                # What ccxt makes of an answer in another form: an exchange without a single market is none.
+                raise ccxt.BadResponse("the exchange lists no market at all")
+            return markets
+
+        self._markets = await self._ask("the markets", ask)
+
+    async def _candles(self, symbol: str, timeframe: str, since: int, limit: int) -> Told:
+        async def ask() -> Told:
+            answered = await self._client.fetch_ohlcv(symbol, timeframe, since * 1000, limit)
+            return read_rows(answered, interval_seconds=TIMEFRAME_SECONDS[timeframe])
+
+        return await self._ask(f"candles of {symbol}", ask)
 
     async def hang_up(self) -> None:
         """Close the stream, so that the next `watch` connects again.
@@ -245,8 +284,45 @@ class Exchange:
         await self._client.close_ws_clients()
 
     async def _ask(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        with self._listener.request(what):
+        with self._listener.request(what), _readable(what):
             return await call()
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Have whatever an answer trips raised as `ccxt.BadResponse`."""
+    try:
+        yield
+    except ccxt.BaseError:
+        raise
+    except Exception as error:
+        # ccxt takes answers apart in the form that it knows. Of another, such as a page of HTML or a list in place of
+        # an object, it raises whatever Python does: a bot must not end by what somebody else's server says.
+        raise ccxt.BadResponse(f"{what} came in a form that cannot be read ({brief(error)})") from error
+
+
+def _within(
+    asked: tuple[int, int],
+    bars: dict[int, Bar],
+    rejected: dict[int, Rejected],
+    misplaced: list[Rejected],
+    *,
+    possible: tuple[int, int | None],
+) -> Told:
+    """Return what lies in the span that was asked for, by time; exchanges tell more than that where a market paused.
+
+    What claims to open earlier or later than is `possible` is misplaced.
+    """
+    (start, stop), (earliest, latest) = asked, possible
+    elsewhere = [
+        Rejected(None, f"{time:016x}", f"opens at {iso(time)}, where none can")
+        for time in sorted(bars)
+        if time < earliest or (latest is not None and time > latest)
+    ]
+    return Told(
+        tuple(bars[time] for time in sorted(bars) if start <= time < stop),
+        (*(rejected[time] for time in sorted(rejected) if start <= time < stop), *misplaced, *elsewhere),
+    )
 
 
 async def persistently(

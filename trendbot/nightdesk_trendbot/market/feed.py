@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,8 +20,10 @@ from nightdesk_core.clock import MarketTime, iso
 from nightdesk_exporter import BotExporter
 
 from nightdesk_trendbot.market.clock import MarketClock
+from nightdesk_trendbot.market.events import Event, Marked, MarketsOpen, Opened, SetAside, Step
 from nightdesk_trendbot.market.exchange import FIRST_WAIT_SECONDS, Exchange
 from nightdesk_trendbot.market.funding import funding_rates
+from nightdesk_trendbot.market.rows import Rejected, Told
 from nightdesk_trendbot.market.stream import Streams
 from nightdesk_trendbot.settings import CostSettings
 from nightdesk_trendbot.signals.candles import Bar, by_candle
@@ -36,38 +38,16 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A symbol's candle opened."""
+class _Found:
+    """What the exchange told of a symbol: candles by their open, and what is none."""
 
-    symbol: str
-    time: MarketTime
-    price: float
+    bars: Mapping[int, Bar]
+    rejected: tuple[Rejected, ...]
 
-
-@dataclass(frozen=True)
-class Step:
-    """The candles that open at `time` are complete: those of each symbol that has one."""
-
-    time: MarketTime
-    bars: Mapping[str, Bar]
-
-
-@dataclass(frozen=True)
-class Marked:
-    """A symbol's last price."""
-
-    symbol: str
-    price: float
-
-
-@dataclass(frozen=True)
-class MarketsOpen:
-    """The symbols that the exchange lists as tradable."""
-
-    symbols: frozenset[str]
-
-
-Event = Opened | Step | Marked | MarketsOpen
+    @property
+    def latest(self) -> int:
+        """The open of the newest candle that there is, be it one that cannot be true; 0 where there is none."""
+        return max([*self.bars, *(row.time for row in self.rejected if row.time is not None)], default=0)
 
 
 class Feed:
@@ -87,8 +67,12 @@ class Feed:
         silence_seconds: float,
         longest_wait_seconds: float,
         longest_lag_seconds: float,
+        set_aside: Mapping[str, Collection[int]] | None = None,
     ) -> None:
         """`after` is the open of the last step that is already known.
+
+        `set_aside` has, by symbol, the opens of candles that an earlier run set aside: they stay so, whatever the
+        exchange tells of them by now.
 
         In wall time: `silence_seconds` is how long the connected streams may say nothing, `longest_wait_seconds` the
         longest pause between two tries, `longest_lag_seconds` that between two looks for a candle that REST lacks.
@@ -108,7 +92,9 @@ class Feed:
         self._streams = Streams(exchange, symbols, timeframe)
         self._opened = dict.fromkeys(symbols, after.whole_seconds)
         self._deaf = dict.fromkeys(symbols, 0)
-        self._open_markets = frozenset(symbols)
+        self._set_aside = set_aside or {}
+        self._unlisted = exchange.unlisted(symbols)
+        self._open_markets = frozenset(symbols) - self._unlisted
         self._pausing: set[str] = set()
         """Symbols that had no candle in the last step."""
         self._failures = 0
@@ -163,20 +149,23 @@ class Feed:
             if claimed is None or attempt > 0 or claimed > self._next + _FAR * self._interval:
                 sure, latest = await self._times()
                 begun = max(begun, sure)
-            found, known = {}, {}
+            found: dict[str, _Found] = {}
+            known = {}
             for symbol in self._symbols:
                 known[symbol] = begun
                 found[symbol] = await self._fetch(symbol, latest + self._interval)
-                begun = max([begun, *found[symbol]])
-            lacking = [symbol for symbol in self._symbols if max(found[symbol], default=0) < begun]
+                begun = max(begun, found[symbol].latest)
+            lacking = [symbol for symbol in self._symbols if found[symbol].latest < begun]
             if begun == self._next:
                 lacking = []
-            reopened = any(found[symbol] and symbol not in self._open_markets for symbol in self._symbols)
+            reopened = any(found[symbol].bars and symbol not in self._open_markets for symbol in self._symbols)
             if lacking or reopened:
                 yield await self._look_at_markets()
             # One that has a candle in this step is asked again: REST may not yet have it as it ended.
-            late = any(found[symbol] or self._expects(symbol, begun - self._interval) for symbol in lacking)
-            waiting = late or (claimed or begun) > begun
+            late = any(found[symbol].bars or self._expects(symbol, begun - self._interval) for symbol in lacking)
+            # An exchange that tells something impossible may put it right.
+            doubtful = any(self._impossible(symbol, found[symbol], begun) for symbol in self._symbols)
+            waiting = late or doubtful or (claimed or begun) > begun
             unsure = [known[symbol] for symbol in lacking if known[symbol] < begun]
             if not waiting and not unsure:
                 break
@@ -189,19 +178,36 @@ class Feed:
         """Return whether a symbol's candle is worth waiting for: one that pauses, though it is listed, is not."""
         return symbol in self._open_markets and (symbol not in self._pausing or self._streams.told_of(symbol, time))
 
-    async def _close_until(self, begun: int, found: Mapping[str, Mapping[int, Bar]]) -> AsyncIterator[Event]:
+    def _impossible(self, symbol: str, found: _Found, begun: int) -> list[SetAside]:
+        """Return the candles before `begun` in whose place the exchange told something that cannot be true."""
+        if symbol in self._unlisted:
+            return []
+        aside = self._set_aside.get(symbol, ())
+        lacking = [
+            time for time in range(self._next, begun, self._interval) if time not in found.bars and time not in aside
+        ]
+        rows = _rows_of(lacking, found.rejected, interval_seconds=self._interval)
+        for time in lacking:
+            if time not in rows and self._streams.told_of(symbol, time):
+                rows[time] = Rejected(time, "", "is not to be had, though the stream told of it")
+        return [SetAside(symbol, MarketTime(time), rows[time].digest, rows[time].reason) for time in sorted(rows)]
+
+    async def _close_until(self, begun: int, found: Mapping[str, _Found]) -> AsyncIterator[Event]:
         rates = {
             symbol: by_candle(await self._funding(symbol, begun), interval_seconds=self._interval)
             for symbol in self._symbols
-            if found[symbol]
+            if found[symbol].bars
         }
         for symbol in self._symbols:
-            self._note_gap(symbol, [time for time in found[symbol] if time < begun])
+            self._note_gap(symbol, [time for time in found[symbol].bars if time < begun])
+            # Said before the step that goes on without them: after a crash between the two they stay set aside.
+            for impossible in self._impossible(symbol, found[symbol], begun):
+                yield impossible
         for time in range(self._next, begun, self._interval):
             bars = {
-                symbol: found[symbol][time]._replace(funding=rates[symbol].get(time, 0.0))
+                symbol: found[symbol].bars[time]._replace(funding=rates[symbol].get(time, 0.0))
                 for symbol in self._symbols
-                if time in found[symbol]
+                if time in found[symbol].bars
             }
             self._next = time + self._interval
             self._pausing = set(self._symbols) - set(bars)
@@ -211,7 +217,7 @@ class Feed:
         self._streams.forget(self._next)
         self._clock.begun(MarketTime(self._next), self._interval)
         for symbol in self._symbols:
-            forming = found[symbol].get(self._next)
+            forming = found[symbol].bars.get(self._next)
             if forming is not None:
                 if forming.time > self._opened[symbol]:
                     self._opened[symbol] = forming.time
@@ -247,7 +253,8 @@ class Feed:
             return self._exchange.open_markets(self._symbols)
 
         self._open_markets = await (self._insist(ask) if patiently else ask())
-        return MarketsOpen(self._open_markets)
+        self._unlisted = self._exchange.unlisted(self._symbols)
+        return MarketsOpen(self._open_markets, self._unlisted)
 
     async def _times(self) -> tuple[int, int]:
         """Return the opens of the candles that go on by the earlier and by the later of the two clocks."""
@@ -257,23 +264,26 @@ class Feed:
     def _open_at(self, moment: MarketTime) -> int:
         return moment.whole_seconds // self._interval * self._interval
 
-    async def _fetch(self, symbol: str, stop: int) -> dict[int, Bar]:
-        """Return a symbol's candles from the present step on, by their open; the newest may be forming still."""
+    async def _fetch(self, symbol: str, stop: int) -> _Found:
+        """Return what the exchange tells of a symbol from the present step on; the newest candle may be forming."""
         start = self._next
+        if symbol in self._unlisted:
+            return _Found({}, ())
 
-        async def ask() -> list[Bar]:
+        async def ask() -> Told:
             try:
-                return await self._exchange.bars(
-                    symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval
+                return await self._exchange.told(
+                    symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval, latest=stop
                 )
             except ccxt.BadSymbol:
                 # One that is delisted has no more candles, and the others must not wait for them for ever.
                 if await self._exchange.open_markets([symbol]):
                     raise
-                return []
+                return Told((), ())
 
-        bars = await self._insist(ask)
-        return {bar.time: bar for bar in bars}
+        told = await self._insist(ask)
+        aside = self._set_aside.get(symbol, ())
+        return _Found({bar.time: bar for bar in told.bars if bar.time not in aside}, told.rejected)
 
     async def _funding(self, symbol: str, stop: int) -> dict[int, float]:
         start = self._next
@@ -297,6 +307,28 @@ class Feed:
         wait = _wait_seconds(self._failures, longest_seconds=self._longest_wait_seconds)
         self._failures += 1
         await asyncio.sleep(wait)
+
+
+def _rows_of(lacking: Sequence[int], rejected: Sequence[Rejected], *, interval_seconds: int) -> dict[int, Rejected]:
+    """Return which of the candles that lack was told of as which row, as far as that can be known.
+
+    A row whose time is wrong is one of those that lack. In a stretch of more of them than there are such rows, as where
+    a market pauses, it lies at one end: all that it may be count as it.
+    """
+    rows = {row.time: row for row in rejected if row.time is not None and row.time in lacking}
+    misplaced = [row for row in rejected if row.time not in rows]
+    if not misplaced:
+        return rows
+    stray = misplaced[-1]._replace(reason=f"is not told of, and another row {misplaced[-1].reason}")
+    stretch: list[int] = []
+    for time in [*lacking, None]:
+        if stretch and (time is None or time in rows or time != stretch[-1] + interval_seconds):
+            ends = {*stretch[: len(misplaced)], *stretch[-len(misplaced) :]}
+            rows.update(dict.fromkeys(ends, stray))
+            stretch = []
+        if time is not None and time not in rows:
+            stretch.append(time)
+    return rows
 
 
 def _wait_seconds(failures: int, *, longest_seconds: float) -> float:

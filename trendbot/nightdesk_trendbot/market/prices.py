@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from nightdesk_core.age import age_seconds, newest
 from nightdesk_core.clock import WallClock, WallTime
 
 
@@ -26,7 +27,8 @@ class Prices:
         """Take prices, newer ones than before; that of a candle which is caught up on is old when it comes."""
         self._newest.update(prices)
         of = self._clock() - age_seconds
-        self._at.update({symbol: max(self._at.get(symbol, of), of) for symbol in prices})
+        now = self._clock()
+        self._at.update({symbol: newest([self._at.get(symbol, of), of], now=now) for symbol in prices})
 
     def markets(self, symbols: frozenset[str]) -> None:
         """Take which markets are open; one that opens has had no time to have a price yet."""
@@ -44,5 +46,7 @@ class Prices:
         return {
             symbol: self._newest[symbol]
             for symbol in symbols
-            if symbol in self._open and symbol in self._newest and now - self._at[symbol] <= within_seconds
+            if symbol in self._open
+            and symbol in self._newest
+            and age_seconds(self._at[symbol], now=now) <= within_seconds
         }

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import ccxt
+
 from nightdesk_trendbot.market.exchange import Exchange
 from nightdesk_trendbot.signals.candles import Bar
 
@@ -76,6 +78,13 @@ class Streams:
 
     async def _listen(self, symbol: str) -> None:
         while True:
-            bars = await self._exchange.watch(symbol, self._timeframe)
+            try:
+                bars = await self._exchange.watch(symbol, self._timeframe)
+            except ccxt.BadSymbol:
+                # One that is delisted has no stream any more, and the others' must not break for it.
+                return
+            if not bars:
+                # Nothing of it was a candle: as good as silence.
+                continue
             self._told[symbol].update(bar.time for bar in bars)
             self._queue.put_nowait((symbol, bars))

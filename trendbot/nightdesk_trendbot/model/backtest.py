@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,13 +50,18 @@ def run(
     guard: PerformanceGuard | None,
     flat_at_end: bool,
     blocked: Mapping[int, Outcome] | None = None,
+    set_aside: Mapping[str, Collection[int]] | None = None,
+    closed: Mapping[int, Mapping[str, float]] | None = None,
 ) -> Run:
     """Return what the engine does on the candles that open in [start, end) (market time), starting flat.
 
     `deployments` are (market time from which it is in use, model), in order; each decides the candles that close at or
     after its time. The candles before `start` are only looked back on. `blocked` says, by a candle's close, where a
-    live bot entered nothing because it saw the candle too late.
+    live bot entered nothing because it saw the candle too late; `set_aside`, by symbol, the opens of the candles
+    that it left out because what the exchange told of them could not be true; `closed`,
+    by a step's close, the prices at which an operator then closed the positions of some symbols.
     """
+    markets = {symbol: candles.without((set_aside or {}).get(symbol, ())) for symbol, candles in markets.items()}
     interval = _interval(markets)
     strategy = Strategy(settings)
     engine = Engine(settings, interval_seconds=interval, guard=guard)
@@ -114,6 +119,9 @@ def run(
         )
         state = result.state
         trades += result.trades
+        for symbol, price in (closed or {}).get(close_time, {}).items():
+            state, trade = engine.close_by_operator(state, symbol, price=price)
+            trades.append(trade)
         shadow_trades += result.shadow_trades
         if flat_at_end and step == steps[-1]:
             closing = engine.flatten(state, MarketTime(close_time))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, get_args
 
@@ -72,17 +72,11 @@ class Candles:
 
     def slice(self, start: int, stop: int) -> Candles:
         """Return the candles from index `start` up to `stop`."""
-        part = np.s_[start:stop]
-        return Candles(
-            self.time[part],
-            self.open[part],
-            self.high[part],
-            self.low[part],
-            self.close[part],
-            self.volume[part],
-            self.interval_seconds,
-            self.funding[part],
-        )
+        return _part(self, np.s_[start:stop])
+
+    def without(self, times: Collection[int]) -> Candles:
+        """Return the candles but for those that open at some times (market time)."""
+        return _part(self, ~np.isin(self.time, np.array([*times], dtype=np.int64))) if times else self
 
     def before(self, end: float) -> Candles:
         """Return the candles that open before a market time."""
@@ -120,6 +114,19 @@ class Candles:
         prices = np.array([bar[1:] for bar in bars], dtype=np.float64).reshape(len(bars), 6)
         open_, high, low, close, volume, funding = (prices[:, column].copy() for column in range(6))
         return cls(time, open_, high, low, close, volume, interval_seconds, funding)
+
+
+def _part(candles: Candles, part: slice | NDArray[np.bool_]) -> Candles:
+    return Candles(
+        candles.time[part],
+        candles.open[part],
+        candles.high[part],
+        candles.low[part],
+        candles.close[part],
+        candles.volume[part],
+        candles.interval_seconds,
+        candles.funding[part],
+    )
 
 
 def by_candle(rates: Mapping[int, float], *, interval_seconds: int) -> dict[int, float]:

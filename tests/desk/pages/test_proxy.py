@@ -1,0 +1,168 @@
+"""What the page server says where a server does not, or not as it should."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from nightdesk.pages.server import PageServerError, serving
+from nightdesk.passwords import ensure_password
+from nightdesk.settings import Settings, load
+from yarl import URL
+
+from tests.e2e.conftest import free_ports
+
+
+class Upstream:
+    """A server in the place of Prometheus, which answers as a test wants."""
+
+    def __init__(self) -> None:
+        self.asked: list[web.Request] = []
+        self.bodies: list[bytes] = []
+        self.answer = web.Response(text="ok")
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request)
+        self.bodies.append(await request.read())
+        if request.path == "/half":
+            response = web.StreamResponse(headers={"Content-Length": "1000"})
+            await response.prepare(request)
+            await response.write(b"half")
+            assert request.transport is not None
+            request.transport.abort()
+            return response
+        return self.answer
+
+
+@pytest.fixture
+async def settings(tmp_path: Path) -> Settings:
+    pages, prometheus, other = free_ports(3)
+    file = tmp_path / "nightdesk.yml"
+    ports = f"{{pages: {pages}, prometheus: {prometheus}, alertmanager: {other}}}"
+    file.write_text(f"home: .\nstack: {{ports: {ports}}}\n")
+    return load(file)
+
+
+@pytest.fixture
+async def operator(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session that is logged in."""
+    async with serving(settings):
+        jar = aiohttp.CookieJar(unsafe=True)  # of an address, too
+        async with aiohttp.ClientSession(settings.pages_url, auto_decompress=False, cookie_jar=jar) as client:
+            form = {"password": ensure_password(settings, "pages")}
+            async with client.post("/login", data=form, headers={"Origin": settings.pages_url}) as answer:
+                assert answer.status == 200
+            yield client
+
+
+@pytest.fixture
+async def upstream(settings: Settings) -> AsyncIterator[Upstream]:
+    found = Upstream()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", found.handle)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", settings.port("prometheus")).start()
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_server_that_does_not_answer_is_named_with_what_to_do(operator: aiohttp.ClientSession) -> None:
+    async with operator.get("/prometheus/metrics") as answer:
+        assert answer.status == 502
+        assert await answer.text() == "Prometheus does not answer; `nightdesk stack status` says whether it runs\n"
+
+
+async def test_the_browser_is_not_asked_for_the_machine_s_password(
+    operator: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    upstream.answer = web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+    async with operator.get("/prometheus/metrics") as answer:
+        assert answer.status == 502
+        assert "WWW-Authenticate" not in answer.headers
+        assert "another password" in await answer.text()
+
+
+async def test_what_concerns_one_side_alone_stays_there(
+    operator: aiohttp.ClientSession, upstream: Upstream, settings: Settings
+) -> None:
+    ensure_password(settings, "prometheus")
+    upstream.answer = web.Response(
+        body=b"\x1f\x8b packed",
+        headers={
+            "Set-Cookie": "a=b",
+            "Access-Control-Allow-Origin": "*",
+            "Keep-Alive": "timeout=5",
+            "X-Frame-Options": "ALLOWALL",
+            "Content-Encoding": "gzip",
+            "ETag": '"1"',
+            "Server": "old",
+        },
+    )
+    sent = {"Authorization": "Basic eDp5", "X-Forwarded-For": "1.2.3.4", "Referer": "http://x/", "If-None-Match": '"0"'}
+    url = URL(f"{settings.pages_url}/prometheus/api/v1/query?query=a%2Fb+c&x", encoded=True)
+    async with operator.get(url, headers=sent) as answer:
+        assert answer.status == 200
+        assert await answer.read() == b"\x1f\x8b packed", "as it came"
+        assert (answer.headers["Content-Encoding"], answer.headers["ETag"]) == ("gzip", '"1"')
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert not {"Set-Cookie", "Access-Control-Allow-Origin", "Keep-Alive"} & set(answer.headers)
+    (asked,) = upstream.asked
+    assert asked.path_qs == "/api/v1/query?query=a%2Fb+c&x"
+    login = f"nightdesk:{ensure_password(settings, 'prometheus')}"
+    assert asked.headers["Authorization"] == f"Basic {base64.b64encode(login.encode()).decode()}"
+    assert not {"Cookie", "Referer", "Origin", "X-Forwarded-For"} & set(asked.headers)
+    assert asked.headers["If-None-Match"] == '"0"'
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("/prometheus/graph", "/prometheus/graph"),
+        ("graph?x=1", "graph?x=1"),
+        ("http://{own}/prometheus/graph", "/prometheus/graph"),
+        ("http://evil.example/x", "/"),
+        ("//evil.example/x", "/"),
+    ],
+)
+async def test_a_redirect_leads_to_no_other_place(
+    operator: aiohttp.ClientSession, upstream: Upstream, settings: Settings, location: str, shown: str
+) -> None:
+    where = location.format(own=settings.address("prometheus"))
+    upstream.answer = web.Response(status=302, headers={"Location": where})
+    async with operator.get("/prometheus/", allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (302, shown)
+
+
+async def test_an_answer_that_breaks_off_does_not_look_whole(
+    operator: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    with pytest.raises(aiohttp.ClientError):
+        async with operator.get("/prometheus/half") as answer:
+            await answer.read()
+    async with operator.get("/prometheus/metrics") as answer:
+        assert answer.status == 200, "and the page server goes on"
+
+
+async def test_a_query_that_is_posted_arrives_as_it_was_sent(
+    operator: aiohttp.ClientSession, upstream: Upstream, settings: Settings
+) -> None:
+    headers = {"Origin": settings.pages_url}
+    async with operator.post("/prometheus/api/v1/query", data={"query": "up{a='b'}"}, headers=headers) as answer:
+        assert answer.status == 200
+    (asked,) = upstream.asked
+    assert asked.content_type == "application/x-www-form-urlencoded"
+    assert upstream.bodies == [b"query=up%7Ba%3D%27b%27%7D"]
+
+
+async def test_a_taken_port_is_an_error_of_one_line(settings: Settings) -> None:
+    async with serving(settings):
+        with pytest.raises(PageServerError, match=rf"^port {settings.port('pages')} for the page server: "):
+            async with serving(settings):
+                pass
