@@ -49,7 +49,7 @@ KEPT = (
     Kept(
         "decisions",
         ("{state}/{bot}-decisions.jsonl", "{state}/{bot}-decisions.jsonl.*.gz"),
-        "330 bytes a candle, 2.9 MB a year; packed in parts of 2 MB, 0.3 MB a year",
+        "330 bytes a candle, 2.9 MB a year; packed in parts of 2 MB, 0.13 MB a year",
         "the newest, by size",
         ("retention.decisions_megabytes",),
     ),
