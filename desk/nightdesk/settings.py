@@ -76,8 +76,8 @@ class RetentionSettings(SettingsModel):
     decisions_megabytes: float = Field(
         50,
         ge=1,
-        description="What the bot's decisions may take, in MB: packed, about 0.13 a year for each symbol with candles of"
-        " an hour, 8 with candles of a minute. The oldest go.",
+        description="What the bot's decisions may take, in MB: packed, about 0.13 a year for each symbol with"
+        " candles of an hour, 8 with candles of a minute. The oldest go.",
     )
     equity_days: float = Field(
         400,
