@@ -7,6 +7,7 @@ import glob
 import itertools
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,10 +21,14 @@ from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.permissions import Readers, make_folder, open_file, settle
 from nightdesk_core.reader import InputError, read_bytes
 
+HALF_WRITTEN_SECONDS = 3600.0
+"""No writer takes so long."""
 _POLL_SECONDS = 0.005
 _held: set[int] = set()
 """Descriptors of the locks that this process holds."""
 _DAMAGED = ".damaged-"
+KEPT_ASIDE = 20
+"""How many damaged ones of a file are kept."""
 
 
 class LockTimeoutError(NightdeskError):
@@ -78,7 +83,9 @@ def set_aside(path: Path, *, now: WallTime, with_suffixes: tuple[str, ...] = ())
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
-    return path.rename(aside)
+    path.rename(aside)
+    _forget_oldest(path)
+    return aside
 
 
 def copy_aside(path: Path, *, now: WallTime) -> Path:
@@ -97,7 +104,22 @@ def copy_aside(path: Path, *, now: WallTime) -> Path:
                 return kept
     aside = aside_path(path, now=now)
     write_atomic(aside, content)
+    _forget_oldest(path)
     return aside
+
+
+def _forget_oldest(path: Path) -> None:
+    """Keep the newest damaged ones of a file: one that is damaged at every start must not fill the disk."""
+    aside = re.compile(rf"{re.escape(path.name + _DAMAGED)}(\d[\dT-]*Z)(?:-(\d+))?(?:\D.*)?", re.DOTALL)
+    found: dict[tuple[str, int], list[Path]] = {}
+    for kept in path.parent.glob(f"{glob.escape(path.name)}{_DAMAGED}*"):
+        if match := aside.fullmatch(kept.name):
+            found.setdefault((match[1], int(match[2] or 1)), []).append(kept)
+    for key in sorted(found)[:-KEPT_ASIDE]:
+        for kept in found[key]:
+            # What cannot be removed, or lies there as a folder, is left to a person.
+            with suppress(OSError):
+                kept.unlink()
 
 
 def aside_path(path: Path, *, now: WallTime) -> Path:
@@ -108,6 +130,14 @@ def aside_path(path: Path, *, now: WallTime) -> Path:
     name = f"{path.name}{_DAMAGED}{iso(now).replace(':', '')}"
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(aside for aside in map(path.with_name, names) if not os.path.lexists(aside))
+
+
+def forget_half_written(folder: Path, *, now: WallTime) -> None:
+    """Remove what writers that were killed amid `write_atomic` have left, once it is `HALF_WRITTEN_SECONDS` old."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            if now.seconds - part.stat().st_mtime > HALF_WRITTEN_SECONDS:
+                part.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -8,9 +8,11 @@ is bounded in size: a FIFO or a device in its place would freeze the bot, and an
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedRandom, BufferedReader
@@ -85,6 +87,23 @@ def read_lines(path: Path, *, longest: int = LONGEST_LINE_BYTES) -> Iterator[byt
             if len(line) > longest:
                 raise InputError(str(path), f"line {number} has more than {longest:,} bytes: look at it")
             yield line
+
+
+def read_packed(path: Path, *, largest: int = LARGEST_BYTES) -> bytes:
+    """Return what a regular file that gzip has packed holds, at most `largest` bytes of it, once its sum was checked.
+
+    Raises `MissingInputError`, and `InputError` also where it is damaged.
+    """
+    with open_to_read(path) as file, gzip.GzipFile(fileobj=file) as unpacked:
+        try:
+            if not file.peek(1):
+                raise EOFError("it is empty")  # gzip takes that for nothing, packed
+            content = unpacked.read(largest + 1)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(str(path), f"is damaged ({error}); move it away to read the rest") from error
+    if len(content) > largest:
+        raise InputError(str(path), f"holds more than {largest:,} bytes, and is not what belongs there: look at it")
+    return content
 
 
 def sha256_of(path: Path) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 from nightdesk_core.audit import AuditHead, AuditLog
+from nightdesk_core.clock import system_clock
+from nightdesk_core.files import forget_half_written
 from nightdesk_core.permissions import tighten, tighten_outermost
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
@@ -54,6 +56,19 @@ def readers_group(settings: Settings) -> int | None:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise SettingsError("bot.group", [f"this machine has no group {name}; make it (groupadd {name})"]) from None
+
+
+def tidy(settings: Settings) -> None:
+    """Remove what processes that were killed amid a write have left half-written."""
+    folders = {
+        state_dir(settings),
+        settings.path(settings.bot.models_dir),
+        settings.path(settings.operations.status_file_path).parent,
+        settings.path(settings.retrain.textfile_dir),
+        settings.path(settings.sandbox.state_dir),
+    }
+    for folder in folders:
+        forget_half_written(folder, now=system_clock())
 
 
 def registry(settings: Settings) -> ModelRegistry:

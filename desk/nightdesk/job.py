@@ -38,6 +38,7 @@ def guard_profile(settings: Settings, holdout: Backtest, progress: Progress) -> 
 @contextmanager
 def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
     """Yield what a retrain is made of; at the end its alerts have a moment to go out."""
+    home.tidy(settings)
     document, shown = settings.model_dump(mode="json"), without_secrets(settings)
     alerting = channels(settings).alerting
     with AlertSender(

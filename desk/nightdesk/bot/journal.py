@@ -43,7 +43,7 @@ def open_journal(settings: Settings) -> Journal:
         now = system_clock()
         aside = set_aside(path, now=now, with_suffixes=BESIDE)
         if not log.is_empty:
-            set_aside(log.path, now=now)
+            log.set_aside(now=now)
         logger.critical(
             "{}; it is set aside as {}. What the bot held is looked after by nobody now: see what the exchange says you"
             " hold, and close it by hand where it must not stay. The bot stays out of the market until"

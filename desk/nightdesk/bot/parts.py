@@ -61,6 +61,7 @@ def probation(settings: Settings) -> Probation:
 def live_bot(settings: Settings) -> Iterator[LiveBot]:
     """Yield the bot with its exporter serving and its journal open."""
     chosen, folder = tuning(settings), home.state_dir(settings)
+    home.tidy(settings)
     journal = open_journal(settings)
     exporter = _exporter(settings, chosen)
     try:
@@ -70,7 +71,10 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                     tuning=chosen,
                     state_dir=folder,
                     journal=journal,
-                    decisions=DecisionLog(log_path(folder, settings.bot.name)),
+                    decisions=DecisionLog(
+                        log_path(folder, settings.bot.name),
+                        keep_bytes=round(settings.retention.decisions_megabytes * 1_000_000),
+                    ),
                     watch=ChampionWatch(home.registry(settings), settings.trendbot),
                     requests=home.retrain_requests(settings),
                     audit=home.audit_log(settings),
@@ -82,6 +86,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                     ),
                     exporter=exporter,
                     scale=settings.scale,
+                    keep_equity_seconds=settings.retention.equity_days * DAY_SECONDS,
                 )
             )
     finally:

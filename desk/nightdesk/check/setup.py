@@ -14,7 +14,7 @@ from nightdesk.check.certificates import check_certificates
 from nightdesk.check.channels import check_channels, check_secrets
 from nightdesk.check.exchange import check_exchange
 from nightdesk.check.files import check_files
-from nightdesk.check.machine import check_home, check_ports
+from nightdesk.check.machine import check_growth, check_home, check_ports
 from nightdesk.check.records import check_champion, check_journal
 from nightdesk.check.result import CheckResult, attempt
 from nightdesk.check.silences import check_silences
@@ -34,6 +34,7 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     """
     yield attempt("the home folder", lambda: check_home(settings))
     yield attempt("the files", lambda: check_files(settings, settings_file))
+    yield attempt("what grows", lambda: check_growth(settings))
     yield attempt("the ports", lambda: check_ports(settings))
     channels = attempt("the alert channels", lambda: check_channels(settings))
     yield channels

@@ -135,6 +135,9 @@ def _set_aside(settings: Settings, say: Say) -> None:
         shutil.move(path, aside / path.name)
         make_folder(path)  # the servers expect the folder that their command was made with
     say(f"the last replay was set aside in {aside}")
+    for replay in sorted(aside.parent.iterdir(), reverse=True)[settings.retention.replays :]:
+        shutil.rmtree(replay)
+        say(f"{replay} was removed: retention.replays says how many are kept")
 
 
 def _bootstrap(settings_file: Path, overrides: Sequence[str], say: Say) -> None:

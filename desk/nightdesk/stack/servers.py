@@ -23,7 +23,8 @@ def prometheus_command(settings: Settings, tools: Tools, rendered: Rendered) -> 
         str(tools.prometheus),
         f"--config.file={rendered.prometheus_config}",
         f"--storage.tsdb.path={_data_folder(settings, 'prometheus')}",
-        f"--storage.tsdb.retention.time={max(1, round(settings.stack.retention_days * 24))}h",
+        f"--storage.tsdb.retention.time={max(1, round(settings.retention.prometheus_days * 24))}h",
+        f"--storage.tsdb.retention.size={round(settings.retention.prometheus_megabytes)}MB",
         *_listen(settings, rendered, "prometheus"),
         # Nothing: the default lets the pages of every web site read.
         "--web.cors.origin=^$",

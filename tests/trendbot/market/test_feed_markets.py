@@ -176,9 +176,7 @@ class Unpriced(Script):
         return rows.Told(tuple(found[:-1]), (unpriced,))
 
 
-async def test_a_candle_that_is_going_on_without_a_price_says_nothing_of_an_hour_without_trades() -> (
-    None
-):
+async def test_a_candle_that_is_going_on_without_a_price_says_nothing_of_an_hour_without_trades() -> None:
     script = Unpriced(
         [(hour, [partial(hour)]) for hour in range(6)],
         symbols=(SYMBOL, OTHER),

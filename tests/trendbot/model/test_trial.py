@@ -271,3 +271,12 @@ def ended_by_itself(text: str, inputs: Floats) -> bool:
         finally:
             os._exit(0)
     return os.WIFEXITED(os.waitpid(child, 0)[1])
+
+
+def test_verdicts_on_bundles_that_are_gone_go_too(trials: Trials) -> None:
+    trials.registry("passes").loadable(trials.version)
+    verdicts = trials.folder / ".trials"
+    (verdicts / "v20190101T000000Z-00000000.json").write_text("{}")
+    (verdicts / f"{trials.version}.json").unlink()
+    trials.registry("passes").loadable(trials.version)
+    assert [path.name for path in verdicts.iterdir()] == [f"{trials.version}.json"]
