@@ -49,6 +49,15 @@ def logging_as_it_was() -> Iterator[None]:
         log_to_standard_error()
 
 
+@pytest.fixture(autouse=True)
+def umask_as_it_was() -> Iterator[None]:
+    """Take back the umask that the command line sets for its whole process."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def tools() -> Tools:
     """The real servers and their checkers, fetched once into the checkout's `var`."""

@@ -200,6 +200,8 @@ EXCUSED = {
         "alerts/nightdesk_alerts/catalogue/plumbing.py",
         "_called_wrongly",
     ): "a failure in the future has failed all the same",
+    ("alerts/nightdesk_alerts/catalogue/candles.py", "_rejected"): "a candle was rejected in the future all the same",
+    ("desk/nightdesk/pages/access.py", "redeem"): "what was spent in the future stays spent",
     ("alerts/nightdesk_alerts/catalogue/model.py", "_stale"): "after the look whether it lies ahead",
     ("retrain/nightdesk_retrain/schedule.py", "_ask_where_the_champion_is_old"): "after the look whether it lies ahead",
     ("trendbot/nightdesk_trendbot/live/probation.py", "_take_back"): "a moment before, no age",
@@ -207,7 +209,7 @@ EXCUSED = {
     ("core/nightdesk_core/registry.py", "superfluous"): "a bundle from the future is kept: that is the safe side",
     ("guard/nightdesk_guard/self_test.py", "_attempts"): "makes a stamp that is too old, for the self-test",
     ("desk/nightdesk/check/exchange.py", "_ask"): "a request's duration",
-    ("trendbot/nightdesk_trendbot/live/bot.py", "run"): "of the market's clock, and a wait",
+    ("trendbot/nightdesk_trendbot/live/bot.py", "_begin"): "of the market's clock, and a wait",
     ("trendbot/nightdesk_trendbot/market/clock.py", "age"): "of the market's clock, and never negative",
 }
 """Where a time is taken from now by hand, and why that is right."""

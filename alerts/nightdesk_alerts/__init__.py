@@ -15,6 +15,7 @@ What a person wants: `silenced` names the alerts that nobody wants to hear of; `
 Public submodules:
     catalogue: every alert that there is, and what follows from its declaration
     channels: the places that messages go to, a module each
+    moved_chats: chats that have another number than the settings say, for whoever writes to them another way
     mutes: which alert makes which others needless, for whoever sends, and for rules that are written by hand
     reference: the page about every alert, for the documentation
     settings: what `operations.alerts` may say; it loads pydantic

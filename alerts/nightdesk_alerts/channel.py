@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification
-    from nightdesk_alerts.delivery.outcome import DeliveryOutcome
+    from nightdesk_alerts.delivery.outcome import DeliveryOutcome, Moved
     from nightdesk_alerts.delivery.web import Web
 
 _METADATA = "setting"
@@ -51,6 +51,8 @@ class Setting:
     pattern: str | None = None
     least: int | None = None
     most: int | None = None
+    several: bool = False
+    """Whether one text may stand for a list of one."""
     digits: bool = False
     """Whether it is text that YAML may read as a number."""
 
@@ -123,11 +125,21 @@ class Channel(ABC):
         return {file_name: text for file_name, text in held.items() if text}
 
     @abstractmethod
-    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome | Moved:
         """Tell people, on a thread of its own, within `web.timeout_seconds`.
 
-        Raises `WebError` where there is no answer. No outcome's words hold a secret.
+        `Moved` only where `place` is not empty. Raises `WebError` where there is no answer. No outcome's words hold a
+        secret.
         """
+
+    @property
+    def place(self) -> str:
+        """The number of the chat, where chats move; else empty."""
+        return ""
+
+    def at(self, place: str) -> Self:
+        """Return the same channel with its chat at another number."""
+        raise NotImplementedError(f"{self.title} does not move")
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with its settings, each beginning with the key. What a secret reads is not repeated."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 from nightdesk_core.settings import SettingsError, SettingsModel, read_secret
-from pydantic import Field, SecretStr, create_model
+from pydantic import BeforeValidator, Field, SecretStr, create_model
 
 from nightdesk_alerts.alerting import Alerting
 from nightdesk_alerts.channel import Channel, Setting
@@ -25,6 +25,11 @@ class AlertPreferences(SettingsModel):
     watchdog_url: SecretStr = Field(
         SecretStr(""), description="An external heartbeat that the Watchdog alert is sent to."
     )
+    watchdog_url_file: Path | None = Field(None, description="A file that holds the heartbeat's URL.")
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 def _keys(channel: type[Channel]) -> Iterator[tuple[str, Any, Any]]:
@@ -38,6 +43,8 @@ def _keys(channel: type[Channel]) -> Iterator[tuple[str, Any, Any]]:
         default = (get_origin(kind) or kind)() if part.default is MISSING else part.default
         if setting.secret is None:
             limits: dict[str, Any] = {"pattern": setting.pattern, "ge": setting.least, "le": setting.most}
+            if setting.several:
+                kind = Annotated[kind, BeforeValidator(_listed)]
             if setting.digits:
                 limits["coerce_numbers_to_str"] = True
             yield setting.key, kind, Field(default, description=setting.description, **limits)

@@ -9,12 +9,12 @@ LONGEST_SUMMARY = 80
 LONGEST_DESCRIPTION = 200
 
 
-def title(notification: Notification) -> str:
+def title(notification: Notification, *, longest_name: int = 80) -> str:
     """Return how bad it is, what it is, and of which bot: `CRITICAL: TradebotGuardPaused (btc)`."""
     alert = notification.alert
     severity = _SEVERITIES.get(alert.labels["severity"], "Alert")
     word = "Resolved" if notification.status == "resolved" else severity
-    return _line(f"{word}: {alert.name[:80]} ({alert.bot[:80]})")
+    return _line(f"{word}: {alert.name[:longest_name]} ({alert.bot[:longest_name]})")
 
 
 def summary(notification: Notification) -> str:

@@ -6,7 +6,8 @@ Whoever must go on without it asks here whether an error is of that kind: such a
 from __future__ import annotations
 
 import errno
-import sqlite3
+import sys
+from types import ModuleType
 
 _PASSING = frozenset(
     {
@@ -27,19 +28,7 @@ _PASSING = frozenset(
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What the process, or the machine, has too little of: an error of these says nothing about the file."""
-_PASSING_SQLITE = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
+_PASSING_SQLITE = ("PERM", "BUSY", "LOCKED", "NOMEM", "READONLY", "IOERR", "FULL", "CANTOPEN", "PROTOCOL")
 _PRIMARY = 0xFF
 """SQLite's extended codes carry the primary one in their lowest byte."""
 
@@ -48,10 +37,14 @@ def is_unwritable(error: BaseException) -> bool:
     """Return whether an error says that the disk does not take, or not give, something at present."""
     if isinstance(error, OSError):
         return error.errno in _PASSING
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", None)
-        return code is not None and code & _PRIMARY in _PASSING_SQLITE
-    return False
+    # Who has raised an error of SQLite has loaded it. Most who ask have no database.
+    sqlite = sys.modules.get("sqlite3")
+    return sqlite is not None and _is_passing(error, sqlite)
+
+
+def _is_passing(error: BaseException, sqlite: ModuleType) -> bool:
+    code = getattr(error, "sqlite_errorcode", None) if isinstance(error, sqlite.Error) else None
+    return code is not None and code & _PRIMARY in {getattr(sqlite, f"SQLITE_{name}") for name in _PASSING_SQLITE}
 
 
 def is_full(error: OSError) -> bool:

@@ -7,6 +7,7 @@ import glob
 import itertools
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,12 +18,17 @@ from typing import Any
 from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.forks import tell_of_forks
+from nightdesk_core.permissions import Readers, make_folder, open_file, settle
 from nightdesk_core.reader import InputError, read_bytes
 
+HALF_WRITTEN_SECONDS = 3600.0
+"""No writer takes so long."""
 _POLL_SECONDS = 0.005
 _held: set[int] = set()
 """Descriptors of the locks that this process holds."""
 _DAMAGED = ".damaged-"
+KEPT_ASIDE = 20
+"""How many damaged ones of a file are kept."""
 
 
 class LockTimeoutError(NightdeskError):
@@ -34,20 +40,20 @@ class LockTimeoutError(NightdeskError):
         super().__init__(f"{path} is still held by another process after {timeout_seconds:g} s")
 
 
-def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(path: Path, content: bytes, *, readers: Readers = "group") -> None:
     """Replace `path` by `content` so that a reader sees the old file or the new one, also after a crash.
 
     The content is written beside the file, synced, renamed, and the folder synced. Parents are created.
     Raises `OSError` and leaves the old file where the disk is full or read-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, readers=readers)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            settle(file.fileno(), path.parent, readers=readers)
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
@@ -56,9 +62,9 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
-def write_json_atomic(path: Path, value: Any, *, mode: int = 0o644) -> None:
+def write_json_atomic(path: Path, value: Any, *, readers: Readers = "group") -> None:
     """Replace `path` by `value` as indented JSON. NaN is refused with `ValueError`: it is not JSON."""
-    write_atomic(path, indented_json(value), mode=mode)
+    write_atomic(path, indented_json(value), readers=readers)
 
 
 def indented_json(value: Any, *, indent: int = 2) -> bytes:
@@ -77,7 +83,9 @@ def set_aside(path: Path, *, now: WallTime, with_suffixes: tuple[str, ...] = ())
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
-    return path.rename(aside)
+    path.rename(aside)
+    _forget_oldest(path)
+    return aside
 
 
 def copy_aside(path: Path, *, now: WallTime) -> Path:
@@ -96,7 +104,22 @@ def copy_aside(path: Path, *, now: WallTime) -> Path:
                 return kept
     aside = aside_path(path, now=now)
     write_atomic(aside, content)
+    _forget_oldest(path)
     return aside
+
+
+def _forget_oldest(path: Path) -> None:
+    """Keep the newest damaged ones of a file: one that is damaged at every start must not fill the disk."""
+    aside = re.compile(rf"{re.escape(path.name + _DAMAGED)}(\d[\dT-]*Z)(?:-(\d+))?(?:\D.*)?", re.DOTALL)
+    found: dict[tuple[str, int], list[Path]] = {}
+    for kept in path.parent.glob(f"{glob.escape(path.name)}{_DAMAGED}*"):
+        if match := aside.fullmatch(kept.name):
+            found.setdefault((match[1], int(match[2] or 1)), []).append(kept)
+    for key in sorted(found)[:-KEPT_ASIDE]:
+        for kept in found[key]:
+            # What cannot be removed, or lies there as a folder, is left to a person.
+            with suppress(OSError):
+                kept.unlink()
 
 
 def aside_path(path: Path, *, now: WallTime) -> Path:
@@ -107,6 +130,14 @@ def aside_path(path: Path, *, now: WallTime) -> Path:
     name = f"{path.name}{_DAMAGED}{iso(now).replace(':', '')}"
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(aside for aside in map(path.with_name, names) if not os.path.lexists(aside))
+
+
+def forget_half_written(folder: Path, *, now: WallTime) -> None:
+    """Remove what writers that were killed amid `write_atomic` have left, once it is `HALF_WRITTEN_SECONDS` old."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            if now.seconds - part.stat().st_mtime > HALF_WRITTEN_SECONDS:
+                part.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -122,11 +153,12 @@ def sync_folder(folder: Path) -> None:
 def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
     """Hold an exclusive lock on `path` for the block; the kernel frees it where the holder dies.
 
-    It is this process's alone: a child that is forked within the block does not hold it, nor does it keep it held once
-    this process has ended. Raises `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once).
+    It is the owner's alone: whoever can read a file can hold a lock on it. And it is this process's alone: a child that
+    is forked within the block does not hold it, nor does it keep it held once this process has ended. Raises
+    `LockTimeoutError` where it is not free within `timeout_seconds` (0: try once), `OSError` where it cannot be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    make_folder(path.parent)
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT, readers="owner")
     _held.add(descriptor)
     try:
         deadline = time.monotonic() + timeout_seconds

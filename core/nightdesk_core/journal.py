@@ -34,6 +34,7 @@ from nightdesk_core.json_text import parse_json
 from nightdesk_core.reader import InputError
 from nightdesk_core.sealed import Schema, SealedDatabase
 from nightdesk_core.trades import ClosedTrade
+from nightdesk_core.units import DAY_SECONDS
 
 __all__ = [
     "BESIDE",
@@ -45,6 +46,8 @@ __all__ = [
     "journal_path",
     "read_journal",
 ]
+MOST_THINNED = 2000
+"""More than a day of candles of a minute, so that a day's call keeps up with them; some 50 ms."""
 _TRADE_COLUMNS = tuple(field.name for field in fields(ClosedTrade))
 _TRADE_SCHEMA = ", ".join(name if name == "risk" else f"{name} NOT NULL" for name in _TRADE_COLUMNS)
 _SCHEMA = Schema(
@@ -111,6 +114,23 @@ class Journal(JournalDatabase):
     def record_equity(self, time: MarketTime, equity: float) -> None:
         """Record the equity at a candle's close."""
         self._write("equity", time.seconds, (equity,))
+
+    def thin_equity(self, *, before: MarketTime) -> None:
+        """Keep of each UTC day before a time the last equity alone, which daily returns are reckoned by.
+
+        At most `MOST_THINNED` rows go at once: a bot must not wait long for what has gathered in years.
+        """
+        if not self.in_transaction:
+            with self.transaction():
+                self.thin_equity(before=before)
+            return
+        ends = "SELECT max(time) FROM equity WHERE time < ? GROUP BY (time - 1) / ?"
+        rows = self._rows(
+            f"SELECT time FROM equity WHERE time < ? AND time NOT IN ({ends}) ORDER BY time LIMIT ?",  # noqa: S608
+            (before.seconds, before.seconds, DAY_SECONDS, MOST_THINNED),
+        )
+        for (time,) in rows:
+            self._write("equity", time, None)
 
     def record_transition(self, transition: GuardTransition) -> None:
         """Append a change of the guard's state."""

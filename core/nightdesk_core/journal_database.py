@@ -63,7 +63,6 @@ class JournalDatabase:
         refuse_no_file(path)
         with named_errors(path, doing="opened"):
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
                 self._disk = open_file(path, self._schema, patience_seconds=OPENING_SECONDS)
                 self._disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
             except (sqlite3.Error, OSError) as error:

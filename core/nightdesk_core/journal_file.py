@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from nightdesk_core import permissions
 from nightdesk_core.disk import is_unwritable
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.reader import InputError, MissingInputError, open_to_read, read_start
@@ -79,7 +80,7 @@ class HeadFile:
         """Note where the journal stands. One that cannot be noted is older than the journal, which is no lie."""
         said = f"{head.commits} {head.digest}"
         with suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+            descriptor = permissions.open_file(self._path, os.O_WRONLY | os.O_CREAT)
             try:
                 # In place and of one length but for the count, which only grows: it needs no room on a full disk.
                 os.pwrite(descriptor, f"{said} {_check(said)}\n".encode(), 0)
@@ -104,9 +105,10 @@ def open_file(path: Path, schema: Schema, *, patience_seconds: float, new: bool 
 
     Raises `JournalError` where it is of another version, `SealError` where it is damaged, and `sqlite3.Error`.
     """
-    mode = "rwc" if new else "rw"
+    if new:
+        _create(path)
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=patience_seconds, isolation_level=None
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience_seconds, isolation_level=None
     )
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -117,6 +119,13 @@ def open_file(path: Path, schema: Schema, *, patience_seconds: float, new: bool 
         connection.close()
         raise
     return database
+
+
+def _create(path: Path) -> None:
+    """Create an empty database where there is none: SQLite gives what it keeps beside one the mode of that."""
+    permissions.make_folder(path.parent)
+    with suppress(FileExistsError):
+        os.close(permissions.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
 
 def holds_anything(path: Path) -> bool:

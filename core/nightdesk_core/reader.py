@@ -8,9 +8,11 @@ is bounded in size: a FIFO or a device in its place would freeze the bot, and an
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedRandom, BufferedReader
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from nightdesk_core.disk import is_unwritable
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.permissions import NoRegularFileError, open_file
 
 LARGEST_BYTES = 16_000_000
 """Of a file that is read at once, where its reader names no other bound."""
@@ -86,6 +89,23 @@ def read_lines(path: Path, *, longest: int = LONGEST_LINE_BYTES) -> Iterator[byt
             yield line
 
 
+def read_packed(path: Path, *, largest: int = LARGEST_BYTES) -> bytes:
+    """Return what a regular file that gzip has packed holds, at most `largest` bytes of it, once its sum was checked.
+
+    Raises `MissingInputError`, and `InputError` also where it is damaged.
+    """
+    with open_to_read(path) as file, gzip.GzipFile(fileobj=file) as unpacked:
+        try:
+            if not file.peek(1):
+                raise EOFError("it is empty")  # gzip takes that for nothing, packed
+            content = unpacked.read(largest + 1)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(str(path), f"is damaged ({error}); move it away to read the rest") from error
+    if len(content) > largest:
+        raise InputError(str(path), f"holds more than {largest:,} bytes, and is not what belongs there: look at it")
+    return content
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a regular file of any size, in hexadecimal. Raises `MissingInputError`, `InputError`."""
     with _failures_of(path), open_to_read(path) as file:
@@ -96,7 +116,7 @@ def sha256_of(path: Path) -> str:
 def open_to_read(path: Path) -> Iterator[BufferedReader]:
     """Open a regular file for the block. Raises `MissingInputError`, `InputError`; `OSError` where reading fails."""
     with _failures_of(path):
-        descriptor = _opened(path, os.O_RDONLY)
+        descriptor = _opened(path)
     with os.fdopen(descriptor, "rb") as file:
         yield file
 
@@ -109,7 +129,7 @@ def open_to_append(path: Path) -> Iterator[BufferedRandom]:
     """
     try:
         with _failures_of(path):
-            descriptor = _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            descriptor = open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
     except InputError as error:
         if isinstance(error.__cause__, OSError) and is_unwritable(error.__cause__):
             raise error.__cause__ from None
@@ -118,13 +138,13 @@ def open_to_append(path: Path) -> Iterator[BufferedRandom]:
         yield file
 
 
-def _opened(path: Path, flags: int) -> int:
-    """Return the descriptor of a regular file. Nothing is waited for: a FIFO would wait for its other end."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
+def _opened(path: Path) -> int:
+    """Return the descriptor of a regular file to read. Nothing is waited for: a FIFO would wait for its other end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise InputError(str(path), _no_file(_KINDS.get(stat.S_IFMT(mode), "something else")))
+        raise NoRegularFileError(str(path), mode)
     return descriptor
 
 
@@ -137,6 +157,8 @@ def _failures_of(path: Path) -> Iterator[None]:
         if not os.path.lexists(path):
             raise MissingInputError(str(path), "cannot be read (No such file or directory)") from None
         raise InputError(str(path), "is a symbolic link to something that is not there; move it away") from None
+    except NoRegularFileError as error:
+        raise InputError(str(path), _no_file(_KINDS.get(stat.S_IFMT(error.mode), "something else"))) from None
     except OSError as error:
         kind = {errno.EISDIR: "a folder", errno.ENXIO: "a socket"}.get(error.errno or 0)
         raise InputError(str(path), _no_file(kind) if kind else f"cannot be read ({error.strerror})") from error

@@ -1,11 +1,13 @@
-"""Secrets, hidden by value wherever they turn up in a log line: whole, in parts of a URL, encoded."""
+"""Secrets, hidden by value wherever they turn up in a log line: whole, in parts of a URL, encoded, within Base64."""
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from html import escape
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
@@ -17,6 +19,7 @@ _SHORTEST = 4
 """A secret of fewer characters would hide half of every line."""
 _SHORTEST_PART = 9
 """Of a URL: shorter ones are words of its path, such as `services`."""
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _LONGEST_TEXT = 50_000
 _MOST_ITEMS = 1000
 _DEEPEST = 20
@@ -92,10 +95,30 @@ def _parts(secret: str) -> Iterator[str]:
 
 
 def _forms(part: str) -> Iterator[str]:
-    """Yield a secret as it is, and as URLs, JSON and `repr` write it."""
+    """Yield a secret as it is, and as URLs, JSON, HTML, `repr` and Base64 write it."""
     yield part
-    yield quote(part, safe="")
-    yield quote_plus(part)
+    for quoted in (quote(part, safe=""), quote(part), quote_plus(part)):
+        yield quoted
+        yield _ESCAPE.sub(lambda found: found[0].lower(), quoted)
+    yield escape(part)
+    yield escape(part, quote=False)
+    yield escape(part).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")  # as Go writes it
+    yield from _within_base64(part)
     yield json.dumps(part)[1:-1]
     yield json.dumps(part, ensure_ascii=False)[1:-1]
     yield repr(part)[1:-1]
+
+
+def _within_base64(part: str) -> Iterator[str]:
+    """Yield what Base64 makes of a secret that stands anywhere in what is encoded, as in `name:password`.
+
+    Three bytes are four characters, so there are three ways, and the characters at the edges depend on the neighbours.
+    """
+    content = part.encode(errors="replace")
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + content).decode().rstrip("=")
+        start = -(-before * 8 // 6)
+        end = (before + len(content)) * 8 // 6
+        if end - start >= _SHORTEST_PART:
+            yield whole[start:end]
+            yield whole[start:end].replace("+", "-").replace("/", "_")

@@ -16,6 +16,7 @@ from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manife
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock, utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import indented_json, locked, sync_folder, write_json_atomic
+from nightdesk_core.permissions import make_folder, open_file
 from nightdesk_core.reader import InputError, MissingInputError, sha256_of
 
 Standing = Literal["provisional", "probation", "champion"]
@@ -72,7 +73,7 @@ class ModelRegistry:
 
     def stage(self, files: Mapping[str, bytes]) -> Path:
         """Write `files` into a new staging folder that no reader lists, and return it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         digest = hashlib.sha256()
         for name in sorted(files):
             digest.update(name.encode() + b"\0" + files[name])
@@ -81,7 +82,7 @@ class ModelRegistry:
             raise RegistryError(f"{version} exists already: the same model was published in this very second")
         folder = self.folder / f"{STAGING}{version}"
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        make_folder(folder)
         for name, content in files.items():
             _write_durably(folder / name, content)
         return folder
@@ -317,7 +318,7 @@ def _with_predecessor(current: Champion) -> tuple[tuple[str, Standing], ...]:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
+    with os.fdopen(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.reader import InputError, MissingInputError, read_text
-from nightdesk_core.yaml_text import parse_yaml, read_yaml
+from nightdesk_core.yaml_text import parse_yaml, read_yaml, shown_key
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """In bytes, as Linux allows them."""
@@ -48,6 +48,8 @@ class SettingsModel(BaseModel):
         if not isinstance(value, Path):
             return value
         text = os.fsencode(value)
+        if b":/" in text:
+            raise ValueError("is an address, where the path of a file must be: the file holds the address")
         if b"\0" in text:
             raise ValueError("a path cannot hold a NUL")
         if len(text) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in value.parts):
@@ -76,6 +78,9 @@ class BotSettings(SettingsModel):
     name: str = Field("btc", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="The bot's name in every metric.")
     state_dir: Path = Field(Path("state"), description="Journal, kill switch and audit log.")
     models_dir: Path = Field(Path("models"), description="Model bundles and the champion pointer.")
+    group: str = Field(
+        "", description="A group of this machine whose members may read what bot and job write; empty: nobody else may."
+    )
     web_config_file: Path | None = Field(
         None, description="TLS and passwords of the bot's exporter, in the exporter-toolkit's format."
     )
@@ -116,10 +121,11 @@ def override(document: Mapping[str, Any], assignments: list[str]) -> dict[str, A
     Raises `SettingsError` for an assignment without `=` or one that passes through something other than a mapping.
     """
     result: dict[str, Any] = dict(document)
-    for assignment in assignments:
+    for number, assignment in enumerate(assignments, start=1):
         dotted, equals, text = assignment.partition("=")
         if not equals or not dotted:
-            raise SettingsError("--set", [f"{assignment!r} must read key.key=value"])
+            # Not quoted: what somebody forgot the key of may be secret.
+            raise SettingsError("--set", [f"number {number} must read key.key=value"])
         *parents, last = dotted.split(".")
         section = result
         for parent in parents:
@@ -140,7 +146,8 @@ def validate(model: type[Model], document: Mapping[str, Any], *, source: str) ->
         return model.model_validate(document)
     except ValidationError as error:
         problems = [
-            f"{'.'.join(str(part) for part in item['loc']) or '(top level)'}: {_wording(item['type'], item['msg'])}"
+            f"{'.'.join(shown_key(part) for part in item['loc']) or '(top level)'}: "
+            f"{_wording(item['type'], item['msg'])}"
             for item in error.errors(include_input=False, include_url=False)
         ]
         raise SettingsError(source, problems) from None

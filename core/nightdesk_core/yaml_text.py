@@ -6,6 +6,7 @@ Loaded only where there is YAML to read: importing a room costs none of it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ LARGEST_BYTES = 200_000
 MOST_VALUES = 20_000
 """Each alias counts as all that it stands for."""
 _LONGEST_NUMBER = 100
+_NAME = re.compile(r"(?:<<|[A-Za-z0-9_]{1,60})(?=[:=\s]|\Z)")
 _PREFIX = "tag:yaml.org,2002:"
 _TAGS = {_PREFIX + name for name in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge")}
 
@@ -56,6 +58,16 @@ def parse_yaml(text: str, *, source: str) -> Any:
     except (ValueError, OverflowError, RecursionError, TypeError, AttributeError, LookupError) as error:
         # The library's own constructors raise these at values such as `!!int x`, `!!bool x` or a date of month 13.
         raise InputError(source, f"is not YAML: a value is not what it says it is ({type(error).__name__})") from None
+
+
+def shown_key(key: object) -> str:
+    """Return a key as a message may name it: what does not look like a name may be a secret in the wrong place.
+
+    In `password:hunter2` the space was forgotten: what follows the colon is a value.
+    """
+    said = str(key)
+    name = _NAME.match(said)
+    return said if name is not None and name.end() == len(said) else f"{'' if name is None else name[0]}…"
 
 
 def _problem(error: yaml.YAMLError) -> str:
@@ -122,6 +134,6 @@ class _Loader(yaml.SafeLoader):
                 raise _RefusedError(key, "has a list or a mapping for a key")
             said = "<<" if key.tag == _PREFIX + "merge" else self.construct_object(key)
             if said in seen:
-                raise _RefusedError(key, f"{key.value[:60]}: is there twice")
+                raise _RefusedError(key, f"{shown_key(key.value)}: is there twice")
             seen.add(said)
         return node

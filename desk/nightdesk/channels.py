@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from nightdesk_alerts import Alerting, SandboxInbox
 from nightdesk_alerts.channels import known_channels
+from nightdesk_alerts.moved_chats import FILE_NAME, MovedChats
 
+from nightdesk import home
 from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
 
@@ -35,9 +37,11 @@ def channels(settings: Settings) -> Channels:
     alerts = settings.operations.alerts
     alerting = alerts.alerting(alertmanagers=(url_with_login(settings, "alertmanager"),))
     of_inbox = settings.sandbox.enabled and not alerting.channels
+    moved = MovedChats(home.state_dir(settings) / FILE_NAME)
+    alerting = replace(alerting, channels=tuple(map(moved.follow, alerting.channels)))
     if of_inbox:
         host, _, port = settings.address("smtp").rpartition(":")
         inbox, values = SandboxInbox(f"http://{settings.address('inbox')}", host, int(port)), dict(alerts)
         found = [kind.in_sandbox(inbox, values) for kind in known_channels()]
         alerting = replace(alerting, channels=tuple(filter(None, found)))
-    return Channels(alerting, alerts.watchdog_url.get_secret_value(), of_inbox)
+    return Channels(alerting, alerts.secret("watchdog_url"), of_inbox)

@@ -16,7 +16,7 @@ from nightdesk_trendbot.engine import Rules, break_even_win_rate
 
 from nightdesk import home
 from nightdesk.channels import channels
-from nightdesk.logbook import secrets
+from nightdesk.logbook import secrets, without_secrets
 from nightdesk.passwords import login
 from nightdesk.settings import Settings
 
@@ -38,7 +38,8 @@ def guard_profile(settings: Settings, holdout: Backtest, progress: Progress) -> 
 @contextmanager
 def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
     """Yield what a retrain is made of; at the end its alerts have a moment to go out."""
-    document = settings.model_dump(mode="json")
+    home.tidy(settings)
+    document, shown = settings.model_dump(mode="json"), without_secrets(settings)
     alerting = channels(settings).alerting
     with AlertSender(
         settings.bot.name,
@@ -65,9 +66,9 @@ def job_parts(settings: Settings, progress: Progress) -> Iterator[JobParts]:
             progress=progress,
             redact=Redaction(secrets(settings)).text,
             settings_record={
-                "trendbot": document["trendbot"],
-                "model_rotation": document["operations"]["model_rotation"],
-                "retrain": document["retrain"],
+                "trendbot": shown["trendbot"],
+                "model_rotation": shown["operations"]["model_rotation"],
+                "retrain": shown["retrain"],
             },
             annotate=lambda holdout: {FILE_NAME: guard_profile(settings, holdout, progress).to_json()},
         )

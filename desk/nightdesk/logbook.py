@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
-from nightdesk_core.settings import SettingsError, SettingsModel, read_secret
+from nightdesk_core.redaction import Redaction
+from nightdesk_core.secret_keys import masked
+from nightdesk_core.secret_settings import all_secrets
+from nightdesk_core.settings import SettingsError
 from nightdesk_exporter import logs
-from pydantic import SecretStr
 
 from nightdesk.passwords import GUARDED, password
 from nightdesk.settings import Settings
@@ -32,25 +34,13 @@ def secrets(settings: Settings) -> Iterator[str]:
 
     A file that cannot be read is passed over: what needs it says so.
     """
-    yield from _in_section(settings)
+    yield from all_secrets(settings)
     for server in GUARDED:
         with suppress(SettingsError):
             yield password(settings, server) or ""
 
 
-def _in_section(section: SettingsModel) -> Iterator[str]:
-    fields = dict(section)
-    for name, value in fields.items():
-        if isinstance(value, SettingsModel):
-            yield from _in_section(value)
-        elif isinstance(value, SecretStr):
-            yield value.get_secret_value()
-        elif isinstance(value, Path) and _holds_secret(name, fields):
-            with suppress(SettingsError):
-                yield read_secret(SecretStr(""), value, key=name)
-
-
-def _holds_secret(name: str, fields: dict[str, object]) -> bool:
-    """Return whether a file holds what is secret where it is written into the settings themselves."""
-    plain = name.removesuffix("_file")
-    return name != plain and (plain == "password" or isinstance(fields.get(plain), SecretStr))
+def without_secrets(settings: Settings) -> dict[str, Any]:
+    """Return the settings as they may be shown and recorded: as plain data, each secret as stars."""
+    shown: dict[str, Any] = masked(settings.model_dump(mode="json"), Redaction(secrets(settings)).text)
+    return shown

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from urllib.parse import quote
 
 from nightdesk_core.files import locked, write_atomic
+from nightdesk_core.permissions import make_folder
 from nightdesk_core.reader import InputError, MissingInputError, read_text
 from nightdesk_core.settings import SettingsError
 
@@ -81,13 +82,13 @@ def ensure_password(settings: Settings, server: Guarded) -> str:
     file, found = password_file(settings, server), password(settings, server)
     if found is None:
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(file.parent, readers="owner")
             # Two that start at once must not make two passwords for one server.
             with locked(file.parent / "lock", timeout_seconds=_LOCK_SECONDS):
                 found = password(settings, server)
                 if found is None:
                     found = secrets.token_urlsafe(_BYTES)
-                    write_atomic(file, found.encode(), mode=0o600)
+                    write_atomic(file, found.encode(), readers="owner")
         except OSError as error:
             raise _refusal(file, f"cannot be made ({error.strerror}): openssl rand -hex 32 > {file}") from error
     if not found or len(found.encode()) > _LONGEST_BYTES:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from nightdesk.bot.reload import reloadable
+from nightdesk.growth import table
 from nightdesk.settings import Settings
 
 _HEAD = """\
@@ -24,10 +25,23 @@ _HEAD = """\
 
 Everything that `nightdesk.yml` may say, in its order. A key that is left out has its default; a key that does not exist
 is an error. `--set section.key=value` overrides one on the command line, and `nightdesk settings` prints all as they
-hold. Relative paths lie in `home`. Examples for real exchanges lie in `examples/settings`.
+hold, secrets masked. Relative paths lie in `home`. Examples for real exchanges lie in `examples/settings`.
+
+What is "kept secret" belongs in a file that only you can read, named by the key's `_file`, or in the environment: the
+variable is `NIGHTDESK_` and the whole key in capitals, as in `NIGHTDESK_OPERATIONS_ALERTS_EMAIL_PASSWORD`, and goes
+before the file's. `--set` refuses it: every user of a machine can read its command lines.
 
 A running bot takes over the keys marked ↻ without a restart: `nightdesk stack reload`, or SIGHUP. It acts on them from
 the next candle on, and its log names what it took over and what waits for a restart.
+"""
+
+_GROWTH_HEAD = """\
+## What grows on the disk
+
+`nightdesk check` says how much each takes. In braces: `home`, `bot.name`, and the folders that `bot.state_dir`,
+`bot.models_dir`, `trendbot.data_dir`, `retrain.textfile_dir`, `sandbox.state_dir` and `stack.passwords_dir` name. In
+containers `NIGHTDESK_RETENTION` (`90d`) and `NIGHTDESK_RETENTION_SIZE` (`2GB`) bound Prometheus, and the services'
+output is in the engine's logs, 50 MB each. A year is one of candles of an hour, of one symbol, with a retrain a month.
 """
 
 _TYPE_NAMES: dict[Any, str] = {
@@ -76,7 +90,7 @@ def inner_model(field: FieldInfo) -> type[SettingsModel] | None:
 
 def reference() -> str:
     """Return the whole reference in Markdown."""
-    return "\n".join([_HEAD, *(_text(section) for section in sections())])
+    return "\n".join([_HEAD, *(_text(section) for section in sections()), _GROWTH_HEAD, table()])
 
 
 def _text(section: SettingsSection) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from nightdesk_alerts.settings import AlertSettings
 from nightdesk_core.clock import TimeScale
+from nightdesk_core.secret_settings import with_environment
 from nightdesk_core.settings import (
     BotSettings,
     SettingsError,
@@ -67,6 +70,30 @@ class PortSettings(SettingsModel):
         return self
 
 
+class RetentionSettings(SettingsModel):
+    """How much of what grows is kept. The table at the end says what each file is bounded by, and what stays for ever.
+
+    Models have `retrain.keep_models`, log files `operations.logs`.
+    """
+
+    decisions_megabytes: float = Field(
+        50,
+        ge=1,
+        description="What the bot's decisions may take, in MB: packed, about 0.13 a year for each symbol with"
+        " candles of an hour, 8 with candles of a minute. The oldest go.",
+    )
+    equity_days: float = Field(
+        400,
+        ge=1,
+        description="Equity older than this, in days of the market, is kept at each day's end alone.",
+    )
+    prometheus_days: float = Field(90, gt=0, description="How long Prometheus keeps its samples, in days.")
+    prometheus_megabytes: float = Field(
+        2000, ge=100, description="What Prometheus' samples may take, in MB; the oldest go, however young they are."
+    )
+    replays: int = Field(3, ge=0, description="How many replays that were set aside by `run --fresh` are kept.")
+
+
 class StackSettings(SettingsModel):
     """How the services find each other."""
 
@@ -74,7 +101,6 @@ class StackSettings(SettingsModel):
         "native", description="native: everything on 127.0.0.1. compose: by service name, listening on all interfaces."
     )
     ports: PortSettings = PortSettings()
-    retention_days: float = Field(90, gt=0, description="How long Prometheus keeps its samples, in days.")
     passwords_dir: Path = Field(
         Path("passwords"),
         description="The machine's own passwords for its servers, a file each: made where there is none.",
@@ -101,6 +127,7 @@ class Settings(SettingsModel):
     guard: GuardSettings = GuardSettings()
     operations: OperationsSettings = OperationsSettings()
     retrain: RetrainSettings = RetrainSettings()
+    retention: RetentionSettings = RetentionSettings()
     sandbox: SandboxSettings = SandboxSettings()
     stack: StackSettings = StackSettings()
 
@@ -164,12 +191,13 @@ class Settings(SettingsModel):
         return "0.0.0.0" if self.stack.network == "compose" else "127.0.0.1"  # noqa: S104 - a container's own network
 
 
-def load(path: Path, assignments: list[str] | None = None) -> Settings:
+def load(path: Path, assignments: list[str] | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of `path` with each `a.b=value` of `assignments` applied, `home` made absolute.
 
-    Raises `SettingsError` with every problem at once.
+    A secret may stand in `environment` (`nightdesk_core.secret_settings`). Raises `SettingsError` with every problem at
+    once.
     """
-    document = override(read_document(path), assignments or [])
+    document = with_environment(Settings, override(read_document(path), assignments or []), environment)
     settings = validate(Settings, document, source=str(path))
     home = (path.resolve().parent / settings.home.expanduser()).resolve()
     return _follow_sandbox(_with_secrets_in(home, settings).model_copy(update={"home": home}))
@@ -198,4 +226,13 @@ def _follow_sandbox(settings: Settings) -> Settings:
     return settings.model_copy(update={"trendbot": settings.trendbot.model_copy(update={"exchange": there})})
 
 
-__all__ = ["OperationsSettings", "PortSettings", "Service", "Settings", "SettingsError", "StackSettings", "load"]
+__all__ = [
+    "OperationsSettings",
+    "PortSettings",
+    "RetentionSettings",
+    "Service",
+    "Settings",
+    "SettingsError",
+    "StackSettings",
+    "load",
+]

@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
 
 from nightdesk_core.text import clean, line
@@ -54,6 +54,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     document("".join(f"{drawn_line.rstrip()}\n" for drawn_line in drawn.getvalue().splitlines()))
 
 
+def hide(redact: Callable[[str], str]) -> None:
+    """Have each text pass `redact` before it is printed, from now on."""
+    _HIDDEN[:] = [redact]
+
+
 def finish() -> bool:
     """Write out what is still held back; return whether all that was printed has arrived, or nobody wanted it."""
     for stream in (sys.stdout, sys.stderr):
@@ -71,12 +76,16 @@ def finish() -> bool:
 
 _LOST: list[Exception] = []
 """Why output was lost that somebody wanted."""
+_HIDDEN: list[Callable[[str], str]] = []
+"""What takes the secrets out of a text, once the settings are known."""
 
 
 def _write(text: str, *, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     if stream is None:  # closed before the program began
         return
+    for redact in _HIDDEN:
+        text = redact(text)
     try:
         try:
             stream.write(text)

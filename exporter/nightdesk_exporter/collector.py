@@ -95,6 +95,7 @@ class SnapshotCollector(Collector):
         yield family("status_file_limit_seconds", snapshot.status_limit_seconds)
         yield family("snapshot_timestamp_seconds", snapshot.equity_at_wall)
         yield family("snapshot_limit_seconds", snapshot_limit_seconds(snapshot, self._limits()))
+        yield family("audit_missing", _truth(None if snapshot.audit_missing is None else bool(snapshot.audit_missing)))
         unwritable = dict(snapshot.unwritable)
         yield family("disk_unwritable", {(what,): float(why is not None) for what, why in unwritable.items()})
         yield info("audit_head", None if snapshot.audit_head is None else (snapshot.audit_head,))
@@ -107,6 +108,7 @@ class SnapshotCollector(Collector):
         regimes: dict[Labels, str] = {(symbol,): regime for symbol, regime in dict(snapshot.regimes).items()}
         yield state_set("regime", regimes)
         yield family("kill_switch_active", _truth(snapshot.kill_switch))
+        yield family("state_lost", _truth(None if snapshot.state_lost is None else bool(snapshot.state_lost)))
         positions: dict[Labels, float | None] = {}
         sizes: dict[Labels, float | None] = {}
         for symbol, position in dict(snapshot.positions).items():

@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nightdesk_core.permissions import make_folder, open_file
+
 
 class LogFile:
     """A sink for loguru. `path` is set aside, with the time in its name, before it grows beyond `rotate_bytes`.
@@ -67,9 +69,8 @@ class LogFile:
         return self._descriptor
 
     def _open(self) -> int:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Not blocking: a pipe in the file's place must not hold up a trading loop.
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+        make_folder(self._path.parent)
+        return open_file(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _is_current(self, descriptor: int) -> bool:
         try:
@@ -80,7 +81,7 @@ class LogFile:
 
     def _set_aside(self, descriptor: int) -> bool:
         """Rename the file unless another process is about to; return whether it was, by whomever."""
-        lock = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = open_file(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, readers="owner")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._is_current(descriptor):

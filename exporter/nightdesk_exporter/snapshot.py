@@ -148,6 +148,10 @@ class Snapshot:
     kill_switch_reason: str = ""
     kill_switch_activations: int | None = None
     """How often it was activated by its own count, which survives restarts."""
+    state_lost: str | None = None
+    """How it shows that the bot's state is gone; empty where it is not."""
+    audit_missing: str | None = None
+    """What the audit log lacks of what it held; empty where it lacks nothing."""
     positions: dict[str, Position | None] = field(default_factory=dict)
     """By symbol; `None` is flat."""
     recent_trades: int | None = None
@@ -249,6 +253,8 @@ class Snapshot:
             known[f"the last candle of {symbol} {timeframe}"] = candle.received_at
         for (symbol, timeframe), expected in dict(self.candles_expected).items():
             known[f"the begin of candles of {symbol} {timeframe}"] = expected.since
+        for (symbol, timeframe), rejected in dict(self.candles_rejected).items():
+            known[f"the last rejected candle of {symbol} {timeframe}"] = rejected.at
         for name in ("config_loaded", "kill_switch_self_test"):
             if (seconds := self.gauges.get((f"{name}_timestamp_seconds",))) is not None:
                 known[name.replace("_", " ")] = WallTime(seconds)

@@ -12,6 +12,7 @@ The performance guard: `PerformanceGuard`, `Observation`, `TradeResult`, `GuardS
 `GuardLimits`, and `documented_limits`, those that the settings write down.
 The kill switch: `KillSwitch`, `KillSwitchState`, `Tripwire`, `KillLimits`, `AccountView`, `Anchors`, and `drill`, its
 self-test.
+A state that was lost: `LostState`, its `Loss`, and `signs_of_life`.
 What a hold-out promised: `GuardProfile`, `Expected`, the `Evidence` against it, and `breach_probability`.
 A new model's probation: `probation_share`, `signals_on_probation`.
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from nightdesk_guard.guard import Guard
     from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState
     from nightdesk_guard.limits import GuardLimits, TradeResult, documented_limits
+    from nightdesk_guard.lost_state import Loss, LostState, signs_of_life
     from nightdesk_guard.own_trade import GuardError
     from nightdesk_guard.performance import (
         GuardMeasures,
@@ -61,6 +63,7 @@ else:
             "nightdesk_guard.guard": ["Guard"],
             "nightdesk_guard.kill_switch": ["KillSwitch", "KillSwitchState"],
             "nightdesk_guard.limits": ["GuardLimits", "TradeResult", "documented_limits"],
+            "nightdesk_guard.lost_state": ["Loss", "LostState", "signs_of_life"],
             "nightdesk_guard.own_trade": ["GuardError"],
             "nightdesk_guard.performance": [
                 "GuardMeasures",
@@ -105,6 +108,8 @@ __all__ = [
     "KillSwitch",
     "KillSwitchState",
     "LiveMeasures",
+    "Loss",
+    "LostState",
     "ModelInUse",
     "Observation",
     "PerformanceGuard",
@@ -120,4 +125,5 @@ __all__ = [
     "drill",
     "probation_share",
     "signals_on_probation",
+    "signs_of_life",
 ]

@@ -21,8 +21,10 @@ from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files import locked
 from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.journal import Journal
+from nightdesk_core.permissions import group_of, make_folder, tighten
 from nightdesk_core.requests import RetrainRequests
 
+from nightdesk_guard.lost_state import LostState, signs_of_life
 from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
@@ -70,7 +72,9 @@ class Guard(GuardRuntime):
         if not 0 < break_even_win_rate < 1:
             raise GuardError(f"break_even_win_rate is {break_even_win_rate}; it lies between 0 and 1")
         settings = GuardSettings() if settings is None else settings
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(state_dir)
+        if changed := tighten(state_dir, group=group_of(state_dir)):
+            logger.warning("{} files and folders in {} were open to other users; now none is", changed, state_dir)
         self._state_dir = state_dir
         self._small = SmallStore(state_dir, journal)
         self._stale_seconds = settings.entries.stale_seconds
@@ -101,12 +105,25 @@ class Guard(GuardRuntime):
         with ExitStack() as stack:
             stack.enter_context(locked(self._state_dir / "guard.lock", timeout_seconds=0))
             self._small.load()
+            self._begin()
             self.recall()
             self._watch.look()
             self.report()
             self._entered = stack.pop_all()
         tell_of_forks(self)
         return self
+
+    def _begin(self) -> None:
+        """Have a new bot remember that it has begun; keep one out of the market that has lived and forgotten it."""
+        lost = LostState(self._state_dir, clock=self._clock)
+        known = lost.known()
+        if known is not None and known.accepted:
+            lost.forget()
+        if self._small.is_new:
+            if signs := list(signs_of_life(self._state_dir, self._parts.audit)):
+                lost.find(f"the guard's memory is missing, though {'; '.join(signs)}")
+                logger.critical("{}; `nightdesk resume --lost-state` lets the bot begin anew", lost.pending)
+            self._small.begin()
 
     def forked(self) -> None:
         """In a child of the bot's process, block all entries and refuse what would replace what the bot remembers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nightdesk_guard.evidence import Evidence
 from nightdesk_guard.expectation import Expected, Ratios
@@ -68,6 +68,14 @@ class Reporter(Protocol):
         drawdown_to_backtest: float | None = None,
     ) -> None:
         """What the model in use has shown live."""
+
+
+@runtime_checkable
+class LossReporter(Protocol):
+    """What a `Reporter` may be beside; one that was written before there was such a thing need not."""
+
+    def state_lost(self, reason: str) -> None:
+        """How it shows that the bot has lived and its state is gone; empty where it is not."""
 
 
 def report_guard(

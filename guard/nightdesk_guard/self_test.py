@@ -88,8 +88,7 @@ def _attempts(folder: Path, limits: KillLimits, clock: WallClock) -> Iterator[tu
         wire.look(lambda: replace(calm, market_time=yesterday if name == "the floor" else calm.market_time))  # noqa: B023 - called at once
         yield f"it did not trip for {name}", wire.look(view).active and _holds(wire.switch)
     wire = _wire(folder / "file", limits, clock)
-    wire.switch.kill_file.parent.mkdir(parents=True)
-    wire.switch.kill_file.touch()
+    write_atomic(wire.switch.kill_file, b"")
     yield "it did not trip for the file KILL", wire.look(lambda: calm).active and _holds(wire.switch)
 
 

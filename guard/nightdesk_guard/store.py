@@ -106,6 +106,8 @@ class SmallStore:
         self._moved: GuardTransition | None = None
         self._changing: Remembered | None = None
         """What the transaction that is open has made of it."""
+        self.is_new = True
+        """Whether nothing was ever kept here, as it was when it was last loaded."""
         self._unwritten: str | None = None
         self._kept = self.load()
         self._forked = False
@@ -197,6 +199,7 @@ class SmallStore:
         path = self._file if self._journal is None else self._journal.path
         try:
             found = self._stored()
+            self.is_new = found is None
             self._kept = Remembered() if found is None else _read(found, source=str(path))
         except (InputError, ValueError) as error:
             # To trade on without it would forget a pause.
@@ -205,6 +208,11 @@ class SmallStore:
                 f"{path} holds no guard's memory ({why}): find out why and set it aside; the guard then begins anew"
             ) from error
         return self._kept
+
+    def begin(self) -> None:
+        """Keep that there is nothing to remember yet: an empty store is one that has lost its memory from then on."""
+        self._write(Remembered())
+        self.is_new = False
 
     def _write(self, after: Remembered) -> None:
         if self._journal is None:

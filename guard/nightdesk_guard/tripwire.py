@@ -168,17 +168,21 @@ class Tripwire:
             state = self.switch.activate(reason, actor=_ACTOR, positions=positions)
         except Exception as error:  # noqa: BLE001 - a full disk, a lock that is held: the bot stops all the same
             self._why_held = str(error)
-            if self._held is None:
-                logger.critical("the kill switch is active, but only in memory ({}): {}", error, reason)
-                before = self.switch.state()
-                count = before.activations + int(not before.active)
-                self._held = KillSwitchState(True, reason, _ACTOR, self._clock(), count, positions)
-            return self._held
+            return self._hold(reason, error, positions=positions)
         self._held = None
         return state
+
+    def _hold(self, reason: str, error: Exception, *, positions: Positions) -> KillSwitchState:
+        if self._held is None:
+            logger.critical("the kill switch is active, but only in memory ({}): {}", error, reason)
+            before = self.switch.state()
+            count = before.activations + int(not before.active)
+            self._held = KillSwitchState(True, reason, _ACTOR, self._clock(), count, positions)
+        return self._held
 
     def _latched(self) -> KillSwitchState:
         try:
             return self.switch.latch(positions=self.positions)
         except Exception as error:  # noqa: BLE001 - as above
-            return self.trip(f"the file KILL could not be latched ({error!r})", positions=self.positions)
+            reason, positions = self.switch.asked_by_file(positions=self.positions)
+            return self._hold(reason, error, positions=positions)

@@ -14,7 +14,8 @@ from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
-from nightdesk_guard.reporting import Reporter
+from nightdesk_guard.lost_state import LostState
+from nightdesk_guard.reporting import LossReporter, Reporter
 from nightdesk_guard.self_test import DiskError, drill
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
@@ -48,6 +49,7 @@ class KillSwitchWatch:
         self._clock = parts.clock
         switch = KillSwitch(parts.state_dir, clock=parts.clock)
         self._tripwire = Tripwire(switch, parts.limits, positions=parts.positions, clock=parts.clock)
+        self._lost = LostState(parts.state_dir, clock=parts.clock)
         self._account = parts.account
         self._lock = threading.RLock()
         self._forked = False
@@ -112,6 +114,8 @@ class KillSwitchWatch:
                 switch = self._tripwire.state()
             reporter = self._parts.reporter
             if reporter is not None:
+                if isinstance(reporter, LossReporter):
+                    reporter.state_lost(self._lost.pending)
                 reporter.kill_switch(active=switch.active, reason=switch.reason, activations=switch.activations)
             elif switch.active and not self._last.active:
                 logger.critical("the kill switch is active: {}", switch.reason)

@@ -18,6 +18,7 @@ from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.disk import is_full, is_unwritable, reason_of
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.permissions import make_folder
 from nightdesk_core.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
 from nightdesk_core.registry import Champion, RegistryError
 from nightdesk_core.units import DAY_SECONDS
@@ -70,7 +71,7 @@ def run(parts: JobParts, *, trigger: Trigger, dry_run: bool = False, bootstrap: 
     """
     lock = parts.state_dir / "retrain.lock"
     try:
-        parts.state_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(parts.state_dir)
         with locked(lock, timeout_seconds=0):
             return _Run(parts, trigger).run(dry_run=dry_run, bootstrap=bootstrap)
     except LockTimeoutError as error:
@@ -125,6 +126,8 @@ class _Run:
             self._refuse_second_champion()
         started = states.load(parts.state_dir)
         try:
+            # Before hours of training: nothing is promoted that cannot be recorded.
+            parts.audit.refuse_loss()
             if not dry_run:
                 started = states.update(parts.state_dir, last_start=parts.clock())
             self._take_requests()

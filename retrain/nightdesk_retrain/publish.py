@@ -56,7 +56,8 @@ def publish(report: JobReport, *, gateway: str, bot: str, textfile_dir: Path, lo
         if gateway and push(report, gateway=gateway, bot=bot, login=login):
             path.unlink(missing_ok=True)
         else:
-            write_atomic(path, _as_text(report, bot))
+            # Read by a node exporter, which is another user.
+            write_atomic(path, _as_text(report, bot), readers="all")
     except OSError as error:
         logger.error("the metrics could not be written to {}: {}", path, error)
 

@@ -81,7 +81,7 @@ class BundleTrial:
             reason, is_the_bundle_s = self._tried(bundle)
             verdict = self._known[bundle.name] = TrialVerdict(key, reason, self._clock())
             if is_the_bundle_s:
-                self._write(bundle.name, verdict)
+                self._write(bundle, verdict)
         if verdict.reason:
             raise BundleError(bundle, verdict.reason)
 
@@ -103,9 +103,14 @@ class BundleTrial:
         over = found.reason and not 0 <= self._clock() - found.tried_at < _FAILURE_HOLDS_SECONDS
         return None if over else found
 
-    def _write(self, version: str, verdict: TrialVerdict) -> None:
+    def _write(self, bundle: Path, verdict: TrialVerdict) -> None:
+        """Write a verdict down, and forget those on bundles that are no more."""
+        version = bundle.name
         try:
             write_json_atomic(self._file(version), stored.plain(verdict))
+            for file in self._folder.glob("*.json"):
+                if not (bundle.parent / file.stem).exists():
+                    file.unlink(missing_ok=True)
         except OSError as error:
             logger.warning("the trial of {} is not remembered ({}): the next start tries it again", version, error)
 

@@ -47,7 +47,8 @@ ADDRESSES = {
     "email": (
         f"{ALERTS}.email_smtp_server=127.0.0.1",
         f"{ALERTS}.email_smtp_port={{smtp_port}}",
-        f"{ALERTS}.email_recipients=[you@example.org]",
+        f"{ALERTS}.email_from='Nächtliche Wache <desk@büro.example>'",
+        f"{ALERTS}.email_recipients='\"B, Ç\" <you@example.org>; c@bücher.example'",
         f"{ALERTS}.email_require_tls=false",
     ),
 }
@@ -100,6 +101,7 @@ async def test_an_alert_reaches_every_channel_that_is_named_and_so_does_its_end(
         assert "5 < 6" in message.text, channel
         assert "<b>&'\"" in message.text, channel
         assert last[channel].status == "resolved", channel
+    assert first["email"].to == "you@example.org, c@xn--bcher-kva.example"
     assert {first[channel].title for channel in ("discord", "slack", "telegram", "email")} == {
         "CRITICAL: TradebotGuardPaused (btc)"
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import unicodedata
 from datetime import UTC, datetime
 from html import unescape
@@ -21,6 +22,8 @@ from nightdesk_alerts.channels.telegram import TelegramChannel
 from nightdesk_alerts.delivery.web import Web
 from nightdesk_alerts.delivery.web_response import WebResponse
 from nightdesk_core.text import clean
+from nightdesk_sandbox.inbox.discord_message import DiscordMessage
+from nightdesk_sandbox.inbox.page.text import discord_html
 
 from tests.alertmanager.test_templates import alert as template_alert
 from tests.alertmanager.test_templates import rendered
@@ -65,7 +68,8 @@ def test_the_bot_s_words_are_the_templates(status: str, tools: Tools, tmp_path: 
 
     DiscordChannel(webhook_url="").deliver(ours, web)
     embed = web.posted["embeds"][0]
-    assert (embed["title"], embed["description"]) == (title, rendered(tools, tmp_path, "discord.message", theirs))
+    assert embed["title"] == rendered(tools, tmp_path, "discord.title", theirs)
+    assert embed["description"] == rendered(tools, tmp_path, "discord.message", theirs)
 
     SlackChannel(webhook_url="").deliver(ours, web)
     attachment = web.posted["attachments"][0]
@@ -99,6 +103,41 @@ def test_a_fleet_is_five_alerts_and_a_count_within_telegram_s_limit(status: str,
     assert "+20 more\n" in message
     assert len(message) <= 4096
     assert len(rendered(tools, tmp_path, "slack.message", *fleet)) <= 40_000
+
+
+MARKDOWN = "[free money](https://evil.example) **b** __u__ ~~s~~ ||x|| `c` @everyone <@1> <#2> # h > q my_bot a\\b"
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+def test_discord_s_markdown_is_written_out_whoever_sends(status: str, tools: Tools, tmp_path: Path) -> None:
+    theirs = template_alert(MARKDOWN, status=status, description=f"# {MARKDOWN}\n> {MARKDOWN}", symbol=MARKDOWN)
+    theirs["labels"]["alertname"] = MARKDOWN
+    theirs["annotations"] |= {"summary": MARKDOWN, "runbook_url": ""}
+    labels = {"alertname": MARKDOWN, "severity": "critical", "bot": MARKDOWN, "symbol": MARKDOWN}
+    words = {"summary": MARKDOWN, "description": f"# {MARKDOWN}\n> {MARKDOWN}"}
+    alert = new_alert(labels, **words, lasting=True, starts_at=SINCE)
+    web = Recorder()
+    DiscordChannel(webhook_url="").deliver(
+        Notification(alert, "resolved" if status == "resolved" else "firing", 0), web
+    )
+    embed = web.posted["embeds"][0]
+    assert embed["title"] == rendered(tools, tmp_path, "discord.title", theirs)
+    assert embed["description"].strip() == rendered(tools, tmp_path, "discord.message", theirs).strip()
+    assert len(embed["title"]) <= 256
+    html = str(discord_html(embed["description"]))
+    assert html.count("<strong>") == 1  # the summary, by ourselves
+    assert re.findall("<(u|s|em|code|h1|blockquote)>", html) == []
+    assert re.findall(">free money<", html) == []
+    read = DiscordMessage.model_validate({"embeds": [embed]})
+    assert MARKDOWN[:50] in read.title
+    assert "@everyone <@1>" in read.text
+
+
+def test_the_longest_names_stay_below_discord_s_256_characters(tools: Tools, tmp_path: Path) -> None:
+    fleet = [template_alert("_" * 200) for _ in range(30)]
+    for one in fleet:
+        one["labels"]["alertname"] = "*" * 200
+    assert 200 < len(rendered(tools, tmp_path, "discord.title", *fleet)) <= 256
 
 
 @pytest.mark.parametrize("channel", ["discord", "slack", "telegram", "webhook"])
@@ -158,7 +197,7 @@ def test_what_is_obeyed_or_not_seen_reaches_no_channel_whoever_sends(status: str
     ]
     for text in said:
         assert clean(text) == text
-        assert "[/boom] \ufffd]0;owned\ufffd" in text
+        assert "[/boom] \ufffd]0;owned\ufffd" in re.sub(r"\\+([\[\]])", r"\1", text)
     assert "\n" not in rendered(tools, tmp_path, "title", theirs)
     assert "<script>" not in rendered(tools, tmp_path, "email.html", theirs, kind="html")
 

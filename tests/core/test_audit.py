@@ -186,6 +186,7 @@ def test_a_tail_that_was_cut_and_one_that_was_rewritten_show_against_an_anchor(l
     log.path.write_bytes(b"".join(lines[:-1]))
     with pytest.raises(AuditError, match=f"line {len(lines)}: is missing: an anchor has seen {len(lines)} lines"):
         log.verify([whole])
+    (log.path.parent / "audit.jsonl.anchor").unlink()
     log.append("something else", {}, actor="mallory")
     with pytest.raises(AuditError, match=f"line {len(lines)}: is not the line that was anchored"):
         log.verify([whole])

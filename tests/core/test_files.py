@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from nightdesk_core import files
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import LockTimeoutError, copy_aside, locked, set_aside, write_atomic, write_json_atomic
+from nightdesk_core.files import (
+    HALF_WRITTEN_SECONDS,
+    KEPT_ASIDE,
+    LockTimeoutError,
+    copy_aside,
+    forget_half_written,
+    locked,
+    set_aside,
+    write_atomic,
+    write_json_atomic,
+)
 
+from tests.campaigns import SEED
 from tests.core.conftest import Start, line_of, until, wait_for_exit
 
 HOLD = """
@@ -36,23 +50,23 @@ for number in range(10**9):
 def test_a_written_file_has_its_content_its_mode_and_its_parents(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     write_atomic(path, b"first")
-    write_atomic(path, b"second", mode=0o600)
+    write_atomic(path, b"second", readers="owner")
     assert path.read_bytes() == b"second"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("step", ["fsync", "fchmod"])
+@pytest.mark.parametrize(("module", "step"), [(os, "fsync"), (files, "settle")])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
     write_atomic(path, b"old")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, step, full)
+    monkeypatch.setattr(module, step, full)
     with pytest.raises(OSError, match="No space left"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
@@ -183,3 +197,42 @@ def test_a_damaged_file_is_copied_once_however_often_it_is_found(tmp_path: Path)
     path.write_text("[")
     assert copy_aside(path, now=WallTime(NOW)).name == "state[1].json.damaged-2019-10-17T090000Z-2"
     assert path.read_text() == "["
+
+
+def test_of_a_file_that_is_damaged_again_and_again_the_newest_are_kept_with_what_belongs_to_them(
+    tmp_path: Path,
+) -> None:
+    other = tmp_path / "a.db.damaged-by-hand"
+    other.write_text("a person's")
+    (tmp_path / "b.db.damaged-2019-10-17T090000Z").write_text("another file's")
+    draw = random.Random(SEED)
+    asides = []
+    now = NOW
+    for number in range(3 * KEPT_ASIDE):
+        now += draw.choice([0, 0, 1, 86_400])
+        for suffix in ("", "-wal", "-head"):
+            (tmp_path / f"a.db{suffix}").write_text(f"{number}{suffix}")
+        asides.append(set_aside(tmp_path / "a.db", now=WallTime(now), with_suffixes=("-wal", "-head")))
+    kept = {path.name for path in tmp_path.iterdir()} - {other.name, "b.db.damaged-2019-10-17T090000Z"}
+    assert kept == {f"{aside.name}{suffix}" for aside in asides[-KEPT_ASIDE:] for suffix in ("", "-wal", "-head")}
+    assert asides[-1].read_text() == str(3 * KEPT_ASIDE - 1)
+    assert other.exists()
+
+
+def test_copies_of_a_damaged_file_are_bounded_too(tmp_path: Path) -> None:
+    path = tmp_path / "state[1].json"
+    for number in range(KEPT_ASIDE + 5):
+        path.write_text(f"{{ {number}")
+        copy_aside(path, now=WallTime(NOW + number))
+    kept = sorted(file.read_text() for file in tmp_path.iterdir() if file != path)
+    assert kept == sorted(f"{{ {number}" for number in range(5, KEPT_ASIDE + 5))
+
+
+def test_what_a_killed_writer_left_goes_once_no_writer_can_be_at_it(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "state.json", b"{}")
+    for name, age in ((".state.json.abc.part", HALF_WRITTEN_SECONDS + 1), (".state.json.def.part", 60.0)):
+        (tmp_path / name).write_text("{")
+        os.utime(tmp_path / name, (NOW - age, NOW - age))
+    forget_half_written(tmp_path, now=WallTime(NOW))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".state.json.def.part", "state.json"]
+    forget_half_written(tmp_path / "none", now=WallTime(NOW))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 import sqlite3
@@ -16,7 +17,16 @@ from hypothesis import strategies as st
 from nightdesk_core import journal_database
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import set_aside
-from nightdesk_core.journal import BESIDE, DamagedJournalError, GuardTransition, Journal, JournalError, read_journal
+from nightdesk_core.journal import (
+    BESIDE,
+    MOST_THINNED,
+    DamagedJournalError,
+    GuardTransition,
+    Journal,
+    JournalError,
+    read_journal,
+)
+from nightdesk_core.units import DAY_SECONDS
 
 from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
 
@@ -252,3 +262,38 @@ def test_a_reader_of_a_damaged_journal_names_the_journal_and_not_its_copy(tmp_pa
     with pytest.raises(JournalError) as raised, read_journal(path):
         pass
     assert raised.value.path == path
+
+
+def closes(days: int) -> list[tuple[MarketTime, float]]:
+    """Return equity at each hour's close: that at midnight is the day's last."""
+    return [(MarketTime(hour * 3600), float(hour)) for hour in range(1, days * 24 + 1)]
+
+
+def test_old_equity_is_thinned_to_each_day_s_end_and_the_rest_stays(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "btc.sqlite")
+    with journal.transaction():
+        for time_, equity in closes(10):
+            journal.record_equity(time_, equity)
+    journal.thin_equity(before=MarketTime(6 * DAY_SECONDS + 7200))
+    ends = [(MarketTime(day * DAY_SECONDS), float(day * 24)) for day in range(1, 7)]
+    # What is old of a day that is not over yet has a last one, too.
+    assert journal.equity() == [*ends, *closes(10)[6 * 24 :]]
+    journal.thin_equity(before=MarketTime(math.inf))
+    assert journal.equity() == [(MarketTime(day * DAY_SECONDS), float(day * 24)) for day in range(1, 11)]
+    journal.close()
+    assert len(Journal(tmp_path / "btc.sqlite").equity()) == 10, "what was thinned must be accounted for"
+
+
+def test_nothing_is_thinned_where_all_is_kept_and_no_call_takes_long(journal: Journal) -> None:
+    count = 2 * MOST_THINNED
+    with journal.transaction():
+        for minute in range(1, count + 1):
+            journal.record_equity(MarketTime(minute * 60), 1.0)
+    journal.thin_equity(before=MarketTime(-math.inf))
+    assert len(journal.equity()) == count
+    with journal.transaction():
+        journal.thin_equity(before=MarketTime(math.inf))
+    assert len(journal.equity()) == count - MOST_THINNED
+    for _ in range(3):
+        journal.thin_equity(before=MarketTime(math.inf))
+    assert len(journal.equity()) == -(-count * 60 // DAY_SECONDS)

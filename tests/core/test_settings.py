@@ -140,8 +140,8 @@ def test_overrides_apply_in_order_are_read_as_yaml_and_leave_the_document_alone(
 @pytest.mark.parametrize(
     ("assignment", "problem"),
     [
-        ("bot.name", "'bot.name' must read key.key=value"),
-        ("=5", "'=5' must read key.key=value"),
+        ("bot.name", "number 1 must read key.key=value"),
+        ("=5", "number 1 must read key.key=value"),
         ("bot.name.first=5", "bot.name.first: name holds a value, not keys"),
         ("bot.name=a: b: c", "bot.name: is not YAML: mapping values are not allowed here (line 1)"),
     ],

@@ -88,6 +88,7 @@ from nightdesk.render.static import static_parts, with_channels
 from nightdesk.settings import load
 from nightdesk_alerts.delivery.destinations import destinations
 from nightdesk_core.errors import NightdeskError
+from nightdesk_alerts.moved_chats import MovedChats
 from nightdesk_core.redaction import Redaction
 from nightdesk_exporter import Alerting
 
@@ -112,7 +113,7 @@ rendered = render_alertmanager(settings, folder, out=folder / "out")
 for path, file in rendered.items():
     (folder / "out" / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / "out" / path).write_bytes(file.content)
-places = destinations(alerting, 1.0)
+places = destinations(alerting, 1.0, MovedChats(None))
 print(json.dumps({
     "keys": [name for name in type(settings.operations.alerts).model_fields if name.startswith("pager")],
     "reference": reference(),

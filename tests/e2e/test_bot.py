@@ -60,7 +60,7 @@ async def test_changed_settings_are_taken_over_without_a_restart_and_broken_ones
         started = scrape(settings)["process_start_time_seconds"]
         before = settings_file.read_text()
         change(settings_file, "operations", {"limits": {"drawdown_warning_ratio": 0.03}})
-        change(settings_file, "stack", {"retention_days": 5})
+        change(settings_file, "stack", {"ports": {"grafana": 8731}})
         bot.send_signal(signal.SIGHUP)
         await until(lambda: limit_is(0.03), "the new limit", seconds=10)
         for said in (

@@ -22,6 +22,7 @@ from nightdesk import settings as settings_module
 from nightdesk.settings import Settings
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import Journal, journal_path
+from nightdesk_core.reader import read_packed
 from nightdesk_core.registry import ModelRegistry, Standing
 from nightdesk_guard import PerformanceGuard
 from nightdesk_sandbox.recordings.aggregate import Aggregate
@@ -96,6 +97,8 @@ def settings(settings_file: Path) -> Settings:
         },
     )
     change(settings_file, "operations", {"limits": {"daily_loss_ratio": 0.99, "leverage_ratio": 1e9}})
+    # The decisions are packed several times meanwhile, and none goes.
+    change(settings_file, "retention", {"decisions_megabytes": 1})
     return settings_module.load(settings_file)
 
 
@@ -398,7 +401,9 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
     assert faulty_until < time[-24], "the faults outlasted the replay"
     journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
     assert_much_was_traded(settings, journal)
-    decided = DecisionLog(log_path(home.state_dir(settings), settings.bot.name)).path.read_text().splitlines()
+    log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
+    assert log.parts(), "the decisions were never packed"
+    decided = b"".join([*map(read_packed, log.parts()), log.path.read_bytes()]).splitlines()
     keys = [(line["time"], line["symbol"]) for line in map(json.loads, decided)]
     assert len(keys) == len(set(keys)), "a candle was decided on twice"
     journal.close()

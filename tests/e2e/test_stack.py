@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 import requests
 from nightdesk import settings as settings_module
+from nightdesk.growth import purpose_of
 from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
 from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
 
 from tests.e2e.conftest import nightdesk, until
+from tests.other_user import open_entries
 
 UP_SECONDS = 120.0
 ALERT_SECONDS = 45.0
@@ -42,6 +44,7 @@ class Stack:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             env=self.environment,
+            umask=0,
         )
 
     def close(self) -> None:
@@ -125,6 +128,11 @@ async def prometheus_fires(stack: Stack, alertname: str) -> bool:
     return any(alert["labels"]["alertname"] == alertname for alert in answer["data"]["alerts"])
 
 
+def files_of(settings: Settings) -> list[Path]:
+    """Return every file of a home."""
+    return [path for path in settings.home.rglob("*") if path.is_file()]
+
+
 async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its_return(
     settings_file: Path, tools: Tools, tmp_path: Path
 ) -> None:
@@ -176,10 +184,13 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
 
         page = requests.get(f"{url_with_login(stack.settings, 'pushgateway')}/metrics", timeout=5).text
         assert 'tradebot_promotion_decision{bot="btc"' in page.replace('instance="",', "")
+        assert open_entries(stack.settings.home) == {}, "while all runs, begun under a umask of 0"
 
+    assert open_entries(stack.settings.home) == {}
     assert "stopped" in stack.log.read_text()
     assert stack.process.returncode == 0, stack.log.read_text()
     assert stack.listening() == []
+    assert [str(path) for path in files_of(stack.settings) if purpose_of(path, stack.settings) is None] == []
     log = AuditLog(stack.settings.path(stack.settings.bot.state_dir) / "audit.jsonl")
     log.verify()
     # On a slow machine the schedule retrains meanwhile, and has entries of its own.

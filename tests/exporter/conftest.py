@@ -109,6 +109,7 @@ def tell_everything(exporter: BotExporter) -> None:
     )
     exporter.kill_switch(active=False)
     exporter.kill_switch_tested()
+    exporter.state_lost("")
     exporter.unwritable("journal")
     exporter.model(**MODEL)
     exporter.promised(win_ratio=0.45, sharpe_ratio=1.2, max_drawdown_ratio=0.08)

@@ -132,7 +132,7 @@ ANYTHING = st.one_of(
     st.just([]),
     st.just(MODEL),
 )
-NO_CALLS = {"url", "held_in_memory", "health", "status", "note_error", "changed"}
+NO_CALLS = {"url", "held_in_memory", "health", "status", "note_error", "changed", "forked"}
 CALLS = st.sampled_from(sorted(name for name in dir(BotExporter) if not name.startswith("_") and name not in NO_CALLS))
 
 

@@ -19,7 +19,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.exporter.conftest import Failing, samples, scrape
+from tests.exporter.conftest import BTC, NOW, Failing, samples, scrape
 
 WITH_USE = {
     "exchange_request_failures",
@@ -148,6 +148,8 @@ def test_every_counter_exists_at_0_from_the_start(exporter: BotExporter) -> None
 
 def test_every_metric_that_is_collected_is_in_the_catalogue_and_the_other_way_round(full: BotExporter) -> None:
     full.note_error("a test", ValueError("wrong"))
+    full.candle_rejected(BTC, "1h", open_time=NOW, reason="has a negative volume")
+    full.listed(BTC, listed=True)
     full.registry.register(Failing())
     scrape(full)
     full.snapshot.counters["alerts_dropped", "expired"] = 1.0

@@ -65,4 +65,9 @@ def test_one_symbol_s_candles_say_nothing_of_another_s(desk: Desk) -> None:
 
 def test_while_no_trading_is_expected_no_candle_is_missing(desk: Desk) -> None:
     desk.snapshot.trading_expected = False
-    assert withdrawn(desk) == {"TradebotCandleStale", "TradebotUnhealthy", "TradebotNoTrades"}
+    assert withdrawn(desk) == {
+        "TradebotCandleStale",
+        "TradebotCandleRejected",
+        "TradebotUnhealthy",
+        "TradebotNoTrades",
+    }

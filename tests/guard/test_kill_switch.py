@@ -13,7 +13,7 @@ import pytest
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import LockTimeoutError, locked
 from nightdesk_guard import KillSwitch, KillSwitchState, ResumeFile, kill_switch
-from nightdesk_guard.kill_switch import KillSwitchError
+from nightdesk_guard.kill_switch import KillSwitchError, Positions
 
 from tests.odd_files import ODD_FILES, at_most
 
@@ -116,6 +116,44 @@ def test_a_lock_that_somebody_holds_is_an_error_and_changes_nothing(
     ):
         switch.activate("a test", actor="operator")
     assert not switch.state().active
+
+
+@pytest.mark.parametrize("positions", ["close", "keep"])
+def test_a_kill_does_not_wait_for_a_lock_that_somebody_holds_and_the_file_kill_takes_its_place(
+    positions: Positions, switch: KillSwitch
+) -> None:
+    with locked(switch.path.with_suffix(".lock"), timeout_seconds=0):
+        begun = time.monotonic()
+        state = switch.kill("nonsense quotes", actor="ann", positions=positions)
+        assert time.monotonic() - begun < 1.0
+    assert state == KillSwitchState(True, "nonsense quotes (by ann)", "file", positions=positions)
+    assert switch.kill_file.stat().st_mode & 0o777 == 0o600
+    latched = switch.latch(positions="close")
+    assert (latched.active, latched.reason, latched.positions) == (True, "nonsense quotes (by ann)", positions)
+    switch.kill_file.unlink()
+    assert switch.state() == latched
+    assert not switch.resume("it is over", actor="ann").active
+
+
+def test_a_second_kill_that_finds_the_lock_held_still_has_positions_closed(switch: KillSwitch) -> None:
+    switch.activate("holidays", actor="ann", positions="keep")
+    with locked(switch.path.with_suffix(".lock"), timeout_seconds=0):
+        assert switch.kill("a crash", actor="ann", positions="keep").positions == "keep"
+        assert switch.kill("a crash", actor="ann", positions="close").positions == "close"
+    assert switch.state().reason == "holidays"
+    assert switch.latch(positions="keep").positions == "close"
+    switch.kill_file.unlink()
+    assert switch.state().positions == "close", "it is latched"
+
+
+def test_a_kill_that_can_be_written_nowhere_says_so(switch: KillSwitch) -> None:
+    switch.path.with_suffix(".lock").mkdir(parents=True)
+    switch.kill_file.mkdir()
+    (switch.kill_file / "full").touch()
+    with pytest.raises(KillSwitchError, match=r"end its process; nor can .*KILL be written"):
+        switch.kill("a crash", actor="ann", positions="close")
+    with pytest.raises(KillSwitchError, match="a reason is needed"):
+        switch.kill(" ", actor="ann", positions="close")
 
 
 def test_what_the_disk_refuses_is_said_and_lifts_nothing(switch: KillSwitch) -> None:

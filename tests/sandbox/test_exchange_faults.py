@@ -187,7 +187,7 @@ NO_SUCH_FAULT = (
         (b'{"seconds": 1}', "name: Unable to extract tag using discriminator 'name'"),
         (b'{"name": "gap", "seconds": 1, "every": 0}', "every: Input should be greater than or equal to 1"),
         (b'{"name": "clock_offset", "seconds": 1}', "offset_seconds: Field required"),
-        (b"drop", "body: Invalid JSON: expected value at line 1 column 1"),
+        (b"drop", "body: is not JSON: Expecting value, line 1 column 1"),
     ],
 )
 async def test_a_fault_that_does_not_exist_is_refused_with_the_reason(

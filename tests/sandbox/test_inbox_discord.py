@@ -221,6 +221,18 @@ def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:
     assert len((tmp_path / "inbox.jsonl").read_text().splitlines()) == KEPT + 1
 
 
+def test_the_file_has_a_bound_while_it_runs_and_no_id_is_given_twice(tmp_path: Path) -> None:
+    inbox = filled(tmp_path, 0)
+    longest = 0
+    for number in range(3 * KEPT):
+        inbox.add("discord", title=f"message {number}", text="", raw={})
+        if number % 100 == 0 or number > 2 * KEPT:
+            longest = max(longest, len((tmp_path / "inbox.jsonl").read_text().splitlines()))
+    assert longest <= 2 * KEPT + 1
+    again = Inbox(tmp_path, clock=system_clock)
+    assert [again.find()[0].id, again.last_id] == [2 * KEPT + 1, 3 * KEPT]
+
+
 @pytest.mark.parametrize(
     ("title", "text", "labels"),
     [

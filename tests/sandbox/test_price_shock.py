@@ -98,7 +98,7 @@ def test_damaged_shocks_are_an_error_and_no_other_world(tmp_path: Path, candles:
     Shocks(position).add(Shock(at=FIRST_HOUR, factor=2))
     assert Shocks(position).load() == [Shock(at=FIRST_HOUR, factor=2)]
     (tmp_path / "shocks.json").write_text("{")
-    with pytest.raises(PositionError, match=r"shocks\.json: is damaged"):
+    with pytest.raises(PositionError, match=r"shocks\.json: is not JSON: .*; delete it"):
         Shocks(position).load()
 
 

@@ -50,12 +50,10 @@ class Replay:
     async def open_markets(self, symbols: tuple[str, ...]) -> frozenset[str]:
         return frozenset(symbol for symbol in symbols if self.forming(symbol) is not None)
 
-    async def told(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> Told:
+    async def told(self, symbol: str, timeframe: str, **asked: Any) -> Told:
         """Return what the bot's own reading makes of what is answered."""
-        assert interval_seconds == HOUR
-        return await Exchange(self, SilentListener()).told(
-            symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds
-        )
+        assert asked["interval_seconds"] == HOUR
+        return await Exchange(self, SilentListener()).told(symbol, timeframe, **asked)
 
     async def fetch_ohlcv(self, symbol: str, _timeframe: str, since: int, limit: int) -> list[Any]:
         """Answer as ccxt does: the candle that is forming, too."""

@@ -100,7 +100,10 @@ class Script:
         hours = range(first, min((stop - FIRST_HOUR) // HOUR, present + 1))
         return [truth(hour) if hour < present else partial(hour) for hour in hours if hour not in without]
 
-    async def told(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> Told:
+    async def told(
+        self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int, latest: int
+    ) -> Told:
+        assert latest == stop
         found = await self.bars(symbol, timeframe, start=start, stop=stop, interval_seconds=interval_seconds)
         return self.spoilt(symbol, found)
 

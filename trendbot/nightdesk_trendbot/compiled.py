@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from nightdesk_core.permissions import make_folder
 from nightdesk_core.units import DAY_SECONDS
 from numba import njit
 from numba.core import config
@@ -72,7 +73,7 @@ def _digest(package: Path) -> str:
 
 def _writable(folder: Path) -> bool:
     with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         # What another user has compiled is code of theirs, in files that only they can read.
         return os.access(folder, os.W_OK) and folder.stat().st_uid == os.geteuid()
     return False

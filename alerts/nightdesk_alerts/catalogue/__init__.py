@@ -32,6 +32,7 @@ from nightdesk_alerts.catalogue.exchange import EXCHANGE
 from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS
 from nightdesk_alerts.catalogue.model import MODEL
 from nightdesk_alerts.catalogue.plumbing import ALERTS_SILENCED, DISK_UNWRITABLE, PLUMBING, snapshot_limit_seconds
+from nightdesk_alerts.catalogue.records import RECORDS
 from nightdesk_alerts.catalogue.retrain import MODEL_KEPT, MODEL_PROMOTED, MODEL_ROLLED_BACK, RETRAIN
 from nightdesk_alerts.catalogue.risk import RISK, daily_loss_severity, drawdown_severity
 from nightdesk_alerts.catalogue.stack import STACK
@@ -61,7 +62,7 @@ __all__ = [
     "snapshot_limit_seconds",
 ]
 
-SUBJECTS: tuple[Subject, ...] = (LIVENESS, EXCHANGE, CANDLES, TRADING, MODEL, RISK, PLUMBING, RETRAIN, STACK)
+SUBJECTS: tuple[Subject, ...] = (LIVENESS, EXCHANGE, CANDLES, TRADING, MODEL, RISK, RECORDS, PLUMBING, RETRAIN, STACK)
 
 _DECLARED = tuple(each for subject in SUBJECTS for each in subject.declared)
 ALERTS: tuple[AlertDeclaration, ...] = tuple(each for each in _DECLARED if isinstance(each, AlertDeclaration))

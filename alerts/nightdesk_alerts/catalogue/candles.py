@@ -87,7 +87,7 @@ def _rejected(seen: Situation) -> Iterator[Symptom]:
     expected = dict(seen.bot.candles_expected)
     for market, found in dict(seen.bot.candles_rejected).items():
         candles = expected.get(market)
-        if candles is not None and seen.now - found.at < _limit(candles, seen.limits):
+        if candles is not None and age_seconds(found.at, now=seen.now) < _limit(candles, seen.limits):
             symbol, timeframe = market
             labels = {"symbol": symbol, "timeframe": timeframe}
             yield Symptom("warning", f"{symbol} {timeframe}: {found.text}", since=found.at, labels=labels)

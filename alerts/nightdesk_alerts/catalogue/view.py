@@ -172,6 +172,14 @@ class BotView(Protocol):
         """Why it is on."""
 
     @property
+    def state_lost(self) -> str | None:
+        """How it shows that the bot's state is gone; empty where it is not."""
+
+    @property
+    def audit_missing(self) -> str | None:
+        """What the audit log lacks of what it held; empty where it lacks nothing."""
+
+    @property
     def positions(self) -> Mapping[str, object | None]:
         """By symbol, the open position; `None` is flat."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 # Alertmanager's own, so that a message looks the same whoever sends it.
 _RED, _GREEN = 0x992D22, 0x2ECC71
-_LONGEST_TITLE, _LONGEST_TEXT = 256, 4096
+_LONGEST_NAME, _LONGEST_TEXT = 50, 4096
+"""Each character of a name may become two, and a title of Discord's has 256."""
+_MARKDOWN = re.compile(r"([\\*_~`|<>\[\]@#])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class DiscordChannel(Channel):
     receiver = """\
 webhook_url_file: secrets/discord_url
 username: Nightdesk
-title: '{{ template "nightdesk.title" . }}'
+title: '{{ template "nightdesk.discord.title" . }}'
 message: '{{ template "nightdesk.discord.message" . }}'
 send_resolved: true
 """
@@ -50,12 +53,12 @@ send_resolved: true
     def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
         """Post to the webhook. Raises `WebError` where there is no answer."""
         lines = [
-            f"**{wording.summary(notification)}** {wording.whom(notification)}",
-            wording.description(notification),
+            f"**{escaped(wording.summary(notification))}** {escaped(wording.whom(notification))}",
+            escaped(wording.description(notification)),
             wording.runbook(notification),
         ]
         embed = {
-            "title": wording.title(notification)[:_LONGEST_TITLE],
+            "title": escaped(wording.title(notification, longest_name=_LONGEST_NAME)),
             "description": "\n".join(line for line in lines if line)[:_LONGEST_TEXT],
             "color": _GREEN if notification.status == "resolved" else _RED,
         }
@@ -75,6 +78,11 @@ send_resolved: true
     def in_sandbox(cls, inbox: SandboxInbox, values: Mapping[str, Any]) -> Self:
         """Return the inbox's Discord."""
         return cls(webhook_url=f"{inbox.url}/api/webhooks/1/nightdesk")
+
+
+def escaped(text: str) -> str:
+    """Return a text with Discord's Markdown written out: none of it is bold, a link with other words, or a mention."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 CHANNEL = DiscordChannel

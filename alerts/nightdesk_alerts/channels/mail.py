@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -10,11 +11,14 @@ from email.utils import formatdate, make_msgid
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
 
-from nightdesk_core.clock import iso
+from loguru import logger
+from nightdesk_core.certificates import days_left, why_refused
+from nightdesk_core.clock import WallTime, iso
 
 from nightdesk_alerts import wording
 from nightdesk_alerts.channel import Channel, Role, SandboxInbox, Secret, setting
 from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Refused
+from nightdesk_alerts.mailbox import Mailbox, MailboxError, mailboxes
 
 if TYPE_CHECKING:
     from smtplib import SMTP
@@ -50,10 +54,16 @@ smtp_require_tls: true
 
     server: str = field(metadata=setting("email_smtp_server", "Host of the mail server; empty means no e-mail."))
     recipients: tuple[str, ...] = field(
-        metadata=setting("email_recipients", "Who is sent mail; needs email_smtp_server.")
+        metadata=setting(
+            "email_recipients",
+            "Who is sent mail; needs email_smtp_server. One text may name several, with commas or semicolons between.",
+            several=True,
+        )
     )
     port: int = field(default=587, metadata=setting("email_smtp_port", "Port of the mail server.", least=1, most=65535))
-    sender: str = field(default="nightdesk@localhost", metadata=setting("email_from", "The sender's address."))
+    sender: str = field(
+        default="nightdesk@localhost", metadata=setting("email_from", "The sender's address; it may have a name.")
+    )
     username: str = field(
         default="", metadata=setting("email_username", "Who logs in to the mail server; empty means no login.")
     )
@@ -84,15 +94,19 @@ smtp_require_tls: true
             codes = [code for code, _ in error.recipients.values()]
             return _by_code(min(codes), "every recipient is refused")
         except smtplib.SMTPNotSupportedError:
-            return Refused("the server does not offer what mail needs: STARTTLS, a login, or UTF-8 addresses")
+            return Refused(
+                "the server does not offer what mail needs: STARTTLS, a login, or letters beyond ASCII before an @"
+            )
         except smtplib.SMTPResponseException as error:
             return _by_code(error.smtp_code, type(error).__name__)
         except SSLError as error:
-            return Later(f"the TLS connection failed ({error.reason})")
+            return Later(why_refused(error))
         except TimeoutError:
             return Later("no answer in time")
         except (smtplib.SMTPException, OSError) as error:
             return Later(f"no connection ({type(error).__name__})")
+        except MailboxError as error:
+            return Refused(f"the settings hold {error}")
         except (MessageError, ValueError) as error:
             return Refused(f"the mail cannot be written ({type(error).__name__})")
 
@@ -122,26 +136,65 @@ smtp_require_tls: true
             if not encrypted and not _is_near(self.server):
                 return Refused("a login without TLS could be overheard; set email_require_tls")
             client.login(self.username, self.password)
-        client.send_message(message, from_addr=self.sender, to_addrs=list(self.recipients))
+        sender = self.from_mailbox()
+        addresses = [mailbox.address for mailbox in mailboxes(self.recipients)]
+        # Who is refused is said; the others have it.
+        refused = client.send_message(message, from_addr=sender.address, to_addrs=addresses)
+        if refused:
+            logger.error("alerts: the mail server refuses {} of {} recipients", len(refused), len(addresses))
         return Delivered()
+
+    def from_mailbox(self) -> Mailbox:
+        """Return the one sender. Raises `MailboxError`."""
+        match mailboxes([self.sender]):
+            case [sender]:
+                return sender
+        raise MailboxError(f"{self.sender!r}, which is not one sender")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether mail goes nowhere without TLS."""
+        return self.require_tls or self.port == _TLS_PORT
+
+    def certificate_days(self, *, now: WallTime, timeout_seconds: float) -> int | None:
+        """Return for how many days the mail server's certificate is still good, where mail goes over TLS.
+
+        Raises `ssl.SSLError` where it is refused, `OSError` or `smtplib.SMTPException` where there is no answer.
+        """
+        from ssl import create_default_context
+
+        with self._connected(timeout_seconds) as client:
+            if self.port != _TLS_PORT:
+                client.starttls(context=create_default_context())
+            socket: Any = client.sock
+            return days_left(socket.getpeercert(), now=now)
 
     def problems(self) -> Iterator[str]:
         """Yield whether the server is no host's name, and which addresses are none."""
         if any(mark in self.server for mark in "/@: "):
             yield f"email_smtp_server is {self.server!r}: it must be a host's name alone; the port is email_smtp_port"
-        yield from _address_problems("email_from", self.sender)
-        for address in self.recipients:
-            yield from _address_problems("email_recipients", address)
+        try:
+            yield from _beyond_ascii("email_from", [self.from_mailbox()])
+        except MailboxError as error:
+            yield f"email_from holds {error}"
+        for text in self.recipients:
+            try:
+                yield from _beyond_ascii("email_recipients", mailboxes([text]))
+            except MailboxError as error:
+                yield f"email_recipients holds {error}"
 
     def receiver_values(self) -> dict[str, Any]:
-        """Return who is sent mail."""
-        return {"to": ", ".join(self.recipients)}
+        """Return who is sent mail. Raises `MailboxError`."""
+        with _held_by("email_recipients"):
+            return {"to": ", ".join(mailbox.encoded for mailbox in mailboxes(self.recipients))}
 
     def global_values(self) -> dict[str, Any]:
-        """Return the mail server, and the login where there is one."""
+        """Return the mail server, and the login where there is one. Raises `MailboxError`."""
+        with _held_by("email_from"):
+            sender = self.from_mailbox()
         values = {
             "smtp_smarthost": f"{self.server}:{self.port}",
-            "smtp_from": self.sender,
+            "smtp_from": sender.encoded,
             "smtp_require_tls": self.require_tls,
         }
         if self.username:
@@ -166,21 +219,31 @@ def _by_code(code: int, what: str) -> DeliveryOutcome:
     return Refused(f"SMTP {code}, {what}") if 500 <= code < 600 else Later(f"SMTP {code}, {what}")
 
 
-def _address_problems(key: str, address: str) -> Iterator[str]:
-    name, at, host = address.partition("@")
-    if not (name and at and host) or "@" in host or any(character.isspace() for character in address):
-        yield f"{key} holds {address!r}, which is no e-mail address: it must read name@host"
+@contextmanager
+def _held_by(key: str) -> Iterator[None]:
+    """Have an error say which setting holds what is no address."""
+    try:
+        yield
+    except MailboxError as error:
+        raise MailboxError(f"operations.alerts.{key} holds {error}") from None
+
+
+def _beyond_ascii(key: str, found: Iterable[Mailbox]) -> Iterator[str]:
+    for mailbox in found:
+        if not mailbox.local.isascii():
+            yield f"{key} holds {mailbox.address!r}: few mail servers take letters beyond ASCII before the @"
 
 
 def letter(notification: Notification, mail: Mail) -> EmailMessage:
-    """Return the mail: its words are those of Alertmanager's template."""
+    """Return the mail: its words are those of Alertmanager's template. Raises `MailboxError`."""
     alert = notification.alert
     message = EmailMessage()
     message["Subject"] = wording.title(notification)
-    message["From"] = mail.sender
-    message["To"] = ", ".join(mail.recipients)
+    sender = mail.from_mailbox()
+    message["From"] = sender.header
+    message["To"] = [mailbox.header for mailbox in mailboxes(mail.recipients)]
     message["Date"] = formatdate(notification.at)
-    message["Message-ID"] = make_msgid(domain=mail.sender.partition("@")[2] or "nightdesk.invalid")
+    message["Message-ID"] = make_msgid(domain=sender.host)
     message["Auto-Submitted"] = "auto-generated"
     heading = "Resolved\n--------" if notification.status == "resolved" else "Firing\n------"
     lines = [heading, alert.summary, alert.description]
@@ -190,7 +253,8 @@ def letter(notification: Notification, mail: Mail) -> EmailMessage:
         lines.append(f"  until: {_moment(notification.at)}")
     if "runbook_url" in alert.annotations:
         lines.append(f"  what to do: {alert.annotations['runbook_url']}")
-    message.set_content("\n".join(lines) + "\n")
+    # Whatever the words are: lines of 76 ASCII characters, which every server takes.
+    message.set_content("\n".join(lines) + "\n", cte="quoted-printable")
     return message
 
 

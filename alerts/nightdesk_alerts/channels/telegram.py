@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from nightdesk_alerts import wording
 from nightdesk_alerts.addresses import url_problems, without_secrets
 from nightdesk_alerts.channel import Channel, Role, Secret, setting
+from nightdesk_alerts.delivery.outcome import Moved, Refused
 from nightdesk_alerts.delivery.web_response import judge
+from nightdesk_alerts.moved_chats import is_group
 
 if TYPE_CHECKING:
     from nightdesk_alerts.alert import Notification
     from nightdesk_alerts.delivery.outcome import DeliveryOutcome
     from nightdesk_alerts.delivery.web import Web
 
+_BAD_REQUEST = 400
 _TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]+")
 
 
@@ -62,25 +65,35 @@ send_resolved: true
         metadata=setting("telegram_api_url", "Where Telegram's Bot API is; change it for a server of your own."),
     )
 
-    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome:
-        """Send to the chat. Raises `WebError` where there is no answer."""
+    def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome | Moved:
+        """Send to the chat; without markup where Telegram cannot read that. Raises `WebError` where nothing answers."""
+        outcome, words = self._send(_marked_up(notification), notification, web, parse_mode="HTML")
+        if isinstance(outcome, Refused) and "can't parse entities" in words:
+            outcome, _ = self._send(_plain(notification), notification, web)
+        return outcome
+
+    def _send(self, text: str, notification: Notification, web: Web, **how: str) -> tuple[DeliveryOutcome | Moved, str]:
+        """Return how it ended, and Telegram's own words."""
         url = f"{self.api_url.rstrip('/')}/bot{self.bot_token}/sendMessage"
-        lines = [
-            f"<b>{_escaped(wording.title(notification))}</b>",
-            f"<b>{_escaped(wording.summary(notification))}</b> {_escaped(wording.whom(notification))}",
-            _escaped(wording.description(notification)),
-            _escaped(wording.runbook(notification)),
-        ]
-        # With the longest of everything about 800 characters, of the 4,096 that a message may have.
-        text = "\n".join(line for line in lines if line)
-        payload = {"chat_id": self.chat_id, "text": text, "parse_mode": "HTML", "disable_web_page_preview": True}
-        answer = web.post(url, payload)
+        answer = web.post(url, {"chat_id": self.chat_id, "text": text, **how, "disable_web_page_preview": True})
         said = answer.json()
         said = said if isinstance(said, dict) else {}
         parameters = said.get("parameters")
-        after = parameters.get("retry_after") if isinstance(parameters, dict) else None
+        parameters = parameters if isinstance(parameters, dict) else {}
         words = without_secrets(said.get("description"), f"{url}/{self.bot_token}")
-        return judge(answer, wall=notification.at, words=words, after_seconds=after)
+        moved = str(parameters.get("migrate_to_chat_id"))
+        if answer.status == _BAD_REQUEST and is_group(moved) and moved != self.chat_id:
+            return Moved(moved), words
+        return judge(answer, wall=notification.at, words=words, after_seconds=parameters.get("retry_after")), words
+
+    @property
+    def place(self) -> str:
+        """The chat's number."""
+        return self.chat_id
+
+    def at(self, place: str) -> Self:
+        """Return it with its chat at another number."""
+        return replace(self, chat_id=place)
 
     def problems(self) -> Iterator[str]:
         """Yield whether the token is none, and whether the server's URL is no address."""
@@ -91,6 +104,28 @@ send_resolved: true
     def receiver_values(self) -> dict[str, Any]:
         """Return the chat and the server."""
         return {"chat_id": int(self.chat_id), "api_url": self.api_url}
+
+
+def _marked_up(notification: Notification) -> str:
+    """Return the message in Telegram's HTML: about 800 characters at most, of the 4,096 that one may have."""
+    lines = [
+        f"<b>{_escaped(wording.title(notification))}</b>",
+        f"<b>{_escaped(wording.summary(notification))}</b> {_escaped(wording.whom(notification))}",
+        _escaped(wording.description(notification)),
+        _escaped(wording.runbook(notification)),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _plain(notification: Notification) -> str:
+    """Return the same without markup."""
+    lines = [
+        wording.title(notification),
+        f"{wording.summary(notification)} {wording.whom(notification)}",
+        wording.description(notification),
+        wording.runbook(notification),
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def _escaped(text: str) -> str:

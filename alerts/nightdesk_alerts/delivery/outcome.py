@@ -33,6 +33,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """The place has another number from now on, `place`: the message is to be sent there."""
+
+    place: str
+
+
+@dataclass(frozen=True)
 class Reported:
     """Prometheus has reported the alert to Alertmanager, or its end, and sees to it from here on."""
 

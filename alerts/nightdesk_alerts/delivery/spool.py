@@ -61,7 +61,7 @@ class Spool:
     def save(self, alerts: list[dict[str, Any]]) -> bool:
         """Keep `alerts`, readable by the bot's user only; return whether that worked. The first failure is logged."""
         try:
-            write_json_atomic(self._path, {"version": VERSION, "alerts": alerts}, mode=0o600)
+            write_json_atomic(self._path, {"version": VERSION, "alerts": alerts}, readers="owner")
         except (OSError, ValueError) as error:
             reason = reason_of(error) if isinstance(error, OSError) else type(error).__name__
             if not self.problem:

@@ -18,6 +18,7 @@ from nightdesk_alerts.delivery.ledger import Job, Ledger
 from nightdesk_alerts.delivery.options import SenderOptions
 from nightdesk_alerts.delivery.outcome import DeliveryOutcome, Later, Refused
 from nightdesk_alerts.delivery.spool_writer import SpoolWriter
+from nightdesk_alerts.moved_chats import FILE_NAME, MovedChats
 
 _LONGEST_WAIT_SECONDS = 30.0
 _TIDY_SECONDS = 1.0
@@ -59,7 +60,9 @@ class DeliveryWorker:
     def __init__(self, options: SenderOptions, calls: CallQueue[DeliveryWorker]) -> None:
         self._options = options
         self._calls = calls
-        self._roads = {found.name: Road(found) for found in destinations(options.alerting, options.timeout_seconds)}
+        moved = MovedChats(None if options.spool is None else options.spool.with_name(FILE_NAME))
+        places = destinations(options.alerting, options.timeout_seconds, moved)
+        self._roads = {found.name: Road(found) for found in places}
         self.ledger = Ledger(
             alertmanagers=[name for name, road in self._roads.items() if road.destination.alertmanager],
             direct=[name for name, road in self._roads.items() if not road.destination.alertmanager],

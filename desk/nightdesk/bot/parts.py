@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from nightdesk_alerts.catalogue import MODEL_ROLLED_BACK
-from nightdesk_core.audit import AuditLog
+from nightdesk_core.audit import AuditError
 from nightdesk_core.registry import Champion
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
@@ -20,6 +20,7 @@ from nightdesk_trendbot.model import ChampionWatch
 from nightdesk_trendbot.signals import TIMEFRAME_SECONDS, Outcome
 
 from nightdesk import home
+from nightdesk.bot.certificate_watch import certificate_watch
 from nightdesk.bot.journal import open_journal
 from nightdesk.channels import channels
 from nightdesk.logbook import secrets
@@ -60,16 +61,20 @@ def probation(settings: Settings) -> Probation:
 def live_bot(settings: Settings) -> Iterator[LiveBot]:
     """Yield the bot with its exporter serving and its journal open."""
     chosen, folder = tuning(settings), home.state_dir(settings)
+    home.tidy(settings)
     journal = open_journal(settings)
     exporter = _exporter(settings, chosen)
     try:
-        with exporter:
+        with exporter, certificate_watch(settings, exporter):
             yield LiveBot(
                 LiveParts(
                     tuning=chosen,
                     state_dir=folder,
                     journal=journal,
-                    decisions=DecisionLog(log_path(folder, settings.bot.name)),
+                    decisions=DecisionLog(
+                        log_path(folder, settings.bot.name),
+                        keep_bytes=round(settings.retention.decisions_megabytes * 1_000_000),
+                    ),
                     watch=ChampionWatch(home.registry(settings), settings.trendbot),
                     requests=home.retrain_requests(settings),
                     audit=home.audit_log(settings),
@@ -81,6 +86,7 @@ def live_bot(settings: Settings) -> Iterator[LiveBot]:
                     ),
                     exporter=exporter,
                     scale=settings.scale,
+                    keep_equity_seconds=settings.retention.equity_days * DAY_SECONDS,
                 )
             )
     finally:
@@ -104,7 +110,7 @@ def _exporter(settings: Settings, chosen: Tuning) -> BotExporter:
         failures=REQUEST_FAILURES,
         alerting=channels(settings).alerting,
         alert_spool=home.state_dir(settings) / "alerts.json",
-        before_check=partial(_report_audit, home.audit_log(settings)),
+        before_check=partial(_report_audit, settings),
         secrets=secrets(settings),
     )
 
@@ -123,7 +129,11 @@ def _tell_of_rollback(exporter: BotExporter, champion: Champion) -> None:
         )
 
 
-def _report_audit(log: AuditLog, exporter: BotExporter) -> None:
-    """Anchor the audit log in the bot's metrics: a tail that is cut off later shows against them."""
-    head = log.head()
-    exporter.audit(entries=head.length, head=head.digest)
+def _report_audit(settings: Settings, exporter: BotExporter) -> None:
+    """Anchor the audit log in metrics and status file: a tail that is cut off later shows against them."""
+    try:
+        head = home.audit_log(settings).refuse_loss(home.audit_anchors(settings))
+    except AuditError as error:
+        exporter.audit_missing(str(error))
+    else:
+        exporter.audit(entries=head.length, head=head.digest)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from nightdesk_core.settings import SettingsError
 
+from nightdesk import home
 from nightdesk.bot.reload import reload
 from nightdesk.settings import Settings
 
@@ -28,6 +29,7 @@ async def trade(read_settings: Callable[[], Settings]) -> None:
     from nightdesk.bot.parts import live_bot
 
     settings = read_settings()
+    home.close_to_others(settings)
     with live_bot(settings) as live:
         trading = asyncio.create_task(live.run())
         taking_over = asyncio.create_task(_take_over(live, settings, read_settings, hang_up))

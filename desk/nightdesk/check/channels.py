@@ -9,8 +9,8 @@ from typing import Any
 
 from nightdesk_alerts import url_problems
 from nightdesk_alerts.channels import known_channels
+from nightdesk_core.secret_settings import written_secrets
 from nightdesk_core.settings import read_document
-from pydantic import SecretStr
 
 from nightdesk.channels import channels
 from nightdesk.check.result import SetupError
@@ -64,21 +64,8 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
 
 def _inline(settings_file: Path) -> Iterator[Path]:
     """Yield the settings file where secrets stand in itself."""
-    document = read_document(settings_file)
-    keys = [
-        [*section.path.split("."), name]
-        for section in sections()
-        for name, field in section.model.model_fields.items()
-        if field.annotation is SecretStr
-    ]
-    if any(_held(document, key) for key in keys):
+    if any(written_secrets(Settings, read_document(settings_file))):
         yield settings_file.absolute()
-
-
-def _held(document: Any, key: list[str]) -> bool:
-    for part in key:
-        document = document.get(part) if isinstance(document, dict) else None
-    return bool(document)
 
 
 def _rendered(settings: Settings) -> Iterator[Path]:

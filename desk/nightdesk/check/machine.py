@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from nightdesk.check.result import SetupError
+from nightdesk.growth import measure
 from nightdesk.settings import Settings
 from nightdesk.stack.running import run_dir
 from nightdesk.stack.services import listening_services, taken_ports
@@ -14,6 +15,7 @@ from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError,
 
 _LEAST_FREE_BYTES = 2 * 10**9
 """Prometheus keeps about 1 GB in its 90 days of one bot; the servers unpack into 0.3 GB; logs, models and a reserve."""
+_WORTH_NAMING_BYTES = 50_000
 
 
 def check_home(settings: Settings) -> str:
@@ -32,6 +34,13 @@ def check_home(settings: Settings) -> str:
             "free some, or set home to a larger disk"
         )
     return f"{settings.home}, {free / 1e9:,.0f} GB free"
+
+
+def check_growth(settings: Settings) -> str:
+    """Return what takes how much room of what bot, job and servers have written."""
+    sizes = measure(settings)
+    said = [f"{what} {size / 1e6:,.1f} MB" for what, size in sizes.items() if size >= _WORTH_NAMING_BYTES]
+    return "; ".join([f"{sum(sizes.values()) / 1e6:,.1f} MB in all", *said])
 
 
 def _nearest(path: Path) -> Path:

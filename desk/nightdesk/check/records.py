@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.journal import JournalError, journal_path, read_journal
+from nightdesk_core.journal_file import holds_anything
 
 from nightdesk import home
 from nightdesk.check.result import SetupError
@@ -40,14 +41,30 @@ def check_journal(settings: Settings) -> str:
 
     Raises `JournalError` where it is damaged, or the bot would refuse to go on from it with these settings.
     """
-    from nightdesk_trendbot.live import restored
+    from nightdesk_trendbot.live import DecisionLog, log_path, restored
 
+    from nightdesk import life
+
+    if pending := home.lost_state(settings).pending:
+        raise SetupError(_lost(pending))
     path = journal_path(home.state_dir(settings), settings.bot.name)
-    if not path.exists():
+    log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
+    if not holds_anything(path):
+        if why := life.remains(settings, log):
+            raise SetupError(_lost(why))
         return "none yet: the bot has not run"
     with read_journal(path) as journal:
         try:
-            restored(journal, settings.trendbot)
+            found = restored(journal, settings.trendbot)
         except JournalError as error:
             raise JournalError(path, error.reason) from error
+        if why := life.why_lost(settings, journal, log, None if found is None else found.last_close):
+            raise SetupError(_lost(why))
         return f"{len(journal.trades())} trades"
+
+
+def _lost(why: str) -> str:
+    return (
+        f"the bot has lived and its state is gone: {why}; put its state folder back while it is stopped, or start it"
+        " and let it begin anew with `nightdesk resume --lost-state --reason ...`"
+    )

@@ -10,14 +10,16 @@ from pathlib import Path
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk.check.candles import check_candles
+from nightdesk.check.certificates import check_certificates
 from nightdesk.check.channels import check_channels, check_secrets
 from nightdesk.check.exchange import check_exchange
-from nightdesk.check.machine import check_home, check_ports
+from nightdesk.check.files import check_files
+from nightdesk.check.machine import check_growth, check_home, check_ports
 from nightdesk.check.records import check_champion, check_journal
 from nightdesk.check.result import CheckResult, attempt
 from nightdesk.check.silences import check_silences
 from nightdesk.check.web import check_web_config
-from nightdesk.home import audit_log, kill_switch
+from nightdesk.home import audit_anchors, audit_log, kill_switch
 from nightdesk.render.configuration import Rendered, render
 from nightdesk.settings import Settings
 from nightdesk.stack.tools import Tools, find_tools
@@ -31,6 +33,8 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     The settings themselves were checked when they were loaded.
     """
     yield attempt("the home folder", lambda: check_home(settings))
+    yield attempt("the files", lambda: check_files(settings, settings_file))
+    yield attempt("what grows", lambda: check_growth(settings))
     yield attempt("the ports", lambda: check_ports(settings))
     channels = attempt("the alert channels", lambda: check_channels(settings))
     yield channels
@@ -45,11 +49,13 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     yield attempt("the strategy", lambda: _strategy(settings))
     yield attempt("the champion", lambda: check_champion(settings))
     yield attempt("the journal", lambda: check_journal(settings))
-    yield attempt("the audit log", lambda: f"{audit_log(settings).verify().length} entries")
+    yield attempt("the audit log", lambda: _audit(settings))
     yield attempt("the kill switch", lambda: _kill_switch(settings))
     if offline:
+        yield CheckResult("the certificates", "", "not asked for, as --offline wants it")
         yield CheckResult("the exchange", "", "not asked, as --offline wants it")
     else:
+        yield attempt("the certificates", lambda: check_certificates(settings))
         yield attempt("the exchange", lambda: check_exchange(settings))
 
 
@@ -86,6 +92,11 @@ def _strategy(settings: Settings) -> str:
 
     load_pipeline(settings.retrain.pipeline, settings.model_dump(mode="json"))
     return settings.retrain.pipeline
+
+
+def _audit(settings: Settings) -> str:
+    log = audit_log(settings)
+    return f"{log.verify((*log.anchors, *audit_anchors(settings))).length} entries"
 
 
 def _kill_switch(settings: Settings) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from nightdesk_core.audit import AuditEntry, AuditHead
+from nightdesk_core.audit import AuditEntry, AuditError
 from nightdesk_core.clock import WallTime, from_iso, iso
 from nightdesk_core.errors import NightdeskError
 
 from nightdesk import home
-from nightdesk.cli.choice import load_settings
+from nightdesk.cli.choice import actor, load_settings
 from nightdesk.settings import Settings
-from nightdesk.terminal import say
+from nightdesk.terminal import message, say
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True)
 
@@ -24,15 +24,36 @@ _MOVES = ("rotated", "rolled_back", "probation_stood")
 def verify(context: typer.Context) -> None:
     """Check the chain of hashes, and that it holds every head that bot and job have noted in the status file.
 
-    An edited, removed or moved line shows. A tail that was cut off shows where it was noted before: it does not where
-    somebody changed the status file as well; then compare with `tradebot_audit_entries` in Prometheus.
+    An edited, removed or moved line shows. A tail that was cut off, or a log that is gone, shows where it was noted
+    before, beside the log and in the status file: it does not where somebody changed both as well; then compare with
+    `tradebot_audit_entries` in Prometheus.
     """
     settings = load_settings(context)
-    anchors = list(_anchors(settings))
-    head = home.audit_log(settings).verify(anchors)
+    anchors, log = home.audit_anchors(settings), home.audit_log(settings)
+    try:
+        head = log.verify((*log.anchors, *anchors))
+    except AuditError:
+        message("`nightdesk audit renew --reason ...` begins a new log where this one cannot be put right")
+        raise
     say(f"{head.length} entries, intact; head {head.digest}")
     noted = max((anchor.length for anchor in anchors), default=0)
     say(f"the first {noted} are anchored in the status file; a cut of what came after them would not show")
+
+
+@app.command()
+def renew(
+    context: typer.Context, reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
+) -> None:
+    """Begin a new audit log in the place of one that is gone, cut, replaced or broken, so that it takes entries again.
+
+    What is left of it is kept beside it, and the first entry says who began the new one, why, and what is missing.
+
+    Example: [bold]nightdesk audit renew --reason "the disk was restored from Sunday's backup"[/bold]
+    """
+    settings = load_settings(context)
+    log = home.audit_log(settings)
+    log.renew(reason, actor=actor(), anchors=home.audit_anchors(settings))
+    say(f"{log.path} begins anew; its first entry says why")
 
 
 @app.command()
@@ -123,10 +144,3 @@ def _verdict(settings: Settings, wanted: str) -> AuditEntry:
         if entry.event == "verdict" and wanted in (str(entry.seq), entry.details["version"]):
             return entry
     raise NightdeskError(f"the audit log holds no verdict {wanted}; `nightdesk models list` prints the versions")
-
-
-def _anchors(settings: Settings) -> Iterator[AuditHead]:
-    for section in home.status_file(settings).read().values():
-        noted = section.get("audit") if isinstance(section, dict) else None
-        if isinstance(noted, dict) and type(noted.get("length")) is int and isinstance(noted.get("digest"), str):
-            yield AuditHead(noted["length"], noted["digest"])

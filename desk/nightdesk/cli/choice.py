@@ -7,8 +7,12 @@ import os
 from pathlib import Path
 
 import typer
+from nightdesk_core.redaction import Redaction
+from nightdesk_core.secret_settings import refuse_on_command_line
 
 from nightdesk import settings as settings_module
+from nightdesk import terminal
+from nightdesk.logbook import secrets
 from nightdesk.settings import Settings
 
 
@@ -20,8 +24,14 @@ class Choice:
         self.overrides = overrides
 
     def load(self) -> Settings:
-        """Return the settings. Raises `SettingsError` with every problem at once."""
-        return settings_module.load(self.file, self.overrides)
+        """Return the settings; from then on no secret of theirs is printed.
+
+        Raises `SettingsError` with every problem at once, and where an override holds a secret.
+        """
+        refuse_on_command_line(Settings, self.overrides)
+        settings = settings_module.load(self.file, self.overrides)
+        terminal.hide(Redaction(secrets(settings)).text)
+        return settings
 
 
 def choice(context: typer.Context) -> Choice:

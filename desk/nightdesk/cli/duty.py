@@ -13,6 +13,7 @@ from nightdesk_exporter import is_stale
 
 from nightdesk import home, terminal
 from nightdesk.cli.choice import choice, load_settings
+from nightdesk.logbook import without_secrets
 from nightdesk.settings import Settings
 from nightdesk.terminal import say
 
@@ -171,7 +172,7 @@ def show_settings(
 
         terminal.document(reference())
         return
-    terminal.document(yaml.safe_dump(load_settings(context).model_dump(mode="json"), sort_keys=False))
+    terminal.document(yaml.safe_dump(without_secrets(load_settings(context)), sort_keys=False))
 
 
 @app.command()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.permissions import PRIVATE_UMASK
 from nightdesk_exporter import logs
 
 from nightdesk import terminal
@@ -60,9 +64,17 @@ def _choose(
     context.obj = Choice(settings, assignments or [])
 
 
+def _tell_of_a_thread(ended: threading.ExceptHookArgs) -> None:
+    """Say what ended a thread, without the secrets that Python would print."""
+    trace = traceback.format_exception(ended.exc_type, ended.exc_value, ended.exc_traceback)
+    terminal.message("".join(trace).rstrip())
+
+
 def main() -> None:
     """Run the command line; what a person can act on is one message and an exit code, never a traceback."""
+    os.umask(PRIVATE_UMASK)
     code: int | str | None = 0
+    threading.excepthook = _tell_of_a_thread
     logs.set_up("nightdesk")  # until a command sets it up by the settings
     try:
         app(prog_name="nightdesk")
@@ -71,4 +83,7 @@ def main() -> None:
     except NightdeskError as error:
         terminal.message(f"nightdesk: {error}")
         code = error.exit_code
+    except Exception as error:  # noqa: BLE001 - the top: Python's own traceback would show the secrets in it
+        terminal.message("".join(traceback.format_exception(error)).rstrip())
+        code = 1
     sys.exit(code if terminal.finish() else code or 1)

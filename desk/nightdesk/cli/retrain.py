@@ -155,6 +155,7 @@ def _run(
 ) -> RetrainOutcome:
     """Run the job, print its verdict and return it."""
     set_up_logs("retrain", settings)
+    home.close_to_others(settings)
     from nightdesk_retrain.job import run as run_job
 
     from nightdesk import job
@@ -206,6 +207,7 @@ def schedule(context: typer.Context) -> None:
     settings = load_settings(context)
     chosen = choice(context)
     set_up_logs("schedule", settings, to_file=False)
+    home.close_to_others(settings)
     interval = settings.scale.limit(settings.retrain.check_interval_hours * 3600)
     logger.info("looking every {:g} s whether a retrain is due", interval)
     sets = [part for assignment in chosen.overrides for part in ("--set", assignment)]

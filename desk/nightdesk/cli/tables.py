@@ -17,6 +17,8 @@ from nightdesk_trendbot.live import DecisionRecord
 
 from nightdesk.terminal import document, say, table
 
+_FORMULA = ("=", "+", "-", "@")
+
 
 def written_time(text: str | None) -> int:
     """Return a time that a person wrote, such as `2019-05-01` or `2019-05-01T12:00`, in Unix seconds; UTC; 0 for none.
@@ -52,10 +54,18 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_csv: bool) -> None:
         written = io.StringIO()
         writer = csv.writer(written, lineterminator="\n")
         writer.writerow(rows[0])
-        writer.writerows([line(value) if isinstance(value, str) else value for value in row.values()] for row in rows)
+        writer.writerows([_cell(value) for value in row.values()] for row in rows)
         document(written.getvalue())
         return
     table([name.replace("_", " ") for name in rows[0]], ([_brief(value) for value in row.values()] for row in rows))
+
+
+def _cell(value: Any) -> Any:
+    """Return a value for CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = line(value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def _brief(value: Any) -> str:

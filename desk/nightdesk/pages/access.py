@@ -9,6 +9,7 @@ import hmac
 import secrets
 from collections import OrderedDict, deque
 
+from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import WallClock, WallTime
 from nightdesk_core.units import HOUR_SECONDS
 
@@ -56,7 +57,7 @@ class Access:
         now, at = self._clock(), WallTime(int(issued.partition(".")[0]) / 1000)
         self._used = {spent: when for spent, when in self._used.items() if now - when < TOKEN_SECONDS}
         # What was spent before the start is forgotten, so that nothing from before it may be spent now.
-        if issued in self._used or not (self._started - 1.0 <= at and now - at < TOKEN_SECONDS):
+        if issued in self._used or not (self._started - 1.0 <= at and age_seconds(at, now=now) < TOKEN_SECONDS):
             return None
         self._used[issued] = at
         return self._begin(peer)
@@ -64,7 +65,7 @@ class Access:
     def log_in(self, password: str, *, peer: int | None) -> str | None:
         """Return a new session for the right password. Raises `TooManyGuessesError`."""
         now = self._clock()
-        if len(self._guesses) == _MOST_GUESSES and now - self._guesses[0] < _GUESS_SECONDS:
+        if len(self._guesses) == _MOST_GUESSES and age_seconds(self._guesses[0], now=now) < _GUESS_SECONDS:
             raise TooManyGuessesError
         if self._is_password(password):
             return self._begin(peer)

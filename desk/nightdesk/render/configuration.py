@@ -12,6 +12,7 @@ from pathlib import Path
 from nightdesk_core.reader import read_bytes
 from nightdesk_core.yaml_text import read_yaml
 
+from nightdesk import home
 from nightdesk.assets import assets_folder
 from nightdesk.passwords import USER, WITH_WEB_CONFIG, ensure_password, hashed, password_file
 from nightdesk.render.alertmanager import render_alertmanager
@@ -49,6 +50,11 @@ class Rendered:
         return self.out / "alertmanager" / "amtool-http.yml"
 
     @property
+    def alertmanager_secrets(self) -> Path:
+        """The folder of what Alertmanager must not say aloud."""
+        return self.out / "alertmanager" / "secrets"
+
+    @property
     def grafana_provisioning(self) -> Path:
         """The folder that Grafana reads its data source and dashboards from."""
         return self.out / "grafana" / "provisioning"
@@ -70,7 +76,7 @@ def render(settings: Settings, *, out: Path) -> Rendered:
         **render_alertmanager(settings, assets, out=out),
         **_render_grafana(settings, assets, out=out),
     }
-    return Rendered(out, write_files(out, files))
+    return Rendered(out, write_files(out, files, group=home.readers_group(settings)))
 
 
 def _render_access(settings: Settings) -> Files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import yaml
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
+from nightdesk_core.permissions import Readers, file_mode, make_folder, tighten
 from nightdesk_core.reader import MissingInputError, read_bytes
 
 _MARK = ".rendered"
@@ -29,9 +31,9 @@ class File:
     secret: bool = False
 
     @property
-    def mode(self) -> int:
-        """The file's permissions."""
-        return 0o600 if self.secret else 0o644
+    def readers(self) -> Readers:
+        """Who may read it."""
+        return "owner" if self.secret else "group"
 
 
 Files = dict[str, File]
@@ -52,18 +54,19 @@ def refuse_others(out: Path) -> None:
         raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
 
 
-def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
+def write_files(out: Path, files: Mapping[str, File], *, group: int | None = None) -> tuple[str, ...]:
     """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
 
-    Each file is replaced in one step. `refuse_others` comes before.
+    Each file is replaced in one step. `group` is whose members may read them, but for secrets. `refuse_others` comes
+    before.
     """
+    make_folder(out)
+    tighten(out, group=group)
     if not (out / _MARK).is_file():
         write_atomic(out / _MARK, _MARK_TEXT)
     changed = [path for path, file in files.items() if not _holds(out / path, file)]
     for path in changed:
-        if files[path].secret:
-            (out / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(out / path, files[path].content, mode=files[path].mode)
+        write_atomic(out / path, files[path].content, readers=files[path].readers)
     gone = sorted(
         path
         for found in out.rglob("*")
@@ -76,6 +79,7 @@ def write_files(out: Path, files: Mapping[str, File]) -> tuple[str, ...]:
 
 def _holds(path: Path, file: File) -> bool:
     try:
-        return read_bytes(path) == file.content and path.stat().st_mode & 0o777 == file.mode
+        same = read_bytes(path) == file.content
+        return same and stat.S_IMODE(path.stat().st_mode) == file_mode(path.parent, readers=file.readers)
     except MissingInputError:
         return False

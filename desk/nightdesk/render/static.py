@@ -108,7 +108,7 @@ def main(checkout: Path) -> None:
     """Write the parts into a checkout."""
     for name, parts in static_parts().items():
         file = checkout / name
-        write_atomic(file, with_channels(read_text(file), parts).encode())
+        write_atomic(file, with_channels(read_text(file), parts).encode(), readers="all")
 
 
 if __name__ == "__main__":

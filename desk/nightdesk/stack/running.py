@@ -14,6 +14,7 @@ from pathlib import Path
 from nightdesk_core.clock import utc
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.permissions import make_folder
 
 from nightdesk import home
 from nightdesk.render.configuration import render
@@ -59,6 +60,7 @@ def running_stack(
     Raises `StackError`, `PortTakenError`, `ToolsError` and whatever the first training raises; nothing is left running.
     """
     with _only_one(settings):
+        home.close_to_others(settings)
         if settings.sandbox.enabled:
             _read_own_candles(settings, say)
         tools = ensure_tools(settings.home, progress=say)
@@ -118,7 +120,7 @@ def _only_one(settings: Settings) -> Iterator[None]:
 def _set_aside(settings: Settings, say: Say) -> None:
     """Move what a replay left out of the way, all of it: a bot that is ahead of its exchange can do nothing."""
     own = (settings.bot.state_dir, settings.bot.models_dir, settings.sandbox.state_dir)
-    folders = [settings.path(folder) for folder in own] + [settings.home / name for name in _SERVERS_STATE]
+    folders = [settings.path(folder) for folder in own] + [settings.home / name for name in (*_SERVERS_STATE, "life")]
     if settings.sandbox.enabled:
         from nightdesk_trendbot.candle_store import source_folder
 
@@ -128,11 +130,14 @@ def _set_aside(settings: Settings, say: Say) -> None:
     if not left:
         return
     aside = settings.home / "old" / f"{utc(time.time()):%Y%m%dT%H%M%SZ}"
-    aside.mkdir(parents=True)
+    make_folder(aside)
     for path in left:
         shutil.move(path, aside / path.name)
-        path.mkdir()  # the servers expect the folder that their command was made with
+        make_folder(path)  # the servers expect the folder that their command was made with
     say(f"the last replay was set aside in {aside}")
+    for replay in sorted(aside.parent.iterdir(), reverse=True)[settings.retention.replays :]:
+        shutil.rmtree(replay)
+        say(f"{replay} was removed: retention.replays says how many are kept")
 
 
 def _bootstrap(settings_file: Path, overrides: Sequence[str], say: Say) -> None:

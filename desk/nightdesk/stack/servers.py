@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nightdesk_core.permissions import make_folder
+
 from nightdesk.passwords import ensure_password, password_file
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
@@ -21,7 +23,8 @@ def prometheus_command(settings: Settings, tools: Tools, rendered: Rendered) -> 
         str(tools.prometheus),
         f"--config.file={rendered.prometheus_config}",
         f"--storage.tsdb.path={_data_folder(settings, 'prometheus')}",
-        f"--storage.tsdb.retention.time={max(1, round(settings.stack.retention_days * 24))}h",
+        f"--storage.tsdb.retention.time={max(1, round(settings.retention.prometheus_days * 24))}h",
+        f"--storage.tsdb.retention.size={round(settings.retention.prometheus_megabytes)}MB",
         *_listen(settings, rendered, "prometheus"),
         # Nothing: the default lets the pages of every web site read.
         "--web.cors.origin=^$",
@@ -84,7 +87,7 @@ def _pages_of(program: Path, folder: str) -> list[str]:
 
 def _data_folder(settings: Settings, service: Service) -> Path:
     folder = settings.home / service
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 

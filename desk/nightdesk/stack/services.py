@@ -16,6 +16,7 @@ from nightdesk.answers import Answer, AnswerError, ask
 from nightdesk.passwords import WITH_WEB_CONFIG, login
 from nightdesk.render.configuration import Rendered
 from nightdesk.settings import Service, Settings
+from nightdesk.stack.log_filter import filtered
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
 from nightdesk.stack.supervisor import Program
 from nightdesk.stack.tools import Tools
@@ -70,7 +71,10 @@ def services(
             StackService(Program("inbox", own("sandbox", "inbox"), environment=quiet), ("inbox", "smtp"), "/healthz"),
         ]
     pushgateway = Program("pushgateway", pushgateway_command(settings, tools, rendered))
-    alertmanager = Program("alertmanager", alertmanager_command(settings, tools, rendered))
+    alertmanager = Program(
+        "alertmanager",
+        filtered(alertmanager_command(settings, tools, rendered), secrets=[rendered.alertmanager_secrets]),
+    )
     found += [
         StackService(Program("pages", own("pages"), environment=quiet), ("pages",), "/healthz"),
         StackService(pushgateway, ("pushgateway",), "/-/ready"),

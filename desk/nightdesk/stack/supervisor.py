@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from nightdesk_core.files import write_atomic
+from nightdesk_core.permissions import PRIVATE_UMASK, make_folder
 from nightdesk_core.reader import open_to_append
 
 from nightdesk.stack import session
@@ -54,8 +55,8 @@ class Supervisor(SupervisorClient):
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._log_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
+        make_folder(self._log_dir)
         self._start({program.name for program in self._programs if program.autostart})
         return self
 
@@ -96,6 +97,7 @@ class Supervisor(SupervisorClient):
                 stderr=subprocess.STDOUT,
                 # Of its own, so that Ctrl-C reaches only the parent, which then stops everything in order.
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
             )
         try:
             self._wait_until_up()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from nightdesk_core.files import locked
+from nightdesk_core.permissions import make_folder
 
 from nightdesk.stack.debian import APT_TIMEOUT_SECONDS, ToolsError, fetch, machine_archive
 
@@ -148,7 +149,7 @@ def _ensure_templates(tools: Tools, folder: Path, progress: Callable[[str], None
             f"Alertmanager reads its own templates in {TEMPLATES}, where only root can put them; run once:\n"
             f"  sudo install -D -m 0644 -t {TEMPLATES} {' '.join(map(str, missing))}"
         )
-    TEMPLATES.mkdir(parents=True, exist_ok=True)
+    make_folder(TEMPLATES, readers="all")
     for template in missing:
         # Named last, so that a run that is interrupted here leaves no half template behind.
         part = TEMPLATES / f".{template.name}.part"

@@ -189,3 +189,16 @@ class ModelCalls(Calls):
         length = whole(entries, "entries")
         self.snapshot.audit_head = text(head, "head")
         self.snapshot.gauges["audit_entries",] = length
+        before, self.snapshot.audit_missing = self.snapshot.audit_missing, ""
+        if before:
+            self._tell("INFO", "the audit log is whole again, or begun anew")
+            self.changed()
+
+    @never_raises
+    def audit_missing(self, reason: str) -> None:
+        """The audit log lacks what it held, and how that shows. `audit` says that it is whole again."""
+        reason = self._without_secrets(text(reason, "reason")) or "no reason given"
+        before, self.snapshot.audit_missing = self.snapshot.audit_missing, reason
+        if before != reason:
+            self._tell("CRITICAL", f"the audit log is not what it was: {reason}")
+            self.changed()

@@ -88,6 +88,18 @@ class TradingCalls(Calls):
         self.snapshot.gauges["kill_switch_self_test_timestamp_seconds",] = self._clock()
 
     @never_raises
+    def state_lost(self, reason: str) -> None:
+        """How it shows that the bot has lived and its state is gone; empty where it is not, or a person began anew."""
+        reason = self._without_secrets(text(reason, "reason"))
+        before, self.snapshot.state_lost = self.snapshot.state_lost, reason
+        if reason and reason != before:
+            self._tell("CRITICAL", f"the bot has lived and its state is gone: {reason}")
+        elif before and not reason:
+            self._tell("WARNING", "a person has let the bot begin anew")
+        if bool(reason) != bool(before):
+            self.changed()
+
+    @never_raises
     def position(self, symbol: str, side: str | None, *, size_ratio: float = 0.0) -> None:
         """The open position in a symbol: `long` or `short`, its notional over equity; a side of `None` is flat."""
         if symbol not in self.snapshot.positions:

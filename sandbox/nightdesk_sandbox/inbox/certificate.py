@@ -73,7 +73,7 @@ def _make(certificate: Path, key: Path) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
-        write_atomic(key, secret, mode=0o600)
+        write_atomic(key, secret, readers="owner")
         write_atomic(certificate, signed.public_bytes(serialization.Encoding.PEM))
     except OSError as error:
         raise SandboxError(f"{certificate} cannot be written ({error.strerror})") from error

@@ -5,6 +5,7 @@ Limits and error codes are those of Discord's documentation ("Execute Webhook", 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 _TOTAL_EMBED_TEXT = 6000
+_WRITTEN_OUT = re.compile(r"\\([!-/:-@\[-`{-~])")
 _PLACES = {"MAX_EMBED_SIZE_EXCEEDED": ("embeds",)}
 """Where a problem belongs that concerns several keys."""
 INVALID_FORM_BODY = 50035
@@ -117,7 +119,7 @@ class DiscordMessage(_Part):
     def title(self) -> str:
         """What a person reads first: the first embed's title, or the content's first line."""
         titles = [embed.title for embed in self.embeds if embed.title]
-        return titles[0] if titles else (self.content or "").strip().split("\n", 1)[0][:256]
+        return _read(titles[0] if titles else (self.content or "").strip().split("\n", 1)[0][:256])
 
     @property
     def text(self) -> str:
@@ -127,7 +129,12 @@ class DiscordMessage(_Part):
             parts += [embed.author.name if embed.author else "", embed.title or "", embed.description or ""]
             parts += [f"{field.name}: {field.value}" for field in embed.fields]
             parts.append(embed.footer.text if embed.footer else "")
-        return "\n".join(part for part in parts if part.strip())
+        return _read("\n".join(part for part in parts if part.strip()))
+
+
+def _read(text: str) -> str:
+    """Return Markdown as a person reads it whose sender has written its characters out."""
+    return _WRITTEN_OUT.sub(r"\1", text)
 
 
 def parse(body: bytes) -> tuple[DiscordMessage, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the inbox has received: the last messages in memory, and all of them on disk until they are cleared."""
+"""What the inbox has received: the last messages, in memory and on disk, until they are cleared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from loguru import logger
 from nightdesk_core.clock import WallClock, iso
 from nightdesk_core.files import write_atomic
 from nightdesk_core.json_text import parse_json
+from nightdesk_core.permissions import make_folder
 from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_bytes
 
 from nightdesk_sandbox.errors import SandboxError
@@ -20,7 +21,7 @@ from nightdesk_sandbox.inbox.labels import Labels, labels_in
 from nightdesk_sandbox.inbox.message import Channel, Message
 
 KEPT = 1000
-"""Messages kept in memory, and in the file after a start."""
+"""Messages kept in memory. The file holds up to twice as many."""
 
 _FILE_NAME = "inbox.jsonl"
 _LARGEST_BYTES = 200_000_000
@@ -38,6 +39,8 @@ class Inbox:
         self._clock = clock
         self._messages: deque[Message] = deque(maxlen=KEPT)
         self._last_id = 0
+        self._lines = 0
+        """In the file, of messages."""
         self.clearings = 0
         """How often all messages were forgotten since the start."""
         self.changed = Change()
@@ -75,6 +78,9 @@ class Inbox:
         self._last_id = message.id
         self._messages.append(message)
         self._append(message)
+        self._lines += 1
+        if self._lines > 2 * KEPT:
+            self._shorten()
         self.changed.notify()
         logger.info("{} message {}: {!r}", channel, message.id, title or text[:80])
         return message
@@ -141,13 +147,20 @@ class Inbox:
 
     def _append(self, message: Message) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             with open_to_append(self._path) as file:
                 file.write((message.model_dump_json() + "\n").encode())
         except (InputError, OSError) as error:
             # It is still in memory and on the page: who sent it must not be told that it failed.
             logger.error("message {} cannot be kept ({})", message.id, error)
 
+    def _shorten(self) -> None:
+        try:
+            self._rewrite()
+        except OSError as error:
+            logger.error("{} cannot be shortened ({}), and grows until it can", self._path, error)
+
     def _rewrite(self) -> None:
         lines = [json.dumps({"last_id": self._last_id}), *(message.model_dump_json() for message in self._messages)]
         write_atomic(self._path, ("\n".join(lines) + "\n").encode())
+        self._lines = len(self._messages)

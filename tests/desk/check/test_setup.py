@@ -25,9 +25,11 @@ def run_check(settings_file: Path, *arguments: str) -> subprocess.CompletedProce
 def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
     done = run_check(settings_file)
     assert done.returncode == 0, done.stdout + done.stderr
-    home, ports, *others = done.stdout.splitlines()[1:]
+    home, files, grown, ports, *others = done.stdout.splitlines()[1:]
     address = load(settings_file).address("alertmanager")
     assert home.startswith(f"ok     the home folder: {settings_file.parent / 'home'}, ")
+    assert files == "ok     the files: nobody else can change settings, state or models"
+    assert grown.startswith("ok     what grows: ")
     assert ports.startswith("ok     the ports: ")
     assert others == [
         "ok     the alert channels: Discord and e-mail of the sandbox's inbox",
@@ -42,6 +44,7 @@ def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
         "ok     the journal: none yet: the bot has not run",
         "ok     the audit log: 0 entries",
         "ok     the kill switch: not active",
+        "ok     the certificates: none: nothing that alerts depend on shows one",
         "ok     the exchange: the sandbox's, which does not run now",
     ]
 

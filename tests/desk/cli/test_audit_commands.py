@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nightdesk.bot.parts import _report_audit
 from nightdesk.cli.main import app
+from nightdesk.settings import load
 from nightdesk_core.audit import AuditError, AuditHead, AuditLog
 from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
-from nightdesk_exporter import StatusFile
+from nightdesk_exporter import BotExporter, StatusFile
 from typer.testing import CliRunner
 
 VERDICT = {
@@ -75,6 +77,35 @@ def test_a_cut_tail_shows_against_what_the_bot_noted(desk: Desk) -> None:
     error = desk.run("verify").exception
     assert isinstance(error, AuditError)
     assert error.reason == "is missing: an anchor has seen 2 lines, and a tail was cut off"
+
+
+def test_a_log_that_is_gone_is_a_complaint_until_a_person_renews_it(desk: Desk) -> None:
+    note(desk, desk.append("one"), "retrain")
+    note(desk, desk.append("two"))
+    for path in desk.log.path.parent.iterdir():
+        path.unlink()  # its own anchor, too: the status file still knows
+    assert isinstance(desk.run("verify").exception, AuditError)
+    assert desk.said("renew", "--reason", "the disk was cleaned") == [
+        f"{desk.log.path} begins anew; its first entry says why"
+    ]
+    (entry,) = desk.log.entries()
+    assert entry.details["reason"] == "the disk was cleaned"
+    assert desk.said("verify")[0].startswith("1 entries, intact")
+    assert isinstance(desk.run("renew", "--reason", "again").exception, NightdeskError)
+
+
+def test_what_the_bot_reports_of_its_audit_log(desk: Desk) -> None:
+    settings = load(desk.file)
+    with BotExporter("btc", symbols=[], port=0) as exporter:
+        desk.append("one")
+        _report_audit(settings, exporter)
+        assert (exporter.snapshot.audit_missing, exporter.snapshot.gauges["audit_entries",]) == ("", 1)
+        desk.log.path.unlink()
+        _report_audit(settings, exporter)
+        assert [issue.name for issue in exporter.health().issues if issue.name.startswith("audit")] == ["audit_missing"]
+        desk.said("renew", "--reason", "a test")
+        _report_audit(settings, exporter)
+        assert exporter.snapshot.audit_missing == ""
 
 
 def test_which_model_traded_when_why_and_on_what_data(desk: Desk) -> None:

@@ -151,6 +151,7 @@ class Home:
             "positions": [],
             "positions close": [HOSTILE, "--at", "1", "--reason", HOSTILE],
             "audit verify": [],
+            "audit renew": ["--reason", HOSTILE],
             "audit explain": [HOSTILE],
             "audit replay": [HOSTILE],
             "audit champion": [],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nightdesk.cli.main import app
+from nightdesk.cli.tables import show
 from nightdesk_core.journal import Journal
 from typer.testing import CliRunner
 
@@ -32,3 +34,11 @@ def test_the_shadow_s_trades_are_shown_where_they_are_asked_for_and_never_among_
     done = CliRunner().invoke(app, ["--settings", str(settings), "trades", "--csv", *options])
     assert done.exit_code == 0, done.output
     assert [row["profit"] for row in csv.DictReader(done.stdout.splitlines())] == profits
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\n@x", '=HYPERLINK("http://x";"y")'])
+def test_no_cell_of_csv_is_a_formula(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show([{"symbol": text, "profit": -1.5, "note": "a=b", "none": None}], as_csv=True)
+    (_, row) = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert row[0].startswith("'")
+    assert row[1:] == ["-1.5", "a=b", ""]

@@ -18,6 +18,8 @@ from nightdesk.settings import Service, Settings
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts.channels import known_channels
 
+from tests.other_user import must_be_root, open_to_others
+
 ROOT = Path(__file__).resolve().parents[3]
 OURS = {"render", "bot", "retrain-schedule", "pages", "sandbox-exchange", "sandbox-inbox"}
 SERVERS = {"pushgateway", "prometheus", "alertmanager", "grafana"}
@@ -106,15 +108,41 @@ def test_secrets_are_files_and_only_where_they_are_needed(document: dict[str, An
     senders = dict.fromkeys(("render", "bot", "retrain-schedule", "pages"), channels)
     assert {name: held for name, held in holders.items() if held} == {**senders, "grafana": {"grafana_admin_password"}}
     alerts = settings_of(services["bot"]).operations.alerts
-    named = {value for name, value in alerts if name.endswith("_file")}
+    named = {value for name, value in alerts if name.endswith("_file") and value is not None}
     assert named == {Path("/run/secrets") / name for name in channels}
 
 
 def test_rendered_secrets_belong_to_the_user_of_the_server_that_reads_them(services: dict[str, Any]) -> None:
-    # Prometheus and Alertmanager run as `nobody` in their own images; Compose must not say otherwise.
-    assert services["render"]["user"] == "65534:65534"
-    assert "user" not in services["alertmanager"]
-    assert "--owner 65534 --group 65534 --mode 0755 /rendered" in (ROOT / "desk/Dockerfile").read_text()
+    assert services["render"]["user"] == services["alertmanager"]["user"] == "65534:65534"
+    assert "--owner 65534 --group 65534 --mode 2750 /rendered" in (ROOT / "desk/Dockerfile").read_text()
+
+
+def test_every_service_has_a_user_that_may_read_what_it_mounts_and_nobody_is_root(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    users = {name: service["user"] for name, service in services.items()}
+    assert {user for name, user in users.items() if name in OURS - {"render"}} == {"10001:10001"}
+    assert {users[name] for name in ("render", "prometheus", "alertmanager", "pushgateway")} == {"65534:65534"}
+    assert users["grafana"] == "472:0", "as its own image has it"
+    for name, service in services.items():
+        reads = any(volume["source"] == "rendered" for volume in service.get("volumes", ()))
+        assert not reads or "65534" in (users[name].partition(":")[2], *service.get("group_add", ())), name
+
+
+def test_grafana_s_group_reads_what_was_rendered_and_no_secret(tmp_path: Path) -> None:
+    must_be_root()
+    open_to_others(tmp_path)
+    command = ["--set=bot.group=nogroup", "render", f"--out={tmp_path}/rendered"]
+    url = {"NIGHTDESK_OPERATIONS_ALERTS_DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/x"}
+    desk = [sys.executable, "-m", "nightdesk", f"--settings={ROOT}/nightdesk.yml", "--set=sandbox.enabled=false"]
+    (tmp_path / "rendered").mkdir(mode=0o755)
+    subprocess.run([*desk, *command], check=True, umask=0, env={**os.environ, **url})
+    drop = ["setpriv", "--reuid=472", "--regid=0", "--groups=65534", "--", "cat"]
+    for path in (path for path in (tmp_path / "rendered").rglob("*") if path.is_file()):
+        readable = subprocess.run([*drop, str(path)], capture_output=True, check=False).returncode == 0
+        assert readable == (path.stat().st_mode & 0o777 == 0o640), path
+        assert readable or "grafana" not in path.parts, path
+    assert list((tmp_path / "rendered").rglob("secrets/*"))
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

@@ -1,7 +1,8 @@
-"""Guard, kill switch, trades and the account."""
+"""Guard, kill switch, trades and the account, and what must not be forgotten."""
 
 from __future__ import annotations
 
+from nightdesk_alerts.catalogue.records import AUDIT_MISSING, STATE_LOST
 from nightdesk_alerts.catalogue.risk import DAILY_LOSS_HIGH, DRAWDOWN_HIGH, LEVERAGE_HIGH
 from nightdesk_alerts.catalogue.trading import GUARD_PAUSED, GUARD_REDUCED, KILL_SWITCH_ACTIVE, NO_TRADES
 from nightdesk_core.clock import WallTime
@@ -135,6 +136,34 @@ CASES = (
         AlertStory(
             plot=after(lambda exporter: exporter.position(BTC, "short", size_ratio=2.51), instead="position"),
             known_by=says_positions,
+        ),
+    ),
+    Case(
+        lambda exporter, _: exporter.state_lost("the journal is gone"),
+        Issue(
+            "state_lost",
+            DEGRADED,
+            "the bot has lived and its state is gone: the journal is gone",
+            None,
+            WallTime(NOW),
+            critical(STATE_LOST),
+        ),
+        AlertStory(
+            plot=after(lambda exporter: exporter.state_lost("x")), looks_back=10, known_by=says("state_lost", "")
+        ),
+    ),
+    Case(
+        lambda exporter, _: exporter.audit_missing("line 3 is missing"),
+        Issue(
+            "audit_missing",
+            DEGRADED,
+            "the audit log is not what it was: line 3 is missing",
+            None,
+            WallTime(NOW),
+            critical(AUDIT_MISSING),
+        ),
+        AlertStory(
+            plot=after(lambda exporter: exporter.audit_missing("x")), looks_back=10, known_by=says("audit_missing", "")
         ),
     ),
 )

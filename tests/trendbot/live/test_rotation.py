@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ class Desk:
     def take(self, step: GuardStep) -> None:
         """Keep a step of the policy and the engine's state after it."""
         with self.guard.take(step):
-            record(self.journal, StepResult(new_state(["S"], 1000.0), (), {}, step))
+            state = new_state(["S"], 1000.0)
+            record(self.journal, StepResult(state, (), {}, step), before=state, keep_equity_seconds=math.inf)
 
     def events(self) -> list[str]:
         return [entry.event for entry in self.audit.entries()]

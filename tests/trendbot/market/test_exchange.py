@@ -98,6 +98,26 @@ async def test_a_hole_longer_than_a_page_is_stepped_over() -> None:
     assert await hours(client, 0, 3100) == [*range(50), *range(3000, 3100)]
 
 
+class Behind(Client):
+    """Fills its pages with what lies behind a hole, as exchanges do."""
+
+    async def fetch_ohlcv(self, _symbol: str, _timeframe: str, since: int, limit: int) -> list[list[float]]:
+        found = [hour for hour in self.held if hour * HOUR * 1000 >= since][:limit]
+        return [[hour * HOUR * 1000, 1, 2, 0.5, 1.5, 9] for hour in found]
+
+
+@pytest.mark.parametrize(
+    ("latest", "reasons"), [(None, []), (53 * HOUR, ["opens at 1970-01-03T07:00:00Z, where none can"])]
+)
+async def test_what_opens_later_than_it_can_is_rejected_and_what_lies_behind_a_hole_is_not(
+    latest: int | None, reasons: list[str]
+) -> None:
+    exchange = Exchange(Behind([*range(50), 55]), SilentListener())
+    told = await exchange.told("S", "1h", start=0, stop=53 * HOUR, interval_seconds=HOUR, latest=latest)
+    assert [bar.time // HOUR for bar in told.bars] == list(range(50))
+    assert [row.reason for row in told.rejected] == reasons
+
+
 async def test_the_candle_that_is_still_going_on_is_left_out() -> None:
     assert await hours(Client(range(100)), 90, 95) == [90, 91, 92, 93, 94]
     assert await hours(Client(range(10)), 90, 95) == []

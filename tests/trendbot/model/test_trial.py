@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import lightgbm
+import numpy as np
 import pytest
 from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import WallTime
@@ -17,7 +22,10 @@ from nightdesk_retrain import BundleTrial
 from nightdesk_trendbot.model import meta_model
 from nightdesk_trendbot.model.champion import ChampionWatch
 from nightdesk_trendbot.model.meta_model import TREES, MetaModel
+from nightdesk_trendbot.model.tree_text import check_trees
 from nightdesk_trendbot.settings import TrendbotSettings
+from nightdesk_trendbot.signals.candles import Floats
+from nightdesk_trendbot.signals.signal import FEATURES
 
 from tests.campaigns import SEED, cases
 from tests.odd_files import ODD_FILES
@@ -192,24 +200,39 @@ def test_known_failure_24_the_bot_goes_on_without_a_champion_that_would_end_it(
     version = publish(registry, model, **{TREES: text.replace("left_child=", "left_child=2000000000 ", 1).encode()})
     registry.promote(version, standing="champion", instead_of=None)
     watch = ChampionWatch(reference(registry), TrendbotSettings())
-    with pytest.raises(BundleError, match=r"tree 0 is broken: left_child has another length"):
+    with pytest.raises(BundleError, match=r"tree 0 is broken: it does not end where it should"):
         watch.look()
     assert (watch.look(), watch.deployment) == (False, None)
+
+
+def resized(change: Callable[[str], str]) -> Callable[[str], str]:
+    """Return what changes the first tree, and says its size as it then is."""
+
+    def changed(text: str) -> str:
+        begin, end = text.index("Tree=0"), text.index("Tree=1")
+        tree = change(text[begin:end])
+        return (text[:begin] + tree + text[end:]).replace(f"={end - begin} ", f"={len(tree)} ", 1)
+
+    return changed
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         (lambda text: text.replace("max_feature_idx=", "max_feature_idx=1", 1), "the trees are not of"),
-        (lambda text: text.replace("\nnum_class=1", "\nnum_class=3", 1), "no trees of one probability"),
-        (lambda text: text.replace("num_cat=0", "num_cat=1", 1), "tree 0 is broken: it is of a kind that is never"),
-        (
-            lambda text: text.replace("num_leaves=", "num_leaves=9", 1),
-            "leaf_value has another length",
-        ),
-        (lambda text: text.replace("split_feature=", "split_feature=9", 1), "asks for an input that there is not"),
-        (lambda text: text.replace("right_child=", "right_child=-", 1), "tree 0 is broken"),
-        (lambda text: text[: text.index("Tree=0")], "no trees of one probability"),
+        (lambda text: text.replace("\nnum_class=1", "\nnum_class=3", 1), "the head of the trees is not what"),
+        (lambda text: text.replace("tree_sizes=", "tree_sizes=1", 1), "tree 0 is broken: it does not end where"),
+        (lambda text: text.replace("Tree=0", "Tree=00", 1), "tree 0 is broken: it does not end where"),
+        (resized(lambda tree: tree.replace("num_cat=0", "num_cat=1")), "it is of a kind that is never trained"),
+        (resized(lambda tree: tree.replace("num_leaves=", "num_leaves=9")), "leaf_value has another length"),
+        (resized(lambda tree: tree.replace("split_feature=", "split_feature=9")), "an input that there is not"),
+        (resized(lambda tree: tree.replace("left_child=", "left_child=2000000000 ")), "left_child has another length"),
+        (resized(lambda tree: tree.replace("left_child=-", "left_child=-9")), "its nodes do not hang together"),
+        (resized(lambda tree: re.sub(r"threshold=\S+", "threshold=1e999", tree)), "threshold holds a number that"),
+        (resized(lambda tree: tree.replace("is_linear=0", "is_linear=0\nmore=1")), "what does not belong into a tree"),
+        (lambda text: text.replace("[num_leaves: ", "[num_leavess ", 1), "what follows the trees is not what"),
+        (lambda text: text[: text.index("parameters:")], "what follows the trees is not what"),
+        (lambda text: text[: text.index("Tree=0")], "tree 0 is broken: it does not end where"),
     ],
 )
 def test_what_lightgbm_would_trust_is_refused_with_its_place(
@@ -220,3 +243,40 @@ def test_what_lightgbm_would_trust_is_refused_with_its_place(
     version = publish(registry, model, **{TREES: change(text).encode()})
     with pytest.raises(BundleError, match=reason):
         meta_model.load(registry.bundle(version), None)
+
+
+@pytest.mark.fuzz
+def test_what_passes_for_a_model_never_ends_a_process(model: MetaModel, settings: TrendbotSettings) -> None:
+    """In forks, each three times: what LightGBM reads of memory that is not its own ends some processes only."""
+    drawn, text = random.Random(SEED), model.trees.model_to_string()
+    inputs = np.random.default_rng(0).normal(size=(50, len(FEATURES)))
+    passed = 0
+    for number in range(cases(sample=150, campaign=3_000)):
+        changed = broken(text, drawn)
+        with suppress(ValueError):
+            check_trees(changed, features=len(FEATURES))
+            passed += 1
+            for _ in range(3):
+                assert ended_by_itself(changed, inputs), f"seed {SEED}, model {number}"
+    assert passed
+
+
+def ended_by_itself(text: str, inputs: Floats) -> bool:
+    """Return whether a process that loads and asks a model ends as it should, whatever the model says."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            lightgbm.Booster(model_str=text).predict(inputs, num_threads=1)
+        finally:
+            os._exit(0)
+    return os.WIFEXITED(os.waitpid(child, 0)[1])
+
+
+def test_verdicts_on_bundles_that_are_gone_go_too(trials: Trials) -> None:
+    trials.registry("passes").loadable(trials.version)
+    verdicts = trials.folder / ".trials"
+    (verdicts / "v20190101T000000Z-00000000.json").write_text("{}")
+    (verdicts / f"{trials.version}.json").unlink()
+    trials.registry("passes").loadable(trials.version)
+    assert [path.name for path in verdicts.iterdir()] == [f"{trials.version}.json"]

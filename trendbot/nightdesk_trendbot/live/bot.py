@@ -281,7 +281,7 @@ class LiveBot:
         seconds = (time.perf_counter() - begun) / len(step.bars)
         log_decisions(self._parts.decisions, step, signals, result, model)
         with self._guard.take(result.guard, owed=owed):
-            record(self._parts.journal, result)
+            record(self._parts.journal, result, before=before, keep_equity_seconds=self._parts.keep_equity_seconds)
         self._state = result.state
         if late is None and not self._disk.look():
             # It is not certain to be kept: what was to be entered is not. The rest of the step is the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,4 +48,6 @@ class LiveParts:
     rotation: Rotation
     exporter: BotExporter
     scale: TimeScale
+    keep_equity_seconds: float = math.inf
+    """Of the market: older equity is thinned to one value a day."""
     clock: WallClock = system_clock

@@ -17,14 +17,19 @@ from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.signals.signal import Signal
 
 
-def record(journal: Journal, result: StepResult) -> None:
-    """Write down a step's trades, equity and state, within a transaction."""
+def record(journal: Journal, result: StepResult, *, before: EngineState, keep_equity_seconds: float) -> None:
+    """Write down a step's trades, equity and state, within a transaction.
+
+    On the first step of a day the equity that is older than `keep_equity_seconds` of the market is thinned.
+    """
     for trade in result.trades:
         journal.record_trade(trade)
     for trade in result.shadow_trades:
         journal.record_trade(trade, shadow=True)
     journal.record_equity(result.state.last_close, result.state.equity)
     journal.save(STATE_KEY, stored.plain(result.state))
+    if result.state.last_close.day > before.last_close.day:
+        journal.thin_equity(before=result.state.last_close - keep_equity_seconds)
 
 
 def log_decisions(

@@ -137,10 +137,20 @@ class Exchange:
         await self.load_markets()
         self.refuse_unlisted(symbols)
 
-    async def told(self, symbol: str, timeframe: str, *, start: int, stop: int, interval_seconds: int) -> Told:
+    async def told(
+        self,
+        symbol: str,
+        timeframe: str,
+        *,
+        start: int,
+        stop: int,
+        interval_seconds: int,
+        latest: int | None = None,
+    ) -> Told:
         """Return what the exchange tells of the candles that open in [start, stop), page by page.
 
-        A row that is no candle, or one of quite another time, is rejected. Raises `ccxt.BaseError`.
+        A row that is no candle is rejected, and one that opens later than `latest`, where no candle can be so late, or
+        long before `start`. Raises `ccxt.BaseError`.
         """
         bars: dict[int, Bar] = {}
         rejected: dict[int, Rejected] = {}
@@ -164,7 +174,8 @@ class Exchange:
             since = last if last > since else since + limit * interval_seconds
             if last + interval_seconds >= stop:
                 break
-        return _within(start, stop, bars, rejected, misplaced, far=_PAGE * interval_seconds)
+        earliest = start - _PAGE * interval_seconds
+        return _within((start, stop), bars, rejected, misplaced, possible=(earliest, latest))
 
     def page_size(self, symbol: str) -> int:
         """Return how many candles the exchange answers with at most, as far as ccxt knows."""
@@ -291,17 +302,22 @@ def _readable(what: str) -> Iterator[None]:
 
 
 def _within(
-    start: int, stop: int, bars: dict[int, Bar], rejected: dict[int, Rejected], misplaced: list[Rejected], *, far: int
+    asked: tuple[int, int],
+    bars: dict[int, Bar],
+    rejected: dict[int, Rejected],
+    misplaced: list[Rejected],
+    *,
+    possible: tuple[int, int | None],
 ) -> Told:
-    """Return what lies in [start, stop), by time.
+    """Return what lies in the span that was asked for, by time; exchanges tell more than that where a market paused.
 
-    What claims to open later than `stop`, or `far` seconds before `start`, is misplaced; some exchanges tell a little
-    more than they are asked for.
+    What claims to open earlier or later than is `possible` is misplaced.
     """
+    (start, stop), (earliest, latest) = asked, possible
     elsewhere = [
         Rejected(None, f"{time:016x}", f"opens at {iso(time)}, where none can")
         for time in sorted(bars)
-        if time > stop or time < start - far
+        if time < earliest or (latest is not None and time > latest)
     ]
     return Told(
         tuple(bars[time] for time in sorted(bars) if start <= time < stop),

@@ -276,7 +276,7 @@ class Feed:
         async def ask() -> Told:
             try:
                 return await self._exchange.told(
-                    symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval
+                    symbol, self._timeframe, start=start, stop=stop, interval_seconds=self._interval, latest=stop
                 )
             except ccxt.BadSymbol:
                 # One that is delisted has no more candles, and the others must not wait for them for ever.
