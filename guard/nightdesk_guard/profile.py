@@ -16,6 +16,7 @@ from nightdesk_guard.expectation import Expected
 from nightdesk_guard.limits import GuardLimits
 
 FILE_NAME = "guard.json"
+_SMALLEST_R, _LARGEST_R = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,29 @@ class GuardProfile:
         """Return the profile that `to_json` wrote. Raises `ValueError` naming the key that is missing or wrong."""
         try:
             parse_json(content, source=FILE_NAME)
-            return _ADAPTER.validate_json(content)
+            found = _ADAPTER.validate_json(content)
         except InputError as error:
             raise ValueError(error.reason) from None
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             raise ValueError(f"{key}: {first['msg']}" if key else first["msg"]) from error
+        if unusable := _unusable(found):
+            raise ValueError(unusable)
+        return found
+
+
+def _unusable(found: GuardProfile) -> str:
+    """Return which number no trade can be held against, empty where all can: it would end the bot at a trade."""
+    promise, expected = found.limits.promise, found.expected
+    if promise is not None:
+        if not 0 < promise.win_rate < 1:
+            return f"limits.promise.win_rate: {promise.win_rate:g} does not lie between 0 and 1"
+        if not _SMALLEST_R <= promise.deviation_r <= _LARGEST_R or not abs(promise.mean_r) <= _LARGEST_R:
+            return "limits.promise: its mean or deviation is none of any trades"
+    if expected is not None and not 0 <= expected.win_rate_bound < 1:
+        return f"expected.win_rate_bound: {expected.win_rate_bound:g} does not lie between 0 and 1"
+    return ""
 
 
 _ADAPTER = TypeAdapter(GuardProfile)
