@@ -116,6 +116,37 @@ def test_a_file_that_is_not_as_expected_is_refused(
         models.load(staged, None)
 
 
+SMALL = {"mean": [0.0], "scale": [1.0], "coefficients": [1.0], "intercept": 0.0, "clip": 5.0, "weights": [0.5, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "reason"),
+    [
+        (THRESHOLDS, "out_of_fold", [], "out_of_fold holds no probabilities in ascending order"),
+        (THRESHOLDS, "out_of_fold", [0.5, 0.4], "out_of_fold holds no probabilities in ascending order"),
+        (THRESHOLDS, "out_of_fold", [0.5, 1.5], "out_of_fold holds no probabilities in ascending order"),
+        (CALIBRATION, "slope", -1.0, "the slope is -1, and must be positive"),
+        (LINEAR, "mean", [0.0], "the linear model is not of as many inputs everywhere"),
+        (LINEAR, "", SMALL, f"the linear model is not of {len(FEATURES)} inputs"),
+        (LINEAR, "scale", [0.0] * len(FEATURES), "the linear model's scale is not positive"),
+        (LINEAR, "weights", [0.0, 0.0], "its weights are none"),
+        ("backtest.json", "", [], "backtest.json holds no summary of a hold-out"),
+        ("backtest.json", "days", [1], "backtest.json days: is no number, or too large a one"),
+        ("backtest.json", "trades", 10**400, "backtest.json trades: is no number, or too large a one"),
+        ("backtest.json", "win_ratio", "half", "backtest.json win_ratio: is no number, or too large a one"),
+    ],
+)
+def test_what_would_stop_the_bot_once_it_trades_is_refused_before(
+    name: str, key: str, value: object, reason: str, model: MetaModel, registry: ModelRegistry
+) -> None:
+    files = {**model.files(), "backtest.json": b'{"days": 120, "trades": 60}'}
+    changed = {**json.loads(files[name]), key: value} if key else value
+    staged = registry.stage({**files, name: json.dumps(changed).encode()})
+    with pytest.raises(BundleError) as raised:
+        models.load(staged, None)
+    assert reason in raised.value.reason
+
+
 def test_a_threshold_is_a_quantile_of_the_out_of_fold_probabilities(model: MetaModel) -> None:
     evenly = replace(model, out_of_fold=tuple(number / 1000 for number in range(101)))
     assert evenly.threshold(0.0) == 0.0

@@ -36,7 +36,7 @@ class ModelReport:
         standing, data_end = watch.champion.standing, float(model.data_end.seconds)
         self._exporter.model(model.version, trained_at=model.trained_at.seconds, standing=standing, data_end=data_end)
         backtest = model.backtest
-        seconds = DAY_SECONDS * backtest.get("days", 0) / max(backtest.get("trades", 0), 1)
+        seconds = DAY_SECONDS * (backtest.get("days") or 0) / max(backtest.get("trades") or 0, 1)
         self._exporter.promised(
             win_ratio=backtest.get("win_ratio"),
             sharpe_ratio=backtest.get("sharpe_ratio"),

@@ -30,6 +30,8 @@ SCHEMA = "features.json"
 
 _LARGEST_TREES_BYTES = 100_000_000
 _ASKED = 512
+_SHOWN = ("days", "trades", "win_ratio", "sharpe_ratio", "max_drawdown_ratio")
+_LARGEST_SHOWN = 1e9
 FEWEST_REACHING = 50
 """A probability that fewer hold-out trades reach is no threshold: the bot would hardly ever trade."""
 
@@ -59,6 +61,15 @@ class _Blended(LinearModel):
 
     weights: tuple[float, float]
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where it cannot answer."""
+        if not len(self.mean) == len(self.scale) == len(self.coefficients) > 0:
+            raise ValueError("the linear model is not of as many inputs everywhere")
+        if min(self.scale) <= 0 or self.clip < 0:
+            raise ValueError("the linear model's scale is not positive")
+        if min(self.weights) < 0 or sum(self.weights) <= 0:
+            raise ValueError("its weights are none")
+
 
 @dataclass(frozen=True)
 class _Schema:
@@ -73,6 +84,12 @@ class _Thresholds:
 
     out_of_fold: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where no threshold can be found among them."""
+        found = self.out_of_fold
+        if not found or list(found) != sorted(found) or found[0] < 0 or found[-1] > 1:
+            raise ValueError("out_of_fold holds no probabilities in ascending order")
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -80,6 +97,11 @@ class Calibration:
 
     slope: float
     intercept: float
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where the order is not kept."""
+        if self.slope <= 0:
+            raise ValueError(f"the slope is {self.slope:g}, and must be positive")
 
     def apply(self, probability: Floats) -> Floats:
         """Return calibrated probabilities, shape (E,)."""
@@ -182,6 +204,8 @@ def _read(folder: Path, manifest: Manifest | None) -> MetaModel:
     if stored.read(_Schema, folder / SCHEMA).features != FEATURES:
         raise BundleError(folder, "was trained on other features than this release computes; retrain")
     blended = stored.read(_Blended, folder / LINEAR)
+    if len(blended.mean) != len(FEATURES):
+        raise ValueError(f"the linear model is not of {len(FEATURES)} inputs")
     summary = folder / "backtest.json"
     trees = read_text(folder / TREES, largest=_LARGEST_TREES_BYTES)
     check_trees(trees, features=len(FEATURES))
@@ -194,8 +218,20 @@ def _read(folder: Path, manifest: Manifest | None) -> MetaModel:
         weights=blended.weights,
         calibration=stored.read(Calibration, folder / CALIBRATION),
         out_of_fold=stored.read(_Thresholds, folder / THRESHOLDS).out_of_fold,
-        backtest=read_json(summary) if summary.exists() else {},
+        backtest=_summary(summary) if summary.exists() else {},
     )
+
+
+def _summary(path: Path) -> Mapping[str, Any]:
+    """Return what a hold-out came to. Raises `ValueError` where what the bot shows of it is no number."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no summary of a hold-out")
+    for name in _SHOWN:
+        value = found.get(name)
+        if value is not None and not (isinstance(value, int | float) and abs(value) <= _LARGEST_SHOWN):
+            raise ValueError(f"{path.name} {name}: is no number, or too large a one")
+    return found
 
 
 def _json(record: object) -> bytes:
