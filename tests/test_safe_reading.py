@@ -23,15 +23,13 @@ FUNCTIONS = {
     "pydantic_core.from_json",
 }
 OTHERWISE = {
-    ("core/nightdesk_core/files.py", "os.open"): "a folder to sync and a lock: neither is read",
-    ("core/nightdesk_core/registry.py", "path.open"): "a new file of a bundle is written",
+    ("core/nightdesk_core/files.py", "os.open"): "a folder to sync, which is not read",
+    ("core/nightdesk_core/permissions.py", "os.open"): "what is written, with its mode; the reader reads through it",
     (
         "core/nightdesk_core/stored.py",
         "_adapter(kind).validate_json",
     ): "what it lets through is read safely, too",
-    ("core/nightdesk_core/journal_file.py", "os.open"): "where the journal stands, to write to, without waiting",
     ("core/nightdesk_core/sealed.py", "json.loads"): "what its digest says is what this process has written",
-    ("exporter/nightdesk_exporter/log_file.py", "os.open"): "a log and its lock, to write to, without waiting",
     ("desk/nightdesk/stack/session.py", "stat.read_bytes"): "the kernel's own word on a process",
     ("desk/nightdesk/pages/peer.py", "table.open"): "the kernel's own word on a connection",
     ("desk/nightdesk/terminal.py", "os.open"): "the null device, to write to",

@@ -138,6 +138,7 @@ KEPT = (
             ),
             "{status}",
             "{passwords}/*_password",
+            "{passwords}/lock",
             "{metrics}/*.prom",
             *(f"{{sandbox}}/{name}" for name in ("replay.json", "shocks.json", "inbox-*.pem")),
             *(f"{{home}}/{name}/*" for name in ("rendered", "run", "cache", "tools")),

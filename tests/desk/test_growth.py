@@ -35,6 +35,8 @@ def what(settings: Settings, path: str) -> str:
         ("logs/.bot_status.json.abc.part", "half-written files"),
         ("logs/bot.2019-10-17_09-00-00_000000.jsonl", "logs of bot and job"),
         ("old/20190101T000000Z/state/audit.jsonl", "earlier replays"),
+        ("passwords/lock", "of a fixed size"),
+        ("passwords/prometheus_password", "of a fixed size"),
         ("state/new.jsonl", OTHERS),
         ("state/eth-decisions.jsonl", OTHERS),
         ("logs/new.csv", OTHERS),
