@@ -132,7 +132,7 @@ class BundleTrial:
         with tempfile.TemporaryFile() as answer:
             try:
                 done = subprocess.run(
-                    [sys.executable, "-m", "nightdesk_retrain.trial_process"],
+                    [sys.executable, "-P", "-m", "nightdesk_retrain.trial_process"],
                     input=json.dumps(work).encode(),
                     stdout=answer,
                     stderr=subprocess.DEVNULL,
