@@ -136,6 +136,9 @@ KEPT = (
                 f"{{state}}/{name}"
                 for name in ("kill_switch.json", "KILL", "guard_resume.json", "guard_memory.json", "close_orders.json")
             ),
+            "{state}/state_lost.json",
+            "{state}/moved_chats.json",
+            "{home}/life/*",
             "{status}",
             "{passwords}/*_password",
             "{passwords}/lock",

@@ -91,7 +91,7 @@ def empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [overwrite, empty])
-async def test_a_journal_that_was_damaged_is_set_aside_and_the_bot_stays_out_of_the_market(
+async def test_a_bot_whose_journal_was_damaged_or_emptied_stays_out_of_the_market(
     damage: Callable[[Path], None], settings: Settings, settings_file: Path, programs: Start, tmp_path: Path
 ) -> None:
     install(settings, all_candles(settings), seed=7, standing="champion")
@@ -126,10 +126,14 @@ async def test_a_journal_that_was_damaged_is_set_aside_and_the_bot_stays_out_of_
     assert found["tradebot_kill_switch_active"] == 1
     assert found[signals % "entered"] == 0
     assert found['tradebot_equity{currency="USDT"}'] == 10_000
-    (aside,) = path.parent.glob("btc.sqlite.damaged-*Z")
-    assert damaged in (aside.read_bytes(), b"")
-    assert len(list(path.parent.glob("btc-decisions.jsonl.damaged-*Z"))) == 1
-    assert "the journal was damaged" in home.kill_switch(settings).state().reason
+    if damage is overwrite:
+        (aside,) = path.parent.glob("btc.sqlite.damaged-*Z")
+        assert aside.read_bytes() == damaged
+        assert len(list(path.parent.glob("btc-decisions.jsonl.damaged-*Z"))) == 1
+        assert "the journal was damaged" in home.kill_switch(settings).state().reason
+    else:  # one that is empty is as good as gone
+        assert (path.parent / "state_lost.json").exists()
+        assert "has lived" in home.kill_switch(settings).state().reason
     assert "CRITICAL" in (tmp_path / "program-1.log").read_text()
     with closing(Journal(path)) as journal:
         assert journal.trades() == []

@@ -200,7 +200,7 @@ async def test_the_status_lists_faults_and_only_those_of_a_channel_can_be_ended(
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ("{", "body: Invalid JSON"),
+        ("{", "body: is not JSON"),
         ('{"seconds": 1}', "name: Unable to extract tag using discriminator 'name'"),
         ('{"name": "drop", "seconds": 1}', "'rate_limit', 'error500', 'silence', 'slow', 'refuse'"),
         ('{"name": "slow"}', "seconds: Field required"),

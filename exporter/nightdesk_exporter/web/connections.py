@@ -52,6 +52,8 @@ class Connections:
         self._ended = False
         self._crowded = False
         self._open: dict[_Open, None] = {}  # in the order of their coming
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Also of those that had to make room, and have not ended yet."""
 
     def start(self) -> None:
         """Accept connections from now on, in the running loop."""
@@ -63,10 +65,9 @@ class Connections:
         """Accept no more, and end those that are open."""
         self._ended = True
         asyncio.get_running_loop().remove_reader(self._listener)
-        tasks = [each.task for each in self._open if each.task is not None]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def forked(self) -> None:
         """In a child, close the copies of all sockets. Not by their transports: the event loop's selector is shared."""
@@ -103,8 +104,9 @@ class Connections:
         one = _Open(address, client)
         self._open[one] = None
         one.task = asyncio.get_running_loop().create_task(self._serve(one))
+        self._tasks.add(one.task)
         # Here, not in the task: one that is cancelled at once never begins.
-        one.task.add_done_callback(lambda _: self._end(one))
+        one.task.add_done_callback(lambda task: self._end(one, task))
 
     def _of_most_common_address(self) -> list[_Open]:
         most, _ = Counter(each.address for each in self._open).most_common(1)[0]
@@ -125,8 +127,9 @@ class Connections:
             first.task.cancel()
         return True
 
-    def _end(self, one: _Open) -> None:
+    def _end(self, one: _Open, task: asyncio.Task[None]) -> None:
         self._open.pop(one, None)
+        self._tasks.discard(task)
         if one.transport is None:
             one.client.close()
         else:

@@ -171,7 +171,7 @@ def test_the_first_reason_against_an_entry_is_the_one_reported() -> None:
     signal = WISH
     found.append(decide(signal, permission, in_position=False).outcome)
     permission = replace(permission, killed=False)
-    for late in (Outcome.BLOCKED_CLOCK, Outcome.BLOCKED_GAP, Outcome.BLOCKED_STALE):
+    for late in (Outcome.BLOCKED_DISK, Outcome.BLOCKED_CLOCK, Outcome.BLOCKED_GAP, Outcome.BLOCKED_STALE):
         permission = replace(permission, blocked=late)
         found.append(decide(signal, permission, in_position=False).outcome)
     permission = replace(permission, blocked=None)
@@ -187,6 +187,7 @@ def test_the_first_reason_against_an_entry_is_the_one_reported() -> None:
         Outcome.IN_POSITION,
         Outcome.BLOCKED_REGIME,
         Outcome.BLOCKED_KILL_SWITCH,
+        Outcome.BLOCKED_DISK,
         Outcome.BLOCKED_CLOCK,
         Outcome.BLOCKED_GAP,
         Outcome.BLOCKED_STALE,
