@@ -9,6 +9,7 @@ Each name is loaded when it is first asked for; `requests` and `smtplib` are whe
 
 To send: `AlertSender`; `Alerting` says where to, and `Mail` is the one channel with more than an address and a secret.
 What became of it: `SENT_PATHS`, `DROP_REASONS`.
+What would become of it: `ask_chat` asks, and gets `Moved`, `Refused` or `Later` where nobody would be told now.
 What a channel is: `Channel`, its `Role`, and the `SandboxInbox` that it may write to.
 What a person wants: `silenced` names the alerts that nobody wants to hear of; `url_problems` finds a wrong address.
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from nightdesk_alerts.alerting import Alerting
     from nightdesk_alerts.channel import Channel, Role, SandboxInbox
     from nightdesk_alerts.channels.mail import Mail
-    from nightdesk_alerts.delivery.outcome import DROP_REASONS, SENT_PATHS
+    from nightdesk_alerts.delivery.asking import ask_chat
+    from nightdesk_alerts.delivery.outcome import DROP_REASONS, SENT_PATHS, Later, Moved, Refused
     from nightdesk_alerts.preferences import silenced
     from nightdesk_alerts.sender import AlertSender
 else:
@@ -41,7 +43,8 @@ else:
             "nightdesk_alerts.alerting": ["Alerting"],
             "nightdesk_alerts.channel": ["Channel", "Role", "SandboxInbox"],
             "nightdesk_alerts.channels.mail": ["Mail"],
-            "nightdesk_alerts.delivery.outcome": ["DROP_REASONS", "SENT_PATHS"],
+            "nightdesk_alerts.delivery.asking": ["ask_chat"],
+            "nightdesk_alerts.delivery.outcome": ["DROP_REASONS", "SENT_PATHS", "Later", "Moved", "Refused"],
             "nightdesk_alerts.preferences": ["silenced"],
             "nightdesk_alerts.sender": ["AlertSender"],
         },
@@ -54,9 +57,13 @@ __all__ = [
     "AlertSender",
     "Alerting",
     "Channel",
+    "Later",
     "Mail",
+    "Moved",
+    "Refused",
     "Role",
     "SandboxInbox",
+    "ask_chat",
     "silenced",
     "url_problems",
 ]

@@ -132,6 +132,13 @@ class Channel(ABC):
         secret.
         """
 
+    def ask(self, web: Web, *, wall: float) -> DeliveryOutcome | Moved:
+        """Ask the service whether the chat takes messages, by a call that nobody reads; only of who has a `place`.
+
+        `wall` is the time by which to read what it says of when to come back. Raises `WebError` as `deliver` does.
+        """
+        raise NotImplementedError(f"{self.title} has no chat to ask for")
+
     @property
     def place(self) -> str:
         """The number of the chat, where chats move; else empty."""

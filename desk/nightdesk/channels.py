@@ -37,7 +37,7 @@ def channels(settings: Settings) -> Channels:
     alerts = settings.operations.alerts
     alerting = alerts.alerting(alertmanagers=(url_with_login(settings, "alertmanager"),))
     of_inbox = settings.sandbox.enabled and not alerting.channels
-    moved = MovedChats(home.state_dir(settings) / FILE_NAME)
+    moved = moved_chats(settings)
     alerting = replace(alerting, channels=tuple(map(moved.follow, alerting.channels)))
     if of_inbox:
         host, _, port = settings.address("smtp").rpartition(":")
@@ -45,3 +45,8 @@ def channels(settings: Settings) -> Channels:
         found = [kind.in_sandbox(inbox, values) for kind in known_channels()]
         alerting = replace(alerting, channels=tuple(filter(None, found)))
     return Channels(alerting, alerts.secret("watchdog_url"), of_inbox)
+
+
+def moved_chats(settings: Settings) -> MovedChats:
+    """Return where the chats have moved to, as bot, job and page server found it."""
+    return MovedChats(home.state_dir(settings) / FILE_NAME)

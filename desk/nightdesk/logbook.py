@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,8 +16,10 @@ from nightdesk.passwords import GUARDED, password
 from nightdesk.settings import Settings
 
 
-def set_up_logs(program: str, settings: Settings, *, to_file: bool = True) -> None:
-    """Log to the console and, where `to_file`, to `logs/<program>.jsonl`."""
+def set_up_logs(
+    program: str, settings: Settings, *, to_file: bool = True, show: Callable[[str], None] | None = None
+) -> None:
+    """Log to the console, or by `show`, and, where `to_file`, to `logs/<program>.jsonl`."""
     wanted = settings.operations.logs
     logs.set_up(
         program,
@@ -26,6 +28,7 @@ def set_up_logs(program: str, settings: Settings, *, to_file: bool = True) -> No
         rotation_megabytes=wanted.rotation_megabytes,
         keep_files=wanted.keep_files,
         secrets=secrets(settings),
+        show=show,
     )
 
 

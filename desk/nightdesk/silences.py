@@ -16,8 +16,7 @@ from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.text import line
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from nightdesk.answers import Answer, AnswerError, ask
-from nightdesk.passwords import login
+from nightdesk.alertmanager import ask_alertmanager
 from nightdesk.settings import Settings
 
 _ACTIVE = "active"
@@ -25,7 +24,6 @@ _SAME_SECONDS = 300.0
 """A silence that begins so soon after another goes on with it: in between, nobody was told anything either."""
 _QUIET = re2.Options()
 _QUIET.log_errors = False  # to standard error, past our own log
-_TIMEOUT_SECONDS = 5.0
 _MOST_NAMES = 4
 _LONGEST_TEXT = 120
 _CRITICAL = tuple(alert for alert in ALERTS if "critical" in alert.summaries)
@@ -177,8 +175,8 @@ class Muted:
 
 def look(settings: Settings) -> Muted:
     """Return what Alertmanager mutes now. Raises `AnswerError` where it does not say."""
-    silences = _asked(settings, "/api/v2/silences").read(_Silences).root
-    alerts = _asked(settings, "/api/v2/alerts").read(_Alerts).root
+    silences = ask_alertmanager(settings, "/api/v2/silences").read(_Silences).root
+    alerts = ask_alertmanager(settings, "/api/v2/alerts").read(_Alerts).root
     titles = {alert.fingerprint: alert.title for alert in alerts}
     inhibited = (
         (alert, tuple(titles.get(cause, "an alert that is over") for cause in alert.status.inhibited_by))
@@ -197,14 +195,6 @@ def shown(text: str) -> str:
     """Return what somebody wrote as one short line for people."""
     words = " ".join(line(text).split())
     return words if len(words) <= _LONGEST_TEXT else words[: _LONGEST_TEXT - 1] + "…"
-
-
-def _asked(settings: Settings, path: str) -> Answer:
-    url = f"http://{settings.address('alertmanager')}{path}"
-    answer = ask(url, login=login(settings, "alertmanager"), timeout_seconds=_TIMEOUT_SECONDS)
-    if answer.status == 401:
-        raise AnswerError(url, "answers 401: Alertmanager was started with another password; start the stack anew")
-    return answer
 
 
 def _longest(silences: Sequence[Silence], now: WallTime) -> float:

@@ -38,9 +38,11 @@ def set_up(
     rotation_megabytes: float = 10.0,
     keep_files: int = 10,
     secrets: Iterable[str] = (),
+    show: Callable[[str], None] | None = None,
 ) -> None:
     """Log to standard error and, where a folder is given, as JSON lines to `<program>.jsonl` in it.
 
+    `show` takes each message in place of standard error, without its time.
     Several processes may log to one file. Replaces whatever was set up before. What libraries log by the standard
     library's `logging` comes here, too, from warnings on.
     Every one of `secrets` is replaced by stars: in messages, in tracebacks, and in parts of a URL.
@@ -49,7 +51,16 @@ def set_up(
     _raise_nothing()
     logger.remove()
     logger.configure(patcher=lambda record: _redact_safely(record, redaction))
-    logger.add(sys.stderr, format=_CONSOLE, level=level, backtrace=False, diagnose=False)
+    if show is None:
+        logger.add(sys.stderr, format=_CONSOLE, level=level, backtrace=False, diagnose=False)
+    else:
+        logger.add(
+            lambda message: show(message.rstrip("\n")),
+            format="{extra[said]}",
+            level=level,
+            backtrace=False,
+            diagnose=False,
+        )
     if folder is not None:
         logger.add(
             LogFile(

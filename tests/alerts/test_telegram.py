@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,16 +41,24 @@ def upgraded(to: object) -> tuple[int, dict[str, Any]]:
 
 
 class BotApi:
-    """Answers `sendMessage` as `answer` says, which is given what was sent, and keeps what it took."""
+    """Answers as `answer` says, which is given what was sent, and keeps what it took of `sendMessage`.
+
+    Whoever is refused `sendMessage` is refused `sendChatAction` in the same words: Telegram looks for the chat first.
+    """
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.answer: Answer = lambda _sent: (200, {"ok": True, "result": {}})
         self.asked: list[dict[str, Any]] = []
         self.taken: list[dict[str, Any]] = []
+        self.actions: list[dict[str, Any]] = []
 
-    def handle(self, sent: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Answer a message."""
+    def handle(self, method: str, sent: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer a message, or that the bot types."""
+        if method == "sendChatAction":
+            self.actions.append(sent)
+            return self.answer(sent)
+        assert method == "sendMessage"
         self.asked.append(sent)
         status, body = self.answer(sent)
         if status == 200:
@@ -61,12 +70,14 @@ class BotApi:
         return Alerting(telegram_bot_token=f"123:{TOKEN}", telegram_chat_id=OLD, telegram_api_url=self.url)
 
 
-@pytest.fixture
-def telegram() -> Iterator[BotApi]:
+@contextmanager
+def bot_api() -> Iterator[BotApi]:
+    """Serve a stand-in of Telegram for the block."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, body = api.handle(sent)
+            status, body = api.handle(self.path.rpartition("/")[2], sent)
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -83,6 +94,12 @@ def telegram() -> Iterator[BotApi]:
         yield api
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def telegram() -> Iterator[BotApi]:
+    with bot_api() as api:
+        yield api
 
 
 def test_a_group_that_became_a_supergroup_is_followed_told_of_and_remembered(

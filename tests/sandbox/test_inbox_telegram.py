@@ -172,3 +172,13 @@ def test_html_that_cannot_be_read_is_named(text: str, reason: str) -> None:
     with pytest.raises(MarkupError) as raised:
         formatted(text, "HTML")
     assert str(raised.value) == reason
+
+
+@pytest.mark.parametrize(("chat", "status"), [("-500", 200), ("", 400), ("nowhere", 400)])
+async def test_that_the_bot_types_is_taken_where_a_message_would_be_and_is_none(
+    chat: str, status: int, inbox: InboxHandle, http: aiohttp.ClientSession
+) -> None:
+    async with http.post(f"{inbox.url}{BOT}/sendChatAction", json={"chat_id": chat, "action": "typing"}) as answer:
+        assert answer.status == status
+        assert (await answer.json()).get("result") == (True if status == 200 else None)
+    assert inbox.inbox.find() == []

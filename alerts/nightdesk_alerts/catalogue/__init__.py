@@ -9,9 +9,9 @@ all of it: it is a table.
 
 The table: `ALERTS`, by `SUBJECTS`; `declared` and `known` look things up. `HEALTH_CHECK` is what the health check looks
 for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Severity`, `Route`.
-Declarations that others name: `ALERTS_SILENCED`, `DISK_UNWRITABLE`, `DOWN`, `MODEL_KEPT`, `MODEL_PROMOTED`,
-`MODEL_ROLLED_BACK`. Limits that the bot exports or acts by: `daily_loss_severity`, `drawdown_severity`,
-`no_trade_limit_seconds`, `snapshot_limit_seconds`.
+Declarations that others name: `ALERTMANAGER_NOTIFICATIONS_FAILING`, `ALERTS_SILENCED`, `DISK_UNWRITABLE`, `DOWN`,
+`MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports or acts by: `daily_loss_severity`,
+`drawdown_severity`, `no_trade_limit_seconds`, `snapshot_limit_seconds`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from nightdesk_alerts.catalogue.plumbing import ALERTS_SILENCED, DISK_UNWRITABLE
 from nightdesk_alerts.catalogue.records import RECORDS
 from nightdesk_alerts.catalogue.retrain import MODEL_KEPT, MODEL_PROMOTED, MODEL_ROLLED_BACK, RETRAIN
 from nightdesk_alerts.catalogue.risk import RISK, daily_loss_severity, drawdown_severity
-from nightdesk_alerts.catalogue.stack import STACK
+from nightdesk_alerts.catalogue.stack import ALERTMANAGER_NOTIFICATIONS_FAILING, STACK
 from nightdesk_alerts.catalogue.trading import TRADING, no_trade_limit_seconds
 from nightdesk_alerts.catalogue.view import Situation
 
 __all__ = [
+    "ALERTMANAGER_NOTIFICATIONS_FAILING",
     "ALERTS",
     "ALERTS_SILENCED",
     "DISK_UNWRITABLE",

@@ -1,4 +1,4 @@
-"""Telegram: the Bot API's `sendMessage`, with its HTML."""
+"""Telegram: the Bot API's `sendMessage`, with its HTML; `sendChatAction` asks whether it would be taken."""
 
 from __future__ import annotations
 
@@ -74,8 +74,19 @@ send_resolved: true
 
     def _send(self, text: str, notification: Notification, web: Web, **how: str) -> tuple[DeliveryOutcome | Moved, str]:
         """Return how it ended, and Telegram's own words."""
-        url = f"{self.api_url.rstrip('/')}/bot{self.bot_token}/sendMessage"
-        answer = web.post(url, {"chat_id": self.chat_id, "text": text, **how, "disable_web_page_preview": True})
+        payload = {"text": text, **how, "disable_web_page_preview": True}
+        return self._call("sendMessage", payload, web, wall=notification.at)
+
+    def ask(self, web: Web, *, wall: float) -> DeliveryOutcome | Moved:
+        """Have the chat show for five seconds that the bot types. Raises `WebError` where nothing answers."""
+        outcome, _ = self._call("sendChatAction", {"action": "typing"}, web, wall=wall)
+        return outcome
+
+    def _call(
+        self, method: str, payload: dict[str, Any], web: Web, *, wall: float
+    ) -> tuple[DeliveryOutcome | Moved, str]:
+        url = f"{self.api_url.rstrip('/')}/bot{self.bot_token}/{method}"
+        answer = web.post(url, {"chat_id": self.chat_id, **payload})
         said = answer.json()
         said = said if isinstance(said, dict) else {}
         parameters = said.get("parameters")
@@ -84,7 +95,7 @@ send_resolved: true
         moved = str(parameters.get("migrate_to_chat_id"))
         if answer.status == _BAD_REQUEST and is_group(moved) and moved != self.chat_id:
             return Moved(moved), words
-        return judge(answer, wall=notification.at, words=words, after_seconds=parameters.get("retry_after")), words
+        return judge(answer, wall=wall, words=words, after_seconds=parameters.get("retry_after")), words
 
     @property
     def place(self) -> str:

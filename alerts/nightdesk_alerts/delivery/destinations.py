@@ -63,7 +63,7 @@ def _delivered(channel: Channel, notification: Notification, web: Web, moved: Mo
     moved.remember(channel.place, outcome.place)
     logger.error(
         "alerts: the {} chat {} has become {}: set {}_chat_id to that. The bot writes there from now on; Alertmanager"
-        " does so once its configuration is rendered anew, and what it sends until then does not arrive",
+        " does so once its configuration is rendered anew, which the page server sees to",
         channel.title,
         channel.place,
         outcome.place,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nightdesk_alerts import url_problems
+from nightdesk_alerts import Channel, Later, Moved, Refused, ask_chat, url_problems
 from nightdesk_alerts.channels import known_channels
 from nightdesk_core.secret_settings import written_secrets
 from nightdesk_core.settings import read_document
@@ -17,6 +17,8 @@ from nightdesk.check.result import SetupError
 from nightdesk.passwords import GUARDED, password_file
 from nightdesk.reference import sections
 from nightdesk.settings import Settings
+
+_ASK_SECONDS = 5.0
 
 
 def check_channels(settings: Settings) -> str:
@@ -35,6 +37,38 @@ def check_channels(settings: Settings) -> str:
         keys = [kind.needed()[0].usual_key for kind in known_channels()]
         return f"none: alerts are only seen in Alertmanager; set {_listed(keys, 'or')}"
     return _listed(names, "and") + (" of the sandbox's inbox" if found.of_inbox else "")
+
+
+def check_chats(settings: Settings) -> str:
+    """Return which chats take messages, as their services say. Raises `SetupError` for one that does not.
+
+    The numbers are the settings' own: one that has moved is followed while things run, and belongs into the settings.
+    """
+    alerts = settings.operations.alerts
+    asked = [channel for channel in alerts.alerting(alertmanagers=()).channels if channel.place]
+    if not asked or not alerts.enabled:
+        return "none to ask for"
+    problems = [f"{channel.title}: {found}" for channel in asked if (found := _trouble(channel))]
+    if problems:
+        raise SetupError("; ".join(problems))
+    return f"{_listed([channel.title for channel in asked], 'and')} would take a message"
+
+
+def _trouble(channel: Channel) -> str:
+    """Return why a chat takes no message, and what to do; empty where it does."""
+    match ask_chat(channel, timeout_seconds=_ASK_SECONDS):
+        case Moved(place):
+            key = f"operations.alerts.{channel.name}_chat_id"
+            return f"the chat {channel.place} has become {place}: set {key} to {place}"
+        case Refused(problem):
+            return (
+                f"messages to the chat {channel.place} are refused ({problem}), and nobody is told there: at 401 the"
+                " token is revoked, set the new one; at 403 the bot was removed, add it to the chat again; else see"
+                " whether the chat's number is right"
+            )
+        case Later(problem):
+            return f"it cannot be asked now ({problem}): try again, or leave it out with --offline"
+    return ""
 
 
 def _listed(names: list[str], word: str) -> str:

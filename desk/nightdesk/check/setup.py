@@ -11,7 +11,7 @@ from nightdesk_core.errors import NightdeskError
 
 from nightdesk.check.candles import check_candles
 from nightdesk.check.certificates import check_certificates
-from nightdesk.check.channels import check_channels, check_secrets
+from nightdesk.check.channels import check_channels, check_chats, check_secrets
 from nightdesk.check.exchange import check_exchange
 from nightdesk.check.files import check_files
 from nightdesk.check.machine import check_growth, check_home, check_ports
@@ -52,9 +52,14 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
     yield attempt("the audit log", lambda: _audit(settings))
     yield attempt("the kill switch", lambda: _kill_switch(settings))
     if offline:
+        yield CheckResult("the chats", "", "not asked for, as --offline wants it")
         yield CheckResult("the certificates", "", "not asked for, as --offline wants it")
         yield CheckResult("the exchange", "", "not asked, as --offline wants it")
     else:
+        if channels.trouble:
+            yield CheckResult("the chats", "", "not asked for before the alert channels are put right")
+        else:
+            yield attempt("the chats", lambda: check_chats(settings))
         yield attempt("the certificates", lambda: check_certificates(settings))
         yield attempt("the exchange", lambda: check_exchange(settings))
 

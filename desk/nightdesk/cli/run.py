@@ -99,10 +99,11 @@ def pages(context: typer.Context) -> None:
     import asyncio
 
     from nightdesk.pages.server import serve
+    from nightdesk.stack.renewal import renew_alertmanager
 
     settings = load_settings(context)
     set_up_logs("pages", settings, to_file=False)
-    asyncio.run(serve(settings))
+    asyncio.run(serve(settings, renew=lambda: renew_alertmanager(load_settings(context))))
 
 
 @app.command()

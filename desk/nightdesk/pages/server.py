@@ -19,8 +19,9 @@ from nightdesk_core.clock import WallClock, system_clock
 from nightdesk_core.errors import NightdeskError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from nightdesk.channels import channels
+from nightdesk.channels import channels, moved_chats
 from nightdesk.pages.access import SESSION_SECONDS, Access, TooManyGuessesError
+from nightdesk.pages.chat_watch import ChatWatch, look_at_telegram
 from nightdesk.pages.peer import peer_uid
 from nightdesk.pages.proxy import Proxy
 from nightdesk.pages.start_page import CONTENT_SECURITY_POLICY, hop_page, login_page, start_page
@@ -214,15 +215,24 @@ def _peer(request: web.Request) -> int | None:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, clock: WallClock = system_clock) -> AsyncIterator[Access]:
-    """Serve the pages for the block. Raises `SettingsError`, or `PageServerError` where it cannot listen."""
+async def serving(
+    settings: Settings, *, renew: Callable[[], None], clock: WallClock = system_clock
+) -> AsyncIterator[Access]:
+    """Serve the pages for the block; `renew` is what `ChatWatch` asks for.
+
+    Raises `SettingsError`, or `PageServerError` where it cannot listen.
+    """
     access = Access(ensure_password(settings, "pages"), clock=clock)
     watch = SilenceWatch(settings.bot.name, look=lambda: look(settings), clock=clock)
     async with Proxy(settings) as proxy:
         application = PageServer(settings, access=access, proxy=proxy, watch=watch).application()
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
-        watching = asyncio.create_task(watch.run(channels(settings).alerting))
+        alerting = channels(settings).alerting
+        chats = ChatWatch(
+            alerting.channels, look=lambda: look_at_telegram(settings), moved=moved_chats(settings), renew=renew
+        )
+        watching = asyncio.create_task(watch.run(alerting, also=chats.look_once))
         try:
             try:
                 await web.TCPSite(runner, settings.listen_host, settings.port("pages")).start()
@@ -236,11 +246,11 @@ async def serving(settings: Settings, *, clock: WallClock = system_clock) -> Asy
             await runner.cleanup()
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, *, renew: Callable[[], None]) -> None:
     """Serve the pages until SIGTERM or SIGINT. Raises as `serving` does."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with serving(settings):
+    async with serving(settings, renew=renew):
         logger.info("people see the servers at {}; `nightdesk login` prints a link", settings.pages_url)
         await stopped.wait()

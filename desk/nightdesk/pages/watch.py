@@ -40,11 +40,12 @@ class SilenceWatch(Collector):
         self._again = asyncio.Event()
         self.muted: Muted | None = None
 
-    async def run(self, alerting: Alerting) -> None:
-        """Look until cancelled; `alerting` has the channels for what Alertmanager silences."""
+    async def run(self, alerting: Alerting, *, also: Callable[[AlertSender], None]) -> None:
+        """Look until cancelled, and have `also` look; `alerting` has the channels to tell by."""
         with AlertSender(self._bot, alerting=replace(alerting, alertmanagers=())) as sender:
             while True:
                 await asyncio.to_thread(self.look_once, sender)
+                await asyncio.to_thread(also, sender)
                 self._again.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._again.wait(), LOOK_SECONDS)

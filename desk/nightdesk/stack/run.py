@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from nightdesk.logbook import set_up_logs
 from nightdesk.pages.link import login_link
 from nightdesk.settings import Settings
 from nightdesk.stack.display import Display
@@ -54,13 +55,15 @@ def run(
                     fresh=fresh or play is not None,
                     say=display.say,
                 ) as stack:
+                    # Through the display, which waits for no terminal: what looks after the services must not.
+                    set_up_logs("run", settings, show=display.say)
                     display.say("all is up")
                     display.lines(_table(stack))
                     display.lines([f"look at it, logged in by this link, once: {login_link(settings)}"])
                     display.follow(partial(live_line, settings))
                     deadline = None if seconds is None else time.monotonic() + seconds
                     with _played(play):
-                        _look_after(stack, display.say, deadline=deadline, stopped=stopped)
+                        _look_after(stack, deadline=deadline, stopped=stopped)
                     display.follow(None)
                     healthy = _final_word(stack, display.say)
             except _Stopped:
@@ -97,9 +100,9 @@ def _stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _look_after(stack: RunningStack, say: Say, *, deadline: float | None, stopped: list[int]) -> None:
+def _look_after(stack: RunningStack, *, deadline: float | None, stopped: list[int]) -> None:
     """See to it that the supervisor runs, until the deadline or a signal. Raises `SupervisorError`."""
-    supervision = Supervision(stack.supervisor, say)
+    supervision = Supervision(stack.supervisor)
     try:
         while not stopped and (deadline is None or time.monotonic() < deadline):
             supervision.look()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from loguru import logger
+
 from nightdesk.stack.supervisor import Supervisor
 from nightdesk.stack.supervisor_client import SupervisorError
 
@@ -23,11 +25,8 @@ _PAUSES_SECONDS = (0.0, 2.0, 10.0)
 class Supervision:
     """Looks at a supervisor that runs. `clock` counts seconds and never goes back."""
 
-    def __init__(
-        self, supervisor: Supervisor, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, supervisor: Supervisor, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._supervisor = supervisor
-        self._say = say
         self._clock = clock
         self._wanted = supervisor.names
         self._answered_at = clock()
@@ -37,7 +36,7 @@ class Supervision:
         """Start the supervisor again where it has ended or is stuck. Raises `SupervisorError` where that fails."""
         ended = self._supervisor.ended
         if ended is not None:
-            self._say(f"the supervisor has ended ({ended}), and its services with it: it is started again")
+            logger.error("the supervisor has ended ({}), and its services with it: it is started again", ended)
             self._restart()
             return
         try:
@@ -49,18 +48,19 @@ class Supervision:
         self._answered_at = self._clock()
         if self._told:
             self._told = False
-            self._say("the supervisor answers again")
+            logger.info("the supervisor answers again")
 
     def _unanswered(self) -> None:
         silent_seconds = self._clock() - self._answered_at
         if silent_seconds >= _REPLACED_SECONDS:
-            self._say(f"the supervisor has not answered for {silent_seconds:.0f} s: it is ended and started again")
+            logger.error("the supervisor has not answered for {:.0f} s: it is ended and started again", silent_seconds)
             self._restart()
         elif silent_seconds >= _TOLD_SECONDS and not self._told:
             self._told = True
-            self._say(
+            logger.warning(
                 "the supervisor does not answer: the services go on, but one that dies is not started again;"
-                f" in {_REPLACED_SECONDS - silent_seconds:.0f} s the supervisor is"
+                " in {:.0f} s the supervisor is",
+                _REPLACED_SECONDS - silent_seconds,
             )
 
     def _restart(self) -> None:
@@ -71,9 +71,9 @@ class Supervision:
             except SupervisorError as error:
                 if number == len(_PAUSES_SECONDS):
                     raise
-                self._say(f"{error}; it is tried again")
+                logger.error("{}; it is tried again", error)
                 continue
             break
         self._answered_at = self._clock()
         self._told = False
-        self._say("the supervisor runs again, and starts " + ", ".join(sorted(self._wanted)))
+        logger.info("the supervisor runs again, and starts {}", ", ".join(sorted(self._wanted)))

@@ -44,6 +44,7 @@ def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
         "ok     the journal: none yet: the bot has not run",
         "ok     the audit log: 0 entries",
         "ok     the kill switch: not active",
+        "ok     the chats: none to ask for",
         "ok     the certificates: none: nothing that alerts depend on shows one",
         "ok     the exchange: the sandbox's, which does not run now",
     ]

@@ -17,6 +17,10 @@ from yarl import URL
 from tests.e2e.conftest import free_ports
 
 
+def _nothing() -> None:
+    """Stand for what has Alertmanager follow a chat."""
+
+
 class Upstream:
     """A server in the place of Prometheus, which answers as a test wants."""
 
@@ -50,7 +54,7 @@ async def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def operator(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     """A session that is logged in."""
-    async with serving(settings):
+    async with serving(settings, renew=_nothing):
         jar = aiohttp.CookieJar(unsafe=True)  # of an address, too
         async with aiohttp.ClientSession(settings.pages_url, auto_decompress=False, cookie_jar=jar) as client:
             form = {"password": ensure_password(settings, "pages")}
@@ -162,7 +166,7 @@ async def test_a_query_that_is_posted_arrives_as_it_was_sent(
 
 
 async def test_a_taken_port_is_an_error_of_one_line(settings: Settings) -> None:
-    async with serving(settings):
+    async with serving(settings, renew=_nothing):
         with pytest.raises(PageServerError, match=rf"^port {settings.port('pages')} for the page server: "):
-            async with serving(settings):
+            async with serving(settings, renew=_nothing):
                 pass

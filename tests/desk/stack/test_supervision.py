@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from nightdesk.cli.main import main
+from nightdesk.logbook import set_up_logs
+from nightdesk.settings import load
 from nightdesk.stack import session, supervision
 from nightdesk.stack.supervision import Supervision
 from nightdesk.stack.supervisor import Program, Supervisor
@@ -50,7 +53,7 @@ class Stack:
         self.supervisor = Supervisor(programs, folder=folder / "run", log_dir=folder / "logs")
 
     def look_after(self) -> Supervision:
-        return Supervision(self.supervisor, self.said.append, clock=lambda: self.now)
+        return Supervision(self.supervisor, clock=lambda: self.now)
 
     def running(self) -> dict[str, int]:
         """Return the process ids of the programs that run."""
@@ -71,10 +74,18 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     found = Stack(tmp_path)
+    (tmp_path / "nightdesk.yml").write_text("home: .\n")
+    set_up_logs("run", load(tmp_path / "nightdesk.yml"), show=found.said.append)
     with found.supervisor:
         found.supervisor.start("late")
         found.until_running("one", "two", "late")
         yield found
+
+
+def logged(folder: Path) -> list[tuple[str, str]]:
+    """Return the level and the message of each line of the run's log file."""
+    lines = (folder / "logs" / "run.jsonl").read_text().splitlines()
+    return [(found["level"], found["message"]) for found in map(json.loads, lines)]
 
 
 def test_a_supervisor_that_is_killed_is_started_again_with_what_ran_and_nothing_of_before_is_left(stack: Stack) -> None:
@@ -94,6 +105,8 @@ def test_a_supervisor_that_is_killed_is_started_again_with_what_ran_and_nothing_
         "the supervisor has ended (killed by signal 9), and its services with it: it is started again",
         "the supervisor runs again, and starts late, two",
     ]
+    assert [message for _, message in logged(stack.folder)] == stack.said, "the display is gone tomorrow"
+    assert logged(stack.folder)[0][0].lower() == "error"
 
 
 def test_a_supervisor_that_is_stopped_is_told_of_and_after_a_minute_replaced(

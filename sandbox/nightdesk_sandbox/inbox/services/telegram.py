@@ -1,4 +1,4 @@
-"""Telegram: the Bot API's `sendMessage` and `getMe`, their answers and their limits."""
+"""Telegram: the Bot API's `sendMessage`, `sendChatAction` and `getMe`, their answers and their limits."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ class Telegram(Service):
             return self.refused(Refusal(401, "Unauthorized: invalid token specified"))
         bot = {"id": int(token[1]), "is_bot": True, "first_name": "Nightdesk", "username": "nightdesk_sandbox_bot"}
         method = request.match_info["method"].lower()
-        if method not in ("getme", "sendmessage"):
+        if method not in ("getme", "sendchataction", "sendmessage"):
             return self.refused(_NOT_FOUND)
         if method == "getme":
             return _ok({**bot, "can_join_groups": True, "can_read_all_group_messages": False})
         try:
-            return _ok(self._send(bot, await _parameters(request)))
+            parameters = await _parameters(request)
+            if method == "sendchataction":
+                _chat_of(parameters)
+                return _ok(True)
+            return _ok(self._send(bot, parameters))
         except _RefusalError as error:
             return self.refused(error.refusal)
 
     def _send(self, bot: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
-        chat = str(parameters.get("chat_id", "")).strip()
         text = _text(parameters)
-        if not chat:
-            raise _RefusalError("chat_id is empty")
-        if not _CHAT.fullmatch(chat):
-            raise _RefusalError("chat not found")
+        chat = _chat_of(parameters)
         self.count(chat)
         words = text.text.strip()
         title = words.split("\n", 1)[0][:256]
@@ -99,7 +99,16 @@ class Telegram(Service):
         return _error(status, "Internal Server Error" if status == 500 else "Bad Gateway")
 
 
-def _ok(result: dict[str, Any]) -> web.Response:
+def _chat_of(parameters: dict[str, Any]) -> str:
+    chat = str(parameters.get("chat_id", "")).strip()
+    if not chat:
+        raise _RefusalError("chat_id is empty")
+    if not _CHAT.fullmatch(chat):
+        raise _RefusalError("chat not found")
+    return chat
+
+
+def _ok(result: object) -> web.Response:
     return web.json_response({"ok": True, "result": result})
 
 
