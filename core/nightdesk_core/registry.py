@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from nightdesk_core import stored
 from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manifest, is_version, verify, version_of
@@ -59,13 +59,20 @@ class Champion:
                 raise ValueError(f"{version[:_SHOWN]!r} is no version's name")
 
 
+class BundleCheck(Protocol):
+    """Loads intact bundles where it can do no harm, and keeps what came of it."""
+
+    def __call__(self, bundle: Path, /) -> None:
+        """Return where a bundle can be loaded, which may take a minute. Raises `BundleError` where it cannot."""
+
+    def remembered(self, bundle: Path, /) -> str | None:
+        """Return why a bundle cannot be loaded, empty where it can, and `None` where that is not known yet."""
+
+
 class ModelRegistry:
     """Reads and writes `models/`. Every write is under one lock and ends in an atomic rename."""
 
-    def __init__(
-        self, folder: Path, *, clock: WallClock = system_clock, trial: Callable[[Path], None] | None = None
-    ) -> None:
-        """`trial` loads an intact bundle where it can do no harm, and raises `BundleError` where that fails."""
+    def __init__(self, folder: Path, *, clock: WallClock = system_clock, trial: BundleCheck | None = None) -> None:
         self.folder = folder
         self._trial = trial
         self._clock = clock
@@ -165,6 +172,14 @@ class ModelRegistry:
         if self._trial is not None:
             self._trial(folder)
         return folder
+
+    def loadable_now(self, version: str) -> Path | None:
+        """Return what `loadable` does, but never wait for a trial: `None` where the bundle has yet to stand its own."""
+        folder = self.bundle(version)
+        reason = "" if self._trial is None else self._trial.remembered(folder)
+        if reason:
+            raise BundleError(folder, reason)
+        return None if reason is None else folder
 
     def manifests(self) -> list[Manifest]:
         """Return the manifest of every listed bundle, oldest first; a bundle whose manifest is damaged is left out."""
