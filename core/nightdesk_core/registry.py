@@ -254,6 +254,7 @@ class ModelRegistry:
             current_version = None if current is None else current.version
             if current_version != instead_of:
                 raise RegistryError(f"the champion is {current_version}, not {instead_of}: decide again")
+            self.bundle(version)  # it may have been removed while it was tried
             champion = Champion(
                 version,
                 standing,
@@ -291,31 +292,38 @@ class ModelRegistry:
         It must be `loadable`, and trained after a time. Raises `RegistryError` where there is none, or `version` is
         not the champion (any more), and `BundleError` where the one that is named must not be loaded.
         """
-        with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
+        while True:
             current = self.champion()
             if current is None or current.version != version:
                 raise RegistryError(f"{version} is not the champion: there is nothing to roll back")
-            earlier = [found for found in current.earlier if to in (None, found[0])]
-            if to is not None:
-                self.loadable(to)
-                # A bundle that never was champion was never trusted with money either: it begins as provisional.
-                earlier = earlier or [(to, "provisional")]
-            chosen = self._fit(earlier, trained_after)
-            if chosen is None:
-                raise RegistryError(f"there is no intact champion before {version} that is not too old")
-            rest = tuple(found for found in current.earlier if found[0] != chosen[0])
-            if chosen in current.earlier:
-                rest = current.earlier[current.earlier.index(chosen) + 1 :]
-            champion = Champion(
-                chosen[0],
-                chosen[1],
-                self._clock(),
-                rest[0][0] if rest else None,
-                rest,
-                Rollback(self._clock(), version, reason),
-            )
-            write_json_atomic(self.folder / _POINTER, stored.plain(champion))
-        return champion
+            # Trials take up to a minute each: nobody is kept from the registry for so long.
+            chosen = self._successor(current, trained_after, to)
+            with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS), suppress(BundleError):
+                self.bundle(chosen[0])
+                if self.champion() == current:
+                    champion = self._taken_back(current, chosen, reason)
+                    write_json_atomic(self.folder / _POINTER, stored.plain(champion))
+                    return champion
+            # Somebody moved the pointer or removed the bundle meanwhile: it is chosen anew.
+
+    def _successor(self, current: Champion, trained_after: WallTime, to: str | None) -> tuple[str, Standing]:
+        earlier = [found for found in current.earlier if to in (None, found[0])]
+        if to is not None:
+            self.loadable(to)
+            # A bundle that never was champion was never trusted with money either: it begins as provisional.
+            earlier = earlier or [(to, "provisional")]
+        chosen = self._fit(earlier, trained_after)
+        if chosen is None:
+            raise RegistryError(f"there is no intact champion before {current.version} that is not too old")
+        return chosen
+
+    def _taken_back(self, current: Champion, chosen: tuple[str, Standing], reason: str) -> Champion:
+        rest = tuple(found for found in current.earlier if found[0] != chosen[0])
+        if chosen in current.earlier:
+            rest = current.earlier[current.earlier.index(chosen) + 1 :]
+        now = self._clock()
+        before = rest[0][0] if rest else None
+        return Champion(chosen[0], chosen[1], now, before, rest, Rollback(now, current.version, reason))
 
     def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: WallTime) -> tuple[str, Standing] | None:
         for version, standing in candidates:
