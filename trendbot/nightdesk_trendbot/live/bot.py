@@ -251,7 +251,8 @@ class LiveBot:
             self._move(self._engine.cancel_orders(self._state))
         if switch.active and switch.positions == "close":
             self._close_positions()
-        self._state = self._operator.take(self._state, self._engine)
+        for state in self._operator.take(self._state, self._engine):
+            self._state = state
 
     def _close_positions(self) -> None:
         """Close what can be closed at a fresh price; what cannot is tried again at the next look."""
