@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -280,9 +280,13 @@ class ModelRegistry:
         return champion
 
     def predecessor(self, *, trained_after: WallTime = WallTime(0.0)) -> tuple[str, Standing] | None:
-        """Return the last champion before this one that is intact and was trained after a time; `None` for none."""
+        """Return the last champion before this one that is `loadable_now` and was trained after a time.
+
+        `None` for none. The running bot asks: it cannot wait for a trial, and counts on no bundle that has yet to
+        stand its own.
+        """
         current = self.champion()
-        return None if current is None else self._fit(current.earlier, trained_after)
+        return None if current is None else self._fit(current.earlier, trained_after, self.loadable_now)
 
     def roll_back(
         self, version: str, reason: str, *, trained_after: WallTime = WallTime(0.0), to: str | None = None
@@ -312,7 +316,7 @@ class ModelRegistry:
             self.loadable(to)
             # A bundle that never was champion was never trusted with money either: it begins as provisional.
             earlier = earlier or [(to, "provisional")]
-        chosen = self._fit(earlier, trained_after)
+        chosen = self._fit(earlier, trained_after, self.loadable)
         if chosen is None:
             raise RegistryError(f"there is no intact champion before {current.version} that is not too old")
         return chosen
@@ -325,10 +329,16 @@ class ModelRegistry:
         before = rest[0][0] if rest else None
         return Champion(chosen[0], chosen[1], now, before, rest, Rollback(now, current.version, reason))
 
-    def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: WallTime) -> tuple[str, Standing] | None:
+    def _fit(
+        self,
+        candidates: Sequence[tuple[str, Standing]],
+        trained_after: WallTime,
+        loadable: Callable[[str], Path | None],
+    ) -> tuple[str, Standing] | None:
         for version, standing in candidates:
             try:
-                if Manifest.read(self.loadable(version)).trained_at > trained_after:
+                folder = loadable(version)
+                if folder is not None and Manifest.read(folder).trained_at > trained_after:
                     return version, standing
             except BundleError:
                 continue

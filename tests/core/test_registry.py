@@ -282,6 +282,14 @@ def test_nobody_waits_for_the_registry_while_a_rollback_tries_a_bundle(named: bo
     assert meddled(registry, take_the_lock).roll_back(third, "it lost", to=second if named else None).version == second
 
 
+def test_who_asks_for_a_predecessor_waits_for_no_trial(registry: ModelRegistry) -> None:
+    _, second, _ = three_champions(registry)
+    tried: list[str] = []
+    assert meddled(registry, lambda: tried.append("tried")).predecessor() is None
+    assert not tried
+    assert registry.predecessor() == (second, "champion")
+
+
 def test_a_rollback_chooses_anew_where_the_pointer_or_the_bundle_went_while_it_was_tried(
     registry: ModelRegistry,
 ) -> None:
