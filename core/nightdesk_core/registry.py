@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from nightdesk_core import stored
 from nightdesk_core.bundle import FORMAT, MANIFEST, STAGING, BundleError, Manifest, is_version, verify, version_of
@@ -59,13 +59,20 @@ class Champion:
                 raise ValueError(f"{version[:_SHOWN]!r} is no version's name")
 
 
+class BundleCheck(Protocol):
+    """Loads intact bundles where it can do no harm, and keeps what came of it."""
+
+    def __call__(self, bundle: Path, /) -> None:
+        """Return where a bundle can be loaded, which may take a minute. Raises `BundleError` where it cannot."""
+
+    def remembered(self, bundle: Path, /) -> str | None:
+        """Return why a bundle cannot be loaded, empty where it can, and `None` where that is not known yet."""
+
+
 class ModelRegistry:
     """Reads and writes `models/`. Every write is under one lock and ends in an atomic rename."""
 
-    def __init__(
-        self, folder: Path, *, clock: WallClock = system_clock, trial: Callable[[Path], None] | None = None
-    ) -> None:
-        """`trial` loads an intact bundle where it can do no harm, and raises `BundleError` where that fails."""
+    def __init__(self, folder: Path, *, clock: WallClock = system_clock, trial: BundleCheck | None = None) -> None:
         self.folder = folder
         self._trial = trial
         self._clock = clock
@@ -166,6 +173,14 @@ class ModelRegistry:
             self._trial(folder)
         return folder
 
+    def loadable_now(self, version: str) -> Path | None:
+        """Return what `loadable` does, but never wait for a trial: `None` where the bundle has yet to stand its own."""
+        folder = self.bundle(version)
+        reason = "" if self._trial is None else self._trial.remembered(folder)
+        if reason:
+            raise BundleError(folder, reason)
+        return None if reason is None else folder
+
     def manifests(self) -> list[Manifest]:
         """Return the manifest of every listed bundle, oldest first; a bundle whose manifest is damaged is left out."""
         found = []
@@ -239,6 +254,7 @@ class ModelRegistry:
             current_version = None if current is None else current.version
             if current_version != instead_of:
                 raise RegistryError(f"the champion is {current_version}, not {instead_of}: decide again")
+            self.bundle(version)  # it may have been removed while it was tried
             champion = Champion(
                 version,
                 standing,
@@ -264,9 +280,13 @@ class ModelRegistry:
         return champion
 
     def predecessor(self, *, trained_after: WallTime = WallTime(0.0)) -> tuple[str, Standing] | None:
-        """Return the last champion before this one that is intact and was trained after a time; `None` for none."""
+        """Return the last champion before this one that is `loadable_now` and was trained after a time.
+
+        `None` for none. The running bot asks: it cannot wait for a trial, and counts on no bundle that has yet to
+        stand its own.
+        """
         current = self.champion()
-        return None if current is None else self._fit(current.earlier, trained_after)
+        return None if current is None else self._fit(current.earlier, trained_after, self.loadable_now)
 
     def roll_back(
         self, version: str, reason: str, *, trained_after: WallTime = WallTime(0.0), to: str | None = None
@@ -276,36 +296,49 @@ class ModelRegistry:
         It must be `loadable`, and trained after a time. Raises `RegistryError` where there is none, or `version` is
         not the champion (any more), and `BundleError` where the one that is named must not be loaded.
         """
-        with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS):
+        while True:
             current = self.champion()
             if current is None or current.version != version:
                 raise RegistryError(f"{version} is not the champion: there is nothing to roll back")
-            earlier = [found for found in current.earlier if to in (None, found[0])]
-            if to is not None:
-                self.loadable(to)
-                # A bundle that never was champion was never trusted with money either: it begins as provisional.
-                earlier = earlier or [(to, "provisional")]
-            chosen = self._fit(earlier, trained_after)
-            if chosen is None:
-                raise RegistryError(f"there is no intact champion before {version} that is not too old")
-            rest = tuple(found for found in current.earlier if found[0] != chosen[0])
-            if chosen in current.earlier:
-                rest = current.earlier[current.earlier.index(chosen) + 1 :]
-            champion = Champion(
-                chosen[0],
-                chosen[1],
-                self._clock(),
-                rest[0][0] if rest else None,
-                rest,
-                Rollback(self._clock(), version, reason),
-            )
-            write_json_atomic(self.folder / _POINTER, stored.plain(champion))
-        return champion
+            # Trials take up to a minute each: nobody is kept from the registry for so long.
+            chosen = self._successor(current, trained_after, to)
+            with locked(self._lock_path, timeout_seconds=_LOCK_SECONDS), suppress(BundleError):
+                self.bundle(chosen[0])
+                if self.champion() == current:
+                    champion = self._taken_back(current, chosen, reason)
+                    write_json_atomic(self.folder / _POINTER, stored.plain(champion))
+                    return champion
+            # Somebody moved the pointer or removed the bundle meanwhile: it is chosen anew.
 
-    def _fit(self, candidates: Sequence[tuple[str, Standing]], trained_after: WallTime) -> tuple[str, Standing] | None:
+    def _successor(self, current: Champion, trained_after: WallTime, to: str | None) -> tuple[str, Standing]:
+        earlier = [found for found in current.earlier if to in (None, found[0])]
+        if to is not None:
+            self.loadable(to)
+            # A bundle that never was champion was never trusted with money either: it begins as provisional.
+            earlier = earlier or [(to, "provisional")]
+        chosen = self._fit(earlier, trained_after, self.loadable)
+        if chosen is None:
+            raise RegistryError(f"there is no intact champion before {current.version} that is not too old")
+        return chosen
+
+    def _taken_back(self, current: Champion, chosen: tuple[str, Standing], reason: str) -> Champion:
+        rest = tuple(found for found in current.earlier if found[0] != chosen[0])
+        if chosen in current.earlier:
+            rest = current.earlier[current.earlier.index(chosen) + 1 :]
+        now = self._clock()
+        before = rest[0][0] if rest else None
+        return Champion(chosen[0], chosen[1], now, before, rest, Rollback(now, current.version, reason))
+
+    def _fit(
+        self,
+        candidates: Sequence[tuple[str, Standing]],
+        trained_after: WallTime,
+        loadable: Callable[[str], Path | None],
+    ) -> tuple[str, Standing] | None:
         for version, standing in candidates:
             try:
-                if Manifest.read(self.loadable(version)).trained_at > trained_after:
+                folder = loadable(version)
+                if folder is not None and Manifest.read(folder).trained_at > trained_after:
                     return version, standing
             except BundleError:
                 continue

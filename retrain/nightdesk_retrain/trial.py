@@ -75,15 +75,19 @@ class BundleTrial:
 
     def __call__(self, bundle: Path) -> None:
         """Return where an intact bundle can be loaded. Raises `BundleError` with the reason where it cannot."""
-        key = self._key(bundle)
-        verdict = self._remembered(bundle.name, key)
-        if verdict is None:
+        reason = self.remembered(bundle)
+        if reason is None:
             reason, is_the_bundle_s = self._tried(bundle)
-            verdict = self._known[bundle.name] = TrialVerdict(key, reason, self._clock())
+            verdict = self._known[bundle.name] = TrialVerdict(self._key(bundle), reason, self._clock())
             if is_the_bundle_s:
                 self._write(bundle, verdict)
-        if verdict.reason:
-            raise BundleError(bundle, verdict.reason)
+        if reason:
+            raise BundleError(bundle, reason)
+
+    def remembered(self, bundle: Path) -> str | None:
+        """Return why an intact bundle cannot be loaded, empty where it can, `None` where it has yet to be tried."""
+        verdict = self._verdict(bundle.name, self._key(bundle))
+        return None if verdict is None else verdict.reason
 
     def _key(self, bundle: Path) -> str:
         """The manifest holds the hash of every other file of a bundle that was verified."""
@@ -93,7 +97,7 @@ class BundleTrial:
                 parts.append(f"{name} {metadata.version(name)}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _remembered(self, version: str, key: str) -> TrialVerdict | None:
+    def _verdict(self, version: str, key: str) -> TrialVerdict | None:
         found = self._known.get(version)
         if found is None:
             with suppress(InputError):
@@ -142,6 +146,8 @@ class BundleTrial:
                 )
             except subprocess.TimeoutExpired:
                 return self._words(-signal.SIGALRM), True
+            except OSError as error:
+                return f"its trial cannot be begun ({error}): this machine is short of something; {_ADVICE}", False
             answer.seek(0)
             said = answer.read(_ANSWER_BYTES).decode(errors="replace").strip()
         return said or self._words(done.returncode), done.returncode != UNTRIED

@@ -7,12 +7,14 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nightdesk_core.bundle import BundleError, verify, version_of
 from nightdesk_core.clock import MarketTime, WallTime
+from nightdesk_core.files import locked
 from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
 
 from tests.core.conftest import Start, line_of, publish, wait_for_exit
@@ -247,6 +249,77 @@ def test_a_rollback_passes_over_what_is_damaged_or_too_old(registry: ModelRegist
     with pytest.raises(RegistryError, match="not too old"):
         registry.roll_back(third, "it lost", trained_after=WallTime(1_571_302_800.0))
     assert registry.roll_back(third, "it lost").version == first
+
+
+class Meddling:
+    """A trial during which somebody else does something, once."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        self.meddle: Callable[[], object] | None = meddle
+
+    def __call__(self, _bundle: Path) -> None:
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle()
+
+    def remembered(self, _bundle: Path) -> str | None:
+        return None
+
+
+def meddled(registry: ModelRegistry, meddle: Callable[[], object]) -> ModelRegistry:
+    return ModelRegistry(registry.folder, trial=Meddling(meddle))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_nobody_waits_for_the_registry_while_a_rollback_tries_a_bundle(named: bool, registry: ModelRegistry) -> None:
+    _, second, third = three_champions(registry)
+    lock = registry.folder / ".lock"
+
+    def take_the_lock() -> None:
+        with locked(lock, timeout_seconds=0):
+            pass
+
+    assert meddled(registry, take_the_lock).roll_back(third, "it lost", to=second if named else None).version == second
+
+
+def test_who_asks_for_a_predecessor_waits_for_no_trial(registry: ModelRegistry) -> None:
+    _, second, _ = three_champions(registry)
+    tried: list[str] = []
+    assert meddled(registry, lambda: tried.append("tried")).predecessor() is None
+    assert not tried
+    assert registry.predecessor() == (second, "champion")
+
+
+def test_a_rollback_chooses_anew_where_the_pointer_or_the_bundle_went_while_it_was_tried(
+    registry: ModelRegistry,
+) -> None:
+    first, second, third = three_champions(registry)
+    settled = meddled(registry, lambda: registry.settle(third)).roll_back(third, "it lost")
+    assert settled.version == second
+    registry.promote(third, standing="probation", instead_of=second)
+    gone = meddled(registry, lambda: shutil.rmtree(registry.folder / second)).roll_back(third, "it lost")
+    assert (gone.version, registry.champion()) == (first, gone)
+
+
+def test_a_rollback_undoes_no_promotion_that_came_while_it_was_tried(registry: ModelRegistry) -> None:
+    _, _, third = three_champions(registry)
+    fourth = publish(registry, "fourth")
+    promoting = meddled(registry, lambda: registry.promote(fourth, standing="probation", instead_of=third))
+    with pytest.raises(RegistryError, match="nothing to roll back"):
+        promoting.roll_back(third, "it lost")
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.version == fourth
+
+
+def test_a_bundle_that_is_removed_while_it_is_tried_is_not_promoted(registry: ModelRegistry) -> None:
+    *_, third = three_champions(registry)
+    fourth = publish(registry, "fourth")
+    with pytest.raises(BundleError, match="no such bundle"):
+        meddled(registry, lambda: registry.remove([fourth])).promote(fourth, standing="champion", instead_of=third)
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.version == third
 
 
 def test_a_person_may_name_the_one_to_go_back_to(registry: ModelRegistry) -> None:

@@ -23,7 +23,7 @@ from nightdesk.settings import Settings
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal import Journal, journal_path
 from nightdesk_core.reader import read_packed
-from nightdesk_core.registry import ModelRegistry, Standing
+from nightdesk_core.registry import Standing
 from nightdesk_guard import PerformanceGuard
 from nightdesk_sandbox.recordings.aggregate import Aggregate
 from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
@@ -133,7 +133,7 @@ def times(markets: Markets) -> Ints:
 
 def install(settings: Settings, markets: Markets, *, seed: int, standing: Standing) -> str:
     """Train on what lies before the replay, make the model the champion, and return its version."""
-    registry = ModelRegistry(settings.path(settings.bot.models_dir))
+    registry = home.registry(settings)  # its trial is over when it is promoted, as with the job
     ends = float(times(markets)[-REPLAY_DAYS * 86_400 // interval(settings)])
     model_settings = settings.trendbot.model.model_copy(update={"seed": seed})
     chosen = settings.trendbot.model_copy(update={"model": model_settings})

@@ -124,7 +124,9 @@ class _Watch:
         )
         return Deployment(cast("Any", model), profile=PROFILE)
 
-    def look(self) -> bool:
+    has_verdict = False
+
+    def look(self, **_: float) -> bool:
         return False
 
     def adopt(self, _settings: Any) -> None:

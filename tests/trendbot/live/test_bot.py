@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,12 +17,14 @@ from nightdesk_core.pipeline import DataError
 from nightdesk_core.registry import ModelRegistry
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.state import equity
+from nightdesk_trendbot.live import bot as bot_module
 from nightdesk_trendbot.live.bot import LiveBot
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.live.stored_market import restored
 from nightdesk_trendbot.model import backtest
 from nightdesk_trendbot.model.backtest import Markets
+from nightdesk_trendbot.model.champion import ChampionWatch
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.model.strategy import Deployment
 from nightdesk_trendbot.settings import PortfolioSettings, TrendbotSettings
@@ -108,6 +114,64 @@ async def test_what_comes_too_late_is_not_entered_and_the_rest_is_the_backtest_s
     expected = assert_same_as_backtest(parts, {SYMBOL: candles}, in_use, stop=stop, blocked=blocked)
     assert len(expected.trades) >= 5
     assert not {trade.entry_time for trade in expected.trades} & set(blocked)
+
+
+class HeldTrial:
+    """A trial of bundles that goes on until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = Event()
+
+    def __call__(self, _bundle: Path) -> None:
+        assert self.go.wait(60)
+
+    def remembered(self, _bundle: Path) -> str | None:
+        return "" if self.go.is_set() else None
+
+
+async def test_a_bot_whose_model_s_trial_hangs_starts_without_it_manages_its_position_and_takes_it_after_the_verdict(
+    make_parts: Callable[..., LiveParts],
+    trade: Callable[[LiveParts, Replay], Any],
+    candles: Candles,
+    registry: ModelRegistry,
+    model: MetaModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bot_module, "_TRIAL_PATIENCE_SECONDS", 0.1)
+    registry.promote(publish(registry, model), standing="champion", instead_of=None)
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
+    deal = next(each for each in parts.journal.trades() if each.exit_time > each.entry_time + 5 * HOUR)
+    parts.journal.close()
+    for path in parts.state_dir.glob("btc*"):
+        path.unlink()
+
+    held_from = int(deal.entry_time - candles.time[0]) // HOUR + 3
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, held_from))
+    before = parts.journal.trades()
+    parts.journal.close()
+    held = HeldTrial()
+    try:
+        watch = ChampionWatch(ModelRegistry(registry.folder, trial=held), parts.tuning.trendbot)
+        parts = make_parts(watch=watch)
+        begun = monotonic()
+        await trade(parts, Replay({SYMBOL: candles}, held_from, STOP))
+        assert monotonic() - begun < 30
+        (closed,) = [each for each in parts.journal.trades() if each not in before]
+        assert (closed.entry_time, closed.exit_time) == (deal.entry_time, deal.exit_time)
+        assert parts.exporter.snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_NO_MODEL] > 0
+        assert watch.deployment is None
+    finally:
+        held.go.set()
+    bot = LiveBot(parts)
+    housekeeping = [asyncio.create_task(task) for task in bot._housekeeping.tasks()]
+    async with asyncio.timeout(10):
+        while watch.deployment is None:
+            await asyncio.sleep(0.05)
+    for task in housekeeping:
+        task.cancel()
+    assert bot._guard.model == watch.deployment.in_use
 
 
 async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through_a_restart(

@@ -213,6 +213,37 @@ async def test_a_bot_that_is_killed_anywhere_in_carrying_out_an_order_does_so_on
     assert after.guard == before.guard
 
 
+@pytest.mark.parametrize("breaks", ["order", "report"])
+async def test_an_order_that_cannot_be_carried_out_leaves_the_one_before_it_closed_in_memory_too(
+    breaks: str,
+    make_parts: Callable[..., LiveParts],
+    trade: Trade,
+    both: TrendbotSettings,
+    markets: Markets,
+    version: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = await whole_run(make_parts, trade, both, markets)
+    parts = make_parts(both)
+    await trade(parts, Replay(markets, FIRST, held + 1))
+    order_close(parts)
+    CloseOrders(parts.state_dir).give("NONE/USDT", entry_time=MarketTime(HOUR), price=1.0, reason="r", actor="ann")
+    bot = LiveBot(parts)
+
+    def failed(*_: object) -> None:
+        raise OSError("the disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bot._operator, *{"order": ("_refuse", failed), "report": ("_announce", failed)}[breaks])
+        with pytest.raises(OSError, match="the disk"):
+            bot._enforce_kill_switch()
+    assert bot._state == state_of(parts)
+    assert bot._state.books[OTHER].account.side == 0
+    bot._enforce_kill_switch()
+    assert len([each for each in parts.journal.trades() if each.exit_reason == "operator"]) == 1
+    assert CloseOrders(parts.state_dir).waiting() == ()
+
+
 async def test_an_order_for_a_position_that_is_gone_is_refused_and_said_so(
     make_parts: Callable[..., LiveParts], trade: Trade, both: TrendbotSettings, markets: Markets, version: str
 ) -> None:

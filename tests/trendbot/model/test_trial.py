@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import lightgbm
 import numpy as np
@@ -113,6 +114,17 @@ def test_a_strategy_that_is_not_there_says_nothing_of_the_bundle(trials: Trials)
     assert trials.registry("passes").loadable(trials.version)
 
 
+def test_a_machine_that_cannot_begin_a_trial_says_nothing_of_the_bundle(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("subprocess.run", Mock(side_effect=BlockingIOError("Resource temporarily unavailable")))
+        refusal = trials.refusal(trials.registry("passes"))
+        assert refusal.startswith("its trial cannot be begun (Resource temporarily unavailable): this machine")
+    assert not list(trials.folder.glob(".trials/*"))
+    assert trials.registry("passes").loadable(trials.version)
+
+
 def test_a_verdict_that_cannot_be_written_holds_for_this_process(trials: Trials) -> None:
     (trials.folder / ".trials").write_text("no folder")
     registry = trials.registry("aborts")
@@ -201,8 +213,59 @@ def test_known_failure_24_the_bot_goes_on_without_a_champion_that_would_end_it(
     registry.promote(version, standing="champion", instead_of=None)
     watch = ChampionWatch(reference(registry), TrendbotSettings())
     with pytest.raises(BundleError, match=r"tree 0 is broken: it does not end where it should"):
-        watch.look()
+        watch.look(patience_seconds=60.0)
     assert (watch.look(), watch.deployment) == (False, None)
+
+
+def trial_is_over(watch: ChampionWatch) -> None:
+    """Wait until the trial beside the loop has ended."""
+    deadline = time.monotonic() + 30
+    while not watch.has_verdict:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_nobody_waits_for_a_trial_and_the_model_in_use_stays_until_its_verdict(
+    trials: Trials, model: MetaModel
+) -> None:
+    registry = trials.registry("dawdles")
+    registry.promote(trials.version, standing="champion", instead_of=None)
+    watch = ChampionWatch(registry, TrendbotSettings())
+    assert watch.look(), "what is remembered takes no thread"
+    untried = ModelRegistry(trials.folder)
+    newer = publish(untried, model, note=b"another")
+    untried.promote(newer, standing="provisional", instead_of=trials.version)
+    begun = time.monotonic()
+    assert [watch.look() for _ in range(5)] == [False] * 5
+    assert time.monotonic() - begun < 1.0
+    assert watch.deployment is not None
+    assert watch.deployment.model.version == trials.version
+    assert watch.deployment.size_share == 1.0
+    trial_is_over(watch)
+    assert [watch.look(), watch.look()] == [True, False]
+    assert (watch.champion, watch.deployment.model.version) == (registry.champion(), newer)
+    assert trials.count == 2, "each was tried once"
+
+
+def test_a_model_that_its_trial_refuses_beside_the_loop_is_told_once(trials: Trials) -> None:
+    ModelRegistry(trials.folder).promote(trials.version, standing="champion", instead_of=None)
+    watch = ChampionWatch(trials.registry("aborts"), TrendbotSettings())
+    assert not watch.look()
+    trial_is_over(watch)
+    with pytest.raises(BundleError, match="SIGABRT"):
+        watch.look()
+    assert [watch.look(), watch.look(), watch.has_verdict] == [False, False, False]
+    assert (watch.champion, watch.deployment, trials.count) == (None, None, 1)
+
+
+def test_a_look_waits_for_a_trial_no_longer_than_its_patience(trials: Trials) -> None:
+    ModelRegistry(trials.folder).promote(trials.version, standing="champion", instead_of=None)
+    watch = ChampionWatch(trials.registry("hangs", seconds=6.0), TrendbotSettings())
+    begun = time.monotonic()
+    assert not watch.look(patience_seconds=0.5)
+    assert 0.5 <= time.monotonic() - begun < 3.0
+    with pytest.raises(BundleError, match="longer than 6 s"):
+        watch.look(patience_seconds=60.0)
 
 
 def resized(change: Callable[[str], str]) -> Callable[[str], str]:

@@ -27,6 +27,8 @@ class Strategy:
             os.abort()
         if self.does == "hangs":
             time.sleep(60)
+        if self.does == "dawdles":
+            time.sleep(2)
         if self.does == "fills the memory":
             return bytearray(40_000_000_000)
         if self.does == "raises":

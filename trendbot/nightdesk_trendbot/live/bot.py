@@ -45,6 +45,8 @@ from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS
 from nightdesk_trendbot.signals.signal import Outcome, Permission, Signal
 
 _STREAM_SILENCE_SECONDS = 90.0
+_TRIAL_PATIENCE_SECONDS = 5.0
+"""So long a start waits for a model that was never tried; open positions cannot wait longer."""
 _SETTLED_SECONDS = 10.0
 """So long after its end REST has a candle for certain."""
 
@@ -98,6 +100,7 @@ class LiveBot:
             exporter=parts.exporter,
             scale=parts.scale,
             enforce_kill_switch=self._enforce_kill_switch,
+            take_tried_model=self._take_tried_model,
             kill_switch_defects=lambda: kill_switch_defects(self._engine, self._strategy, self._settings),
         )
         self._take_over(tuning)
@@ -125,7 +128,7 @@ class LiveBot:
 
     async def run(self) -> None:
         """Trade until cancelled. Raises `DataError` where the exchange cannot be reached at the start."""
-        self._look_for_model()
+        self._look_for_model(patience_seconds=_TRIAL_PATIENCE_SECONDS)
         self._report_standing()
         async with open_exchange(self._settings.exchange, self._exporter) as exchange:
             housekeeping = [asyncio.create_task(task) for task in self._housekeeping.tasks()]
@@ -248,7 +251,8 @@ class LiveBot:
             self._move(self._engine.cancel_orders(self._state))
         if switch.active and switch.positions == "close":
             self._close_positions()
-        self._state = self._operator.take(self._state, self._engine)
+        for state in self._operator.take(self._state, self._engine):
+            self._state = state
 
     def _close_positions(self) -> None:
         """Close what can be closed at a fresh price; what cannot is tried again at the next look."""
@@ -328,16 +332,21 @@ class LiveBot:
         deployment, guard = self._parts.watch.deployment, self._tuning.performance
         return self._strategy.permission(deployment, guard, state, signal, killed=self._guard.is_killed, blocked=late)
 
-    def _look_for_model(self) -> None:
+    def _look_for_model(self, *, patience_seconds: float = 0.0) -> None:
         watch = self._parts.watch
         try:
-            changed = watch.look()
+            changed = watch.look(patience_seconds=patience_seconds)
         except (BundleError, RegistryError) as error:
             self._exporter.model_load_failed(str(error))
             return
         self._guard.model = ModelInUse() if watch.deployment is None else watch.deployment.in_use
         if changed:
             self._model_report.model(watch)
+
+    def _take_tried_model(self) -> None:
+        """Take the model whose trial has ended; others wait for the next candle."""
+        if self._parts.watch.has_verdict:
+            self._look_for_model()
 
     def _measures(self, memory: GuardMemory, expected: Expected) -> LiveMeasures:
         deployment = self._parts.watch.deployment

@@ -43,6 +43,7 @@ class Housekeeping:
         exporter: BotExporter,
         scale: TimeScale,
         enforce_kill_switch: Callable[[], None],
+        take_tried_model: Callable[[], None],
         kill_switch_defects: Callable[[], str],
     ) -> None:
         """`kill_switch_defects` returns what of the bot would not obey the switch, empty where all of it would."""
@@ -53,6 +54,7 @@ class Housekeeping:
         self._exporter = exporter
         self._scale = scale
         self._enforce_kill_switch = enforce_kill_switch
+        self._take_tried_model = take_tried_model
         self._kill_switch_defects = kill_switch_defects
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
@@ -75,7 +77,7 @@ class Housekeeping:
             await asyncio.sleep(_AGAIN_SECONDS if self._safety.clock_is_off else self._scale.limit(_CLOCK_SECONDS))
 
     async def _keep_house(self) -> None:
-        """Beat the heart, do what the kill switch says, and have written what the disk did not take before."""
+        """Beat the heart, do as the kill switch says, write what the disk did not take, take a model that was tried."""
         while True:
             self._exporter.heartbeat()
             self._disk.look()
@@ -83,6 +85,7 @@ class Housekeeping:
                 self._enforce_kill_switch()
             except Exception as error:  # noqa: BLE001 - whatever it is: a bot that cannot be stopped must not trade
                 self._guard.trip(f"the kill switch could not be enforced ({error!r})")
+            self._take_tried_model()
             await asyncio.sleep(_SECONDS)
 
     async def _deliver(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from loguru import logger
 from nightdesk_core import stored
 from nightdesk_core.files import LockTimeoutError
+from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard.notices import AUDIT
 
 from nightdesk_trendbot.engine.engine import Engine
@@ -24,13 +27,16 @@ class OperatorCloses:
         self._orders = CloseOrders(parts.state_dir, clock=parts.clock)
         self._trouble = ""
 
-    def take(self, state: EngineState, engine: Engine) -> EngineState:
-        """Return the state in which what waits is carried out; an entry that no candle has confirmed must wait."""
+    def take(self, state: EngineState, engine: Engine) -> Iterator[EngineState]:
+        """Carry out what waits, and yield the state after each order as soon as the journal has it.
+
+        An entry that no candle has confirmed must wait.
+        """
         try:
             waiting = self._orders.waiting()
         except (OSError, LockTimeoutError) as error:
             self._say(f"an operator's orders cannot be read and wait: {error}")
-            return state
+            return
         for order in waiting:
             # One that is known was carried out by a bot that was killed before it could forget the order.
             if order.key not in {each.order.key for each in close_outcomes(self._parts.journal)}:
@@ -41,9 +47,10 @@ class OperatorCloses:
                 elif order.entry_time >= state.last_close:
                     continue
                 else:
-                    state = self._close(order, state, engine)
+                    state, trade = self._close(order, state, engine)
+                    yield state
+                    self._announce(order, state, trade)
             self._forget(order)
-        return state
 
     def _forget(self, order: CloseOrder) -> None:
         """Let an order wait no longer, once the disk has what became of it; until then it is looked at again."""
@@ -59,7 +66,7 @@ class OperatorCloses:
             logger.error("{}", trouble)
         self._trouble = trouble
 
-    def _close(self, order: CloseOrder, state: EngineState, engine: Engine) -> EngineState:
+    def _close(self, order: CloseOrder, state: EngineState, engine: Engine) -> tuple[EngineState, ClosedTrade]:
         journal = self._parts.journal
         state, trade = engine.close_by_operator(state, order.symbol, price=order.price)
         with journal.transaction():
@@ -67,10 +74,12 @@ class OperatorCloses:
             record_close(journal, self._parts.decisions, state, trade)
             details = {**stored.plain(order), "profit": trade.profit, "closed_at_market": state.last_close.seconds}
             journal.post(AUDIT, {"event": "position_closed_by_operator", "details": details})
+        return state, trade
+
+    def _announce(self, order: CloseOrder, state: EngineState, trade: ClosedTrade) -> None:
         logger.warning("{} is closed at {:g} by {}: {}", order.symbol, order.price, order.actor, order.reason)
         self._report.trades([trade])
         self._report.account(state)
-        return state
 
     def _refuse(self, order: CloseOrder, state: EngineState) -> None:
         refused = "that position is not open any more"
