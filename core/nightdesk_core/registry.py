@@ -325,9 +325,9 @@ class ModelRegistry:
         rest = tuple(found for found in current.earlier if found[0] != chosen[0])
         if chosen in current.earlier:
             rest = current.earlier[current.earlier.index(chosen) + 1 :]
-        now = self._clock()
         before = rest[0][0] if rest else None
-        return Champion(chosen[0], chosen[1], now, before, rest, Rollback(now, current.version, reason))
+        since, rollback = self._clock(), Rollback(self._clock(), current.version, reason)
+        return Champion(chosen[0], chosen[1], since, before, rest, rollback)
 
     def _fit(
         self,
