@@ -220,14 +220,14 @@ def assert_same_as_backtest(settings: Settings, markets: Markets, deployments: l
     return journal
 
 
-def assert_much_was_traded(settings: Settings, journal: Journal) -> None:
+def assert_much_was_traded(settings: Settings, journal: Journal, *, entries: int = 15) -> None:
     """Fail where the bot hardly traded. Of the fifteen entries some come too late, or on a candle that is set aside."""
     log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
     late = sum(record.late != "" and record.outcome == record.late for record in log.read())
     refused = sum(len(kept) for kept in set_aside(journal, SYMBOLS).values())
     traded = len(journal.trades())
     assert traded >= 8
-    assert traded + late + refused >= 15
+    assert traded + late + refused >= entries
 
 
 def deployed(settings: Settings, version: str, *, size_share: float) -> Deployment:
@@ -401,7 +401,8 @@ async def test_live_equals_the_backtest_through_every_fault_and_random_pairs_of_
 
     assert faulty_until < time[-24], "the faults outlasted the replay"
     journal = assert_same_as_backtest(settings, markets, [(0, deployed(settings, version, size_share=1.0))])
-    assert_much_was_traded(settings, journal)
+    # A shock of the price, wherever it falls, and a revised candle make other trades.
+    assert_much_was_traded(settings, journal, entries=12)
     log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
     assert log.parts(), "the decisions were never packed"
     decided = b"".join([*map(read_packed, log.parts()), log.path.read_bytes()]).splitlines()
