@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nightdesk_core import reader
-from nightdesk_core.reader import InputError, MissingInputError
+from nightdesk_core.files import reader
+from nightdesk_core.files.reader import InputError, MissingInputError
 
 from tests.odd_files import NO_REGULAR_FILES, at_most
 

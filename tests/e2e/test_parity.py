@@ -21,9 +21,9 @@ from nightdesk import home
 from nightdesk import settings as settings_module
 from nightdesk.settings import Settings
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import Journal, journal_path
-from nightdesk_core.reader import read_packed
-from nightdesk_core.registry import Standing
+from nightdesk_core.files.reader import read_packed
+from nightdesk_core.journal.journal import Journal, journal_path
+from nightdesk_core.models.registry import Standing
 from nightdesk_guard import PerformanceGuard
 from nightdesk_sandbox.recordings.aggregate import Aggregate
 from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_trendbot.market.exchange import SilentListener, open_exchange
 from nightdesk_trendbot.settings import ExchangeSettings
 

@@ -13,7 +13,7 @@ import numpy as np
 from loguru import logger
 from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.clock import MarketTime, iso
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.market.clients import make_client
