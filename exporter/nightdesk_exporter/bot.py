@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from nightdesk_exporter.calls.model import ModelCalls
 from nightdesk_exporter.calls.money import MoneyCalls
 from nightdesk_exporter.calls.trading import TradingCalls
 from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
-from nightdesk_exporter.errors import ExporterError
+from nightdesk_exporter.declared import declared, limits_of, positive
 from nightdesk_exporter.health.assessment import assess
 from nightdesk_exporter.health.checkup import Checkup
 from nightdesk_exporter.health.health_check_thread import HealthCheckThread
@@ -38,7 +37,6 @@ from nightdesk_exporter.metrics.registry import SafeRegistry
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Snapshot, Trouble
 from nightdesk_exporter.status import recall, sections
 from nightdesk_exporter.status_file import StatusFile
-from nightdesk_exporter.timeframes import seconds_of
 
 if TYPE_CHECKING:
     from nightdesk_alerts import Alerting
@@ -51,11 +49,14 @@ _HEALTH_LEVELS = {Verdict.UNHEALTHY: "ERROR", Verdict.DEGRADED: "WARNING"}
 class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCalls, AlertCalls):
     """Observes one bot. A context manager, also an asynchronous one: on entry it serves, on exit it stops.
 
-    `symbols` are (symbol, timeframe) pairs: a candle of each is expected from the start on, as often as the timeframe
-    says, and a decision on it. `outcomes` are the values of `signals_total{outcome}`, `failures` names of exceptions
-    in `exchange_request_failures_total{reason}`, as far as they are known beforehand. `limits` are in wall time as they
-    hold at the bot's speed. `health_check_interval_seconds` is how often the health is checked and the status file
-    written, both also at once when something changes. `alerting` has the bot itself send alerts: about guard and kill
+    `symbols` are (symbol, timeframe) pairs, or symbols whose `timeframe` is the same: a candle of each is expected from
+    the start on, as often as the timeframe says, and a decision on it. A bot without candles passes an empty list, one
+    without a model `model=None`, and one that decides on no candle, as a grid or a market maker, `decisions=False`:
+    nothing of the kind is expected then. `outcomes` are the values of `signals_total{outcome}`, `failures` names of
+    exceptions in `exchange_request_failures_total{reason}`, as far as they are known beforehand. `limits` are in wall
+    time as they hold at the bot's speed. `health_check_interval_seconds` is how often the status file is written, which
+    it is also at once when something changes; the health follows within a second of what changes it, be it a limit that
+    passes. `alerting` has the bot itself send alerts: about guard and kill
     switch at once, and about all that its health check finds where no Alertmanager is configured; `alert_spool` keeps
     what is not yet delivered over a restart. `before_check` is called before each regular check, off the loop's thread,
     to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls
@@ -68,20 +69,23 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self,
         name: str,
         *,
-        symbols: Sequence[tuple[str, str]],
+        symbols: Sequence[tuple[str, str] | str],
+        timeframe: str | None = None,
+        model: bool | None = True,
+        decisions: bool = True,
         outcomes: Iterable[str] = (),
         host: str = "127.0.0.1",
         port: int = 8700,
-        web_config_file: Path | None = None,
+        web_config_file: Path | str | None = None,
         allowed_hosts: Sequence[str] | None = None,
         pause_garbage_collection: bool = False,
         failures: Iterable[str] = ("ConnectionError", "TimeoutError"),
         limits: Limits | None = None,
-        status_file: StatusFile | Path | None = None,
+        status_file: StatusFile | Path | str | None = None,
         health_check_interval_seconds: float = 300.0,
         currency: str = "USDT",
         alerting: Alerting | None = None,
-        alert_spool: Path | None = None,
+        alert_spool: Path | str | None = None,
         before_check: Callable[[BotExporter], None] | None = None,
         secrets: Iterable[str] = (),
         strict: bool = False,
@@ -89,32 +93,33 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     ) -> None:
         """`clock` returns the wall time in seconds since the Unix epoch.
 
-        Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number.
+        Raises `ExporterError` where a name or a timeframe is none, or a limit or the interval is no positive number.
         """
         from importlib.metadata import version  # 5 ms, which an import alone need not pay
 
         started = WallTime(clock())
-        snapshot = Snapshot(started_at=started, currency=currency)
-        super().__init__(snapshot, limits or Limits(), clock=clock, strict=strict, secrets=secrets)
-        self._name = name
+        own = declared(name, symbols, timeframe, model=model, decisions=decisions, currency=currency)
+        snapshot = Snapshot(started_at=started, currency=own.currency, without=own.without)
+        super().__init__(
+            snapshot, limits_of(Limits() if limits is None else limits), clock=clock, strict=strict, secrets=secrets
+        )
+        self._name = own.name
         self._address = (host, port)
-        self._web_config_file = web_config_file
+        self._web_config_file = None if web_config_file is None else Path(web_config_file)
         self._allowed_hosts = allowed_hosts
         self._pause_garbage_collection = pause_garbage_collection
-        self._status_file = StatusFile(status_file) if isinstance(status_file, Path) else status_file
-        self._interval = health_check_interval_seconds
-        _refuse_odd(self._limits, health_check_interval_seconds)
+        self._status_file = StatusFile(status_file) if isinstance(status_file, (Path, str)) else status_file
+        self._interval = positive("health_check_interval_seconds", health_check_interval_seconds)
         self._before_check = before_check
         self._status_failed = False
         self._server: ExporterServer | None = None
         self._forked = False
         self._stop_counting: Callable[[], None] | None = None
-        for symbol, timeframe in symbols:
-            self.snapshot.candles_expected[self._symbol(symbol), timeframe] = CandlesExpected(
-                started, seconds_of(timeframe)
-            )
+        for market, interval in own.intervals.items():
+            self._symbol(market[0])
+            snapshot.candles_expected[market] = CandlesExpected(started, interval)
         self.snapshot.gauges["config_loaded_timestamp_seconds",] = started.seconds
-        self._create_counters(symbols, tuple(outcomes))
+        self._create_counters(tuple(own.intervals), tuple(outcomes))
         self._create("exchange_request_failures", failures)
         if self._status_file is not None:
             recall(self.snapshot, self._status_file.read(), bot=name)
@@ -133,8 +138,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             clock=clock,
         )
         self._issue_alerts = IssueAlerts(self._alerts)
+        self._look_at: WallTime | None = None
         self._checkup = Checkup(self._assess, on_change=self._health_changed)
-        self._health_checks = HealthCheckThread(self._turn, interval_seconds=self._interval)
+        self._health_checks = HealthCheckThread(self._turn, look=self._look, interval_seconds=self._interval)
         self.registry = SafeRegistry(self._collector_failed)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -212,7 +218,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def health(self) -> Health:
         """Check the bot's health now."""
-        return self._checkup.look(self._now())
+        health = self._checkup.look(self._now())
+        self._look_at = health.due
+        return health
 
     @property
     def held_in_memory(self) -> dict[str, str]:
@@ -281,12 +289,25 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         if regular:
             self._refresh()
         try:
-            self._issue_alerts.follow(self.health(), self.snapshot, self._limits)
+            self._follow()
             status = self.status()
             return self._status_file is None or self._write_status(self._status_file, status)
         except Exception as error:  # noqa: BLE001 - the border: this thread would end, and no file be written again
             self.note_error(f"keeper: {type(error).__name__}", error)
             return False
+
+    def _look(self) -> None:
+        """Check the health, and send its alerts, where a limit has passed or something was told that may change it."""
+        if not self._touched and (self._look_at is None or self._clock() < self._look_at.seconds):
+            return
+        try:
+            self._follow()
+        except Exception as error:  # noqa: BLE001 - the border: this thread would end, and nobody be told again
+            self.note_error(f"keeper: {type(error).__name__}", error)
+
+    def _follow(self) -> None:
+        self._touched = False
+        self._issue_alerts.follow(self.health(), self.snapshot, self._limits)
 
     def _refresh(self) -> None:
         if self._before_check is None:
@@ -299,7 +320,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     def _write_status(self, file: StatusFile, status: dict[str, Any]) -> bool:
         now = self._now()
         try:
-            file.replace(status, now=now, lifetime_seconds=2 * self._interval)
+            # A bot without a model leaves out that section, and takes away what one before it has written there.
+            file.replace({"model": None, **status}, now=now, lifetime_seconds=2 * self._interval)
         except (OSError, LockTimeoutError) as error:
             self._count("status_file_write_failures")
             if isinstance(error, OSError):  # a lock that is held at the wrong moment is no disk that takes nothing
@@ -333,9 +355,3 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         for symbol, timeframe in symbols:
             self._create("candle_gaps", (symbol,), (timeframe,))
         self._create("signals", names, outcomes)
-
-
-def _refuse_odd(limits: Limits, interval_seconds: float) -> None:
-    for name, value in {**vars(limits), "health_check_interval_seconds": interval_seconds}.items():
-        if not 0 < value < math.inf:
-            raise ExporterError(f"{name} is {value}; it must be a positive number")

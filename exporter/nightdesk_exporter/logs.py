@@ -33,7 +33,7 @@ _CONSOLE = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <8}</level>
 def set_up(
     program: str,
     *,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     level: str = "INFO",
     rotation_megabytes: float = 10.0,
     keep_files: int = 10,
@@ -64,7 +64,9 @@ def set_up(
     if folder is not None:
         logger.add(
             LogFile(
-                folder / f"{program}.jsonl", rotate_bytes=round(rotation_megabytes * 1_000_000), keep_files=keep_files
+                Path(folder) / f"{program}.jsonl",
+                rotate_bytes=round(rotation_megabytes * 1_000_000),
+                keep_files=keep_files,
             ),
             format="{extra[line]}",
             level=level,

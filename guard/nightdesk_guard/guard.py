@@ -23,6 +23,7 @@ from nightdesk_core.files.permissions import group_of, make_folder, tighten
 from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.journal.journal import Journal
 from nightdesk_core.models.requests import RetrainRequests
+from nightdesk_core.numbers import Number
 
 from nightdesk_guard.lost_state import LostState, signs_of_life
 from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
@@ -48,9 +49,9 @@ class Guard(GuardRuntime):
 
     def __init__(
         self,
-        state_dir: Path,
+        state_dir: Path | str,
         *,
-        break_even_win_rate: float,
+        break_even_win_rate: Number,
         settings: GuardSettings | None = None,
         kill_limits: KillLimits | None = None,
         model_version: str = "",
@@ -69,7 +70,8 @@ class Guard(GuardRuntime):
 
         Raises `GuardError` or `DamagedJournalError` where what it remembers cannot be read: the bot must not trade.
         """
-        if not 0 < break_even_win_rate < 1:
+        state_dir, win_rate = Path(state_dir), number(break_even_win_rate, "break_even_win_rate")
+        if not 0 < win_rate < 1:
             raise GuardError(f"break_even_win_rate is {break_even_win_rate}; it lies between 0 and 1")
         settings = GuardSettings() if settings is None else settings
         make_folder(state_dir)
@@ -89,7 +91,7 @@ class Guard(GuardRuntime):
         super().__init__(
             GuardParts(
                 state_dir=state_dir,
-                performance=PerformanceGuard(settings, break_even_win_rate=break_even_win_rate),
+                performance=PerformanceGuard(settings, break_even_win_rate=win_rate),
                 kill_limits=KillLimits.of(settings.kill_switch) if kill_limits is None else kill_limits,
                 store=self._small,
                 requests=RetrainRequests(state_dir, audit, clock=now),
@@ -174,10 +176,10 @@ class Guard(GuardRuntime):
     def trade(
         self,
         *,
-        profit: float,
-        risk: float,
-        fees: float = 0.0,
-        slippage: float = 0.0,
+        profit: Number,
+        risk: Number,
+        fees: Number = 0.0,
+        slippage: Number = 0.0,
         entered: GuardStatus | None = None,
         model_version: str | None = None,
     ) -> None:
@@ -195,10 +197,10 @@ class Guard(GuardRuntime):
     def shadow_trade(
         self,
         *,
-        profit: float,
-        risk: float,
-        fees: float = 0.0,
-        slippage: float = 0.0,
+        profit: Number,
+        risk: Number,
+        fees: Number = 0.0,
+        slippage: Number = 0.0,
         model_version: str | None = None,
     ) -> None:
         """A trade that moved no money would have been closed; it counts only while the bot `trades_in_the_shadow`."""
@@ -211,7 +213,7 @@ class Guard(GuardRuntime):
                         shadow_equity=known.shadow_equity + trade.profit, shadow_closed=(*known.shadow_closed, trade)
                     )
 
-    def equity(self, equity: float, *, leverage: float, time: float | None = None) -> GuardStatus:
+    def equity(self, equity: Number, *, leverage: Number, time: float | None = None) -> GuardStatus:
         """Show the account, marked to market just now; here the guard moves. Return how the bot may trade.
 
         `leverage` is the notional of all open positions over the equity, 0 where none is open; `time` is the market's,
@@ -265,10 +267,10 @@ class Guard(GuardRuntime):
 
     def _own_trade(
         self,
-        profit: float,
-        risk: float,
-        fees: float,
-        slippage: float,
+        profit: Number,
+        risk: Number,
+        fees: Number,
+        slippage: Number,
         *,
         model_version: str | None,
         guard: GuardStatus,

@@ -8,10 +8,12 @@ Whoever checks a bot's health, sends, mutes, routes or documents alerts asks her
 all of it: it is a table.
 
 The table: `ALERTS`, by `SUBJECTS`; `declared` and `known` look things up. `HEALTH_CHECK` is what the health check looks
-for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Severity`, `Route`.
+for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Due`, `Severity`,
+`Route`.
 Declarations that others name: `ALERTMANAGER_NOTIFICATIONS_FAILING`, `ALERTS_SILENCED`, `DISK_UNWRITABLE`, `DOWN`,
 `MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports or acts by: `daily_loss_severity`,
-`drawdown_severity`, `no_trade_limit_seconds`, `snapshot_limit_seconds`.
+`drawdown_severity`, `exchange_contact_limit_seconds`, `heartbeat_limit_seconds`, `no_trade_limit_seconds`,
+`snapshot_limit_seconds`.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
     AlertRule,
+    Due,
     Route,
     Severity,
     SilentCondition,
     Subject,
 )
-from nightdesk_alerts.catalogue.exchange import EXCHANGE
-from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS
+from nightdesk_alerts.catalogue.exchange import EXCHANGE, exchange_contact_limit_seconds
+from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS, heartbeat_limit_seconds
 from nightdesk_alerts.catalogue.model import MODEL
 from nightdesk_alerts.catalogue.plumbing import ALERTS_SILENCED, DISK_UNWRITABLE, PLUMBING, snapshot_limit_seconds
 from nightdesk_alerts.catalogue.records import RECORDS
@@ -52,12 +55,15 @@ __all__ = [
     "SUBJECTS",
     "AlertDeclaration",
     "AlertRule",
+    "Due",
     "Route",
     "Severity",
     "Situation",
     "daily_loss_severity",
     "declared",
     "drawdown_severity",
+    "exchange_contact_limit_seconds",
+    "heartbeat_limit_seconds",
     "known",
     "no_trade_limit_seconds",
     "snapshot_limit_seconds",

@@ -85,9 +85,18 @@ class Symptom:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-Find = Callable[[Situation], Iterable[Symptom]]
-"""Returns a symptom for each thing that a condition holds of. Pure; what is unknown counts as wrong once the bot has
-had its time."""
+class Due(NamedTuple):
+    """When a condition may come to hold, or hold no longer, by the passing of time alone: then it is looked for again.
+
+    One that lies in the past is of something that is over as soon as the bot reports again.
+    """
+
+    at: WallTime
+
+
+Find = Callable[[Situation], Iterable[Symptom | Due]]
+"""Returns a symptom for each thing that a condition holds of, and when time alone may change that. Pure; what is
+unknown counts as wrong once the bot has had its time."""
 
 
 class AlertCondition(NamedTuple):

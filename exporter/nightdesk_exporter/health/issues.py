@@ -59,3 +59,5 @@ class Health:
 
     verdict: Verdict
     issues: tuple[Issue, ...]
+    due: WallTime | None = field(default=None, compare=False)
+    """When time alone may change it, or soon, while something is late that may come at any moment."""
