@@ -138,7 +138,6 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             clock=clock,
         )
         self._issue_alerts = IssueAlerts(self._alerts)
-        self._look_at: WallTime | None = None
         self._checkup = Checkup(self._assess, on_change=self._health_changed)
         self._health_checks = HealthCheckThread(self._turn, look=self._look, interval_seconds=self._interval)
         self.registry = SafeRegistry(self._collector_failed)
@@ -218,9 +217,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def health(self) -> Health:
         """Check the bot's health now."""
-        health = self._checkup.look(self._now())
-        self._look_at = health.due
-        return health
+        return self._checkup.look(self._now())
 
     @property
     def held_in_memory(self) -> dict[str, str]:
@@ -298,7 +295,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def _look(self) -> None:
         """Check the health, and send its alerts, where a limit has passed or something was told that may change it."""
-        if not self._touched and (self._look_at is None or self._clock() < self._look_at.seconds):
+        due = self._checkup.due
+        if not self._touched and (due is None or self._now() < due):
             return
         try:
             self._follow()

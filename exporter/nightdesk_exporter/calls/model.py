@@ -129,6 +129,7 @@ class ModelCalls(Calls):
             "model_backtest_max_drawdown_ratio": share(max_drawdown_ratio, "max_drawdown_ratio"),
         }
         self.snapshot.trade_interval_seconds = optional(trade_interval_seconds, "trade_interval_seconds")
+        self._touched = True
         for name, value in found.items():
             self._show(name, value=value)
 

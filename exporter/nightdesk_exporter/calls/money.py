@@ -51,6 +51,8 @@ class MoneyCalls(Calls):
             start = self._day_start(equity, int(market_time // DAY_SECONDS))
             daily = equity / start - 1 if start > 0 else 0.0
         drawdown = 1 - equity / highest if equity < highest else 0.0
+        if snapshot.equity is None:
+            self._touched = True
         snapshot.equity = equity
         snapshot.equity_at_wall = stamp
         snapshot.equity_peak = highest
