@@ -63,7 +63,7 @@ class Stack:
     def command(self, *arguments: str) -> str:
         """Run a command beside it and return what it prints."""
         done = subprocess.run(
-            nightdesk(self.settings_file, *arguments), capture_output=True, text=True, timeout=60, check=False
+            nightdesk(self.settings_file, *arguments), capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -270,7 +270,7 @@ def test_a_taken_port_is_named_before_anything_starts(settings_file: Path, tools
             nightdesk(settings_file, "run"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             env={**os.environ, "PATH": f"{tools.prometheus.parent}:{os.environ['PATH']}"},
         )
