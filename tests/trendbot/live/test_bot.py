@@ -32,6 +32,8 @@ from tests.trendbot.live.against_backtest import assert_same_as_backtest, blocke
 from tests.trendbot.live.parts import forget
 from tests.trendbot.replay import OTHER, SYMBOL, Replay, ReplayClock
 
+pytestmark = pytest.mark.usefixtures("no_waits")
+
 
 async def test_live_trades_the_backtest_through_a_restart_with_the_guard_on(
     make_parts: MakeParts,
