@@ -15,7 +15,8 @@ import pytest
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files.durable import locked
 from nightdesk_core.models.bundle import BundleError, verify, version_of
-from nightdesk_core.models.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 
 from tests.core.conftest import Start, line_of, publish, wait_for_exit
 from tests.odd_files import ODD_FILES, at_most

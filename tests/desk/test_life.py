@@ -22,7 +22,7 @@ from nightdesk_core.clock import MarketTime, WallTime, iso
 from nightdesk_core.files import durable as files
 from nightdesk_core.files import stored
 from nightdesk_core.journal.journal import BESIDE, journal_path
-from nightdesk_core.models.registry import Champion
+from nightdesk_core.models.champion import Champion
 from nightdesk_guard import lost_state
 from nightdesk_trendbot.engine.state import new_state
 from nightdesk_trendbot.live import DecisionLog, log_path
