@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import locked
-from nightdesk_core.registry import ModelRegistry, RegistryError
+from nightdesk_core.files.durable import locked
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 
 from tests.core.conftest import publish
 

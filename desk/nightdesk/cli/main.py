@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.permissions import PRIVATE_UMASK
+from nightdesk_core.files.permissions import PRIVATE_UMASK
 from nightdesk_exporter import logs
 
 from nightdesk import terminal

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nightdesk_core.reader import read_bytes
-from nightdesk_core.yaml_text import read_yaml
+from nightdesk_core.files.reader import read_bytes
+from nightdesk_core.files.yaml_text import read_yaml
 
 from nightdesk import home
 from nightdesk.assets import assets_folder

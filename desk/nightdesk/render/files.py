@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import write_atomic
-from nightdesk_core.permissions import Readers, file_mode, make_folder, tighten
-from nightdesk_core.reader import MissingInputError, read_bytes
+from nightdesk_core.files.durable import write_atomic
+from nightdesk_core.files.permissions import Readers, file_mode, make_folder, tighten
+from nightdesk_core.files.reader import MissingInputError, read_bytes
 
 _MARK = ".rendered"
 _MARK_TEXT = (

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.reader import read_text
-from nightdesk_core.yaml_text import read_yaml
+from nightdesk_core.files.reader import read_text
+from nightdesk_core.files.yaml_text import read_yaml
 
 from nightdesk.passwords import USER, Guarded, password_file
 from nightdesk.render.files import File, Files, yaml_file

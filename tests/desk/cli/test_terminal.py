@@ -17,8 +17,8 @@ import typer
 from nightdesk.cli.main import app, main
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.journal import Journal
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.journal.journal import Journal
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.text import clean
 from nightdesk_trendbot.live import DecisionLog, DecisionRecord, log_path
 from typer.testing import CliRunner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_trendbot.live import history
 from nightdesk_trendbot.market import feed
 from nightdesk_trendbot.model.backtest import Markets

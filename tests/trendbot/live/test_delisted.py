@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_trendbot.live.close_orders import CloseOrder, CloseOrders, close_outcomes
 from nightdesk_trendbot.live.decision_log import CLOSED_BY_OPERATOR
 from nightdesk_trendbot.model.backtest import Markets
