@@ -27,7 +27,7 @@ run: $(VENV)/.run-installed
 	  $(if $(SCENARIO),--scenario $(SCENARIO))
 
 test: lint
-	$(TEST_ENV) $(BIN)/python -m pytest $(WORKERS) -rs
+	$(TEST_ENV) $(BIN)/python -m pytest $(WORKERS) -rfEs
 
 check: lint
 	$(BIN)/python -m pytest tests/test_arrows.py tests/prometheus tests/alertmanager tests/grafana tests/desk/render/test_compose.py
