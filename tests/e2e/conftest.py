@@ -87,7 +87,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, seconds:
     while not await condition():
         if left < 0:
             pytest.fail(f"waited {seconds:g} s for {what}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         now = time.monotonic()
         left -= (now - looked) * our_share()
         looked = now
