@@ -60,13 +60,19 @@ async def started(settings: Settings, settings_file: Path, programs: Start) -> A
     return bot
 
 
+def end(bot: subprocess.Popen[bytes]) -> None:
+    """End the bot before its exchange: what it is still connected to then is never closed."""
+    bot.kill()
+    bot.wait()
+
+
 async def test_another_user_reads_nothing_locks_nothing_and_puts_nothing_into_the_state(
     settings: Settings, settings_file: Path, programs: Start
 ) -> None:
     must_be_root()
     state = home.state_dir(settings)
     async with served(settings):
-        await started(settings, settings_file, programs)
+        bot = await started(settings, settings_file, programs)
         assert as_other_user("ls", str(settings_file.parent)).returncode == 0, "others do reach the home"
         everything = [str(path) for path in settings.home.rglob("*")]
         assert as_other_user("ls", str(state)).returncode != 0
@@ -87,6 +93,7 @@ async def test_another_user_reads_nothing_locks_nothing_and_puts_nothing_into_th
         assert run(settings_file, "resume", "--reason", "it was one").returncode == 0
         assert open_entries(settings.home).keys() <= {str(settings.home)}
         assert settings.home.stat().st_mode & 0o022 == 0
+        end(bot)
 
 
 @pytest.mark.parametrize("positions", ["close", "keep"])
@@ -96,7 +103,7 @@ async def test_a_kill_waits_for_no_lock_and_the_bot_acts_on_it(
     """A command of one's own that hangs holds a lock as well as another user did."""
     state = home.state_dir(settings)
     async with served(settings):
-        await started(settings, settings_file, programs)
+        bot = await started(settings, settings_file, programs)
         names = ("kill_switch.lock", "audit.jsonl.lock")
         hold = f"{HOLD}sys.stdout.flush(); time.sleep(600)"
         paths = [str(state / name) for name in names]
@@ -132,3 +139,4 @@ async def test_a_kill_waits_for_no_lock_and_the_bot_acts_on_it(
             return [entry.event for entry in log.entries()] == ["kill_switch_activated"]
 
         await until(recorded, "its record", seconds=60)
+        end(bot)
