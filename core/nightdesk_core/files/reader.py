@@ -154,7 +154,7 @@ def _failures_of(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        if os.path.islink(path):
+        if path.is_symlink():
             raise InputError(str(path), "is a symbolic link to something that is not there; move it away") from None
         # It may be there by now: who writes one at this very moment has not made it a bad one.
         raise MissingInputError(str(path), "cannot be read (No such file or directory)") from None
