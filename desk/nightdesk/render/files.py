@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from nightdesk_core.disk import reason_of
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import write_atomic
 from nightdesk_core.permissions import Readers, file_mode, make_folder, tighten
@@ -58,8 +59,17 @@ def write_files(out: Path, files: Mapping[str, File], *, group: int | None = Non
     """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
 
     Each file is replaced in one step. `group` is whose members may read them, but for secrets. `refuse_others` comes
-    before.
+    before. Raises `RenderError` where the disk does not take one: what was there before still holds.
     """
+    try:
+        return _written(out, files, group=group)
+    except OSError as error:
+        raise RenderError(
+            f"{error.filename or out} cannot be written ({reason_of(error)}): the servers go on with what they have"
+        ) from error
+
+
+def _written(out: Path, files: Mapping[str, File], *, group: int | None) -> tuple[str, ...]:
     make_folder(out)
     tighten(out, group=group)
     if not (out / _MARK).is_file():
