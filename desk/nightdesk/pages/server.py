@@ -10,7 +10,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from aiohttp import web
 from loguru import logger
@@ -132,8 +132,8 @@ class PageServer:
         return self._begun(session, target)
 
     async def _log_in(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        target, password = _own_path(str(form.get("next", "/"))), str(form.get("password", ""))
+        form = await _form(request)
+        target, password = _own_path(form.get("next", "/")), form.get("password", "")
         try:
             session = self._access.log_in(password, peer=_peer(request))
         except TooManyGuessesError:
@@ -198,6 +198,14 @@ async def _harden(_: web.Request, response: web.StreamResponse) -> None:
 def _page(text: str, *, status: int = 200) -> web.Response:
     policy = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     return web.Response(status=status, text=text, content_type="text/html", charset="utf-8", headers=policy)
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form as browsers send ours. Raises `HTTPBadRequest` for what is none."""
+    try:
+        return dict(parse_qsl((await request.read()).decode(), keep_blank_values=True, errors="strict"))
+    except (web.RequestPayloadError, ValueError):
+        raise web.HTTPBadRequest(text="this is no form\n") from None
 
 
 def _own_path(target: str) -> str:

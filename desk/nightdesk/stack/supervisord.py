@@ -37,7 +37,7 @@ class Output:
 
 
 if __name__ == "__main__":
-    sys.stdout, sys.stderr = Output(1), Output(2)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Output(1), Output(2)
     # It asks for one, as a default that our configuration replaces, and Python looks for one by writing to it.
     tempfile.tempdir = "/"
     main()

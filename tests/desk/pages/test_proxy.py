@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
 from aiohttp import web
 from nightdesk.pages.server import PageServerError, serving
-from nightdesk.passwords import ensure_password
+from nightdesk.passwords import ensure_password, password_file
 from nightdesk.settings import Settings, load
 from yarl import URL
 
@@ -170,3 +171,51 @@ async def test_a_taken_port_is_an_error_of_one_line(settings: Settings) -> None:
         with pytest.raises(PageServerError, match=rf"^port {settings.port('pages')} for the page server: "):
             async with serving(settings, renew=_nothing):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"password=\xff\xfe", {}),
+        (b"password=%ff%fe", {}),
+        (b"no gzip", {"Content-Encoding": "gzip"}),
+        (b"no deflate", {"Content-Encoding": "deflate"}),
+        (b"password=\xff", {"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"}),
+    ],
+)
+async def test_a_form_that_is_none_is_refused_and_no_fault_of_the_server(
+    operator: aiohttp.ClientSession, settings: Settings, body: bytes, headers: dict[str, str]
+) -> None:
+    """Whoever is not logged in could fill the log with faults, and hide in it."""
+    headers = {"Origin": settings.pages_url, "Content-Type": "application/x-www-form-urlencoded"} | headers
+    async with operator.post("/login", data=body, headers=headers) as answer:
+        assert (answer.status, await answer.text()) == (400, "this is no form\n")
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain; charset=rot13", "nonsense"]
+)
+async def test_whatever_kind_a_form_is_said_to_be_it_is_read_as_ours(
+    operator: aiohttp.ClientSession, settings: Settings, kind: str
+) -> None:
+    headers = {"Origin": settings.pages_url, "Content-Type": kind}
+    async with operator.post("/login", data=b"--x\r\nfoo\r\n\r\nbar\r\n--x--", headers=headers) as answer:
+        assert answer.status == 403
+
+
+async def test_a_body_that_is_not_what_its_headers_say_is_not_passed_on(
+    operator: aiohttp.ClientSession, settings: Settings, upstream: Upstream
+) -> None:
+    headers = {"Origin": settings.pages_url, "Content-Encoding": "gzip"}
+    async with operator.post("/prometheus/api/v1/query", data=b"no gzip", headers=headers) as answer:
+        assert answer.status == 400
+    assert upstream.asked == []
+
+
+async def test_a_silence_that_cannot_be_ended_for_want_of_the_password_is_said(
+    operator: aiohttp.ClientSession, settings: Settings
+) -> None:
+    password_file(settings, "alertmanager").mkdir(parents=True)
+    headers = {"Origin": settings.pages_url}
+    async with operator.post(f"/silences/{uuid4()}/end", headers=headers) as answer:
+        assert (answer.status, "did not end" in await answer.text()) == (502, True)
