@@ -74,7 +74,7 @@ class PageServer:
                 web.get("/", self._start),
                 web.get("/healthz", self._healthz),
                 web.get("/metrics", self._metrics),
-                web.get("/login", self._ask_for_login),
+                web.get("/login", self._ask_for_login, allow_head=False),  # who looks ahead must not use a link up
                 web.post("/login", self._log_in),
                 web.post("/logout", self._log_out),
                 web.post("/silences/{id:[0-9a-fA-F-]{36}}/end", self._end_silence),

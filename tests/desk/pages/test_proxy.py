@@ -10,6 +10,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 from aiohttp import web
+from nightdesk.pages.link import login_link
 from nightdesk.pages.server import PageServerError, serving
 from nightdesk.passwords import ensure_password, password_file
 from nightdesk.settings import Settings, load
@@ -219,3 +220,12 @@ async def test_a_silence_that_cannot_be_ended_for_want_of_the_password_is_said(
     headers = {"Origin": settings.pages_url}
     async with operator.post(f"/silences/{uuid4()}/end", headers=headers) as answer:
         assert (answer.status, "did not end" in await answer.text()) == (502, True)
+
+
+async def test_who_looks_ahead_does_not_use_a_link_up(settings: Settings) -> None:
+    async with serving(settings, renew=_nothing), aiohttp.ClientSession() as client:
+        link = login_link(settings)
+        async with client.head(link, allow_redirects=False) as answer:
+            assert answer.status == 405
+        async with client.get(link, allow_redirects=False) as answer:
+            assert answer.status == 303
