@@ -22,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from nightdesk.channels import channels, moved_chats
 from nightdesk.pages.access import SESSION_SECONDS, Access, TooManyGuessesError
 from nightdesk.pages.chat_watch import ChatWatch, look_at_telegram
+from nightdesk.pages.crowd import Crowd
 from nightdesk.pages.peer import peer_uid
 from nightdesk.pages.proxy import Proxy
 from nightdesk.pages.start_page import CONTENT_SECURITY_POLICY, hop_page, login_page, start_page
@@ -55,8 +56,9 @@ class PageServerError(NightdeskError):
 class PageServer:
     """Answers requests."""
 
-    def __init__(self, settings: Settings, *, access: Access, proxy: Proxy, watch: SilenceWatch) -> None:
+    def __init__(self, settings: Settings, *, access: Access, proxy: Proxy, watch: SilenceWatch, crowd: Crowd) -> None:
         self._settings = settings
+        self._crowd = crowd
         self._access = access
         self._proxy = proxy
         self._watch = watch
@@ -94,7 +96,10 @@ class PageServer:
             raise web.HTTPForbidden(text=f"this is not answered to {page}\n")
         if request.method not in _READING and not {"Origin", "Sec-Fetch-Site"} & set(request.headers):
             raise web.HTTPForbidden(text="a request that changes something must say which page it comes from\n")
-        if request.path in _WITHOUT_LOGIN or self._access.knows(self._session(request), peer=_peer(request)):
+        if self._access.knows(self._session(request), peer=_peer(request)):
+            self._crowd.know(request.protocol)
+            return await handler(request)
+        if request.path in _WITHOUT_LOGIN:
             return await handler(request)
         return self._to_login(request)
 
@@ -118,6 +123,7 @@ class PageServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         if not self._access.is_machine(request.headers.get("authorization", "")):
             return web.Response(status=401, text="the machine's password is needed\n")
+        self._crowd.know(request.protocol)
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _ask_for_login(self, request: web.Request) -> web.Response:
@@ -233,7 +239,8 @@ async def serving(
     access = Access(ensure_password(settings, "pages"), clock=clock)
     watch = SilenceWatch(settings.bot.name, look=lambda: look(settings), clock=clock)
     async with Proxy(settings) as proxy:
-        application = PageServer(settings, access=access, proxy=proxy, watch=watch).application()
+        crowd = Crowd()
+        application = PageServer(settings, access=access, proxy=proxy, watch=watch, crowd=crowd).application()
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         alerting = channels(settings).alerting
@@ -242,16 +249,29 @@ async def serving(
         )
         watching = asyncio.create_task(watch.run(alerting, also=chats.look_once))
         try:
-            try:
-                await web.TCPSite(runner, settings.listen_host, settings.port("pages")).start()
-            except OSError as error:
-                raise PageServerError(f"port {settings.port('pages')} for the page server: {error.strerror}") from error
-            yield access
+            async with _listening(settings, crowd, runner):
+                yield access
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
             await runner.cleanup()
+
+
+@asynccontextmanager
+async def _listening(settings: Settings, crowd: Crowd, runner: web.AppRunner) -> AsyncIterator[None]:
+    assert runner.server is not None, "the runner is set up"
+    port = settings.port("pages")
+    try:
+        listening = await asyncio.get_running_loop().create_server(
+            crowd.admitted_to(runner.server), settings.listen_host, port, reuse_address=True
+        )
+    except OSError as error:
+        raise PageServerError(f"port {port} for the page server: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        listening.close()
 
 
 async def serve(settings: Settings, *, renew: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 from aiohttp import web
+from nightdesk.pages.crowd import MOST
 from nightdesk.pages.link import login_link
 from nightdesk.pages.server import PageServerError, serving
 from nightdesk.passwords import ensure_password, password_file
@@ -229,3 +231,42 @@ async def test_who_looks_ahead_does_not_use_a_link_up(settings: Settings) -> Non
             assert answer.status == 405
         async with client.get(link, allow_redirects=False) as answer:
             assert answer.status == 303
+
+
+async def test_however_many_connect_and_say_nothing_people_are_answered_and_who_is_known_stays(
+    operator: aiohttp.ClientSession, settings: Settings
+) -> None:
+    """Another user of the machine could take every descriptor that the server has."""
+    machine = await _raw(settings)
+    password = ensure_password(settings, "pages")
+    login = base64.b64encode(f"nightdesk:{password}".encode()).decode()
+    scrape = f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {login}\r\n\r\n".encode()
+    assert await _answered(machine, scrape)
+    crowd = []
+    for number in range(3 * MOST):
+        crowd.append(await _raw(settings))
+        if number % MOST == 0:
+            async with aiohttp.ClientSession() as other, other.get(f"{settings.pages_url}/healthz") as answer:
+                assert answer.status == 200
+    async with operator.get("/") as answer:
+        assert answer.status == 200
+    assert await _answered(machine, scrape), "the connection of whoever is known stays"
+    await asyncio.sleep(0.1)
+    ended = [reader.at_eof() or reader.exception() is not None for reader, _ in crowd]
+    assert 2 * MOST - 5 <= sum(ended) <= 2 * MOST + 5
+    assert not any(ended[-MOST + 5 :]), "the oldest make room"
+    for _, writer in [machine, *crowd]:
+        writer.close()
+
+
+async def _raw(settings: Settings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", settings.port("pages"))
+
+
+async def _answered(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: bytes) -> bool:
+    reader, writer = connection
+    writer.write(request)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    await reader.readexactly(length)
+    return answer.startswith(b"HTTP/1.1 200 ")
