@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import Journal, JournalError, journal_path, read_journal
-from nightdesk_core.journal_file import holds_anything
+from nightdesk_core.journal.file import holds_anything
+from nightdesk_core.journal.journal import Journal, JournalError, journal_path, read_journal
+from nightdesk_core.models.bundle import BundleError, Manifest
 
 from nightdesk import home
 from nightdesk.check.result import SetupError

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from nightdesk_core.disk import reason_of
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files.disk import reason_of
 
 from nightdesk.check.candles import check_candles
 from nightdesk.check.certificates import check_certificates

@@ -15,7 +15,7 @@ from nightdesk.check.setup import check
 from nightdesk.settings import load
 from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.journal import Journal, journal_path
+from nightdesk_core.journal.journal import Journal, journal_path
 from nightdesk_guard import KillSwitch
 
 from tests.disks import full_disk
