@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import write_atomic
 from nightdesk_core.files.permissions import Readers, file_mode, make_folder, tighten
 from nightdesk_core.files.reader import MissingInputError, read_bytes
@@ -55,8 +56,18 @@ def write_files(
     """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
 
     Each file is replaced in one step. `group` is whose members may read them, but for secrets; with `readers` of "all",
-    whoever wants to may enter the folder. `refuse_others` comes before.
+    whoever wants to may enter the folder. `refuse_others` comes before. Raises `RenderError` where the disk does not
+    take one: what was there before still holds.
     """
+    try:
+        return _written(out, files, group=group, readers=readers)
+    except OSError as error:
+        raise RenderError(
+            f"{error.filename or out} cannot be written ({reason_of(error)}): what was there before stays"
+        ) from error
+
+
+def _written(out: Path, files: Mapping[str, File], *, group: int | None, readers: Readers) -> tuple[str, ...]:
     make_folder(out, readers=readers)
     if readers != "all":
         tighten(out, group=group)

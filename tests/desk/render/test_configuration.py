@@ -16,6 +16,8 @@ from nightdesk.stack.servers import alertmanager_command, grafana_command, prome
 from nightdesk.stack.tools import Tools
 from nightdesk_core.settings import override
 
+from tests.disks import full_disk
+
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCTION = "sandbox.enabled=false"
 
@@ -242,6 +244,19 @@ def test_only_what_changed_is_written_and_what_is_gone_is_removed(tmp_path: Path
     assert changed == ("prometheus/targets/bots.json", "prometheus/rules/old.yml")
     assert not stray.exists()
     assert (out / "prometheus/rules/trading.yml").stat().st_mtime_ns == before
+
+
+def test_a_disk_that_takes_nothing_is_said_in_words_and_what_was_rendered_before_stays(tmp_path: Path) -> None:
+    """Raw, it would end whoever renders while the stack runs."""
+    out = tmp_path / "out"
+    render(settings(tmp_path), out=out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with (
+        full_disk(),
+        pytest.raises(RenderError, match=r"cannot be written \(File too large\): what was"),
+    ):
+        render(settings(tmp_path, "stack.ports.bot=9999"), out=out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_a_secret_that_others_could_read_is_closed_again(tmp_path: Path) -> None:
