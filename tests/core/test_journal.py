@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core import journal_database
 from nightdesk_core.clock import MarketTime, WallTime
+from nightdesk_core.disk import is_unwritable
 from nightdesk_core.files import set_aside
 from nightdesk_core.journal import (
     BESIDE,
@@ -28,6 +29,7 @@ from nightdesk_core.journal import (
     JournalError,
     read_journal,
 )
+from nightdesk_core.sealed import copied
 from nightdesk_core.units import DAY_SECONDS
 
 from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
@@ -212,6 +214,19 @@ def test_what_another_of_ours_writes_in_between_is_known_where_the_disk_takes_no
         monkeypatch.setattr(OnBadDisk, "failing", ("",))
         assert [value for _, value in journal.equity()] == [1.0, 2.0]
         monkeypatch.setattr(OnBadDisk, "failing", ())
+
+
+def test_a_copy_waits_for_who_holds_the_journal_no_longer_than_the_caller_would(tmp_path: Path) -> None:
+    path = tmp_path / "held.sqlite"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as holder,
+        closing(sqlite3.connect(path, timeout=0.1)) as reader,
+    ):
+        holder.execute("CREATE TABLE one (id)")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked") as raised:
+            copied(reader)
+        assert is_unwritable(raised.value)
 
 
 def test_a_bot_killed_amid_its_transactions_has_the_trade_and_the_guard_s_state_or_neither(
