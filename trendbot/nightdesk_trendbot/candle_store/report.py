@@ -59,7 +59,7 @@ class Examined:
 def examine(market: Market, *, interval_seconds: int, days: float) -> Examined:
     """Return the candles that were collected, and every finding."""
     markets: dict[str, Candles] = {}
-    findings = dict.fromkeys(market.unlisted, (_UNLISTED,))
+    findings: dict[str, tuple[Finding, ...]] = dict.fromkeys(market.unlisted, (_UNLISTED,))
     for part in market.symbols:
         told = as_candles(part.candles.rows, interval_seconds)
         found = _impossible(part.candles, interval_seconds)
