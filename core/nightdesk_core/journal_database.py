@@ -8,6 +8,7 @@ fails may not be read either, and who holds a journal may keep it from its reade
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from nightdesk_core.journal_file import (
     JournalError,
     copy_of_file,
     holds_anything,
+    identity,
     named_errors,
     open_file,
     refuse_no_file,
@@ -63,6 +65,8 @@ class JournalDatabase:
         """Why it goes on in memory, `None` where it does not."""
         self._writes: list[Write] = []
         """Those of the transaction that is open."""
+        self._files: object = None
+        """Which files the disk's are: what is written to one that was moved away is lost with the next start."""
         if copy is not None:
             return
         refuse_no_file(path)
@@ -70,6 +74,7 @@ class JournalDatabase:
             try:
                 self._disk = open_file(path, self._schema, patience_seconds=OPENING_SECONDS)
                 self._memory = SealedDatabase(copied(self._disk.connection), self._schema)
+                self._files = identity(path)
                 self._disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
             except (sqlite3.Error, OSError) as error:
                 if not is_unwritable(error) or not holds_anything(path):
@@ -131,11 +136,15 @@ class JournalDatabase:
 
         Raises `DamagedJournalError` where what is on the disk is not what the memory went on from.
         """
-        if self._reason is None:
+        if self._reason is None and not self._was_moved:
             return True
         if self.in_transaction:
             return False
         with named_errors(self.path, doing="written"):
+            if self._reason is None:
+                self._database.connection.close()
+                self._disk = None
+                self._go_on_in_memory(OSError(errno.ESTALE, "it was moved, removed or replaced while it was open"))
             try:
                 self._write_unwritten()
             except (sqlite3.Error, OSError) as error:
@@ -153,6 +162,10 @@ class JournalDatabase:
     def in_transaction(self) -> bool:
         """Whether a `transaction` is open."""
         return self._database.in_transaction
+
+    @property
+    def _was_moved(self) -> bool:
+        return self._memory is not None and not self.in_transaction and self._files != identity(self.path)
 
     @property
     def _database(self) -> SealedDatabase:
@@ -234,7 +247,7 @@ class JournalDatabase:
             "journal {}: cannot be written ({}). Nothing is entered, and open positions are looked after, from memory,"
             " until it can; make room, or see what else uses it",
             self.path,
-            error,
+            self._reason,
         )
 
     def _write_unwritten(self) -> None:
@@ -251,6 +264,7 @@ class JournalDatabase:
             head = disk.commit()
             # One transaction here is several in memory.
             self._copy(disk)
+            self._files = identity(self.path)
         except BaseException as error:
             self._disk = disk
             self._leave(disk, error)

@@ -216,6 +216,43 @@ def test_what_another_of_ours_writes_in_between_is_known_where_the_disk_takes_no
         monkeypatch.setattr(OnBadDisk, "failing", ())
 
 
+@pytest.mark.parametrize("what", ["*", "btc.sqlite", "btc.sqlite-wal", "btc.sqlite-shm"])
+def test_a_journal_that_is_moved_away_while_it_is_open_is_one_that_cannot_be_written(what: str, tmp_path: Path) -> None:
+    """What was written to a file that nobody finds any more was gone with the next start, and nothing said so."""
+    folder, aside = tmp_path / "state", tmp_path / "aside"
+    aside.mkdir()
+    journal = Journal(folder / "btc.sqlite")
+    journal.record_equity(MarketTime(1), 1.0)
+    for path in list(folder.glob(what)):
+        path.rename(aside / path.name)
+    journal.record_equity(MarketTime(2), 2.0)
+    if what in ("*", "btc.sqlite"):
+        assert journal.unwritten
+        assert not journal.write_again()
+        for path in aside.iterdir():
+            path.rename(folder / path.name)
+        assert journal.write_again()
+    assert journal.unwritten is None
+    journal.record_equity(MarketTime(3), 3.0)
+    journal.close()
+    with read_journal(journal.path) as kept:
+        assert [value for _, value in kept.equity()] == [1.0, 2.0, 3.0]
+
+
+def test_an_older_copy_that_is_put_in_the_place_of_an_open_journal_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "btc.sqlite"
+    with closing(Journal(path)) as journal:
+        journal.record_equity(MarketTime(1), 1.0)
+    old = path.read_bytes()
+    journal = Journal(path)
+    journal.record_equity(MarketTime(2), 2.0)
+    path.rename(tmp_path / "aside.sqlite")
+    path.write_bytes(old)
+    path.with_name("btc.sqlite-wal").unlink()
+    with pytest.raises(DamagedJournalError, match="older than it was"):
+        journal.record_equity(MarketTime(3), 3.0)
+
+
 def test_a_copy_waits_for_who_holds_the_journal_no_longer_than_the_caller_would(tmp_path: Path) -> None:
     path = tmp_path / "held.sqlite"
     with (
