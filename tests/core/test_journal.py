@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nightdesk_core import journal_database
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.disk import is_unwritable
-from nightdesk_core.files import set_aside
-from nightdesk_core.journal import (
+from nightdesk_core.files.disk import is_unwritable
+from nightdesk_core.files.durable import set_aside
+from nightdesk_core.journal import database as journal_database
+from nightdesk_core.journal.journal import (
     BESIDE,
     MOST_THINNED,
     DamagedJournalError,
@@ -29,7 +29,7 @@ from nightdesk_core.journal import (
     JournalError,
     read_journal,
 )
-from nightdesk_core.sealed import copied
+from nightdesk_core.journal.sealed import copied
 from nightdesk_core.units import DAY_SECONDS
 
 from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
@@ -38,8 +38,8 @@ TRADE = """
 import sys
 from pathlib import Path
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.files import set_aside
-from nightdesk_core.journal import Journal
+from nightdesk_core.files.durable import set_aside
+from nightdesk_core.journal.journal import Journal
 from nightdesk_core.trades import ClosedTrade
 journal = Journal(Path(sys.argv[1]))
 number = len(journal.trades())

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.pipeline import DataError
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.files.durable import LockTimeoutError, locked
+from nightdesk_core.models.pipeline import DataError
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_trendbot.engine.state import EngineState, equity
 from nightdesk_trendbot.live import history
 from nightdesk_trendbot.live.bot import LiveBot
