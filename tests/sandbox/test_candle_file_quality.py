@@ -121,8 +121,6 @@ def test_in_simulated_markets_nothing_stops_and_little_warns(kind: str) -> None:
 @pytest.mark.parametrize("factor", [100.0, 0.01, 10.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_scale_is_found_in_any_market(kind: str, factor: float) -> None:
-    if kind == "ticks" and factor < 1:
-        pytest.skip("of twenty ticks a hundredth is none")
     market = damaged(simulated_market(kind, seed=SEED), scaled(factor), 2500)
     assert [finding.kind for finding in found_in(market) if finding.stops] == ["scale"]
 

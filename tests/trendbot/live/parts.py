@@ -64,5 +64,12 @@ def live_parts(
     )
 
 
+def forget(parts: LiveParts) -> None:
+    """End a bot and leave nothing behind of its life but its models."""
+    parts.journal.close()
+    for path in parts.state_dir.glob("btc*"):
+        path.unlink()
+
+
 def _unheard(_champion: Champion) -> None:
     """Hear that a champion was taken back, and say nothing."""
