@@ -138,5 +138,5 @@ async def test_a_kill_waits_for_no_lock_and_the_bot_acts_on_it(
             log = AuditLog(state / "audit.jsonl")
             return [entry.event for entry in log.entries()] == ["kill_switch_activated"]
 
-        await until(recorded, "its record", seconds=60)
+        await until(recorded, "its record", seconds=20)
         end(bot)

@@ -19,6 +19,7 @@ from nightdesk_trendbot.live import bot as bot_module
 from nightdesk_trendbot.live.bot import LiveBot
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.live.stored_market import restored
+from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.model import backtest
 from nightdesk_trendbot.model.champion import ChampionWatch
 from nightdesk_trendbot.model.meta_model import MetaModel
@@ -55,6 +56,37 @@ async def test_live_trades_the_backtest_through_a_restart_with_the_guard_on(
     assert snapshot.equity_peak == expected.state.peak_equity
     assert snapshot.guard == expected.state.guard.status.value
     assert not [key for key in snapshot.counters if key[0] == "instrumentation_errors"]
+
+
+async def test_a_bot_that_catches_up_beats_its_heart_and_records_and_obeys_between_any_two_candles(
+    make_parts: MakeParts,
+    trade: Trade,
+    candles: Candles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 5))
+    parts.journal.close()
+    turns, at_candles = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    on_step = LiveBot._on_step
+
+    def noted(self: LiveBot, step: Step) -> None:
+        at_candles.append(turns)
+        on_step(self, step)
+
+    monkeypatch.setattr(LiveBot, "_on_step", noted)
+    beside = asyncio.create_task(others())
+    await trade(make_parts(), Replay({SYMBOL: candles}, FIRST + 100, FIRST + 102))
+    beside.cancel()
+    assert len(at_candles) > 90
+    assert len(set(at_candles)) == len(at_candles)
 
 
 async def test_what_comes_too_late_is_not_entered_and_the_rest_is_the_backtest_s(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from time import monotonic
+
 import pytest
 from nightdesk_core.clock import MarketTime
+from nightdesk_core.files.durable import LockTimeoutError, locked
 from nightdesk_trendbot.engine.state import equity
 from nightdesk_trendbot.live.bot import LiveBot
 from nightdesk_trendbot.live.close_orders import CloseOrders, close_outcomes
@@ -110,6 +114,26 @@ async def test_a_damaged_file_of_orders_is_set_aside_and_closes_nothing(
     assert orders.waiting() == ()
     assert not orders.path.exists()
     assert len(list(orders.path.parent.glob("close_orders.json.damaged-*"))) == 1
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_bot_waits_for_nobody_who_holds_the_lock_of_the_orders(damaged: bool, tmp_path: Path) -> None:
+    orders = CloseOrders(tmp_path)
+    order = orders.give(OTHER, entry_time=MarketTime(1), price=1.0, reason="a test", actor="ann")
+    with locked(tmp_path / "close_orders.lock", timeout_seconds=0):
+        begun = monotonic()
+        if damaged:
+            orders.path.write_text("nonsense")
+            with pytest.raises(LockTimeoutError):
+                orders.waiting()
+        else:
+            assert orders.waiting() == (order,)
+        with pytest.raises(LockTimeoutError):
+            orders.forget(order)
+        assert monotonic() - begun < 0.5
+    if not damaged:
+        orders.forget(order)
+    assert orders.waiting() == ()
 
 
 async def test_the_newest_order_for_a_position_counts(make_parts: MakeParts, both: TrendbotSettings) -> None:
