@@ -222,7 +222,7 @@ def test_a_spool_that_opens_late_loses_nothing_and_doubles_nothing(
     sender.send_alert("New", **PAUSED)
     inbox.arrived("discord", 3)
     sender.__exit__(None, None, None)
-    assert sorted(message.alertname for message in inbox.find("discord")) == ["Both", "New", "Old"]
+    assert sorted(str(message.alertname) for message in inbox.find("discord")) == ["Both", "New", "Old"]
 
 
 def test_what_is_neither_delivered_nor_kept_when_the_bot_ends_is_counted(start: StartSender, counts: Counts) -> None:
