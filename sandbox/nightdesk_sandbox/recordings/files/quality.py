@@ -108,9 +108,7 @@ def _scale(candles: RecordedCandles, rows: _Rows) -> list[str]:
 def _price_gaps(candles: RecordedCandles, rows: _Rows) -> list[str]:
     """Find jumps between two candles that are no other scale, and that the market around does not make."""
     gaps, wide = _gapped(candles, GAP_LOG, GAP_DEVIATIONS)
-    # Where nothing was traded, the close is that of an earlier hour.
-    wide &= (candles.high > candles.low)[:-1] & ~_gapped(candles, SCALE_LOG_GAP, SCALE_DEVIATIONS)[1]
-    at = np.flatnonzero(wide) + 1
+    at = np.flatnonzero(wide & ~_gapped(candles, SCALE_LOG_GAP, SCALE_DEVIATIONS)[1]) + 1
     if len(at) == 0:
         return []
     first = int(at[0])
@@ -126,11 +124,18 @@ def _gapped(candles: RecordedCandles, log_gap: float, deviations: float) -> tupl
 
 
 def _deviation(candles: RecordedCandles) -> Values:
-    """Return the robust standard deviation of the returns around each step from one candle to the next."""
-    deviation = _median_around(np.abs(np.diff(np.log(candles.close)))) * _MAD_TO_DEVIATION
-    # What is missing between the two has moved the price, too.
-    stretched: Values = deviation * np.sqrt(np.diff(candles.time) / candles.interval_seconds)
-    return stretched
+    """Return the robust standard deviation of the returns around each step from one candle to the next.
+
+    What is missing between the two has moved the price, too, and so have hours in which nobody traded: the close that
+    stands there is an older one. Where most hours are such, the others say how far prices go.
+    """
+    traded = (candles.volume > 0) | (candles.high > candles.low)
+    last_traded = np.maximum.accumulate(np.where(traded, candles.time, candles.time[0]))[:-1]
+    stretch = np.sqrt((candles.time[1:] - last_traded) / candles.interval_seconds)
+    sizes = pd.Series(np.abs(np.diff(np.log(candles.close))) / stretch)[traded[1:]]
+    around = pd.Series(_median_around(sizes.to_numpy()), index=sizes.index).reindex(range(len(stretch)))
+    deviation: Values = around.ffill().bfill().fillna(0.0).to_numpy(dtype=np.float64) * stretch * _MAD_TO_DEVIATION
+    return deviation
 
 
 def _few_ticks(candles: RecordedCandles) -> float:
