@@ -132,9 +132,12 @@ def _deviation(candles: RecordedCandles) -> Values:
     traded = (candles.volume > 0) | (candles.high > candles.low)
     last_traded = np.maximum.accumulate(np.where(traded, candles.time, candles.time[0]))[:-1]
     stretch = np.sqrt((candles.time[1:] - last_traded) / candles.interval_seconds)
-    sizes = pd.Series(np.abs(np.diff(np.log(candles.close))) / stretch)[traded[1:]]
-    around = pd.Series(_median_around(sizes.to_numpy()), index=sizes.index).reindex(range(len(stretch)))
-    deviation: Values = around.ffill().bfill().fillna(0.0).to_numpy(dtype=np.float64) * stretch * _MAD_TO_DEVIATION
+    steps = np.flatnonzero(traded[1:])
+    if len(steps) == 0:
+        return np.zeros(len(stretch))
+    around: Values = _median_around((np.abs(np.diff(np.log(candles.close))) / stretch)[steps])
+    nearest = np.searchsorted(steps, np.arange(len(stretch)), side="right") - 1
+    deviation: Values = around[np.maximum(nearest, 0)] * stretch * _MAD_TO_DEVIATION
     return deviation
 
 
