@@ -122,8 +122,13 @@ class DeliveryWorker:
         if late := self._spool_writer.late():
             self._restore(late)
         now = self._options.now()
-        for call in self._calls.wait(self._next(now.tick) - now.tick):
-            call(self)
+        calls = iter(self._calls.wait(self._next(now.tick) - now.tick))
+        try:
+            for call in calls:
+                call(self)
+        finally:
+            for call in calls:  # one that went wrong costs those behind it nothing
+                self._calls.put(call)
         for _ in range(self._calls.turned_away - self._turned_away):
             self._turned_away += 1
             self.count("alerts_dropped", "queue_full")
