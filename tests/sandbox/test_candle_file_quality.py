@@ -135,7 +135,7 @@ def test_in_simulated_markets_nothing_stops_and_little_warns(kind: str) -> None:
     assert [finding for some in found for finding in some if finding.stops] == [], f"seed {SEED}"
     warned = sum(bool(some) for some in found)
     # A market that moves by 3% an hour has wicks that look like false trades, and they are worth the look.
-    assert warned <= (number if kind == "wild" else max(1, number // 20)), f"seed {SEED}: {found}"
+    assert warned <= (number if kind == "wild" else max(1, number // 10)), f"seed {SEED}: {found}"
 
 
 @pytest.mark.parametrize("factor", [100.0, 0.01, 10.0])

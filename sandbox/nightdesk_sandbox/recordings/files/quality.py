@@ -108,7 +108,9 @@ def _scale(candles: RecordedCandles, rows: _Rows) -> list[str]:
 def _price_gaps(candles: RecordedCandles, rows: _Rows) -> list[str]:
     """Find jumps between two candles that are no other scale, and that the market around does not make."""
     gaps, wide = _gapped(candles, GAP_LOG, GAP_DEVIATIONS)
-    at = np.flatnonzero(wide & ~_gapped(candles, SCALE_LOG_GAP, SCALE_DEVIATIONS)[1]) + 1
+    # After an hour in which nobody traded, any open may follow.
+    wide &= (candles.high > candles.low)[:-1] & ~_gapped(candles, SCALE_LOG_GAP, SCALE_DEVIATIONS)[1]
+    at = np.flatnonzero(wide) + 1
     if len(at) == 0:
         return []
     first = int(at[0])
