@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from nightdesk_core.bundle import BundleError
-from nightdesk_core.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_sandbox import CandleFileSettings, CandlesError, read_candles
 from numpy.typing import NDArray

@@ -24,6 +24,31 @@ NUMERIC = {CHECKOUT / "guard/nightdesk_guard" / name for name in ("calibration.p
 
 
 PARTS = {
+    "core/nightdesk_core": {
+        "files": set(),
+        "journal": {"files"},
+        "settings.py": {"files"},
+        "secrets": {"settings.py"},
+        "audit.py": {"files"},
+        "models": {"audit.py", "files"},
+    },
+    "exporter/nightdesk_exporter": {
+        "metrics": set(),
+        "snapshot.py": {"metrics"},
+        "health": {"snapshot.py"},
+        "page": {"snapshot.py"},
+        "calls": {"metrics", "snapshot.py"},
+        "web": {"health", "page"},
+        "logs.py": {"metrics"},
+        "settings.py": {"snapshot.py"},
+        "status.py": {"health", "metrics", "snapshot.py"},
+        "server.py": {"health", "web"},
+        "collector.py": {"health", "metrics", "snapshot.py"},
+        "bot.py": {
+            *("calls", "collector.py", "health", "logs.py", "metrics", "page", "server.py", "snapshot.py", "status.py"),
+        },
+        "__init__.py": {"bot.py", "snapshot.py", "web"},
+    },
     "trendbot/nightdesk_trendbot": {
         "signals": set(),
         "market": {"signals"},
@@ -44,7 +69,7 @@ PARTS = {
         "__main__.py": {"cli"},
     },
 }
-"""The rooms inside two rooms: what each may import of the others. A module that lies beside them imports none of them,
+"""The rooms inside rooms: what each may import of the others. A module that lies beside them imports none of them,
 and may be imported by all, but for those that are named."""
 
 

@@ -15,19 +15,19 @@ from nightdesk import settings as desk_settings
 from nightdesk_alerts.delivery.spool import open_spool
 from nightdesk_alerts.delivery.web_response import WebResponse
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import RetrainRequests
-from nightdesk_core.yaml_text import parse_yaml
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.yaml_text import parse_yaml
+from nightdesk_core.models.bundle import Manifest
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_exporter import StatusFile
 from nightdesk_exporter.web.config_file import read_web_config
 from nightdesk_guard import KillSwitch, ResumeFile, profile
 from nightdesk_guard.store import SmallStore
 from nightdesk_retrain import state
-from nightdesk_retrain.trials import TrialLedger
+from nightdesk_retrain.judgement.trials import TrialLedger
 from nightdesk_sandbox.dialect import parse
 from nightdesk_sandbox.inbox import discord_message, slack_message
 from nightdesk_trendbot.live import DecisionLog

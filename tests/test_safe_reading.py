@@ -1,4 +1,4 @@
-"""What comes from outside is read by `nightdesk_core.reader`, `json_text` and `yaml_text`, and by nothing else."""
+"""What comes from outside is read by `reader`, `json_text` and `yaml_text` of core's `files`, and by nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.rooms import CHECKOUT
 
 ROOMS = ("alerts", "core", "desk", "exporter", "guard", "retrain", "sandbox", "trendbot")
 FILES = sorted(file for room in ROOMS for file in (CHECKOUT / room).rglob("*.py"))
-READERS = {f"core/nightdesk_core/{name}.py" for name in ("reader", "json_text", "yaml_text")}
+READERS = {f"core/nightdesk_core/files/{name}.py" for name in ("reader", "json_text", "yaml_text")}
 METHODS = {"read_text", "read_bytes", "json", "validate_json", "model_validate_json"}
 FUNCTIONS = {
     *(f"json.{name}" for name in ("load", "loads")),
@@ -23,13 +23,16 @@ FUNCTIONS = {
     "pydantic_core.from_json",
 }
 OTHERWISE = {
-    ("core/nightdesk_core/files.py", "os.open"): "a folder to sync, which is not read",
-    ("core/nightdesk_core/permissions.py", "os.open"): "what is written, with its mode; the reader reads through it",
+    ("core/nightdesk_core/files/durable.py", "os.open"): "a folder to sync, which is not read",
     (
-        "core/nightdesk_core/stored.py",
+        "core/nightdesk_core/files/permissions.py",
+        "os.open",
+    ): "what is written; the reader reads through it",
+    (
+        "core/nightdesk_core/files/stored.py",
         "_adapter(kind).validate_json",
     ): "what it lets through is read safely, too",
-    ("core/nightdesk_core/sealed.py", "json.loads"): "what its digest says is what this process has written",
+    ("core/nightdesk_core/journal/sealed.py", "json.loads"): "what its digest says is what this process has written",
     ("desk/nightdesk/stack/session.py", "stat.read_bytes"): "the kernel's own word on a process",
     ("desk/nightdesk/pages/peer.py", "table.open"): "the kernel's own word on a connection",
     ("desk/nightdesk/terminal.py", "os.open"): "the null device, to write to",
@@ -77,7 +80,7 @@ def found() -> set[tuple[str, str]]:
 
 def test_nothing_from_outside_is_read_but_by_the_readers() -> None:
     others = {(file, said) for file, said in found() if file not in READERS}
-    assert others - set(OTHERWISE) == set(), "read it with nightdesk_core.reader, json_text or yaml_text"
+    assert others - set(OTHERWISE) == set(), "read it with nightdesk_core.files.reader, json_text or yaml_text"
 
 
 def test_every_exception_is_still_one() -> None:

@@ -16,9 +16,9 @@ from nightdesk_alerts.catalogue.declaration import AlertRule
 from nightdesk_alerts.catalogue.plumbing import STAMP_IN_FUTURE
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_exporter import BotExporter, StatusFile, is_stale
-from nightdesk_exporter.health import Verdict
+from nightdesk_exporter.health.issues import Verdict
 from nightdesk_guard import AccountView, Anchors, KillLimits
 from nightdesk_guard.tripwire import trips
 from nightdesk_retrain.state import JobState
@@ -206,7 +206,10 @@ EXCUSED = {
     ("retrain/nightdesk_retrain/schedule.py", "_ask_where_the_champion_is_old"): "after the look whether it lies ahead",
     ("trendbot/nightdesk_trendbot/live/probation.py", "_take_back"): "a moment before, no age",
     ("trendbot/nightdesk_trendbot/live/report.py", "recent_trades"): "a moment before, no age",
-    ("core/nightdesk_core/registry.py", "superfluous"): "a bundle from the future is kept: that is the safe side",
+    (
+        "core/nightdesk_core/models/registry.py",
+        "superfluous",
+    ): "a bundle from the future is kept: the safe side",
     ("guard/nightdesk_guard/self_test.py", "_attempts"): "makes a stamp that is too old, for the self-test",
     ("desk/nightdesk/check/exchange.py", "_ask"): "a request's duration",
     ("trendbot/nightdesk_trendbot/live/bot.py", "_begin"): "of the market's clock, and a wait",

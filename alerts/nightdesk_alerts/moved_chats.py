@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
-from nightdesk_core.disk import reason_of
-from nightdesk_core.files import LockTimeoutError, locked, write_json_atomic
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError, MissingInputError
+from nightdesk_core.files.disk import reason_of
+from nightdesk_core.files.durable import LockTimeoutError, locked, write_json_atomic
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError, MissingInputError
 
 if TYPE_CHECKING:
     from nightdesk_alerts.channel import Channel

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from nightdesk_core.pipeline import Progress, WindowInfo
+from nightdesk_core.models.pipeline import Progress, WindowInfo
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Candles
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 from bench_strategy import END, random_walk
-from nightdesk_core.pipeline import WindowInfo
+from nightdesk_core.models.pipeline import WindowInfo
 from nightdesk_retrain.workers import workers
 from nightdesk_trendbot.model.labels import label_events
 from nightdesk_trendbot.model.training import train

@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from busy import scraped
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.server import ExporterServer
 from prometheus_client import CollectorRegistry
 from series import fill

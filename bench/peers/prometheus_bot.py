@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from nightdesk_exporter.catalogue import GUARD_STATES, METRICS, REGIMES, Kind
+from nightdesk_exporter.metrics.catalogue import GUARD_STATES, METRICS, REGIMES, Kind
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SYMBOL, TIMEFRAME, CURRENCY = "BTC/USDT:USDT", "1h", "USDT"

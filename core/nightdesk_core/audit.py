@@ -17,12 +17,12 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, iso, system_clock
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import locked, set_aside, sync_folder, write_json_atomic
-from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_lines
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import locked, set_aside, sync_folder, write_json_atomic
+from nightdesk_core.files.reader import InputError, MissingInputError, open_to_append, read_lines
+from nightdesk_core.files.stored import StoredError
 
 GENESIS = "0" * 64
 _LOCK_SECONDS = 10.0

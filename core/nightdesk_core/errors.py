@@ -2,16 +2,16 @@
 
 NightdeskError
 ├── SettingsError       (nightdesk_core.settings)   exit code 2
-├── LockTimeoutError    (nightdesk_core.files)
-├── InputError          (nightdesk_core.reader)     from outside: a file, a setting, a message
+├── LockTimeoutError    (nightdesk_core.files.durable)
+├── InputError          (nightdesk_core.files.reader)     from outside: a file, a setting, a message
 │   ├── MissingInputError
-│   └── StoredError     (nightdesk_core.stored)
+│   └── StoredError     (nightdesk_core.files.stored)
 ├── AuditError          (nightdesk_core.audit)
-├── BundleError         (nightdesk_core.bundle)
-├── RegistryError       (nightdesk_core.registry)
-├── RetrainRequestError (nightdesk_core.requests)
-├── PipelineError       (nightdesk_core.pipeline)
-└── JournalError        (nightdesk_core.journal)
+├── BundleError         (nightdesk_core.models.bundle)
+├── RegistryError       (nightdesk_core.models.registry)
+├── RetrainRequestError (nightdesk_core.models.requests)
+├── PipelineError       (nightdesk_core.models.pipeline)
+└── JournalError        (nightdesk_core.journal.journal)
 
 Each room adds one base error of its own below `NightdeskError`.
 """

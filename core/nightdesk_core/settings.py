@@ -13,8 +13,8 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.reader import InputError, MissingInputError, read_text
-from nightdesk_core.yaml_text import parse_yaml, read_yaml, shown_key
+from nightdesk_core.files.reader import InputError, MissingInputError, read_text
+from nightdesk_core.files.yaml_text import parse_yaml, read_yaml, shown_key
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """In bytes, as Linux allows them."""

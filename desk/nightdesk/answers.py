@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import requests
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import InputError
 from nightdesk_core.text import line
 from pydantic import BaseModel, ValidationError
 

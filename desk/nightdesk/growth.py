@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from nightdesk_core.files import KEPT_ASIDE
+from nightdesk_core.files.durable import KEPT_ASIDE
 
 from nightdesk.settings import Settings
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from nightdesk_core.audit import AuditHead, AuditLog
 from nightdesk_core.clock import system_clock
-from nightdesk_core.files import forget_half_written
-from nightdesk_core.permissions import tighten, tighten_outermost
-from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import MERGE_SECONDS, RetrainRequests
+from nightdesk_core.files.durable import forget_half_written
+from nightdesk_core.files.permissions import tighten, tighten_outermost
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import MERGE_SECONDS, RetrainRequests
 from nightdesk_core.settings import SettingsError
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nightdesk_alerts import AlertSender
-from nightdesk_core.pipeline import Backtest, Progress
-from nightdesk_core.redaction import Redaction
+from nightdesk_core.models.pipeline import Backtest, Progress
+from nightdesk_core.secrets.redaction import Redaction
 from nightdesk_guard import GuardLimits, GuardProfile, documented_limits
 from nightdesk_guard.calibration import calibrate
 from nightdesk_guard.profile import FILE_NAME

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, from_iso, iso
-from nightdesk_core.files import write_json_atomic
-from nightdesk_core.journal import Journal, journal_path
-from nightdesk_core.journal_file import HEAD_SUFFIX, holds_anything
-from nightdesk_core.reader import InputError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import write_json_atomic
+from nightdesk_core.files.reader import InputError
+from nightdesk_core.journal.file import HEAD_SUFFIX, holds_anything
+from nightdesk_core.journal.journal import Journal, journal_path
 from nightdesk_guard import signs_of_life
 from nightdesk_trendbot.live import DecisionLog
 

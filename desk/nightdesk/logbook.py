@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from nightdesk_core.redaction import Redaction
-from nightdesk_core.secret_keys import masked
-from nightdesk_core.secret_settings import all_secrets
+from nightdesk_core.secrets.redaction import Redaction
+from nightdesk_core.secrets.secret_keys import masked
+from nightdesk_core.secrets.secret_settings import all_secrets
 from nightdesk_core.settings import SettingsError
 from nightdesk_exporter import logs
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import quote
 
-from nightdesk_core.files import locked, write_atomic
-from nightdesk_core.permissions import make_folder
-from nightdesk_core.reader import InputError, MissingInputError, read_text
+from nightdesk_core.files.durable import locked, write_atomic
+from nightdesk_core.files.permissions import make_folder
+from nightdesk_core.files.reader import InputError, MissingInputError, read_text
 from nightdesk_core.settings import SettingsError
 
 from nightdesk.settings import Settings

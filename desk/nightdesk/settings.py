@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from nightdesk_alerts.settings import AlertSettings
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.secret_settings import with_environment
+from nightdesk_core.secrets.secret_settings import with_environment
 from nightdesk_core.settings import (
     BotSettings,
     SettingsError,
@@ -194,8 +194,8 @@ class Settings(SettingsModel):
 def load(path: Path, assignments: list[str] | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of `path` with each `a.b=value` of `assignments` applied, `home` made absolute.
 
-    A secret may stand in `environment` (`nightdesk_core.secret_settings`). Raises `SettingsError` with every problem at
-    once.
+    A secret may stand in `environment` (`nightdesk_core.secrets.secret_settings`). Raises `SettingsError` with every
+    problem at once.
     """
     document = with_environment(Settings, override(read_document(path), assignments or []), environment)
     settings = validate(Settings, document, source=str(path))

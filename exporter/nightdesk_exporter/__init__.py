@@ -20,9 +20,9 @@ For a check of the setup: `read_web_config`, which reads the web configuration f
 
 Public submodules:
     alerts: alerts of a bot's own, under the name that they had here first
-    families: sample families by the catalogue of metrics, for a job that publishes its own
+    metrics.families: sample families by the catalogue of metrics, for a job that publishes its own
     logs: logging to the console and to JSON lines, without secrets
-    reference: the page about every metric, for the documentation
+    metrics.reference: the page about every metric, for the documentation
     settings: what `operations.limits` and `operations.logs` may say; it loads pydantic
 """
 

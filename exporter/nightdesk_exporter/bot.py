@@ -13,28 +13,28 @@ from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.catalogue import DOWN
 from nightdesk_core.clock import WallTime
-from nightdesk_core.disk import reason_of
-from nightdesk_core.files import LockTimeoutError
+from nightdesk_core.files.disk import reason_of
+from nightdesk_core.files.durable import LockTimeoutError
 from nightdesk_core.forks import tell_of_forks
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from nightdesk_exporter.assessment import assess
 from nightdesk_exporter.calls.alerts import AlertCalls
 from nightdesk_exporter.calls.exchange import ExchangeCalls
 from nightdesk_exporter.calls.market import MarketCalls
 from nightdesk_exporter.calls.model import ModelCalls
 from nightdesk_exporter.calls.money import MoneyCalls
 from nightdesk_exporter.calls.trading import TradingCalls
-from nightdesk_exporter.catalogue import GUARD_STATES, LOG_LEVELS
-from nightdesk_exporter.checkup import Checkup
 from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
 from nightdesk_exporter.errors import ExporterError
-from nightdesk_exporter.health import Health, Verdict
-from nightdesk_exporter.health_check_thread import HealthCheckThread
+from nightdesk_exporter.health.assessment import assess
+from nightdesk_exporter.health.checkup import Checkup
+from nightdesk_exporter.health.health_check_thread import HealthCheckThread
+from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.logs import count_messages
-from nightdesk_exporter.registry import SafeRegistry
+from nightdesk_exporter.metrics.catalogue import GUARD_STATES, LOG_LEVELS
+from nightdesk_exporter.metrics.registry import SafeRegistry
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Snapshot, Trouble
 from nightdesk_exporter.status import recall, sections
 from nightdesk_exporter.status_file import StatusFile
@@ -122,7 +122,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         # Loaded by the first exporter, not by whoever imports the class.
         from nightdesk_alerts import Alerting, AlertSender
 
-        from nightdesk_exporter.issue_alerts import IssueAlerts
+        from nightdesk_exporter.health.issue_alerts import IssueAlerts
 
         self._alerts = AlertSender(
             name,

@@ -9,10 +9,10 @@ from nightdesk_core.clock import MarketTime, WallTime
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from nightdesk_exporter.catalogue import BOT, Kind
-from nightdesk_exporter.families import Labels, distribution, family, info, state_set
-from nightdesk_exporter.health import Health
-from nightdesk_exporter.registry import Failed, as_far_as_it_goes
+from nightdesk_exporter.health.issues import Health
+from nightdesk_exporter.metrics.catalogue import BOT, Kind
+from nightdesk_exporter.metrics.families import Labels, distribution, family, info, state_set
+from nightdesk_exporter.metrics.registry import Failed, as_far_as_it_goes
 from nightdesk_exporter.snapshot import Limits, Snapshot
 
 COLLECTORS = ("connection", "candles", "health", "trading", "model", "risk", "only_shown", "counters")

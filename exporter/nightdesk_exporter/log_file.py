@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nightdesk_core.permissions import make_folder, open_file
+from nightdesk_core.files.permissions import make_folder, open_file
 
 
 class LogFile:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
-from nightdesk_core.redaction import Redaction
+from nightdesk_core.secrets.redaction import Redaction
 from nightdesk_core.text import told
 
-from nightdesk_exporter.catalogue import LOG_LEVELS
 from nightdesk_exporter.log_file import LogFile
+from nightdesk_exporter.metrics.catalogue import LOG_LEVELS
 
 if TYPE_CHECKING:
     from loguru import Record

@@ -16,7 +16,7 @@ from nightdesk_core.browsers import is_loopback
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.errors import ExporterError
-from nightdesk_exporter.health import Health
+from nightdesk_exporter.health.issues import Health
 from nightdesk_exporter.web.allowed_hosts import AllowedHosts, host_problems
 from nightdesk_exporter.web.connections import Connections
 from nightdesk_exporter.web.endpoints import Endpoints

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from nightdesk_core.clock import MarketTime, TimeScale, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_exporter.catalogue import METRICS, Kind
 from nightdesk_exporter.curve import Curve
-from nightdesk_exporter.histogram import Histogram
+from nightdesk_exporter.metrics.catalogue import METRICS, Kind
+from nightdesk_exporter.metrics.histogram import Histogram
 
 _MOST_EVENTS = 50
 

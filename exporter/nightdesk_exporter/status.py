@@ -11,8 +11,8 @@ from nightdesk_core.age import age_seconds, newest
 from nightdesk_core.clock import MarketTime, WallTime, iso
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_exporter.catalogue import GAP_SOURCES
-from nightdesk_exporter.health import Health
+from nightdesk_exporter.health.issues import Health
+from nightdesk_exporter.metrics.catalogue import GAP_SOURCES
 from nightdesk_exporter.snapshot import Snapshot
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from nightdesk_core.age import is_ahead
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import locked, write_json_atomic
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.durable import locked, write_json_atomic
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError
 
 SCHEMA_VERSION = 1
 _LOCK_SECONDS = 0.2

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from nightdesk_core.pipeline import Backtest, Progress
+from nightdesk_core.models.pipeline import Backtest, Progress
 from nightdesk_core.units import DAYS_A_YEAR
 
 from nightdesk_guard.expectation import Expected

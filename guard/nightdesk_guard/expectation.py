@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nightdesk_core.measures import max_drawdown_ratio, sharpe_ratio
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.models.pipeline import Backtest
 
 HORIZON_DAYS = (7, 14, 30, 60, 90, 180)
 BOUND_ERROR = 0.10

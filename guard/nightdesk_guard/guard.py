@@ -18,11 +18,11 @@ from loguru import logger
 from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
-from nightdesk_core.files import locked
+from nightdesk_core.files.durable import locked
+from nightdesk_core.files.permissions import group_of, make_folder, tighten
 from nightdesk_core.forks import tell_of_forks
-from nightdesk_core.journal import Journal
-from nightdesk_core.permissions import group_of, make_folder, tighten
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.journal.journal import Journal
+from nightdesk_core.models.requests import RetrainRequests
 
 from nightdesk_guard.lost_state import LostState, signs_of_life
 from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number

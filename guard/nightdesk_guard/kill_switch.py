@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from nightdesk_core import stored
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
-from nightdesk_core.disk import EXHAUSTED
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import LockTimeoutError, locked, write_atomic, write_json_atomic
-from nightdesk_core.reader import InputError, MissingInputError, read_start
+from nightdesk_core.files import stored
+from nightdesk_core.files.disk import EXHAUSTED
+from nightdesk_core.files.durable import LockTimeoutError, locked, write_atomic, write_json_atomic
+from nightdesk_core.files.reader import InputError, MissingInputError, read_start
 
 FILE_NAME = "kill_switch.json"
 KILL_FILE = "KILL"

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditError, AuditLog
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import write_json_atomic
-from nightdesk_core.reader import InputError, MissingInputError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import write_json_atomic
+from nightdesk_core.files.reader import InputError, MissingInputError
 
 from nightdesk_guard import kill_switch, resume
 from nightdesk_guard.kill_switch import KillSwitch

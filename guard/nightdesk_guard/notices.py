@@ -11,14 +11,14 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from loguru import logger
-from nightdesk_core import stored
 from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock
-from nightdesk_core.disk import is_unwritable, reason_of
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import GuardTransition
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.files import stored
+from nightdesk_core.files.disk import is_unwritable, reason_of
+from nightdesk_core.journal.journal import GuardTransition
+from nightdesk_core.models.requests import RetrainRequests
 
 from nightdesk_guard.evidence import Evidence
 from nightdesk_guard.kill_switch import KillSwitchState

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from nightdesk_core.clock import CandleTime, MarketTime
-from nightdesk_core.journal import GuardTransition
+from nightdesk_core.journal.journal import GuardTransition
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.limits import GuardLimits, TierLimits, TradeResult, documented_limits

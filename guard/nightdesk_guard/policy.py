@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nightdesk_core.clock import CandleTime, MarketTime
-from nightdesk_core.journal import GuardTransition
+from nightdesk_core.journal.journal import GuardTransition
 
 from nightdesk_guard.evidence import Evidence, SignalTrade, weighed
 from nightdesk_guard.expectation import Expected

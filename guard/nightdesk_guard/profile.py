@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nightdesk_core.bundle import BundleError
-from nightdesk_core.json_text import LARGEST_BYTES, parse_json
-from nightdesk_core.reader import InputError, MissingInputError, read_bytes
+from nightdesk_core.files.json_text import LARGEST_BYTES, parse_json
+from nightdesk_core.files.reader import InputError, MissingInputError, read_bytes
+from nightdesk_core.models.bundle import BundleError
 from pydantic import TypeAdapter, ValidationError
 
 from nightdesk_guard.expectation import Expected

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from nightdesk_core import stored
 from nightdesk_core.clock import WallTime, system_clock, wall_clock
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import locked, write_json_atomic
-from nightdesk_core.reader import InputError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import locked, write_json_atomic
+from nightdesk_core.files.reader import InputError
 
 from nightdesk_guard.performance import Resume
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from loguru import logger
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallClock, system_clock
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.models.requests import RetrainRequests
 
 from nightdesk_guard import notices
 from nightdesk_guard.evidence import Evidence

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightdesk_core.clock import MarketTime, WallClock, system_clock
-from nightdesk_core.disk import is_unwritable, reason_of
-from nightdesk_core.files import write_atomic
+from nightdesk_core.files.disk import is_unwritable, reason_of
+from nightdesk_core.files.durable import write_atomic
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import KillSwitch, KillSwitchState

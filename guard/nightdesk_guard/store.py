@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loguru import logger
-from nightdesk_core import stored
-from nightdesk_core.disk import reason_of
-from nightdesk_core.files import write_json_atomic
-from nightdesk_core.journal import GuardTransition, Journal
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError, MissingInputError
+from nightdesk_core.files import stored
+from nightdesk_core.files.disk import reason_of
+from nightdesk_core.files.durable import write_json_atomic
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError, MissingInputError
+from nightdesk_core.journal.journal import GuardTransition, Journal
 
 from nightdesk_guard.kill_switch import KillSwitchState
 from nightdesk_guard.notices import Notice

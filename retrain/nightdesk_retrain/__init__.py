@@ -11,7 +11,7 @@ A bot that is no more: `retire` has the Pushgateway forget it.
 
 Public submodules:
     job: one run of the job
-    power: how often the gate promotes, by simulation
+    judgement.power: how often the gate promotes, by simulation
     settings: what `retrain` and `operations.model_rotation` may say; it loads pydantic
     workers: the workers of a Dask cluster, for a strategy that trains on them
 """
@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 from nightdesk_core.face import lazy_face
 
 if TYPE_CHECKING:
-    from nightdesk_retrain.deflated import DeflatedSharpe
-    from nightdesk_retrain.evidence import read_holdout
-    from nightdesk_retrain.explain import explain_verdict
-    from nightdesk_retrain.measured import luck_of_trials, measured_correlation, measured_pace
+    from nightdesk_retrain.judgement.deflated import DeflatedSharpe
+    from nightdesk_retrain.judgement.evidence import read_holdout
+    from nightdesk_retrain.judgement.explain import explain_verdict
+    from nightdesk_retrain.judgement.measured import luck_of_trials, measured_correlation, measured_pace
+    from nightdesk_retrain.judgement.replay import replay_verdict
     from nightdesk_retrain.outcome import RetrainOutcome
     from nightdesk_retrain.parts import JobParts
     from nightdesk_retrain.publish import retire
-    from nightdesk_retrain.replay import replay_verdict
     from nightdesk_retrain.schedule import Schedule
     from nightdesk_retrain.strategy import load_pipeline
     from nightdesk_retrain.trial import BundleTrial
@@ -36,14 +36,14 @@ else:
     __getattr__, __dir__ = lazy_face(
         __name__,
         {
-            "nightdesk_retrain.deflated": ["DeflatedSharpe"],
-            "nightdesk_retrain.evidence": ["read_holdout"],
-            "nightdesk_retrain.explain": ["explain_verdict"],
-            "nightdesk_retrain.measured": ["luck_of_trials", "measured_correlation", "measured_pace"],
+            "nightdesk_retrain.judgement.deflated": ["DeflatedSharpe"],
+            "nightdesk_retrain.judgement.evidence": ["read_holdout"],
+            "nightdesk_retrain.judgement.explain": ["explain_verdict"],
+            "nightdesk_retrain.judgement.measured": ["luck_of_trials", "measured_correlation", "measured_pace"],
             "nightdesk_retrain.outcome": ["RetrainOutcome"],
             "nightdesk_retrain.parts": ["JobParts"],
             "nightdesk_retrain.publish": ["retire"],
-            "nightdesk_retrain.replay": ["replay_verdict"],
+            "nightdesk_retrain.judgement.replay": ["replay_verdict"],
             "nightdesk_retrain.schedule": ["Schedule"],
             "nightdesk_retrain.strategy": ["load_pipeline"],
             "nightdesk_retrain.trial": ["BundleTrial"],

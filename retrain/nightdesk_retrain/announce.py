@@ -6,7 +6,7 @@ from loguru import logger
 from nightdesk_alerts import AlertSender
 from nightdesk_alerts.catalogue import MODEL_KEPT, MODEL_PROMOTED
 
-from nightdesk_retrain.metrics import Performance
+from nightdesk_retrain.judgement.metrics import Performance
 from nightdesk_retrain.outcome import RetrainOutcome
 
 _EVENTS = {"promoted": MODEL_PROMOTED, "kept": MODEL_KEPT}

@@ -13,21 +13,22 @@ from typing import Any
 from loguru import logger
 from nightdesk_alerts.catalogue import DISK_UNWRITABLE
 from nightdesk_core.audit import GENESIS, AuditHead
-from nightdesk_core.bundle import version_of
 from nightdesk_core.clock import MarketTime, iso
-from nightdesk_core.disk import is_full, is_unwritable, reason_of
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.permissions import make_folder
-from nightdesk_core.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
-from nightdesk_core.registry import Champion, RegistryError
+from nightdesk_core.files.disk import is_full, is_unwritable, reason_of
+from nightdesk_core.files.durable import LockTimeoutError, locked
+from nightdesk_core.files.permissions import make_folder
+from nightdesk_core.models.bundle import version_of
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
+from nightdesk_core.models.registry import RegistryError
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states
 from nightdesk_retrain.announce import announce
-from nightdesk_retrain.evaluate import Evaluation, evaluate
-from nightdesk_retrain.evidence import evidence
-from nightdesk_retrain.gate import Ruling, judge
+from nightdesk_retrain.judgement.evaluate import Evaluation, evaluate
+from nightdesk_retrain.judgement.evidence import evidence
+from nightdesk_retrain.judgement.gate import Ruling, judge
 from nightdesk_retrain.outcome import RetrainOutcome, Trigger
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.publish import JobReport, publish

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from nightdesk_core.pipeline import Fitted, WindowInfo
-from nightdesk_core.registry import Standing
-from nightdesk_core.requests import Cause
+from nightdesk_core.models.champion import Standing
+from nightdesk_core.models.pipeline import Fitted, WindowInfo
+from nightdesk_core.models.requests import Cause
 
-from nightdesk_retrain.deflated import DeflatedSharpe
-from nightdesk_retrain.gate import Comparison, Ruling
-from nightdesk_retrain.metrics import Performance
+from nightdesk_retrain.judgement.deflated import DeflatedSharpe
+from nightdesk_retrain.judgement.gate import Comparison, Ruling
+from nightdesk_retrain.judgement.metrics import Performance
 
 Trigger = Literal["schedule"] | Cause
 """Why a run began: it was due, or the cause of the request that waited longest."""

@@ -10,9 +10,9 @@ from typing import Any
 from nightdesk_alerts import AlertSender
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
-from nightdesk_core.pipeline import Backtest, Pipeline, Progress
-from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.models.pipeline import Backtest, Pipeline, Progress
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import StatusFile
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import write_atomic
-from nightdesk_exporter.families import Labels, family, info, state_set
+from nightdesk_core.files.durable import write_atomic
+from nightdesk_exporter.metrics.families import Labels, family, info, state_set
 from prometheus_client import CollectorRegistry, delete_from_gateway, generate_latest, pushadd_to_gateway
 from prometheus_client.exposition import basic_auth_handler, default_handler
 from prometheus_client.metrics_core import Metric
@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from nightdesk_retrain.state import JobState
 
 if TYPE_CHECKING:  # the schedule pushes every tick, and must not load numbers for it
-    from nightdesk_retrain.metrics import Performance
+    from nightdesk_retrain.judgement.metrics import Performance
     from nightdesk_retrain.outcome import RetrainOutcome
 
 JOB = "tradebot_retrain"

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.bundle import verify
-from nightdesk_core.pipeline import Backtest, TrainingError, Window
+from nightdesk_core.models.bundle import verify
+from nightdesk_core.models.pipeline import Backtest, TrainingError, Window
 
 from nightdesk_retrain.strategy import load_pipeline
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from loguru import logger
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditHead
-from nightdesk_core.bundle import BundleError
-from nightdesk_core.registry import Champion, Standing
+from nightdesk_core.files import stored
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.champion import Champion, Standing
 from nightdesk_exporter import is_stale
 
-from nightdesk_retrain.gate import GateVerdict
+from nightdesk_retrain.judgement.gate import GateVerdict
 from nightdesk_retrain.outcome import RetrainOutcome
 from nightdesk_retrain.parts import JobParts
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.age import is_ahead
-from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import WallClock, WallTime, iso, system_clock
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.registry import ModelRegistry, RegistryError
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.models.bundle import Manifest
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from nightdesk_core import stored
 from nightdesk_core.age import age_seconds, is_ahead
 from nightdesk_core.backoff import backoff_seconds
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import locked, write_json_atomic
-from nightdesk_core.reader import InputError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import locked, write_json_atomic
+from nightdesk_core.files.reader import InputError
 
 _FILE = "retrain.json"
 _LOCK_SECONDS = 10.0

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from nightdesk_core.pipeline import Pipeline
+from nightdesk_core.models.pipeline import Pipeline
 from nightdesk_core.settings import SettingsError
 
 

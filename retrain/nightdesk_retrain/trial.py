@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from nightdesk_core import stored
-from nightdesk_core.bundle import MANIFEST, BundleError
 from nightdesk_core.clock import WallClock, WallTime, system_clock
-from nightdesk_core.files import write_json_atomic
-from nightdesk_core.reader import InputError, sha256_of
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import write_json_atomic
+from nightdesk_core.files.reader import InputError, sha256_of
+from nightdesk_core.models.bundle import MANIFEST, BundleError
 
 SECONDS = 60.0
 """For loading a model once, its libraries included, on a machine that is busy."""

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.bundle import BundleError
-from nightdesk_core.json_text import parse_json
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.models.bundle import BundleError
 from nightdesk_core.settings import SettingsError
 
 from nightdesk_retrain.trial import UNTRIED

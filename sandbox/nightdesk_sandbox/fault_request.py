@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import InputError
 from pydantic import TypeAdapter, ValidationError
 
 from nightdesk_sandbox.errors import FaultError

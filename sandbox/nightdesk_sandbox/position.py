@@ -7,9 +7,9 @@ from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.clock import iso
-from nightdesk_core.files import write_json_atomic
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError, MissingInputError
+from nightdesk_core.files.durable import write_json_atomic
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError, MissingInputError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightdesk_sandbox.errors import PositionError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.trades import ClosedTrade
 
 WAIT_SECONDS = 10.0

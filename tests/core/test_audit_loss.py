@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nightdesk_core import audit, files, permissions
+from nightdesk_core import audit
 from nightdesk_core.audit import RENEWED, AuditError, AuditLog
 from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files import durable as files
+from nightdesk_core.files import permissions
 
 from tests.campaigns import SEED, cases
 from tests.killing import killed_at

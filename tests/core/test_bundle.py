@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core import stored
-from nightdesk_core.bundle import BundleError, Manifest, verify
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import indented_json
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import indented_json
+from nightdesk_core.models.bundle import BundleError, Manifest, verify
+from nightdesk_core.models.registry import ModelRegistry
 
 from tests.core.conftest import publish
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from nightdesk_core import files
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import (
+from nightdesk_core.files import durable as files
+from nightdesk_core.files.durable import (
     HALF_WRITTEN_SECONDS,
     KEPT_ASIDE,
     LockTimeoutError,
@@ -32,7 +32,7 @@ from tests.core.conftest import Start, line_of, until, wait_for_exit
 HOLD = """
 import sys, time
 from pathlib import Path
-from nightdesk_core.files import locked
+from nightdesk_core.files.durable import locked
 with locked(Path(sys.argv[1]), timeout_seconds=0):
     print("held", flush=True)
     sys.stdin.read()
@@ -41,7 +41,7 @@ with locked(Path(sys.argv[1]), timeout_seconds=0):
 WRITE = """
 import sys
 from pathlib import Path
-from nightdesk_core.files import write_atomic
+from nightdesk_core.files.durable import write_atomic
 for number in range(10**9):
     write_atomic(Path(sys.argv[1]), (str(number % 10) * 50_000).encode())
 """

@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.forking import lines_of
 
 HEAD = """
-from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.journal import Journal, JournalError
+from nightdesk_core.files.durable import LockTimeoutError, locked
+from nightdesk_core.journal.journal import Journal, JournalError
 """
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.journal import GuardTransition, Journal
-from nightdesk_core.registry import Champion, ModelRegistry, Rollback, Standing
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.journal.journal import GuardTransition, Journal
+from nightdesk_core.models.bundle import Manifest
+from nightdesk_core.models.champion import Champion, Rollback, Standing
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequests
 
 from tests.core.conftest import closed_trade, publish
 

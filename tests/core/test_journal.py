@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nightdesk_core import journal_database
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.files import set_aside
-from nightdesk_core.journal import (
+from nightdesk_core.files.durable import set_aside
+from nightdesk_core.journal import database as journal_database
+from nightdesk_core.journal.journal import (
     BESIDE,
     MOST_THINNED,
     DamagedJournalError,
@@ -34,8 +34,8 @@ TRADE = """
 import sys
 from pathlib import Path
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.files import set_aside
-from nightdesk_core.journal import Journal
+from nightdesk_core.files.durable import set_aside
+from nightdesk_core.journal.journal import Journal
 from nightdesk_core.trades import ClosedTrade
 journal = Journal(Path(sys.argv[1]))
 number = len(journal.trades())

@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import BESIDE, DamagedJournalError, GuardTransition, Journal, JournalError, read_journal
+from nightdesk_core.journal.journal import (
+    BESIDE,
+    DamagedJournalError,
+    GuardTransition,
+    Journal,
+    JournalError,
+    read_journal,
+)
 from nightdesk_core.trades import ClosedTrade
 
 from tests.campaigns import SEED, cases

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from nightdesk_core.json_text import DEEPEST, LARGEST_BYTES, parse_json, read_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import DEEPEST, LARGEST_BYTES, parse_json, read_json
+from nightdesk_core.files.reader import InputError
 
 from tests.campaigns import SEED
 

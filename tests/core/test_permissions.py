@@ -13,12 +13,12 @@ from loguru import logger
 from nightdesk_alerts.delivery.spool import Spool
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import copy_aside, locked, write_atomic, write_json_atomic
-from nightdesk_core.journal import BESIDE, Journal
-from nightdesk_core.permissions import group_of, make_folder, open_file, tighten, tighten_outermost
-from nightdesk_core.reader import InputError, open_to_append
-from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.files.durable import copy_aside, locked, write_atomic, write_json_atomic
+from nightdesk_core.files.permissions import group_of, make_folder, open_file, tighten, tighten_outermost
+from nightdesk_core.files.reader import InputError, open_to_append
+from nightdesk_core.journal.journal import BESIDE, Journal
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_exporter import StatusFile, logs
 from nightdesk_guard import KillSwitch, ResumeFile, SmallStore, SwitchSeen
 

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk_core.bundle import BundleError, verify, version_of
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.files import locked
-from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_core.files.durable import locked
+from nightdesk_core.models.bundle import BundleError, verify, version_of
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 
 from tests.core.conftest import Start, line_of, publish, wait_for_exit
 from tests.odd_files import ODD_FILES, at_most
@@ -24,7 +25,7 @@ ROTATE = """
 import itertools, sys
 from pathlib import Path
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.registry import ModelRegistry
 def rotate(registry, number):
     before = registry.champion()
     staged = registry.stage({"model.txt": f"{sys.argv[2]} {number}".encode() * 500, "linear.json": b"{}"})

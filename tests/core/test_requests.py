@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from nightdesk_core.audit import AuditError, AuditLog
 from nightdesk_core.clock import WallTime
-from nightdesk_core.requests import FILE_NAME, RetrainRequest, RetrainRequestError, RetrainRequests
+from nightdesk_core.models.requests import FILE_NAME, RetrainRequest, RetrainRequestError, RetrainRequests
 
 from tests.core.conftest import Start, line_of, wait_for_exit
 
@@ -20,7 +20,7 @@ ADD = """
 import sys
 from pathlib import Path
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.models.requests import RetrainRequests
 requests = RetrainRequests(Path(sys.argv[1]), AuditLog(Path(sys.argv[1]) / "audit.jsonl"))
 print("ready", flush=True)
 sys.stdin.readline()

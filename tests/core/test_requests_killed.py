@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from nightdesk_core import files, requests
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.files import durable as files
+from nightdesk_core.models import requests
+from nightdesk_core.models.requests import RetrainRequests
 
 from tests.killing import killed_at
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from nightdesk.settings import Settings, load
-from nightdesk_core.redaction import HIDDEN, Redaction
-from nightdesk_core.secret_keys import is_secret_key, masked, secret_places, secret_texts
-from nightdesk_core.secret_settings import (
+from nightdesk_core.secrets.redaction import HIDDEN, Redaction
+from nightdesk_core.secrets.secret_keys import is_secret_key, masked, secret_places, secret_texts
+from nightdesk_core.secrets.secret_settings import (
     all_secrets,
     environment_name,
     refuse_on_command_line,

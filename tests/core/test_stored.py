@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_core import stored
-from nightdesk_core.reader import MissingInputError
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.reader import MissingInputError
+from nightdesk_core.files.stored import StoredError
 
 SOURCE = "desk.json"
 
@@ -180,5 +180,5 @@ def test_a_collection_of_records_is_read_whole() -> None:
 
 
 def test_pydantic_is_loaded_by_the_first_record_and_not_by_the_import() -> None:
-    program = "import sys, nightdesk_core.stored; sys.exit('pydantic' in sys.modules)"
+    program = "import sys, nightdesk_core.files.stored; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_core import stored
 from nightdesk_core.clock import CandleTime, MarketTime, WallTime, iso, utc
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.stored import StoredError
 
 KINDS = (WallTime, MarketTime)
 MIXED = ((WallTime(5.0), MarketTime(3)), (MarketTime(3), WallTime(5.0)))

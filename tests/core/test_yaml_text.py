@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from nightdesk_core.reader import InputError
-from nightdesk_core.yaml_text import DEEPEST, LARGEST_BYTES, MOST_VALUES, parse_yaml, read_yaml
+from nightdesk_core.files.reader import InputError
+from nightdesk_core.files.yaml_text import DEEPEST, LARGEST_BYTES, MOST_VALUES, parse_yaml, read_yaml
 
 
 def bomb(*, line: str) -> str:

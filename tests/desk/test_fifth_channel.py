@@ -89,7 +89,7 @@ from nightdesk.settings import load
 from nightdesk_alerts.delivery.destinations import destinations
 from nightdesk_core.errors import NightdeskError
 from nightdesk_alerts.moved_chats import MovedChats
-from nightdesk_core.redaction import Redaction
+from nightdesk_core.secrets.redaction import Redaction
 from nightdesk_exporter import Alerting
 
 

@@ -18,10 +18,11 @@ from nightdesk.check.records import check_journal
 from nightdesk.check.result import SetupError
 from nightdesk.cli.main import app
 from nightdesk.settings import Settings
-from nightdesk_core import files, stored
 from nightdesk_core.clock import MarketTime, WallTime, iso
-from nightdesk_core.journal import BESIDE, journal_path
-from nightdesk_core.registry import Champion
+from nightdesk_core.files import durable as files
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import BESIDE, journal_path
+from nightdesk_core.models.champion import Champion
 from nightdesk_guard import lost_state
 from nightdesk_trendbot.engine.state import new_state
 from nightdesk_trendbot.live import DecisionLog, log_path

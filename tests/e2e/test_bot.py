@@ -14,7 +14,7 @@ import requests
 from nightdesk import home
 from nightdesk import settings as settings_module
 from nightdesk.settings import Settings
-from nightdesk_core.journal import Journal, journal_path
+from nightdesk_core.journal.journal import Journal, journal_path
 from nightdesk_sandbox.server import serve_exchange
 
 from tests.e2e.conftest import change, nightdesk, until

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from nightdesk import home
 from nightdesk import settings as settings_module
-from nightdesk_core.bundle import verify
+from nightdesk_core.models.bundle import verify
 from nightdesk_sandbox.server import serve_exchange
 
 from tests.e2e.conftest import change, nightdesk

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nightdesk import home
 from nightdesk.settings import Settings
-from nightdesk_core.journal import journal_path
+from nightdesk_core.journal.journal import journal_path
 from nightdesk_sandbox.server import serve_exchange
 from nightdesk_trendbot.live import DecisionLog, log_path
 

@@ -12,7 +12,7 @@ from nightdesk import home
 from nightdesk import settings as settings_module
 from nightdesk.growth import OTHERS, measure
 from nightdesk.settings import Settings
-from nightdesk_core.journal import journal_path, read_journal
+from nightdesk_core.journal.journal import journal_path, read_journal
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_sandbox.server import serve_exchange
 from nightdesk_trendbot.live import DecisionLog, log_path

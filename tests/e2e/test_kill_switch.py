@@ -11,7 +11,7 @@ import requests
 from nightdesk import home
 from nightdesk import settings as settings_module
 from nightdesk.settings import Settings
-from nightdesk_core.journal import Journal, journal_path, read_journal
+from nightdesk_core.journal.journal import Journal, journal_path, read_journal
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_sandbox.server import ExchangeHandle
 

@@ -21,9 +21,9 @@ from nightdesk import home
 from nightdesk import settings as settings_module
 from nightdesk.settings import Settings
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import Journal, journal_path
-from nightdesk_core.reader import read_packed
-from nightdesk_core.registry import Standing
+from nightdesk_core.files.reader import read_packed
+from nightdesk_core.journal.journal import Journal, journal_path
+from nightdesk_core.models.champion import Standing
 from nightdesk_guard import PerformanceGuard
 from nightdesk_sandbox.recordings.aggregate import Aggregate
 from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
@@ -35,7 +35,8 @@ from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.decision_log import DecisionLog, log_path
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
 from nightdesk_trendbot.live.set_aside import set_aside
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
+from nightdesk_trendbot.market.exchange import Exchange, open_exchange
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.model import backtest, meta_model
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.model.labels import label_events, pooled

@@ -14,7 +14,7 @@ import requests
 import yaml
 from nightdesk.settings import Settings
 from nightdesk.stack.tools import Tools
-from nightdesk_core.secret_settings import environment_name, secret_fields
+from nightdesk_core.secrets.secret_settings import environment_name, secret_fields
 
 from tests.e2e.conftest import change, nightdesk, until
 from tests.e2e.test_stack import Stack, stack_up

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nightdesk.settings import load
-from nightdesk_core import stored
-from nightdesk_core.pipeline import WindowInfo
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.files import stored
+from nightdesk_core.models.pipeline import WindowInfo
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard import PerformanceGuard
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_sandbox.recordings.markets import load_markets

@@ -12,7 +12,7 @@ import yaml
 from nightdesk import home as home_folder
 from nightdesk import settings as settings_module
 from nightdesk.cli.main import app
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_guard import profile
 from typer.testing import CliRunner
 

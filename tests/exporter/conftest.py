@@ -14,7 +14,7 @@ import requests
 from loguru import logger
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Health, Issue, Verdict
+from nightdesk_exporter.health.issues import Health, Issue, Verdict
 from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.status_file import StatusFile
 from prometheus_client import CollectorRegistry, Gauge

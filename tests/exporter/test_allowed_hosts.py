@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.errors import ExporterError
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.web.allowed_hosts import AllowedHosts
 from prometheus_client import CollectorRegistry

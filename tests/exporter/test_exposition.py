@@ -10,9 +10,9 @@ import pytest
 import requests
 from nightdesk.stack.tools import Tools
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.catalogue import BOT, DESK, METRICS, PREFIX, RETRAIN, Kind
-from nightdesk_exporter.families import family, info, state_set
-from nightdesk_exporter.histogram import Histogram
+from nightdesk_exporter.metrics.catalogue import BOT, DESK, METRICS, PREFIX, RETRAIN, Kind
+from nightdesk_exporter.metrics.families import family, info, state_set
+from nightdesk_exporter.metrics.histogram import Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Verdict
+from nightdesk_exporter.health.issues import Verdict
 from nightdesk_exporter.snapshot import Trouble
 
 from tests.exporter.conftest import NOW, Change, Clock, late, samples

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts.catalogue.declaration import AlertRule
-from nightdesk_exporter.health import Verdict
+from nightdesk_exporter.health.issues import Verdict
 
 from tests.exporter.health_cases import CASES
 from tests.exporter.health_cases.case import AlertStory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Verdict
+from nightdesk_exporter.health.issues import Verdict
 
 from tests.exporter.conftest import BTC, NOW, Clock, late, samples
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, cast
 import pytest
 from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_core.clock import WallTime
-from nightdesk_exporter.assessment import assess
-from nightdesk_exporter.issue_alerts import IssueAlerts
+from nightdesk_exporter.health.assessment import assess
+from nightdesk_exporter.health.issue_alerts import IssueAlerts
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Position, ReportedModel, Snapshot
 
 START = 1_700_000_000.0

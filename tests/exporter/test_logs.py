@@ -13,7 +13,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
-from nightdesk_core.redaction import HIDDEN, Redaction
+from nightdesk_core.secrets.redaction import HIDDEN, Redaction
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter import logs as logs_module
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightdesk.cli.main import app
-from nightdesk_exporter.catalogue import METRICS, PREFIX
-from nightdesk_exporter.reference import reference
+from nightdesk_exporter.metrics.catalogue import METRICS, PREFIX
+from nightdesk_exporter.metrics.reference import reference
 from typer.testing import CliRunner
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.catalogue import METRICS
+from nightdesk_exporter.metrics.catalogue import METRICS
 
 from tests.exporter.conftest import BTC, MODEL, NOW, Clock, Failing, make, samples, scrape
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.web import http_connection
 from nightdesk_exporter.web.connections import MOST_CONNECTIONS

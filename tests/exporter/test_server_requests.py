@@ -13,7 +13,7 @@ from typing import Any
 import h11
 import pytest
 import requests
-from nightdesk_exporter.health import Health, Issue, Verdict
+from nightdesk_exporter.health.issues import Health, Issue, Verdict
 from nightdesk_exporter.server import ExporterServer
 from nightdesk_exporter.web.request import RefusedError, next_request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.files.durable import LockTimeoutError, locked
 from nightdesk_exporter import BotExporter, StatusFile
 
 from tests.exporter.conftest import MODEL, NOW, WAIT_SECONDS, Clock, make, samples, until
@@ -79,7 +79,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import LockTimeoutError
+from nightdesk_core.files.durable import LockTimeoutError
 from nightdesk_exporter import StatusFile
 path, section = Path(sys.argv[1]), sys.argv[2]
 file, number = StatusFile(path), 0

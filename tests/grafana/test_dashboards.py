@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from nightdesk.stack.tools import Tools
-from nightdesk_exporter.catalogue import METRICS
+from nightdesk_exporter.metrics.catalogue import METRICS
 
 FOLDER = Path(__file__).resolve().parents[2] / "grafana"
 DASHBOARDS = {file: json.loads(file.read_text()) for file in sorted((FOLDER / "dashboards").glob("*.json"))}

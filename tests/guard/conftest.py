@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import GuardTransition
+from nightdesk_core.journal.journal import GuardTransition
 from nightdesk_guard import GuardLimits, GuardState, GuardStatus, Observation, PerformanceGuard, Resume, TradeResult
 from nightdesk_guard.settings import GuardSettings, GuardTier, RecoverySettings
 

@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.journal import Journal
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import Journal
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_guard import (
     AccountView,
     Close,

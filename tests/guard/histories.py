@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core import stored
+from nightdesk_core.files import stored
 from nightdesk_guard import Expected, GuardProfile, GuardStatus, KillLimits, ResumeFile
 from nightdesk_guard.kill_switch import KillSwitchError
 from nightdesk_guard.limits import documented_limits

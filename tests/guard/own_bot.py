@@ -9,8 +9,8 @@ from typing import Any
 
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallTime
-from nightdesk_core.journal import Journal
-from nightdesk_core.requests import RetrainRequest, RetrainRequests
+from nightdesk_core.journal.journal import Journal
+from nightdesk_core.models.requests import RetrainRequest, RetrainRequests
 from nightdesk_guard import Guard, GuardStatus, KillSwitch
 from nightdesk_guard.store import Remembered, SmallStore
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.models.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard.evidence import ALARM, ALTERNATIVES
 from numpy.typing import NDArray

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightdesk_core.measures import max_drawdown_ratio
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.models.pipeline import Backtest
 from nightdesk_guard.limits import Promise, TierLimits, TradeResult
 from nightdesk_guard.resampling import BLOCK_DAYS, Holdout, Paths, World, losses_allowed
 

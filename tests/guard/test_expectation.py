@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nightdesk_core.measures import max_drawdown_ratio
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.models.pipeline import Backtest
 from nightdesk_guard.evidence import ALARM, ALTERNATIVES, log_e_value
 from nightdesk_guard.expectation import Expected, lower_bound, median_drawdown
 from scipy.stats import beta, binom

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_core import stored
+from nightdesk_core.files import stored
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard.evidence import ALARM, Evidence, log_e_value
 from nightdesk_guard.expectation import Expected, ratios

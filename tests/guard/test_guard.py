@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nightdesk_alerts import Alerting, AlertSender
-from nightdesk_core.files import LockTimeoutError
+from nightdesk_core.files.durable import LockTimeoutError
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Guard, GuardError, GuardStatus, KillLimits, ResumeFile
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from nightdesk_core.journal import read_journal
+from nightdesk_core.journal.journal import read_journal
 from nightdesk_guard import GuardStatus, tripwire
 from nightdesk_guard.store import FILE_NAME
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_core import stored
-from nightdesk_core.journal import DamagedJournalError, Journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import DamagedJournalError, Journal
 from nightdesk_guard import Guard, GuardError, guard, notices, runtime, store
 from nightdesk_guard.store import FILE_NAME, Remembered, SmallStore
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from loguru import logger
 from nightdesk_core import audit
-from nightdesk_core.files import locked
+from nightdesk_core.files.durable import locked
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Evidence, Expected, GuardProfile, Reporter
 from nightdesk_guard.calibration import calibrate

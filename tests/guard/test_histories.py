@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_core import stored
+from nightdesk_core.files import stored
 
 from tests.guard.engine_life import EngineLife
 from tests.guard.histories import FILE, Act, acts, as_stored, live

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.clock import WallTime
-from nightdesk_core.files import LockTimeoutError, locked
+from nightdesk_core.files.durable import LockTimeoutError, locked
 from nightdesk_guard import KillSwitch, KillSwitchState, ResumeFile, kill_switch
 from nightdesk_guard.kill_switch import KillSwitchError, Positions
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal.journal import Journal
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Guard, KillSwitch, LostState, ResumeFile
 

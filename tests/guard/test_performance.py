@@ -6,9 +6,9 @@ import json
 import random
 
 import pytest
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import GuardTransition
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import GuardTransition
 from nightdesk_guard import GuardState, GuardStatus, Observation, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings, GuardTier
 from nightdesk_guard.shadow import ShadowEvidence

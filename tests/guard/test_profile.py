@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core.bundle import BundleError
+from nightdesk_core.models.bundle import BundleError
 from nightdesk_guard import profile
 from nightdesk_guard.calibration import calibrate
 from nightdesk_guard.limits import documented_limits

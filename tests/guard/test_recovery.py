@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import GuardTransition
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import GuardTransition
 from nightdesk_guard import GuardState, PerformanceGuard, Resume
 from nightdesk_guard.shadow import ShadowEvidence
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, WallTime
+from nightdesk_core.files import stored
 from nightdesk_guard import AccountView, Anchors, KillLimits, KillSwitch, KillSwitchState, Tripwire
 from nightdesk_guard.tripwire import trips
 

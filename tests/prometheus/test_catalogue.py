@@ -20,7 +20,7 @@ from nightdesk_alerts.catalogue.declaration import (
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
 from nightdesk_alerts.mutes import with_mutes
 from nightdesk_alerts.reference import reference
-from nightdesk_exporter.catalogue import METRICS, Kind
+from nightdesk_exporter.metrics.catalogue import METRICS, Kind
 
 from tests.exporter.health_cases import CASES
 from tests.prometheus.catalogue_check import problems

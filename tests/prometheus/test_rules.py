@@ -11,7 +11,7 @@ import pytest
 import yaml
 from nightdesk.cli.main import app
 from nightdesk.stack.tools import Tools
-from nightdesk_exporter.catalogue import METRICS
+from nightdesk_exporter.metrics.catalogue import METRICS
 from typer.core import TyperGroup as Group
 from typer.main import get_command
 

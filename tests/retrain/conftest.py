@@ -19,11 +19,11 @@ import requests
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts import AlertSender
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import WallTime
-from nightdesk_core.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo
-from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.pipeline import Backtest, Fitted, Pipeline, Progress, WindowInfo
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_exporter import Alerting, StatusFile
 from nightdesk_retrain import job

@@ -10,14 +10,14 @@ import skfolio.measures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from nightdesk_retrain.deflated import (
+from nightdesk_retrain.judgement.deflated import (
     DeflatedSharpe,
     benchmark,
     expected_maximum,
     probabilistic_sharpe_ratio,
     sharpe_error,
 )
-from nightdesk_retrain.metrics import Floats
+from nightdesk_retrain.judgement.metrics import Floats
 from scipy.stats import norm
 
 RETURNS = arrays(np.float64, st.integers(5, 80), elements=st.floats(-0.2, 0.2).map(lambda value: round(value, 6)))

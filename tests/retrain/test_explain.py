@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from nightdesk_retrain import job
-from nightdesk_retrain.explain import explain_verdict
+from nightdesk_retrain.judgement.explain import explain_verdict
 from nightdesk_retrain.outcome import RetrainOutcome
 from nightdesk_retrain.parts import JobParts
 

@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk_core import stored
-from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.files import indented_json
-from nightdesk_core.pipeline import Backtest, Fitted, WindowInfo
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import indented_json
+from nightdesk_core.models.bundle import Manifest
+from nightdesk_core.models.pipeline import Backtest, Fitted, WindowInfo
 from nightdesk_retrain import state
-from nightdesk_retrain.deflated import DeflatedSharpe
-from nightdesk_retrain.evidence import evidence, read_common, read_holdout
-from nightdesk_retrain.gate import Comparison, judge
-from nightdesk_retrain.metrics import Performance
+from nightdesk_retrain.judgement.deflated import DeflatedSharpe
+from nightdesk_retrain.judgement.evidence import evidence, read_common, read_holdout
+from nightdesk_retrain.judgement.gate import Comparison, judge
+from nightdesk_retrain.judgement.metrics import Performance
+from nightdesk_retrain.judgement.outperformance import SharpeDifference
+from nightdesk_retrain.judgement.trials import Trial, TrialLedger
 from nightdesk_retrain.outcome import RetrainOutcome
-from nightdesk_retrain.outperformance import SharpeDifference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 from nightdesk_retrain.state import JobState
-from nightdesk_retrain.trials import Trial, TrialLedger
 
 from tests.retrain.conftest import DAY, trade
 

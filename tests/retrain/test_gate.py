@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_retrain.gate import Comparison, GateVerdict, Ruling, judge
-from nightdesk_retrain.metrics import Performance
-from nightdesk_retrain.outperformance import SharpeDifference
+from nightdesk_retrain.judgement.gate import Comparison, GateVerdict, Ruling, judge
+from nightdesk_retrain.judgement.metrics import Performance
+from nightdesk_retrain.judgement.outperformance import SharpeDifference
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 GOOD = Performance(

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk_core.bundle import BundleError, Manifest
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.models.bundle import BundleError, Manifest
+from nightdesk_core.models.pipeline import Backtest
 from nightdesk_retrain import job
-from nightdesk_retrain.evidence import read_holdout
+from nightdesk_retrain.judgement.evidence import read_holdout
 from nightdesk_retrain.parts import JobParts
 
 from tests.guard.simulations import hold_out, trade

@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-from nightdesk_core import stored
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.registry import RegistryError
+from nightdesk_core.files import stored
+from nightdesk_core.models.registry import RegistryError
 from nightdesk_core.settings import SettingsError
 from nightdesk_retrain import job, state
-from nightdesk_retrain.gate import GateVerdict
+from nightdesk_retrain.judgement.gate import GateVerdict
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.strategy import load_pipeline
 

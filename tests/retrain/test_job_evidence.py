@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nightdesk_core.bundle import Manifest
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.measures import max_drawdown_ratio
-from nightdesk_core.pipeline import Progress
+from nightdesk_core.models.bundle import Manifest
+from nightdesk_core.models.pipeline import Progress
 from nightdesk_retrain import job
-from nightdesk_retrain.metrics import judged_sharpe_ratio, profit_factor
+from nightdesk_retrain.judgement.metrics import judged_sharpe_ratio, profit_factor
 from nightdesk_retrain.parts import JobParts
 
 from tests.retrain.conftest import (

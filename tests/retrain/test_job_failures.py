@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.pipeline import DataError, TrainingError
+from nightdesk_core.files.durable import LockTimeoutError, locked
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.pipeline import DataError, TrainingError
 from nightdesk_retrain import job, state
 from nightdesk_retrain.job import PublishingError, RetrainBusyError
 from nightdesk_retrain.parts import JobParts

@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from nightdesk_core import audit, bundle, files, registry, requests
+from nightdesk_core import audit
 from nightdesk_core.audit import AuditHead
-from nightdesk_core.bundle import STAGING
 from nightdesk_core.errors import NightdeskError
-from nightdesk_retrain import evaluate, evidence, job, publish, reproduce, rotation, state
+from nightdesk_core.files import durable as files
+from nightdesk_core.models import bundle, registry, requests
+from nightdesk_core.models.bundle import STAGING
+from nightdesk_retrain import job, publish, reproduce, rotation, state
+from nightdesk_retrain.judgement import evaluate, evidence
 from nightdesk_retrain.parts import JobParts
 
 from tests.killing import killed_at

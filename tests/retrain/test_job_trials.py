@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from nightdesk_core.registry import RegistryError
+from nightdesk_core.models.registry import RegistryError
 from nightdesk_retrain import job
-from nightdesk_retrain.deflated import DeflatedSharpe
 from nightdesk_retrain.job import PublishingError
+from nightdesk_retrain.judgement.deflated import DeflatedSharpe
+from nightdesk_retrain.judgement.trials import TrialLedger, cluster_sharpe_ratios
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.trials import TrialLedger, cluster_sharpe_ratios
 
 from tests.retrain.conftest import DAY, FakePipeline, status
 
@@ -76,7 +76,7 @@ def test_the_verdict_says_what_is_left_of_the_sharpe_ratio(parts: JobParts, pipe
 
 def _returns(parts: JobParts, version: str) -> Any:
     import numpy as np
-    from nightdesk_retrain.evidence import read_holdout
+    from nightdesk_retrain.judgement.evidence import read_holdout
 
     return np.array(read_holdout(parts.registry.bundle(version)).daily_returns)
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from nightdesk_core.measures import sharpe_ratio
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.models.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_retrain.metrics import (
+from nightdesk_retrain.judgement.metrics import (
     Floats,
     correlation,
     exposure_ratio,

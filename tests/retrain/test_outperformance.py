@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from nightdesk_retrain.metrics import Floats, judged_sharpe_ratio
-from nightdesk_retrain.outperformance import SharpeDifference, sharpe_difference
+from nightdesk_retrain.judgement.metrics import Floats, judged_sharpe_ratio
+from nightdesk_retrain.judgement.outperformance import SharpeDifference, sharpe_difference
 
 ROOT = math.sqrt(365)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nightdesk_core.pipeline import Backtest
-from nightdesk_retrain.deflated import expected_maximum
-from nightdesk_retrain.metrics import correlation, judged_sharpe_ratio
-from nightdesk_retrain.power import REFERENCE_PACE, Chance, Power, PowerError, Setup, TradePace, _Pair, power
+from nightdesk_core.models.pipeline import Backtest
+from nightdesk_retrain.judgement.deflated import expected_maximum
+from nightdesk_retrain.judgement.metrics import correlation, judged_sharpe_ratio
+from nightdesk_retrain.judgement.power import REFERENCE_PACE, Chance, Power, PowerError, Setup, TradePace, _Pair, power
 from nightdesk_retrain.settings import ModelRotationSettings, RetrainSettings
 
 from tests.guard.simulations import hold_out

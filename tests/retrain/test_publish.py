@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 import requests
 from nightdesk.stack.tools import Tools
-from nightdesk_core.pipeline import TrainingError
-from nightdesk_exporter.catalogue import RETRAIN
+from nightdesk_core.models.pipeline import TrainingError
+from nightdesk_exporter.metrics.catalogue import RETRAIN
 from nightdesk_retrain import job, state
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.publish import JobReport, push, retire

@@ -7,10 +7,10 @@ from dataclasses import replace as changed
 from typing import Any
 
 import pytest
-from nightdesk_core.bundle import BundleError
+from nightdesk_core.models.bundle import BundleError
 from nightdesk_retrain import job
+from nightdesk_retrain.judgement.replay import VerdictReplay, replay_verdict
 from nightdesk_retrain.parts import JobParts
-from nightdesk_retrain.replay import VerdictReplay, replay_verdict
 
 from tests.retrain.conftest import FakePipeline, promoted_beside, rotating
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core.pipeline import Backtest, Fitted
+from nightdesk_core.models.pipeline import Backtest, Fitted
 from nightdesk_retrain import job
 from nightdesk_retrain.parts import JobParts
 from nightdesk_retrain.reproduce import ReproductionError, compare, in_fresh_process

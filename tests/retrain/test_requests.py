@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core import audit, requests
+from nightdesk_core import audit
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallTime
-from nightdesk_core.pipeline import TrainingError
-from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import RetrainRequest, RetrainRequests
+from nightdesk_core.models import requests
+from nightdesk_core.models.pipeline import TrainingError
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequest, RetrainRequests
 from nightdesk_retrain import job, state
 from nightdesk_retrain.parts import JobParts
 

@@ -11,8 +11,8 @@ import pytest
 from loguru import logger
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.registry import ModelRegistry
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_retrain import state
 from nightdesk_retrain.schedule import Schedule
 from nightdesk_retrain.state import JobState

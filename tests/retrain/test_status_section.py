@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_retrain.job import run
 from nightdesk_retrain.parts import JobParts
 

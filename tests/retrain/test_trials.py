@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loguru import logger
-from nightdesk_retrain.metrics import Floats, judged_sharpe_ratio
-from nightdesk_retrain.trials import Trial, TrialLedger, cluster_sharpe_ratios, correlations
+from nightdesk_retrain.judgement.metrics import Floats, judged_sharpe_ratio
+from nightdesk_retrain.judgement.trials import Trial, TrialLedger, cluster_sharpe_ratios, correlations
 
 from tests.retrain.conftest import DAY
 

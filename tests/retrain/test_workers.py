@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pytest
 from distributed import LocalCluster
-from nightdesk_core.pipeline import TrainingError
+from nightdesk_core.models.pipeline import TrainingError
 from nightdesk_retrain import workers as module
 from nightdesk_retrain.workers import ClusterError, workers
 from nightdesk_trendbot.model.labels import Events, label_events

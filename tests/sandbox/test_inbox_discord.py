@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from nightdesk_core.clock import system_clock
-from nightdesk_core.json_text import DEEPEST
+from nightdesk_core.files.json_text import DEEPEST
 from nightdesk_sandbox.inbox import KEPT, Inbox
 from nightdesk_sandbox.inbox.labels import labels_in
 from nightdesk_sandbox.server import InboxHandle

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard import KillLimits
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.live import bot

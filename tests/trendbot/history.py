@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import numpy as np
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_trendbot.candle_store.collect import Page, Series
 from nightdesk_trendbot.market.rows import Mask
 from nightdesk_trendbot.signals.candles import Floats, Ints

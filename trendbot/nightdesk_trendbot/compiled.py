@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from nightdesk_core.permissions import make_folder
+from nightdesk_core.files.permissions import make_folder
 from nightdesk_core.units import DAY_SECONDS
 from numba import njit
 from numba.core import config

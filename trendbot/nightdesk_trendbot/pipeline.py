@@ -1,4 +1,4 @@
-"""The reference strategy as the retrain job sees it: the pipeline protocol of `nightdesk_core.pipeline`."""
+"""The reference strategy as the retrain job sees it: the pipeline protocol of `nightdesk_core.models.pipeline`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 from joblib import delayed
-from nightdesk_core.bundle import MANIFEST, Manifest
 from nightdesk_core.clock import iso
-from nightdesk_core.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
+from nightdesk_core.models.bundle import MANIFEST, Manifest
+from nightdesk_core.models.pipeline import Backtest, DataError, Fitted, Progress, TrainingError, WindowInfo
 from nightdesk_core.settings import validate
 
 from nightdesk_trendbot.model import meta_model as models

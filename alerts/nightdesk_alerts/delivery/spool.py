@@ -8,10 +8,10 @@ from typing import Any
 
 from loguru import logger
 from nightdesk_core.clock import WallClock
-from nightdesk_core.disk import reason_of
-from nightdesk_core.files import LockTimeoutError, locked, set_aside, write_json_atomic
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError, MissingInputError
+from nightdesk_core.files.disk import reason_of
+from nightdesk_core.files.durable import LockTimeoutError, locked, set_aside, write_json_atomic
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError, MissingInputError
 
 VERSION = 1
 _LOCK_SECONDS = 2.0

@@ -8,8 +8,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import InputError
 
 from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Refused
 

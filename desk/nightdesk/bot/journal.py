@@ -7,9 +7,9 @@ from pathlib import Path
 
 from loguru import logger
 from nightdesk_core.clock import MarketTime, system_clock
-from nightdesk_core.files import set_aside
-from nightdesk_core.journal import BESIDE, DamagedJournalError, Journal, journal_path
-from nightdesk_core.journal_file import holds_anything
+from nightdesk_core.files.durable import set_aside
+from nightdesk_core.journal.file import holds_anything
+from nightdesk_core.journal.journal import BESIDE, DamagedJournalError, Journal, journal_path
 from nightdesk_guard import LostState
 from nightdesk_guard.notices import AUDIT
 from nightdesk_trendbot.live import DecisionLog, log_path, restored

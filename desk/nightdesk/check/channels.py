@@ -9,7 +9,7 @@ from typing import Any
 
 from nightdesk_alerts import Channel, Later, Moved, Refused, ask_chat, url_problems
 from nightdesk_alerts.channels import known_channels
-from nightdesk_core.secret_settings import written_secrets
+from nightdesk_core.secrets.secret_settings import written_secrets
 from nightdesk_core.settings import read_document
 
 from nightdesk.channels import channels

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nightdesk_core.bundle import BundleError, Manifest
-from nightdesk_core.journal import JournalError, journal_path, read_journal
-from nightdesk_core.journal_file import holds_anything
+from nightdesk_core.journal.file import holds_anything
+from nightdesk_core.journal.journal import JournalError, journal_path, read_journal
+from nightdesk_core.models.bundle import BundleError, Manifest
 
 from nightdesk import home
 from nightdesk.check.result import SetupError

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import typer
-from nightdesk_core.redaction import Redaction
-from nightdesk_core.secret_settings import refuse_on_command_line
+from nightdesk_core.secrets.redaction import Redaction
+from nightdesk_core.secrets.secret_settings import refuse_on_command_line
 
 from nightdesk import settings as settings_module
 from nightdesk import terminal

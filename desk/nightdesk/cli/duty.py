@@ -103,7 +103,7 @@ def trades(
 
     Example: [bold]nightdesk trades --since 2019-05-01 --csv > trades.csv[/bold]
     """
-    from nightdesk_core.journal import journal_path, read_journal
+    from nightdesk_core.journal.journal import journal_path, read_journal
 
     from nightdesk.cli.tables import show, trade_row, written_time
 
@@ -178,7 +178,7 @@ def show_settings(
 @app.command()
 def metrics() -> None:
     """Print what every metric says, in Markdown."""
-    from nightdesk_exporter.reference import reference
+    from nightdesk_exporter.metrics.reference import reference
 
     terminal.document(reference())
 

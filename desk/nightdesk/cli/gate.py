@@ -16,7 +16,7 @@ from nightdesk.cli.choice import load_settings
 from nightdesk.terminal import document, say
 
 if TYPE_CHECKING:
-    from nightdesk_retrain.power import Chance, Power, Setup
+    from nightdesk_retrain.judgement.power import Chance, Power, Setup
 
 app = typer.Typer(help="The promotion gate.", no_args_is_help=True)
 
@@ -56,8 +56,8 @@ def power(
     [bold]nightdesk --set retrain.outperformance_confidence=0.9 gate power --correlation 0.8 --level 1 --json[/bold]
     """
     from nightdesk_retrain import luck_of_trials, measured_correlation, measured_pace
-    from nightdesk_retrain.power import REFERENCE_CORRELATION, REFERENCE_PACE, Setup
-    from nightdesk_retrain.power import power as simulate
+    from nightdesk_retrain.judgement.power import REFERENCE_CORRELATION, REFERENCE_PACE, Setup
+    from nightdesk_retrain.judgement.power import power as simulate
 
     from nightdesk.cli.progress import show_progress
 

@@ -14,7 +14,7 @@ from nightdesk.cli.choice import load_settings
 from nightdesk.terminal import document, say
 
 if TYPE_CHECKING:
-    from nightdesk_core.registry import ModelRegistry
+    from nightdesk_core.models.registry import ModelRegistry
     from nightdesk_guard.profile import Delay, GuardProfile, Measured
 
     from nightdesk.settings import Settings

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from nightdesk_core import stored
-from nightdesk_core.bundle import BundleError, Manifest
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError, MissingInputError
-from nightdesk_core.registry import Champion, ModelRegistry
+from nightdesk_core.files import stored
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError, MissingInputError
+from nightdesk_core.models.bundle import BundleError, Manifest
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk import home

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, iso
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import Journal, journal_path, read_journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import Journal, journal_path, read_journal
 
 from nightdesk import home
 from nightdesk.cli.choice import actor, load_settings

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from loguru import logger
-from nightdesk_core.pipeline import Progress
+from nightdesk_core.models.pipeline import Progress
 from nightdesk_core.text import line
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn

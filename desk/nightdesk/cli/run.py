@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.yaml_text import parse_yaml
+from nightdesk_core.files.yaml_text import parse_yaml
 from pydantic import BaseModel
 
 from nightdesk.cli.choice import Choice, choice, load_settings

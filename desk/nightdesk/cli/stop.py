@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditError
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import journal_path, read_journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import journal_path, read_journal
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import GuardState, GuardStatus, ResumeFile, SmallStore
 from nightdesk_trendbot.live import guard_memory

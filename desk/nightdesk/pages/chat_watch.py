@@ -16,7 +16,7 @@ from nightdesk_alerts import AlertSender, Channel, Moved, ask_chat
 from nightdesk_alerts.catalogue import ALERTMANAGER_NOTIFICATIONS_FAILING
 from nightdesk_alerts.moved_chats import MovedChats
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.yaml_text import parse_yaml
+from nightdesk_core.files.yaml_text import parse_yaml
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 

@@ -16,7 +16,7 @@ from nightdesk_alerts.catalogue import ALERTS_SILENCED
 from nightdesk_core.clock import WallClock
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.units import DAY_SECONDS
-from nightdesk_exporter.families import family
+from nightdesk_exporter.metrics.families import family
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 

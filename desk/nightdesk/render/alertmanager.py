@@ -10,8 +10,8 @@ from typing import Any
 from nightdesk_alerts import Alerting, Channel, Role, silenced
 from nightdesk_alerts.channels import known_channels
 from nightdesk_core.clock import TimeScale
-from nightdesk_core.reader import read_bytes
-from nightdesk_core.yaml_text import parse_yaml, read_yaml
+from nightdesk_core.files.reader import read_bytes
+from nightdesk_core.files.yaml_text import parse_yaml, read_yaml
 
 from nightdesk.channels import Channels, channels
 from nightdesk.render.files import File, Files, RenderError, yaml_file
@@ -27,7 +27,7 @@ def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files
     """
     source = assets / "alertmanager"
     found = channels(settings)
-    files = {f"alertmanager/secrets/{name}": File(text.encode(), secret=True) for name, text in found.secrets.items()}
+    files = {f"alertmanager/secrets/{name}": File(text.encode(), "owner") for name, text in found.secrets.items()}
     for template in sorted((source / "templates").glob("*.tmpl")):
         files[f"alertmanager/templates/{template.name}"] = File(read_bytes(template))
     document = read_yaml(source / "alertmanager.yml")

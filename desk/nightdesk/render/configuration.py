@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nightdesk_core.reader import read_bytes
-from nightdesk_core.yaml_text import read_yaml
+from nightdesk_core.files.reader import read_bytes
+from nightdesk_core.files.yaml_text import read_yaml
 
 from nightdesk import home
 from nightdesk.assets import assets_folder
@@ -83,7 +83,7 @@ def _render_access(settings: Settings) -> Files:
     """Return what tells the three servers, and amtool, the password of each."""
     users = {server: {USER: hashed(ensure_password(settings, server))} for server in WITH_WEB_CONFIG}
     files = {
-        f"{server}/web.yml": replace(yaml_file({"basic_auth_users": known}), secret=True)
+        f"{server}/web.yml": replace(yaml_file({"basic_auth_users": known}), readers="owner")
         for server, known in users.items()
     }
     login = {"username": USER, "password_file": str(password_file(settings, "alertmanager"))}

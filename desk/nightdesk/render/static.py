@@ -12,8 +12,8 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from nightdesk_alerts.channels import known_channels
-from nightdesk_core.files import write_atomic
-from nightdesk_core.reader import read_text
+from nightdesk_core.files.durable import write_atomic
+from nightdesk_core.files.reader import read_text
 
 from nightdesk.assets import assets_folder
 

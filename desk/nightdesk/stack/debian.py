@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.reader import read_text
+from nightdesk_core.files.reader import read_text
 
 SUITE = "trixie"
 """Debian 13. Its packages need libc6 >= 2.34, so they also run on Debian 12 and Ubuntu 22.04."""

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nightdesk_core.reader import InputError, read_text
-from nightdesk_core.redaction import Redaction
+from nightdesk_core.files.reader import InputError, read_text
+from nightdesk_core.secrets.redaction import Redaction
 
 _LONGEST_LINE_BYTES = 65_536
 _LARGEST_SECRET_BYTES = 100_000

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from nightdesk_core.clock import utc
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.files import LockTimeoutError, locked
-from nightdesk_core.permissions import make_folder
+from nightdesk_core.files.durable import LockTimeoutError, locked
+from nightdesk_core.files.permissions import make_folder
 
 from nightdesk import home
 from nightdesk.render.configuration import render

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightdesk_core.permissions import make_folder
+from nightdesk_core.files.permissions import make_folder
 
 from nightdesk.passwords import ensure_password, password_file
 from nightdesk.render.configuration import Rendered

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from nightdesk_core.files import write_atomic
-from nightdesk_core.permissions import PRIVATE_UMASK, make_folder
-from nightdesk_core.reader import open_to_append
+from nightdesk_core.files.durable import write_atomic
+from nightdesk_core.files.permissions import PRIVATE_UMASK, make_folder
+from nightdesk_core.files.reader import open_to_append
 
 from nightdesk.stack import session
 from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError, socket_path

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from nightdesk_core.files import locked
-from nightdesk_core.permissions import make_folder
+from nightdesk_core.files.durable import locked
+from nightdesk_core.files.permissions import make_folder
 
 from nightdesk.stack.debian import APT_TIMEOUT_SECONDS, ToolsError, fetch, machine_archive
 

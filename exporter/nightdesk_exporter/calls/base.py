@@ -9,10 +9,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from loguru import logger
 from nightdesk_core.clock import WallTime
-from nightdesk_core.redaction import Redaction
+from nightdesk_core.secrets.redaction import Redaction
 
 from nightdesk_exporter.arguments import WrongCallError, one_of, text
-from nightdesk_exporter.catalogue import LOG_LEVELS, METRICS
+from nightdesk_exporter.metrics.catalogue import LOG_LEVELS, METRICS
 from nightdesk_exporter.snapshot import Event, Limits, Snapshot, Trouble
 
 MOST_SYMBOLS = 2_000

@@ -8,7 +8,7 @@ from nightdesk_core.clock import iso
 
 from nightdesk_exporter.arguments import LATEST, flag, moment, number, one_of, text
 from nightdesk_exporter.calls.base import Calls, never_raises
-from nightdesk_exporter.catalogue import REGIMES
+from nightdesk_exporter.metrics.catalogue import REGIMES
 from nightdesk_exporter.snapshot import CandlesExpected, Trouble
 
 

@@ -21,7 +21,7 @@ from nightdesk_exporter.arguments import (
     whole,
 )
 from nightdesk_exporter.calls.base import Calls, never_raises
-from nightdesk_exporter.catalogue import GAP_SOURCES, STANDINGS
+from nightdesk_exporter.metrics.catalogue import GAP_SOURCES, STANDINGS
 from nightdesk_exporter.snapshot import Limits, ReportedModel
 
 _PROMISED = ("model_backtest_win_ratio", "model_backtest_sharpe_ratio", "model_backtest_max_drawdown_ratio")

@@ -7,7 +7,7 @@ from typing import Any
 
 from nightdesk_exporter.arguments import WrongCallError, flag, number, numbers, one_of, share, text, whole
 from nightdesk_exporter.calls.base import Calls, never_raises
-from nightdesk_exporter.catalogue import GUARD_STATES
+from nightdesk_exporter.metrics.catalogue import GUARD_STATES
 from nightdesk_exporter.snapshot import Position
 
 _GUARD_LEVELS = {"paused": "ERROR", "reduced": "WARNING"}

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from nightdesk_core.reader import InputError
-from nightdesk_core.yaml_text import read_yaml
+from nightdesk_core.files.reader import InputError
+from nightdesk_core.files.yaml_text import read_yaml
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, ValidationError, ValidationInfo, field_validator
 
 from nightdesk_exporter.errors import WebConfigError

@@ -12,7 +12,7 @@ from typing import Any
 from loguru import logger
 from prometheus_client import CollectorRegistry
 
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.web.executor import CoalescingExecutor
 from nightdesk_exporter.web.exposition import StoppedError, exposition, gzip_wanted, scrape_request
 from nightdesk_exporter.web.garbage_collection import GarbageCollectionPause

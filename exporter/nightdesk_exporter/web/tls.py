@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from nightdesk_core.reader import InputError, read_bytes
+from nightdesk_core.files.reader import InputError, read_bytes
 from pydantic import AfterValidator, StrictBool
 
 from nightdesk_exporter.web.config_fields import Section, Text

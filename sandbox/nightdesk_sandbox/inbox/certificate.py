@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from nightdesk_core.files import write_atomic
-from nightdesk_core.reader import InputError, read_bytes
+from nightdesk_core.files.durable import write_atomic
+from nightdesk_core.files.reader import InputError, read_bytes
 
 from nightdesk_sandbox.errors import SandboxError
 

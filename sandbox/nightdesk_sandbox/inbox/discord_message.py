@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import InputError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import InputError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 _MOST_ATTACHMENTS = 100

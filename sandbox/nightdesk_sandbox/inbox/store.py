@@ -10,10 +10,10 @@ from typing import Any
 
 from loguru import logger
 from nightdesk_core.clock import WallClock, iso
-from nightdesk_core.files import write_atomic
-from nightdesk_core.json_text import DEEPEST, parse_json
-from nightdesk_core.permissions import make_folder
-from nightdesk_core.reader import InputError, MissingInputError, open_to_append, read_bytes
+from nightdesk_core.files.durable import write_atomic
+from nightdesk_core.files.json_text import DEEPEST, parse_json
+from nightdesk_core.files.permissions import make_folder
+from nightdesk_core.files.reader import InputError, MissingInputError, open_to_append, read_bytes
 
 from nightdesk_sandbox.errors import SandboxError
 from nightdesk_sandbox.inbox.change import Change

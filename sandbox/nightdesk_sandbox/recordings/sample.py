@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from loguru import logger
-from nightdesk_core.files import write_atomic
+from nightdesk_core.files.durable import write_atomic
 
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings import euro

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightdesk_core.files import write_json_atomic
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.durable import write_json_atomic
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightdesk_sandbox.errors import PositionError

@@ -13,7 +13,7 @@ from nightdesk.check.exchange import check_exchange, refuse_other_time
 from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings, load
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
 

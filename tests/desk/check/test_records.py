@@ -10,10 +10,10 @@ from nightdesk import home
 from nightdesk.check.records import check_champion, check_journal
 from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
-from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import Journal, JournalError, journal_path
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.journal.journal import Journal, JournalError, journal_path
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_trendbot.live.journal_keys import MARKET_KEY
 from nightdesk_trendbot.live.stored_market import market_of
 from nightdesk_trendbot.model.meta_model import SCHEMA

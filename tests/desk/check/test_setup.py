@@ -11,7 +11,7 @@ import pytest
 from nightdesk.check.setup import check
 from nightdesk.settings import load
 from nightdesk_core.audit import AuditLog
-from nightdesk_core.journal import Journal, journal_path
+from nightdesk_core.journal.journal import Journal, journal_path
 from nightdesk_guard import KillSwitch
 
 

@@ -13,8 +13,8 @@ from nightdesk.cli.main import app
 from nightdesk.job import job_parts
 from nightdesk.settings import load
 from nightdesk_core.clock import WallTime
-from nightdesk_core.pipeline import Backtest
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.pipeline import Backtest
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_retrain import job
 from typer.testing import CliRunner
 

@@ -14,7 +14,7 @@ from nightdesk import home
 from nightdesk.cli.main import app
 from nightdesk.job import job_parts
 from nightdesk.settings import Settings, load
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.models.pipeline import Backtest
 from nightdesk_guard import profile
 from nightdesk_retrain import job
 from typer.testing import CliRunner

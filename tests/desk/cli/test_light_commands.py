@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, system_clock
-from nightdesk_core.journal import Journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import Journal
 from nightdesk_exporter import StatusFile
 from nightdesk_guard import GuardMemory, GuardState, GuardStatus, KillSwitch
 from nightdesk_retrain import state

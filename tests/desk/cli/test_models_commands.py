@@ -12,8 +12,8 @@ from nightdesk.cli.main import app
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.registry import ModelRegistry, RegistryError
-from nightdesk_retrain.deflated import DeflatedSharpe
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
+from nightdesk_retrain.judgement.deflated import DeflatedSharpe
 from typer.testing import CliRunner
 
 NOW = 1_571_302_800.0

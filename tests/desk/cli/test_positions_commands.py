@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from nightdesk.cli import positions
 from nightdesk.cli.main import app
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import Journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import Journal
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.state import Book, new_state
 from nightdesk_trendbot.live import CloseOrders

@@ -11,7 +11,7 @@ from nightdesk.cli.main import app
 from nightdesk.settings import Settings, load
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import StatusFile
-from nightdesk_retrain.trials import Trial, TrialLedger
+from nightdesk_retrain.judgement.trials import Trial, TrialLedger
 from typer.testing import CliRunner
 
 

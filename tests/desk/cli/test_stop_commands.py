@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from nightdesk.cli.main import app
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.errors import NightdeskError
-from nightdesk_core.journal import Journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import Journal
 from nightdesk_guard import Guard, GuardMemory, GuardState, GuardStatus, KillSwitch, ResumeFile
 from nightdesk_trendbot.engine.state import new_state
 from nightdesk_trendbot.live.journal_keys import STATE_KEY

@@ -17,8 +17,8 @@ import typer
 from nightdesk.cli.main import app, main
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.journal import Journal
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.journal.journal import Journal
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.text import clean
 from nightdesk_trendbot.live import DecisionLog, DecisionRecord, log_path
 from typer.testing import CliRunner
@@ -162,6 +162,7 @@ class Home:
             "stack reload": [],
             "login": [],
             "silences": [],
+            "rules": ["--out", str(self.file.parent / "rules"), "--bot", HOSTILE],
             "amtool": ["silence", "query"],
         }
         assert set(given) | LONG_RUNNING == set(every_command(typer.main.get_command(app))), "a command is not tried"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nightdesk.cli.main import app
 from nightdesk.cli.tables import show
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal.journal import Journal
 from typer.testing import CliRunner
 
 from tests.core.conftest import closed_trade

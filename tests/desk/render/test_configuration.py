@@ -10,6 +10,7 @@ import yaml
 from nightdesk import assets
 from nightdesk.assets import AssetsError, assets_folder
 from nightdesk.render.configuration import RenderError, render
+from nightdesk.render.rules import SERVERS
 from nightdesk.settings import Settings, SettingsError
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
 from nightdesk.stack.tools import Tools
@@ -89,7 +90,14 @@ def test_the_bot_is_a_target_and_stands_in_the_inventory(tmp_path: Path) -> None
     targets = json.loads((out / "prometheus/targets/bots.json").read_text())
     assert targets == [{"targets": ["127.0.0.1:9999"], "labels": {"bot": "eth"}}]
     (group,) = read(out / "prometheus/rules/inventory.yml")["groups"]
-    assert group["rules"] == [{"record": "bot:tradebot_expected:info", "expr": "vector(1)", "labels": {"bot": "eth"}}]
+    assert group["rules"] == [
+        {"record": record, "expr": "vector(1)", "labels": {label: value}}
+        for record, label, value in (
+            ("bot:tradebot_expected:info", "bot", "eth"),
+            ("bot:tradebot_retrain_expected:info", "bot", "eth"),
+            *(("server:nightdesk_expected:info", "server", server) for server in SERVERS),
+        )
+    ]
 
 
 @pytest.mark.parametrize(

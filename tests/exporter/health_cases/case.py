@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nightdesk_alerts.catalogue.declaration import AlertDeclaration, AlertRule
-from nightdesk_exporter.health import Issue, Verdict
+from nightdesk_exporter.health.issues import Issue, Verdict
 from nightdesk_exporter.snapshot import Snapshot
 
 from tests.exporter.conftest import Change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nightdesk_alerts.catalogue.exchange import CLOCK_SKEWED, EXCHANGE_DISCONNECTED
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Issue
+from nightdesk_exporter.health.issues import Issue
 
 from tests.exporter.conftest import NOW, Clock, late
 from tests.exporter.health_cases.case import DEGRADED, UNHEALTHY_VERDICT, AlertStory, Case, critical, says, warning

@@ -8,7 +8,7 @@ from nightdesk_alerts.catalogue.candles import CANDLE_REJECTED, CANDLE_STALE, SY
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
 from nightdesk_core.clock import WallTime, iso
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Issue
+from nightdesk_exporter.health.issues import Issue
 from nightdesk_exporter.snapshot import Snapshot
 
 from tests.exporter.conftest import BTC, NOW, Clock, late

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nightdesk_alerts.catalogue.model import MODEL_MISSING, MODEL_NOT_LOADED, MODEL_STALE, MODEL_UNDERPERFORMING
 from nightdesk_core.clock import WallTime
-from nightdesk_exporter.health import Issue
+from nightdesk_exporter.health.issues import Issue
 from nightdesk_exporter.snapshot import ReportedModel, Snapshot
 
 from tests.exporter.conftest import NOW

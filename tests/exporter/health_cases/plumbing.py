@@ -12,7 +12,7 @@ from nightdesk_alerts.catalogue.plumbing import (
 )
 from nightdesk_core.clock import WallTime
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Issue
+from nightdesk_exporter.health.issues import Issue
 
 from tests.exporter.conftest import NOW, Clock, late
 from tests.exporter.health_cases.case import (

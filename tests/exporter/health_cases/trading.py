@@ -6,7 +6,7 @@ from nightdesk_alerts.catalogue.records import AUDIT_MISSING, STATE_LOST
 from nightdesk_alerts.catalogue.risk import DAILY_LOSS_HIGH, DRAWDOWN_HIGH, LEVERAGE_HIGH
 from nightdesk_alerts.catalogue.trading import GUARD_PAUSED, GUARD_REDUCED, KILL_SWITCH_ACTIVE, NO_TRADES
 from nightdesk_core.clock import WallTime
-from nightdesk_exporter.health import Issue
+from nightdesk_exporter.health.issues import Issue
 from nightdesk_exporter.snapshot import Position, Snapshot
 
 from tests.exporter.conftest import BTC, NOW, late

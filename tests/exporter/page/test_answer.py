@@ -15,7 +15,7 @@ import bcrypt
 import pytest
 import requests
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.server import ExporterServer
 from prometheus_client import CollectorRegistry
 

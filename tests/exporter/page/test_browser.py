@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bcrypt
 from nightdesk_exporter import BotExporter
-from nightdesk_exporter.health import Health, Verdict
+from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.page import document
 from nightdesk_exporter.server import ExporterServer
 from prometheus_client import CollectorRegistry

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_core import files
 from nightdesk_core.clock import WallTime
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.files import durable as files
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_trendbot.candle_store import collect, store
 from nightdesk_trendbot.candle_store.collect import Collected, Refresh
 from nightdesk_trendbot.candle_store.store import StoreFile

@@ -10,7 +10,7 @@ from typing import Any
 import ccxt
 import numpy as np
 import pytest
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_trendbot.candle_store import collect, gather, store
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline
 from nightdesk_trendbot.settings import CostSettings, ExchangeSettings, TrendbotSettings

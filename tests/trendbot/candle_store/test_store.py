@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_core import files
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.files import durable as files
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_trendbot.candle_store import store
 from nightdesk_trendbot.candle_store.store import DamagedStoreError, Rows, StoreFile
 

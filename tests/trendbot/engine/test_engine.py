@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime
+from nightdesk_core.files import stored
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_trendbot.engine.rules import Rules, break_even_win_rate
 from nightdesk_trendbot.engine.state import equity, read_state

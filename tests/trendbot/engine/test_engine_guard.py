@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime
+from nightdesk_core.files import stored
 from nightdesk_guard import (
     Expected,
     GuardLimits,

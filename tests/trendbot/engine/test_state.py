@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.stored import StoredError
 from nightdesk_guard import GuardStatus
 from nightdesk_trendbot.engine.state import new_state, read_state
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.registry import Champion
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.files import stored
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_guard import KillLimits, KillSwitch, ResumeFile
 from nightdesk_guard.kill_switch import KillSwitchError
 from nightdesk_trendbot.live.bot import LiveBot

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
-from nightdesk_core.journal import Journal, journal_path
-from nightdesk_core.registry import Champion, ModelRegistry
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.journal.journal import Journal, journal_path
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_exporter import BotExporter, Limits
 from nightdesk_guard import KillLimits, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings

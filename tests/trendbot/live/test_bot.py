@@ -11,10 +11,10 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from nightdesk_core import stored
-from nightdesk_core.journal import DamagedJournalError, JournalError
-from nightdesk_core.pipeline import DataError
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import DamagedJournalError, JournalError
+from nightdesk_core.models.pipeline import DataError
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.state import equity
 from nightdesk_trendbot.live import bot as bot_module

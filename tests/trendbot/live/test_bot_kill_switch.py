@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard import KillSwitch
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.state import read_state

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.reader import InputError
 from nightdesk_trendbot.live import decision_log
 from nightdesk_trendbot.live.decision_log import DecisionLog, DecisionRecord
 

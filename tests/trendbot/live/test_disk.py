@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core.journal import read_journal
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.journal.journal import read_journal
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard import KillSwitch
 from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.model.backtest import Run

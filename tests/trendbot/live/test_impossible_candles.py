@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.live import history
 from nightdesk_trendbot.live.parts import LiveParts

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from nightdesk_core.clock import MarketTime, TimeScale
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal.journal import Journal
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import Expected, LiveMeasures
 from nightdesk_guard.expectation import Ratios

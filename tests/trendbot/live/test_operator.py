@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.pipeline import DataError
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.pipeline import DataError
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_trendbot.engine.state import EngineState, equity
 from nightdesk_trendbot.live import history
 from nightdesk_trendbot.live.bot import LiveBot

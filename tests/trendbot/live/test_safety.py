@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, TimeScale, WallTime
-from nightdesk_core.journal import Journal
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.journal.journal import Journal
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_guard import GuardParts, GuardRuntime, KillLimits, KillSwitch, KillSwitchState, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_trendbot.engine import broker

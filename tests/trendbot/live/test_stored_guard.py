@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightdesk_core import stored
-from nightdesk_core.journal import Journal
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.stored import StoredError
+from nightdesk_core.journal.journal import Journal
 from nightdesk_trendbot.engine.state import new_state, read_state
 from nightdesk_trendbot.live import guard_memory
 from nightdesk_trendbot.live.journal_keys import STATE_KEY

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.bundle import BundleError, Manifest, version_of
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_trendbot.model import meta_model as models
 from nightdesk_trendbot.model.labels import Events
 from nightdesk_trendbot.model.meta_model import (
@@ -36,7 +36,7 @@ PREDICT = """
 import sys
 from pathlib import Path
 import numpy as np
-from nightdesk_core.bundle import Manifest
+from nightdesk_core.models.bundle import Manifest
 from nightdesk_trendbot.model import meta_model as model
 folder = Path(sys.argv[1])
 loaded = model.load(folder, Manifest.read(folder))

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nightdesk_core.pipeline import DataError, Pipeline, TrainingError, WindowInfo
-from nightdesk_core.registry import ModelRegistry
+from nightdesk_core.models.pipeline import DataError, Pipeline, TrainingError, WindowInfo
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.settings import SettingsError
 from nightdesk_trendbot.model.labels import label_events
 from nightdesk_trendbot.pipeline import CandleWindow, TrendPipeline

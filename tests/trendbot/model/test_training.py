@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightdesk_core.pipeline import TrainingError
+from nightdesk_core.models.pipeline import TrainingError
 from nightdesk_trendbot.model import backtest, training
 from nightdesk_trendbot.model import meta_model as models
 from nightdesk_trendbot.model.labels import Events, label_events, pooled, uniqueness

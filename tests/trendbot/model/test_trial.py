@@ -16,9 +16,9 @@ from unittest.mock import Mock
 import lightgbm
 import numpy as np
 import pytest
-from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import WallTime
-from nightdesk_core.registry import ModelRegistry, RegistryError
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 from nightdesk_retrain import BundleTrial
 from nightdesk_trendbot.model import meta_model
 from nightdesk_trendbot.model.champion import ChampionWatch

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.bundle import BundleError
+from nightdesk_core.models.bundle import BundleError
 
 
 class Strategy:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from loguru import logger
 from nightdesk_core.clock import iso
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.candle_store import quality

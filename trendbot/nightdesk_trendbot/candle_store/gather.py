@@ -10,13 +10,14 @@ from typing import TypeVar
 import ccxt
 import numpy as np
 from nightdesk_core.clock import iso
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_trendbot.candle_store.collect import Collected, Page, Refresh, Series
 from nightdesk_trendbot.candle_store.store import StoreFile
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener, brief, open_exchange, persistently
+from nightdesk_trendbot.market.exchange import Exchange, brief, open_exchange, persistently
 from nightdesk_trendbot.market.funding import funding_rates
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.market.rows import Mask, impossible
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Floats, Ints

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from nightdesk_core.clock import iso
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_trendbot.candle_store import quality

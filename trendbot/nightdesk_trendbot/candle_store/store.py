@@ -17,12 +17,12 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from nightdesk_core import stored
 from nightdesk_core.clock import WallClock, system_clock
-from nightdesk_core.files import LockTimeoutError, locked, set_aside, write_atomic
-from nightdesk_core.pipeline import DataError
-from nightdesk_core.reader import InputError, MissingInputError, read_bytes
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import LockTimeoutError, locked, set_aside, write_atomic
+from nightdesk_core.files.reader import InputError, MissingInputError, read_bytes
+from nightdesk_core.files.stored import StoredError
+from nightdesk_core.models.pipeline import DataError
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.candle_store.spans import Span, union, within, without

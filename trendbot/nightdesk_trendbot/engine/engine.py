@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import GuardTransition
+from nightdesk_core.journal.journal import GuardTransition
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import Close, GuardStatus, GuardStep, ModelInUse, PerformanceGuard, Resume

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nightdesk_core import stored
 from nightdesk_core.clock import CandleTime, MarketTime
+from nightdesk_core.files import stored
 from nightdesk_guard import GuardMemory, GuardState
 
 from nightdesk_trendbot.engine import broker

@@ -11,11 +11,11 @@ from functools import partial
 
 import ccxt
 from loguru import logger
-from nightdesk_core import stored
-from nightdesk_core.bundle import BundleError
 from nightdesk_core.clock import MarketTime, iso
-from nightdesk_core.pipeline import DataError
-from nightdesk_core.registry import RegistryError
+from nightdesk_core.files import stored
+from nightdesk_core.models.bundle import BundleError
+from nightdesk_core.models.pipeline import DataError
+from nightdesk_core.models.registry import RegistryError
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import Expected, GuardMemory, GuardParts, GuardRuntime, LiveMeasures, ModelInUse, Resume
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loguru import logger
-from nightdesk_core import stored
 from nightdesk_core.clock import CandleTime, WallClock, WallTime, system_clock
-from nightdesk_core.files import locked, set_aside, write_json_atomic
-from nightdesk_core.journal import DamagedJournalError, Journal
-from nightdesk_core.reader import InputError, MissingInputError
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import locked, set_aside, write_json_atomic
+from nightdesk_core.files.reader import InputError, MissingInputError
+from nightdesk_core.files.stored import StoredError
+from nightdesk_core.journal.journal import DamagedJournalError, Journal
 
 from nightdesk_trendbot.market.rows import LARGEST_PRICE
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loguru import logger
-from nightdesk_core import stored
 from nightdesk_core.clock import MarketTime, WallTime, iso
-from nightdesk_core.disk import reason_of
-from nightdesk_core.files import set_aside, sync_folder, write_atomic
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import (
+from nightdesk_core.files import stored
+from nightdesk_core.files.disk import reason_of
+from nightdesk_core.files.durable import set_aside, sync_folder, write_atomic
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import (
     InputError,
     MissingInputError,
     open_to_append,

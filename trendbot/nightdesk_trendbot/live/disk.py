@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nightdesk_core.journal import Journal
+from nightdesk_core.journal.journal import Journal
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import GuardRuntime
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from nightdesk_core import stored
-from nightdesk_core.journal import DamagedJournalError, GuardTransition, Journal
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.stored import StoredError
+from nightdesk_core.journal.journal import DamagedJournalError, GuardTransition, Journal
 from nightdesk_guard import Anchors, GuardMemory, GuardStep, KillSwitchState, SwitchSeen
 from nightdesk_guard.notices import Notice
 

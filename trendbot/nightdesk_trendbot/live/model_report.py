@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from nightdesk_core.clock import MarketTime, TimeScale
-from nightdesk_core.journal import Journal, JournalError
+from nightdesk_core.journal.journal import Journal, JournalError
 from nightdesk_core.measures import sharpe_ratio
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loguru import logger
-from nightdesk_core import stored
-from nightdesk_core.files import LockTimeoutError
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import LockTimeoutError
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_guard.notices import AUDIT
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
-from nightdesk_core.journal import Journal
-from nightdesk_core.requests import RetrainRequests
+from nightdesk_core.journal.journal import Journal
+from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_exporter import BotExporter, Limits
 from nightdesk_guard import KillLimits, PerformanceGuard
 

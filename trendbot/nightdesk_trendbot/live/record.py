@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nightdesk_core import stored
-from nightdesk_core.journal import Journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import Journal
 from nightdesk_core.trades import ClosedTrade
 
 from nightdesk_trendbot.engine.engine import StepResult

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from loguru import logger
 from nightdesk_core.clock import MarketTime, TimeScale
-from nightdesk_core.journal import Journal, JournalError
+from nightdesk_core.journal.journal import Journal, JournalError
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loguru import logger
-from nightdesk_core import stored
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallTime
-from nightdesk_core.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_core.files import stored
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 from nightdesk_guard.notices import ACTOR, Handler
 
 ROLLBACK = "rollback"

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loguru import logger
-from nightdesk_core import stored
 from nightdesk_core.clock import CandleTime, MarketTime
-from nightdesk_core.journal import DamagedJournalError, Journal
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files import stored
+from nightdesk_core.files.stored import StoredError
+from nightdesk_core.journal.journal import DamagedJournalError, Journal
 
 from nightdesk_trendbot.live.report import Report
 from nightdesk_trendbot.market.events import SetAside

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nightdesk_core import stored
-from nightdesk_core.journal import Journal
+from nightdesk_core.files import stored
+from nightdesk_core.journal.journal import Journal
 from nightdesk_guard import GuardMemory
 
 from nightdesk_trendbot.engine.stored_form import present_form

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from loguru import logger
-from nightdesk_core.journal import DamagedJournalError, Journal, JournalError
-from nightdesk_core.stored import StoredError
+from nightdesk_core.files.stored import StoredError
+from nightdesk_core.journal.journal import DamagedJournalError, Journal, JournalError
 
 from nightdesk_trendbot.engine import broker
 from nightdesk_trendbot.engine.state import Book, EngineState, read_state

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import ccxt
 import ccxt.async_support
 import ccxt.pro
-from nightdesk_core.pipeline import DataError
+from nightdesk_core.models.pipeline import DataError
 
 from nightdesk_trendbot.settings import ExchangeSettings
 

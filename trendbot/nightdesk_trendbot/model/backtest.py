@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.journal import GuardTransition
-from nightdesk_core.pipeline import Backtest
+from nightdesk_core.journal.journal import GuardTransition
+from nightdesk_core.models.pipeline import Backtest
 from nightdesk_core.trades import ClosedTrade
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import PerformanceGuard

@@ -10,12 +10,12 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-from nightdesk_core import stored
-from nightdesk_core.bundle import BundleError, Manifest, version_of
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.files import indented_json
-from nightdesk_core.json_text import read_json
-from nightdesk_core.reader import InputError, read_text
+from nightdesk_core.files import stored
+from nightdesk_core.files.durable import indented_json
+from nightdesk_core.files.json_text import read_json
+from nightdesk_core.files.reader import InputError, read_text
+from nightdesk_core.models.bundle import BundleError, Manifest, version_of
 
 from nightdesk_trendbot.model.tree_text import check_trees
 from nightdesk_trendbot.settings import EntrySettings

@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 from joblib import delayed
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_core.pipeline import Progress, TrainingError
+from nightdesk_core.models.pipeline import Progress, TrainingError
 from sklearn.linear_model import LogisticRegression
 
 from nightdesk_trendbot.model.labels import Events

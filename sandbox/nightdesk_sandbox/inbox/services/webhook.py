@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from aiohttp import web
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import InputError
 
 from nightdesk_sandbox.inbox.alertmanager import notification
 from nightdesk_sandbox.inbox.limits import Standing

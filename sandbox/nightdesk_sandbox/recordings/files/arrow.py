@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as pf
 import pyarrow.parquet as pq
-from nightdesk_core.json_text import parse_json
-from nightdesk_core.reader import InputError
+from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.reader import InputError
 
 from nightdesk_sandbox.errors import CandlesError
 from nightdesk_sandbox.recordings.files.table import Table

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
-from nightdesk_core.reader import InputError, open_to_read
+from nightdesk_core.files.reader import InputError, open_to_read
 
 from nightdesk_sandbox.errors import CandlesError
 

@@ -1,0 +1,247 @@
+"""What the disk takes of a journal is on the disk; what it does not take goes on in memory until it does.
+
+A disk that is full, read-only or failing, or that another process holds the journal on, ends no transaction: a copy of
+the journal in memory takes its place for whoever reads and writes, and the writes are kept beside it, of each row the
+last. Once the disk takes them they are written all in one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from nightdesk_core.files.disk import is_unwritable, reason_of
+from nightdesk_core.journal.file import (
+    OPENING_SECONDS,
+    HeadFile,
+    JournalError,
+    copy_of_file,
+    holds_anything,
+    named_errors,
+    open_file,
+    refuse_no_file,
+)
+from nightdesk_core.journal.sealed import Head, Schema, SealedDatabase, SealError, Write, copied
+
+_PATIENCE_SECONDS = 1.0
+"""How long a transaction waits for another process before it goes on in memory."""
+
+
+class JournalDatabase:
+    """The rows of a journal, of one schema. All of it belongs to one thread."""
+
+    def __init__(self, path: Path, schema: Schema, *, copy: SealedDatabase | None = None) -> None:
+        """Open or create the journal; or read a `copy` of it, to which nothing of what is written is of any account.
+
+        One whose disk takes nothing at present is read all the same. Raises `DamagedJournalError` where it is damaged,
+        `JournalError` where it cannot be read, or is of another version.
+        """
+        self.path = path
+        # SQLite's connections must not be carried over a fork: two processes would write with one's locks.
+        self._owner = os.getpid()
+        self._schema = schema
+        self._head_file = HeadFile(path)
+        self._disk: SealedDatabase | None = copy
+        self._memory: SealedDatabase | None = None
+        """A copy in which the journal goes on while the disk takes nothing."""
+        self._base: Head | None = None
+        """Where the disk stood when that was made."""
+        self._unwritten: dict[tuple[str, Any], Write] = {}
+        """What the copy holds beyond the disk: of each row the last write, for they are written all together."""
+        self._reason: str | None = None
+        self._writes: list[Write] = []
+        """Those of the transaction that is open."""
+        self._notes_head = copy is None
+        if copy is not None:
+            return
+        refuse_no_file(path)
+        with named_errors(path, doing="opened"):
+            try:
+                self._disk = open_file(path, self._schema, patience_seconds=OPENING_SECONDS)
+                self._disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
+            except (sqlite3.Error, OSError) as error:
+                if not is_unwritable(error) or not holds_anything(path):
+                    raise
+                self._go_on_in(copy_of_file(path, self._schema), error)
+
+    @property
+    def unwritten(self) -> str | None:
+        """Why what is written is in memory only, `None` where the disk has it all."""
+        return self._reason
+
+    @property
+    def was_unsealed(self) -> bool:
+        """Whether it was of the release before, and what it held was taken as it was when it was opened."""
+        return self._database.was_unsealed
+
+    def close(self) -> None:
+        """Close the database. What the disk still does not take is lost, and said to be.
+
+        In a child of the process that opened it, nothing is done.
+        """
+        if os.getpid() != self._owner:
+            return
+        if not self.write_again():
+            logger.critical(
+                "journal {}: what was done since its disk took nothing ({}) is not in it; a bot that starts again does"
+                " it again from the candles",
+                self.path,
+                self._reason,
+            )
+        for database in (self._disk, self._memory):
+            if database is not None:
+                database.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything in the block together, or nothing of it.
+
+        What the disk does not take stays in memory, in order, and `unwritten` says why. Raises `JournalError` where it
+        is damaged, or can be neither written nor read.
+        """
+        if self.in_transaction:
+            raise RuntimeError("a transaction of the journal is open already")
+        self.write_again()
+        self._writes = []
+        try:
+            with named_errors(self.path, doing="written"):
+                self._attempt(lambda database: None)
+            yield
+            with named_errors(self.path, doing="written"):
+                self._commit()
+        except BaseException:
+            self._database.rollback()
+            raise
+
+    def write_again(self) -> bool:
+        """Write what is in memory only, where the disk takes it now; return whether it has it all. Waits for nobody.
+
+        Raises `DamagedJournalError` where what is on the disk is not what the memory went on from.
+        """
+        if self._memory is None:
+            return True
+        if self._memory.in_transaction:
+            return False
+        with named_errors(self.path, doing="written"):
+            try:
+                self._write_unwritten()
+            except (sqlite3.Error, OSError) as error:
+                if not is_unwritable(error):
+                    raise
+                self._reason = reason_of(error)
+                return False
+        logger.info("journal {}: it can be written again, and holds all that was done meanwhile", self.path)
+        self._memory.connection.close()
+        self._memory = self._base = self._reason = None
+        self._unwritten.clear()
+        return True
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a `transaction` is open."""
+        return self._database.in_transaction
+
+    @property
+    def _database(self) -> SealedDatabase:
+        if os.getpid() != self._owner:
+            reason = "was opened by the process that this one was forked from; open it anew in this process"
+            raise JournalError(self.path, reason)
+        database = self._disk if self._memory is None else self._memory
+        if database is None:
+            raise JournalError(self.path, "is closed")
+        return database
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._database.connection
+
+    def _write(self, table: str, key: Any, values: tuple[Any, ...] | None) -> None:
+        """Put or remove a row; one that no transaction is open for has one of its own."""
+        if not self.in_transaction:
+            with self.transaction():
+                self._write(table, key, values)
+            return
+        write = Write(table, key, values)
+        with named_errors(self.path, doing="written"):
+            self._attempt(lambda database: database.write(write))
+        self._writes.append(write)
+
+    def _append(self, table: str, values: tuple[Any, ...]) -> None:
+        if not self.in_transaction:
+            with self.transaction():
+                self._append(table, values)
+            return
+        self._write(table, self._database.next_key(table), values)
+
+    def _attempt(self, step: Callable[[SealedDatabase], object]) -> None:
+        """Take a step of the transaction, which begins with the first; in memory where the disk does not take it."""
+        try:
+            if not self._database.in_transaction:
+                self._database.begin()
+            step(self._database)
+        except sqlite3.Error as error:
+            if self._memory is not None or not is_unwritable(error):
+                raise
+            self._database.rollback()
+            self._go_on_in(SealedDatabase(copied(self._database.connection), self._schema), error)
+            self._database.begin()
+            for write in self._writes:
+                self._database.write(write)
+            step(self._database)
+
+    def _commit(self) -> None:
+        stands: list[Head | None] = []
+        self._attempt(lambda database: stands.append(database.commit()))
+        if self._memory is not None:
+            self._unwritten |= {(write.table, write.key): write for write in self._writes}
+        elif stands[-1] is not None and self._notes_head:
+            self._head_file.note(stands[-1])
+
+    def _go_on_in(self, copy: SealedDatabase, error: Exception) -> None:
+        self._memory, self._base, self._reason = copy, copy.head, reason_of(error)
+        logger.critical(
+            "journal {}: cannot be written ({}). Nothing is entered, and open positions are looked after, from memory,"
+            " until it can; make room, or see what else uses it",
+            self.path,
+            error,
+        )
+
+    def _write_unwritten(self) -> None:
+        disk = self._disk
+        if disk is None:
+            disk = open_file(self.path, self._schema, patience_seconds=0.0, new=False)
+        disk.connection.execute("PRAGMA busy_timeout=0")
+        try:
+            disk.begin()
+            if disk.head != self._base:
+                raise SealError("something else has written to it while it could not be written")
+            for write in self._unwritten.values():
+                disk.write(write)
+            head = disk.commit()
+        except BaseException as error:
+            disk.rollback()
+            if _is_stale(error):
+                # What was opened read-only, or has failed, may stay so: the next try opens it anew.
+                disk.connection.close()
+                self._disk = None
+            raise
+        if head is not None:
+            self._head_file.note(head)
+        disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
+        self._disk = disk
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with named_errors(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+
+def _is_stale(error: BaseException) -> bool:
+    """Return whether a connection that failed may go on failing whatever becomes of the disk."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)

@@ -1,0 +1,1 @@
+"""The health check: what it finds, since when, and what people hear of it."""

@@ -1,0 +1,1 @@
+"""The catalogue of metrics, and the samples that are made by it."""
