@@ -47,7 +47,7 @@ PARTS = {
         "bot.py": {
             *("calls", "collector.py", "health", "logs.py", "metrics", "page", "server.py", "snapshot.py", "status.py"),
         },
-        "__init__.py": {"bot.py", "snapshot.py", "web"},
+        "__init__.py": {"bot.py", "health", "snapshot.py", "web"},
     },
     "trendbot/nightdesk_trendbot": {
         "signals": set(),

@@ -91,6 +91,11 @@ class BotSettings(SettingsModel):
         "names without a dot, as containers have them, those that end in .internal, .local or .home.arpa, and the "
         "machine's own.",
     )
+    exit_when_hung: bool = Field(
+        False,
+        description="The bot's process ends with exit code 75, after telling people, once its loop stands still: for "
+        "Docker, which restarts only what has exited. Not in a replay, whose limits are seconds.",
+    )
     scrape: ScrapeSettings = ScrapeSettings()
 
 

@@ -11,7 +11,8 @@ with BotExporter("btc", symbols=[("BTC/USDT:USDT", "1h")]) as exporter:
 Each name is loaded when it is first asked for: who wants a `StatusFile` loads neither the Prometheus client nor the
 server. The server is loaded when an exporter begins to serve, the page when somebody first looks at it.
 
-For a bot: `BotExporter`, and `Limits` of what is too old, too much or too little.
+For a bot: `BotExporter`, and `Limits` of what is too old, too much or too little; `HUNG_EXIT_CODE`, what its process
+ends with where it was told to end when its loop hangs.
 Where its alerts go: `Alerting`, with `Mail`.
 For a job beside it: `StatusFile`, of which it replaces its own section, and `is_stale`, whether a section's writer has
 gone silent.
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from nightdesk_alerts import Alerting, Mail
 
     from nightdesk_exporter.bot import BotExporter
+    from nightdesk_exporter.health.hang_watch import HUNG_EXIT_CODE
     from nightdesk_exporter.snapshot import Limits
     from nightdesk_exporter.status_file import StatusFile, is_stale
     from nightdesk_exporter.web.allowed_hosts import host_problems
@@ -44,6 +46,7 @@ else:
         {
             "nightdesk_alerts": ["Alerting", "Mail"],
             "nightdesk_exporter.bot": ["BotExporter"],
+            "nightdesk_exporter.health.hang_watch": ["HUNG_EXIT_CODE"],
             "nightdesk_exporter.snapshot": ["Limits"],
             "nightdesk_exporter.status_file": ["StatusFile", "is_stale"],
             "nightdesk_exporter.web.allowed_hosts": ["host_problems"],
@@ -52,4 +55,14 @@ else:
     )
 
 
-__all__ = ["Alerting", "BotExporter", "Limits", "Mail", "StatusFile", "host_problems", "is_stale", "read_web_config"]
+__all__ = [
+    "HUNG_EXIT_CODE",
+    "Alerting",
+    "BotExporter",
+    "Limits",
+    "Mail",
+    "StatusFile",
+    "host_problems",
+    "is_stale",
+    "read_web_config",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -28,8 +29,9 @@ from nightdesk_exporter.calls.money import MoneyCalls
 from nightdesk_exporter.calls.trading import TradingCalls
 from nightdesk_exporter.collector import COLLECTORS, SnapshotCollector
 from nightdesk_exporter.errors import ExporterError
-from nightdesk_exporter.health.assessment import assess
+from nightdesk_exporter.health.assessment import assess, stalled
 from nightdesk_exporter.health.checkup import Checkup
+from nightdesk_exporter.health.hang_watch import HangWatch, Patience, where_it_hangs
 from nightdesk_exporter.health.health_check_thread import HealthCheckThread
 from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.logs import count_messages
@@ -61,7 +63,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     to report what is slow to find out. `secrets` are hidden by value in whatever is shown. `strict` has wrong calls
     raise `WrongCallError`: for tests and first tries. `web_config_file` brings TLS and passwords. `allowed_hosts` are
     the names by which it answers without a password; `None` is what docs/exporter.md says of them.
-    `pause_garbage_collection` has the process collect no garbage while a scrape is rendered.
+    `pause_garbage_collection` has the process collect no garbage while a scrape is rendered. `exit_when_hung` has the
+    process end with `HUNG_EXIT_CODE`, after people were told, once its loop stands still for longer than its limit.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         before_check: Callable[[BotExporter], None] | None = None,
         secrets: Iterable[str] = (),
         strict: bool = False,
+        exit_when_hung: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` returns the wall time in seconds since the Unix epoch.
@@ -135,6 +139,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._issue_alerts = IssueAlerts(self._alerts)
         self._checkup = Checkup(self._assess, on_change=self._health_changed)
         self._health_checks = HealthCheckThread(self._turn, interval_seconds=self._interval)
+        self._patience = Patience()
+        self._hang_watch = HangWatch(self._is_hung, farewell=self._end_hung, end=os._exit) if exit_when_hung else None
         self.registry = SafeRegistry(self._collector_failed)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -161,6 +167,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             host=host,
             port=port,
             health=self.health,
+            stalled=self._stalled,
             status=self.status,
             page=self._page,
             web_config_file=self._web_config_file,
@@ -170,6 +177,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()
         self._health_checks.start()
+        if self._hang_watch is not None:
+            self._hang_watch.start()
         tell_of_forks(self)
         return self
 
@@ -185,6 +194,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
         if self._forked:
             return
+        if self._hang_watch is not None:
+            self._hang_watch.stop()
         if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
             self.snapshot.stopped_by = self._without_secrets(f"{type(error).__name__}: {error}")
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")
@@ -238,6 +249,29 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
 
     def _assess(self, now: WallTime) -> Health:
         return assess(self.snapshot, self._limits, now=now)
+
+    def _stalled(self) -> str:
+        return stalled(self.snapshot, self._limits, now=self._now())
+
+    def _is_hung(self, elapsed_seconds: float) -> str:
+        """Return why the process is to end; a loop that works on a candle within its limit is let be."""
+        received = [at for at, _ in dict(self.snapshot.candles_wall_and_market).values()]
+        over = self._patience.is_over(
+            elapsed_seconds,
+            heartbeat=self.snapshot.heartbeat_at_wall,
+            candle=max(received, default=None),
+            limit_seconds=self._limits.heartbeat_seconds,
+        )
+        return self._stalled() if over else ""
+
+    def _end_hung(self, cause: str) -> None:
+        """Tell people and the status file that the process ends, and the log where it hung."""
+        self.snapshot.stopped_by = f"itself, as its loop hung: {cause}"
+        self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}; its supervisor is to start it again")
+        logger.critical("the main thread stands at\n{}", self._without_secrets(where_it_hangs()))
+        self._send_last_words()
+        self._health_checks.stop()
+        self._alerts.__exit__()
 
     def _health_changed(self, before: Health, after: Health) -> None:
         causes = "; ".join(issue.cause for issue in after.issues)

@@ -10,8 +10,8 @@ all of it: it is a table.
 The table: `ALERTS`, by `SUBJECTS`; `declared` and `known` look things up. `HEALTH_CHECK` is what the health check looks
 for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Severity`, `Route`.
 Declarations that others name: `ALERTMANAGER_NOTIFICATIONS_FAILING`, `ALERTS_SILENCED`, `DISK_UNWRITABLE`, `DOWN`,
-`MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports or acts by: `daily_loss_severity`,
-`drawdown_severity`, `no_trade_limit_seconds`, `snapshot_limit_seconds`.
+`LOOP_STALLED`, `MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports or acts by:
+`daily_loss_severity`, `drawdown_severity`, `no_trade_limit_seconds`, `snapshot_limit_seconds`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nightdesk_alerts.catalogue.declaration import (
     Subject,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE
-from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS
+from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS, LOOP_STALLED
 from nightdesk_alerts.catalogue.model import MODEL
 from nightdesk_alerts.catalogue.plumbing import ALERTS_SILENCED, DISK_UNWRITABLE, PLUMBING, snapshot_limit_seconds
 from nightdesk_alerts.catalogue.records import RECORDS
@@ -46,6 +46,7 @@ __all__ = [
     "DISK_UNWRITABLE",
     "DOWN",
     "HEALTH_CHECK",
+    "LOOP_STALLED",
     "MODEL_KEPT",
     "MODEL_PROMOTED",
     "MODEL_ROLLED_BACK",

@@ -112,6 +112,7 @@ def _exporter(settings: Settings, chosen: Tuning) -> BotExporter:
         alert_spool=home.state_dir(settings) / "alerts.json",
         before_check=partial(_report_audit, settings),
         secrets=secrets(settings),
+        exit_when_hung=settings.bot.exit_when_hung and settings.scale.speed == 1.0,
     )
 
 

@@ -40,7 +40,7 @@ class Checkup:
             first = {issue.key: now if issue.since is None else issue.since for issue in found.issues}
             self._since = {key: min(at, self._since.get(key, at)) for key, at in first.items()}
             issues = tuple(replace(issue, since=self._since[issue.key]) for issue in found.issues)
-            before, health = self._last, Health(found.verdict, issues)
+            before, health = self._last, replace(found, issues=issues)
             if before is None or before.verdict is not health.verdict:
                 self.verdict_since = now
             self._last = health

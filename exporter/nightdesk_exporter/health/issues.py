@@ -55,7 +55,8 @@ class Issue:
 
 @dataclass(frozen=True)
 class Health:
-    """The verdict and everything that led to it."""
+    """The verdict and everything that led to it. `ready`: nothing but the account's money stands against trading."""
 
     verdict: Verdict
     issues: tuple[Issue, ...]
+    ready: bool = False
