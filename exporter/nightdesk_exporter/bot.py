@@ -33,6 +33,7 @@ from nightdesk_exporter.health.assessment import assess, stalled
 from nightdesk_exporter.health.checkup import Checkup
 from nightdesk_exporter.health.hang_watch import HangWatch, Patience, where_it_hangs
 from nightdesk_exporter.health.health_check_thread import HealthCheckThread
+from nightdesk_exporter.health.heartbeat import beat_of
 from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.logs import count_messages
 from nightdesk_exporter.metrics.catalogue import GUARD_STATES, LOG_LEVELS
@@ -43,7 +44,7 @@ from nightdesk_exporter.status_file import StatusFile
 from nightdesk_exporter.timeframes import seconds_of
 
 if TYPE_CHECKING:
-    from nightdesk_alerts import Alerting
+    from nightdesk_alerts import Alerting, Beat, Heartbeat, HeartbeatSender
 
     from nightdesk_exporter.server import ExporterServer
 
@@ -65,6 +66,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     the names by which it answers without a password; `None` is what docs/exporter.md says of them.
     `pause_garbage_collection` has the process collect no garbage while a scrape is rendered. `exit_when_hung` has the
     process end with `HUNG_EXIT_CODE`, after people were told, once its loop stands still for longer than its limit.
+    `heartbeat_url` is that of a check at healthchecks.io or Uptime Kuma, as docs/own-bot.md has them; a `Heartbeat`
+    says more of it.
     """
 
     def __init__(
@@ -89,17 +92,23 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         secrets: Iterable[str] = (),
         strict: bool = False,
         exit_when_hung: bool = False,
+        heartbeat_url: str | Heartbeat | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` returns the wall time in seconds since the Unix epoch.
 
-        Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number.
+        Raises `ExporterError` where a timeframe is none, or a limit or the interval is no positive number, and
+        `HeartbeatError` where the heartbeat's URL is no use.
         """
         from importlib.metadata import version  # 5 ms, which an import alone need not pay
 
         started = WallTime(clock())
         snapshot = Snapshot(started_at=started, currency=currency)
-        super().__init__(snapshot, limits or Limits(), clock=clock, strict=strict, secrets=secrets)
+        heartbeat = _heartbeat(heartbeat_url)
+        hidden = [*secrets, *([] if heartbeat is None else [heartbeat.url])]
+        super().__init__(snapshot, limits or Limits(), clock=clock, strict=strict, secrets=hidden)
+        self._heartbeat = heartbeat
+        self._heartbeat_sender: HeartbeatSender | None = None
         self._name = name
         self._address = (host, port)
         self._web_config_file = web_config_file
@@ -179,6 +188,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._health_checks.start()
         if self._hang_watch is not None:
             self._hang_watch.start()
+        if self._heartbeat is not None:
+            self._start_heartbeat(self._heartbeat)
         tell_of_forks(self)
         return self
 
@@ -200,8 +211,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self.snapshot.stopped_by = self._without_secrets(f"{type(error).__name__}: {error}")
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")
             self._send_last_words()
-        self._health_checks.stop()
-        self._alerts.__exit__()
+        self._end_reports()
         if self._server is not None:
             self._server.close()
         if self._stop_counting is not None:
@@ -270,8 +280,36 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}; its supervisor is to start it again")
         logger.critical("the main thread stands at\n{}", self._without_secrets(where_it_hangs()))
         self._send_last_words()
+        self._end_reports()
+
+    def _end_reports(self) -> None:
+        """Write the last status, and let what was sent arrive."""
+        if self._heartbeat_sender is not None:
+            self._heartbeat_sender.stop(
+                f"{self._name}: the bot has ended by an error." if self.snapshot.stopped_by else None
+            )
         self._health_checks.stop()
         self._alerts.__exit__()
+
+    def _start_heartbeat(self, heartbeat: Heartbeat) -> None:
+        from nightdesk_alerts import HeartbeatSender  # with requests, for who has a heartbeat
+
+        self._heartbeat_sender = HeartbeatSender(
+            heartbeat, self._beat, sent=lambda: self._count("heartbeats_sent"), failed=self._heartbeat_failed
+        )
+        self._heartbeat_sender.start()
+
+    def _beat(self) -> tuple[Beat | None, str]:
+        try:
+            return beat_of(self._name, self.health())
+        except Exception as error:  # noqa: BLE001 - the border: without a health there is no heartbeat, and the next may be
+            self.note_error(f"heartbeat: {type(error).__name__}", error)
+            return None, ""
+
+    def _heartbeat_failed(self, problem: str) -> None:
+        self._count("heartbeats_failed")
+        text = f"the heartbeat did not arrive outside: {problem}"
+        self.snapshot.troubles["heartbeat_unsent"] = Trouble(self._now(), text)
 
     def _health_changed(self, before: Health, after: Health) -> None:
         causes = "; ".join(issue.cause for issue in after.issues)
@@ -355,6 +393,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self._create(name)
         for name in ("status_file_write_failures", "shadow_trades_closed", "alerts_retried"):
             self._create(name)
+        for name in ("heartbeats_sent", "heartbeats_failed"):
+            self._create(name)
         self._create("alerts_sent", SENT_PATHS)
         self._create("alerts_dropped", DROP_REASONS)
         self._create("collector_errors", COLLECTORS)
@@ -367,6 +407,14 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         for symbol, timeframe in symbols:
             self._create("candle_gaps", (symbol,), (timeframe,))
         self._create("signals", names, outcomes)
+
+
+def _heartbeat(given: str | Heartbeat | None) -> Heartbeat | None:
+    if not given:
+        return None
+    from nightdesk_alerts import Heartbeat
+
+    return Heartbeat(given) if isinstance(given, str) else given
 
 
 def _refuse_odd(limits: Limits, interval_seconds: float) -> None:

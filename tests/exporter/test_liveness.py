@@ -176,7 +176,10 @@ def test_a_farewell_that_hangs_delays_the_end_by_its_bound_only(monkeypatch: pyt
         ended.append(code)
         over.set()
 
-    HangWatch(lambda _: "it hangs", farewell=lambda _: never.wait(WAIT_SECONDS) and None, end=end).start()
+    def farewell(_: str) -> None:
+        never.wait(WAIT_SECONDS)
+
+    HangWatch(lambda _: "it hangs", farewell=farewell, end=end).start()
     assert over.wait(WAIT_SECONDS)
     assert ended == [HUNG_EXIT_CODE]
     never.set()
