@@ -17,9 +17,6 @@ from nightdesk_core.clock import WallTime
 from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import LockTimeoutError
 from nightdesk_core.forks import tell_of_forks
-from prometheus_client.gc_collector import GCCollector
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
 
 from nightdesk_exporter.calls.alerts import AlertCalls
 from nightdesk_exporter.calls.exchange import ExchangeCalls
@@ -38,6 +35,10 @@ from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.logs import count_messages
 from nightdesk_exporter.metrics.catalogue import GUARD_STATES, LOG_LEVELS
 from nightdesk_exporter.metrics.registry import SafeRegistry
+from nightdesk_exporter.metrics.shared import PROCESS_COLLECTORS, Shared
+from nightdesk_exporter.push import PushTo
+from nightdesk_exporter.running import ended, take_over
+from nightdesk_exporter.sigterm import OnSigterm, Sigterm
 from nightdesk_exporter.snapshot import CandlesExpected, Limits, Snapshot, Trouble
 from nightdesk_exporter.status import recall, sections
 from nightdesk_exporter.status_file import StatusFile
@@ -45,7 +46,10 @@ from nightdesk_exporter.timeframes import seconds_of
 
 if TYPE_CHECKING:
     from nightdesk_alerts import Alerting, Beat, Heartbeat, HeartbeatSender
+    from prometheus_client import CollectorRegistry
 
+    from nightdesk_exporter.apps import AsgiApp, HostedPages, WsgiApp
+    from nightdesk_exporter.push import Pusher
     from nightdesk_exporter.server import ExporterServer
 
 _HEALTH_LEVELS = {Verdict.UNHEALTHY: "ERROR", Verdict.DEGRADED: "WARNING"}
@@ -67,7 +71,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     `pause_garbage_collection` has the process collect no garbage while a scrape is rendered. `exit_when_hung` has the
     process end with `HUNG_EXIT_CODE`, after people were told, once its loop stands still for longer than its limit.
     `heartbeat_url` is that of a check at healthchecks.io or Uptime Kuma, as docs/own-bot.md has them; a `Heartbeat`
-    says more of it.
+    says more of it. `port=None` serves nothing: then there are `asgi_app()`, `wsgi_app()`, a `registry` of the bot's
+    own, in which ours lie beside the others for the length of the block, and `push_to`, a Pushgateway. `on_sigterm`
+    says what SIGTERM does where nobody handles it: `end` the block, end it and `tell` people, or `leave` it alone.
     """
 
     def __init__(
@@ -77,7 +83,9 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         symbols: Sequence[tuple[str, str]],
         outcomes: Iterable[str] = (),
         host: str = "127.0.0.1",
-        port: int = 8700,
+        port: int | None = 8700,
+        registry: CollectorRegistry | None = None,
+        push_to: str | PushTo | None = None,
         web_config_file: Path | None = None,
         allowed_hosts: Sequence[str] | None = None,
         pause_garbage_collection: bool = False,
@@ -93,6 +101,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         strict: bool = False,
         exit_when_hung: bool = False,
         heartbeat_url: str | Heartbeat | None = None,
+        on_sigterm: OnSigterm = "end",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` returns the wall time in seconds since the Unix epoch.
@@ -122,6 +131,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._server: ExporterServer | None = None
         self._forked = False
         self._stop_counting: Callable[[], None] | None = None
+        self._push_to = PushTo(push_to) if isinstance(push_to, str) else push_to
+        self._pusher: Pusher | None = None
+        self._hosted: HostedPages | None = None
+        self._sigterm = Sigterm(on_sigterm)
+        self._begun = self._ended = False
         for symbol, timeframe in symbols:
             self.snapshot.candles_expected[self._symbol(symbol), timeframe] = CandlesExpected(
                 started, seconds_of(timeframe)
@@ -150,39 +164,38 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._health_checks = HealthCheckThread(self._turn, interval_seconds=self._interval)
         self._patience = Patience()
         self._hang_watch = HangWatch(self._is_hung, farewell=self._end_hung, end=os._exit) if exit_when_hung else None
-        self.registry = SafeRegistry(self._collector_failed)
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
-        self.registry.register(
-            SnapshotCollector(
-                self.snapshot,
-                bot=name,
-                version=version("nightdesk"),
-                limits=lambda: self._limits,
-                health=self.health,
-                failed=self._collector_failed,
-            )
+        self._ours = SnapshotCollector(
+            self.snapshot,
+            bot=name,
+            version=version("nightdesk"),
+            limits=lambda: self._limits,
+            health=self.health,
+            failed=self._collector_failed,
         )
+        self._shared = Shared(registry, self._ours) if registry is not None else None
+        self.registry = SafeRegistry(self._collector_failed) if registry is None else registry
+        if self._shared is None:
+            for collector in PROCESS_COLLECTORS:
+                collector(registry=self.registry)
+            self.registry.register(self._ours)
 
     def __enter__(self) -> Self:
-        """Serve, once. Raises `ExporterError` where the port is taken, `WebConfigError` where that file is no use."""
-        if self._server is not None:
-            raise RuntimeError("an exporter serves once; make a new one")
-        from nightdesk_exporter.server import ExporterServer  # who only imports does not pay for what serves
+        """Serve, once. Raises `ExporterError` where the port is taken, `WebConfigError` where that file is no use.
 
-        host, port = self._address
-        self._server = ExporterServer(
-            self.registry,
-            host=host,
-            port=port,
-            health=self.health,
-            stalled=self._stalled,
-            status=self.status,
-            page=self._page,
-            web_config_file=self._web_config_file,
-            allowed_hosts=self._allowed_hosts,
-            pause_garbage_collection=self._pause_garbage_collection,
-        )
+        An exporter of the same bot that this process has already ends.
+        """
+        if self._begun:
+            raise RuntimeError("an exporter serves once; make a new one")
+        take_over(self)
+        if self._shared is not None:
+            self._shared.join()
+        try:
+            self._serve()
+        except BaseException:
+            self._leave()
+            raise
+        self._begun = True
+        self._sigterm.begin()
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()
         self._health_checks.start()
@@ -190,30 +203,92 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self._hang_watch.start()
         if self._heartbeat is not None:
             self._start_heartbeat(self._heartbeat)
+        if self._push_to is not None:
+            self._start_pushing(self._push_to)
         tell_of_forks(self)
         return self
 
+    def _serve(self) -> None:
+        host, port = self._address
+        if port is None:
+            return
+        from nightdesk_exporter.server import ExporterServer  # who only imports does not pay for what serves
+
+        self._server = ExporterServer(host=host, port=port, **self._pages())
+
+    def _pages(self) -> dict[str, Any]:
+        """Return what is served, by a server of ours or by somebody else's."""
+        return {
+            "registry": self.registry if self._shared is None else self._shared.seen(self._collector_failed),
+            "health": self.health,
+            "stalled": self._stalled,
+            "status": self.status,
+            "page": self._page,
+            "web_config_file": self._web_config_file,
+            "allowed_hosts": self._allowed_hosts,
+            "pause_garbage_collection": self._pause_garbage_collection,
+        }
+
+    def asgi_app(self) -> AsgiApp:
+        """Return the exporter's pages as an ASGI application, to be mounted in a server of the bot's own.
+
+        It asks for the same password, and answers by the same names: without `allowed_hosts` addresses and localhost.
+        Raises `ExporterError` where the web configuration file has TLS: that is the other server's.
+        """
+        return self._in_other_servers().asgi
+
+    def wsgi_app(self) -> WsgiApp:
+        """Return the same as a WSGI application."""
+        return self._in_other_servers().wsgi
+
+    def _in_other_servers(self) -> HostedPages:
+        if self._hosted is None:
+            from nightdesk_exporter.apps import hosted_pages
+
+            self._hosted = hosted_pages(**self._pages())
+        return self._hosted
+
+    def _start_pushing(self, to: PushTo) -> None:
+        from nightdesk_exporter.push import Pusher
+
+        self._pusher = Pusher(to, self.registry, bot=self._name, failed=lambda: self._count("pushes_failed"))
+        self._pusher.start()
+
+    def _leave(self) -> None:
+        """Take our metrics out of a registry that is not ours, and let another exporter of the bot begin."""
+        if self._shared is not None:
+            self._shared.leave()
+        ended(self)
+
     def forked(self) -> None:
         """In a child of the bot's process, let go of what is the bot's: the calls do nothing, and say so once."""
-        if self._server is not None:
-            self._server.forked()
+        for served in (self._server, self._hosted):
+            if served is not None:
+                served.forked()
         self._checkup.forked()
         self._health_checks.forked()
         self._forked = True
         self._vanish()
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
-        if self._forked:
+        if self._forked or self._ended:
             return
+        self._ended = True
+        self._sigterm.finish()
         if self._hang_watch is not None:
             self._hang_watch.stop()
         if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
             self.snapshot.stopped_by = self._without_secrets(f"{type(error).__name__}: {error}")
             self._tell("CRITICAL", f"the bot ends by {self.snapshot.stopped_by}")
             self._send_last_words()
+        elif self._sigterm.is_to_be_told:
+            self.snapshot.stopped_by = "SIGTERM"
+            self._send_last_words()
         self._end_reports()
-        if self._server is not None:
-            self._server.close()
+        for served in (self._server, self._hosted):
+            if served is not None:
+                served.close()
+        self._leave()
         if self._stop_counting is not None:
             self._stop_counting()
 
@@ -225,10 +300,15 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         await asyncio.to_thread(self.__exit__, *ended)
 
     @property
+    def place(self) -> tuple[str, str, int | None]:
+        """The bot's name, and where its exporter was told to serve."""
+        return (self._name, *self._address)
+
+    @property
     def url(self) -> str:
         """Where the running exporter serves."""
         if self._server is None:
-            raise RuntimeError("the exporter serves only inside its with block")
+            raise RuntimeError("the exporter serves only inside its with block, and not with port=None")
         return self._server.url
 
     def health(self) -> Health:
@@ -289,6 +369,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
                 f"{self._name}: the bot has ended by an error." if self.snapshot.stopped_by else None
             )
         self._health_checks.stop()
+        if self._pusher is not None:
+            self._pusher.stop()
         self._alerts.__exit__()
 
     def _start_heartbeat(self, heartbeat: Heartbeat) -> None:
@@ -393,7 +475,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             self._create(name)
         for name in ("status_file_write_failures", "shadow_trades_closed", "alerts_retried"):
             self._create(name)
-        for name in ("heartbeats_sent", "heartbeats_failed"):
+        for name in ("heartbeats_sent", "heartbeats_failed", "pushes_failed"):
             self._create(name)
         self._create("alerts_sent", SENT_PATHS)
         self._create("alerts_dropped", DROP_REASONS)

@@ -116,6 +116,7 @@ BOT: tuple[Metric, ...] = (
     _counter("alerts_dropped", "Alerts that reached nobody.", "reason"),
     _counter("heartbeats_sent", "Heartbeats that arrived at the service outside."),
     _counter("heartbeats_failed", "Heartbeats that did not arrive there."),
+    _counter("pushes_failed", "Pushes of the metrics to a Pushgateway that failed."),
     _gauge("audit_entries", "Length of the audit log."),
     _gauge("audit_missing", "1 while the audit log lacks an entry that it held."),
     _info("audit_head", "Hash of the audit log's last entry.", "hash"),
