@@ -40,6 +40,7 @@ PARTS = {
         "calls": {"metrics", "snapshot.py"},
         "web": {"health", "page"},
         "logs.py": {"metrics"},
+        "log_bridges.py": {"logs.py"},
         "settings.py": {"snapshot.py"},
         "status.py": {"health", "metrics", "snapshot.py"},
         "server.py": {"health", "web"},
@@ -52,7 +53,7 @@ PARTS = {
             *("apps.py", "calls", "collector.py", "health", "logs.py", "metrics", "page", "push.py", "running.py"),
             *("server.py", "sigterm.py", "snapshot.py", "status.py"),
         },
-        "__init__.py": {"bot.py", "health", "snapshot.py", "web"},
+        "__init__.py": {"bot.py", "health", "push.py", "snapshot.py", "web"},
     },
     "trendbot/nightdesk_trendbot": {
         "signals": set(),

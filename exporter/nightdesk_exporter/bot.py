@@ -35,7 +35,7 @@ from nightdesk_exporter.health.issues import Health, Verdict
 from nightdesk_exporter.logs import count_messages
 from nightdesk_exporter.metrics.catalogue import GUARD_STATES, LOG_LEVELS
 from nightdesk_exporter.metrics.registry import SafeRegistry
-from nightdesk_exporter.metrics.shared import PROCESS_COLLECTORS, Shared
+from nightdesk_exporter.metrics.shared import Shared, process_collectors
 from nightdesk_exporter.push import PushTo
 from nightdesk_exporter.running import ended, take_over
 from nightdesk_exporter.sigterm import OnSigterm, Sigterm
@@ -172,11 +172,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             health=self.health,
             failed=self._collector_failed,
         )
-        self._shared = Shared(registry, self._ours) if registry is not None else None
+        self._shared = Shared(registry, self._ours, started=started) if registry is not None else None
         self.registry = SafeRegistry(self._collector_failed) if registry is None else registry
         if self._shared is None:
-            for collector in PROCESS_COLLECTORS:
-                collector(registry=self.registry)
+            for collector in process_collectors(started):
+                self.registry.register(collector)
             self.registry.register(self._ours)
 
     def __enter__(self) -> Self:

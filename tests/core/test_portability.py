@@ -137,3 +137,16 @@ for room in ("nightdesk_core", "nightdesk_alerts", "nightdesk_exporter", "nightd
 print("imported")
 """
     assert run(script) == "imported\n"
+
+
+def test_known_failure_26_a_bot_says_when_it_started_where_there_is_no_proc() -> None:
+    script = """
+import time
+from nightdesk_exporter import BotExporter
+from prometheus_client import CollectorRegistry
+for shared in (None, CollectorRegistry()):
+    with BotExporter("mine", symbols=[], port=None, registry=shared) as exporter:
+        assert abs(exporter.registry.get_sample_value("process_start_time_seconds") - time.time()) < 30
+print("told")
+"""
+    assert run(script) == "told\n"

@@ -8,10 +8,13 @@ Where files have no owners and modes, a folder's own access list says who may re
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 if sys.platform != "win32":
     with suppress(ImportError):
@@ -28,7 +31,7 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 NO_TERMINAL = getattr(os, "O_NOCTTY", 0)
 FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
-_by_sqlite: dict[int, sqlite3.Connection] = {}
+_by_sqlite: dict[int, Connection] = {}
 """By the descriptor that stands for each lock."""
 
 
@@ -47,6 +50,8 @@ def take_lock(descriptor: int, path: Path) -> bool:
         except BlockingIOError:
             return False
         return True
+    import sqlite3  # no light module, and needed on Windows alone
+
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("BEGIN EXCLUSIVE")

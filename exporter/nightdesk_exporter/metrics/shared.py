@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 
+from nightdesk_core.clock import WallTime
 from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -13,16 +16,40 @@ from prometheus_client.registry import Collector
 from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.metrics.registry import Failed, ForeignRegistry
 
-PROCESS_COLLECTORS = (ProcessCollector, PlatformCollector, GCCollector)
-"""What says of the process, beside what says of the bot."""
+_START = "process_start_time_seconds"
+
+
+def process_collectors(started: WallTime) -> Iterator[Collector]:
+    """Yield what says of the process, beside what says of the bot.
+
+    Where there is no /proc, as on macOS and Windows, the client says nothing of a process, not even when it started;
+    but every alert on an age asks that first. There it is when the exporter was made.
+    """
+    of_process = ProcessCollector(registry=None)
+    yield of_process
+    yield PlatformCollector(registry=None)
+    yield GCCollector(registry=CollectorRegistry())
+    if not any(metric.name == _START for metric in of_process.collect()):
+        yield _Start(started)
+
+
+class _Start(Collector):
+    def __init__(self, started: WallTime) -> None:
+        self._started = started
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            _START, "When the exporter was made, in seconds since the epoch.", self._started.seconds
+        )
 
 
 class Shared:
     """Our collector in a registry that is not ours. What says of the process is added where they have it not."""
 
-    def __init__(self, registry: CollectorRegistry, ours: Collector) -> None:
+    def __init__(self, registry: CollectorRegistry, ours: Collector, *, started: WallTime) -> None:
         self._registry = registry
         self._ours = ours
+        self._started = started
         self._added: list[Collector] = []
 
     def join(self) -> None:
@@ -35,8 +62,7 @@ class Shared:
                 " bot a registry of its own"
             ) from error
         self._added.append(self._ours)
-        for kind in PROCESS_COLLECTORS:
-            collector = kind(registry=CollectorRegistry())
+        for collector in process_collectors(self._started):
             with suppress(ValueError):  # theirs says the same
                 self._registry.register(collector)
                 self._added.append(collector)
