@@ -147,7 +147,7 @@ def by_wsgi(exporter: BotExporter) -> Ask:
             "HTTP_HOST": "localhost",
         }
         environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
-        result = app(environ, lambda status, got, _=None: started.append((status, got)) or (lambda _: None))  # type: ignore[arg-type,func-returns-value]
+        result = app(environ, lambda status, got, _=None: started.append((status, got)) or (lambda _: None))  # type: ignore[func-returns-value]
         body = b"".join(result)
         result.close()  # type: ignore[attr-defined]
         status, got = started[0]
