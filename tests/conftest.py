@@ -14,6 +14,7 @@ from loguru import logger
 from nightdesk.stack.tools import Tools, ensure_tools
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+WHOLE_PROGRAMS = CHECKOUT / "tests" / "e2e"
 
 # How long an example takes says nothing on a busy machine. Continuous integration tries the same examples each time:
 # new ones are for whoever can look into what they find.
@@ -34,6 +35,11 @@ def log_to_standard_error() -> None:
 
 
 log_to_standard_error()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with whole programs: they wait most and last longest, and no worker is left alone with them at the end."""
+    items.sort(key=lambda item: not item.path.is_relative_to(WHOLE_PROGRAMS))
 
 
 @pytest.fixture(autouse=True)

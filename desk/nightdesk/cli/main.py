@@ -16,7 +16,7 @@ from nightdesk_core.files.permissions import PRIVATE_UMASK
 from nightdesk_exporter import logs
 
 from nightdesk import terminal
-from nightdesk.cli import audit, duty, gate, guard, models, positions, retrain, run, silences, stop
+from nightdesk.cli import audit, duty, existing, gate, guard, models, positions, retrain, run, silences, stop
 from nightdesk.cli.choice import Choice
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(duty.app)
 app.add_typer(silences.app)
+app.add_typer(existing.app)
 app.add_typer(models.app, name="models")
 app.add_typer(positions.app, name="positions")
 app.add_typer(audit.app, name="audit")
