@@ -11,9 +11,9 @@ The table: `ALERTS`, by `SUBJECTS`; `declared` and `known` look things up. `HEAL
 for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Due`, `Severity`,
 `Route`.
 Declarations that others name: `ALERTMANAGER_NOTIFICATIONS_FAILING`, `ALERTS_SILENCED`, `DISK_UNWRITABLE`, `DOWN`,
-`MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports or acts by: `daily_loss_severity`,
-`drawdown_severity`, `exchange_contact_limit_seconds`, `heartbeat_limit_seconds`, `no_trade_limit_seconds`,
-`snapshot_limit_seconds`.
+`LOOP_STALLED`, `MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports or acts by:
+`daily_loss_severity`, `drawdown_severity`, `exchange_contact_limit_seconds`, `heartbeat_limit_seconds`,
+`no_trade_limit_seconds`, `snapshot_limit_seconds`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from nightdesk_alerts.catalogue.declaration import (
     Subject,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE, exchange_contact_limit_seconds
-from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS, heartbeat_limit_seconds
+from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS, LOOP_STALLED, heartbeat_limit_seconds
 from nightdesk_alerts.catalogue.model import MODEL
 from nightdesk_alerts.catalogue.plumbing import ALERTS_SILENCED, DISK_UNWRITABLE, PLUMBING, snapshot_limit_seconds
 from nightdesk_alerts.catalogue.records import RECORDS
@@ -49,6 +49,7 @@ __all__ = [
     "DISK_UNWRITABLE",
     "DOWN",
     "HEALTH_CHECK",
+    "LOOP_STALLED",
     "MODEL_KEPT",
     "MODEL_PROMOTED",
     "MODEL_ROLLED_BACK",

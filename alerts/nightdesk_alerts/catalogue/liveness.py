@@ -19,7 +19,7 @@ from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
 DOWN = AlertDeclaration(
     name="TradebotDown",
     summaries={"critical": "The bot does not answer."},
-    when="The bot has not answered Prometheus for 2m.",
+    when="The bot has not answered Prometheus for 2m, or one that pushes its metrics has not pushed for three.",
     mutes_its_bot=MutedIn.INHIBITION,
     never_muted=True,
     route=Route.FLEET,

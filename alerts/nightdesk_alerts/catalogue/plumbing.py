@@ -167,6 +167,12 @@ INSTRUMENTATION_ERRORS = SilentCondition(
     reason="a mistake in the bot's code, which shows at the first try, and is logged",
 )
 
+HEARTBEAT_UNSENT = SilentCondition(
+    issue="heartbeat_unsent",
+    find=_trouble("heartbeat_unsent"),
+    reason="whoever waits for the heartbeat outside tells people that it stays away",
+)
+
 ALERTS_SILENCED = AlertDeclaration(
     name="TradebotAlertsSilenced",
     summaries={"warning": "Critical alerts of the bot are silenced for long, or all of them are."},
@@ -187,5 +193,6 @@ PLUMBING = Subject(
         STAMP_IN_FUTURE,
         ALERTS_SILENCED,
         INSTRUMENTATION_ERRORS,
+        HEARTBEAT_UNSENT,
     ),
 )

@@ -49,6 +49,7 @@ DRAWDOWN_HIGH = AlertDeclaration(
         find=_drawdown_high,
         is_known=lambda seen: seen.bot.drawdown_ratio is not None,
         unhealthy=("critical",),
+        of_the_account=True,
     ),
 )
 
@@ -69,6 +70,7 @@ DAILY_LOSS_HIGH = AlertDeclaration(
         find=_daily_loss_high,
         is_known=lambda seen: seen.bot.daily_pnl_ratio is not None,
         unhealthy=("critical",),
+        of_the_account=True,
     ),
 )
 
@@ -88,6 +90,7 @@ LEVERAGE_HIGH = AlertDeclaration(
         find=_leverage_high,
         is_known=lambda seen: bool(seen.bot.positions),
         unhealthy=("critical",),
+        of_the_account=True,
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_alerts.catalogue import HEALTH_CHECK, AlertRule, Due, Situation
+from nightdesk_alerts.catalogue import HEALTH_CHECK, LOOP_STALLED, AlertRule, Due, Situation
 from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.health.issues import Health, Issue, Verdict
@@ -16,14 +16,22 @@ _AGAIN_SECONDS = 1.0
 
 def assess(snapshot: Snapshot, limits: Limits, *, now: WallTime) -> Health:
     """Return the bot's health at `now`. What is unknown counts as wrong once the bot has had its time."""
-    found = tuple(_found(Situation(snapshot, limits, now)))
-    issues = tuple(each for each in found if isinstance(each, Issue))
+    issues: list[Issue] = []
+    work: set[Verdict] = set()
+    moments: list[WallTime] = []
+    for of_the_account, found in _found(Situation(snapshot, limits, now)):
+        if isinstance(found, Due):
+            moments.append(found.at)
+            continue
+        issues.append(found)
+        if not of_the_account:
+            work.add(found.verdict)
     verdict = _verdict(snapshot, {issue.verdict for issue in issues})
-    moments = [each.at for each in found if isinstance(each, Due)]
+    ready = snapshot.heartbeat_at is not None and Verdict.UNHEALTHY not in work
     # What is late is over as soon as it comes, and so is it unknown whether the bot lives.
     awaited = verdict is Verdict.UNKNOWN or any(at < now for at in moments)
     coming = [at for at in moments if at >= now] + [now + _AGAIN_SECONDS] * awaited
-    return Health(verdict, issues, min(coming, default=None))
+    return Health(verdict, tuple(issues), ready, min(coming, default=None))
 
 
 def _verdict(snapshot: Snapshot, verdicts: set[Verdict]) -> Verdict:
@@ -34,13 +42,21 @@ def _verdict(snapshot: Snapshot, verdicts: set[Verdict]) -> Verdict:
     return Verdict.DEGRADED if verdicts else Verdict.HEALTHY
 
 
-def _found(seen: Situation) -> Iterator[Issue | Due]:
+def stalled(snapshot: Snapshot, limits: Limits, *, now: WallTime) -> str:
+    """Return why the loop counts as standing still at `now`, and nothing where it turns. Waits for no lock."""
+    condition = LOOP_STALLED.condition
+    found = () if condition is None else condition.find(Situation(snapshot, limits, now))
+    return "; ".join(symptom.cause for symptom in found if not isinstance(symptom, Due))
+
+
+def _found(seen: Situation) -> Iterator[tuple[bool, Issue | Due]]:
+    """Yield whether it is of the account's money, with each issue, and with when what is well now may be one."""
     for condition, alert in HEALTH_CHECK:
         for found in condition.find(seen):
             if isinstance(found, Due):
-                yield found
+                yield condition.of_the_account, found
                 continue
-            yield Issue(
+            issue = Issue(
                 condition.issue,
                 Verdict.UNHEALTHY if found.severity in condition.unhealthy else Verdict.DEGRADED,
                 found.cause,
@@ -49,3 +65,4 @@ def _found(seen: Situation) -> Iterator[Issue | Due]:
                 alert=None if alert is None else AlertRule(alert, found.severity),
                 labels=found.labels,
             )
+            yield condition.of_the_account, issue
