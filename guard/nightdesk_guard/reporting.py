@@ -78,6 +78,15 @@ class LossReporter(Protocol):
         """How it shows that the bot has lived and its state is gone; empty where it is not."""
 
 
+@runtime_checkable
+class NamedReporter(Protocol):
+    """What a `Reporter` may be beside: it knows what the bot is called."""
+
+    @property
+    def name(self) -> str:
+        """The bot's name."""
+
+
 def report_guard(
     reporter: Reporter, machine: PerformanceGuard, state: GuardState, limits: GuardLimits, *, reason: str
 ) -> None:
