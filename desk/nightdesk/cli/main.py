@@ -85,7 +85,7 @@ def main() -> None:
         terminal.message(f"nightdesk: {error}")
         code = error.exit_code
     except Exception as error:  # noqa: BLE001 - the top: Python's own traceback would show the secrets in it
-        lacking = extras.missing(error) if isinstance(error, ModuleNotFoundError) else None
+        lacking = extras.missing(error)
         trace = "".join(traceback.format_exception(error)).rstrip()
         terminal.message(trace if lacking is None else f"nightdesk: {lacking}")
         code = 1 if lacking is None else lacking.exit_code

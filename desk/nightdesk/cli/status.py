@@ -180,8 +180,7 @@ def _say_what_is_not_told(target: Target) -> None:
         for line in look(target.settings).sentences():
             say(line)
     except (NightdeskError, ModuleNotFoundError) as error:
-        why = extras.missing(error) if isinstance(error, ModuleNotFoundError) else error
-        say(f"whether critical alerts are silenced is not known: {why}", error=True)
+        say(f"whether critical alerts are silenced is not known: {extras.missing(error) or error}", error=True)
 
 
 def _moment(value: Any) -> float | None:
