@@ -113,13 +113,17 @@ def _joined(guards: Sequence[_Guard], exporters: Sequence[_Exporter]) -> Iterato
     """Yield each guard with the exporter of its bot, and the exporters of bots that have none."""
     left = sorted(exporters, key=lambda part: (part[1], part[0].started_at.seconds), reverse=True)
     matched: dict[int, _Exporter] = {}
-    # The exporter in the guard's own process; of those that remain, one of the same name.
-    for same_process in (True, False):
+    # The exporter that began and ended with the guard; of those that remain, one of the same name.
+    for together in (True, False):
         for index, (guard, bot) in enumerate(guards):
-            own = [part for part in left if part[0].name == bot.name and (part[0].pid == guard.pid or not same_process)]
-            if index not in matched and own:
-                matched[index] = own[0]
-                left.remove(own[0])
+            if index in matched:
+                continue
+            for part in left:
+                own = (part[0].pid, part[1]) == (guard.pid, bot.guards) or not together
+                if part[0].name == bot.name and own:
+                    matched[index] = part
+                    left.remove(part)
+                    break
     for index, (_, bot) in enumerate(guards):
         yield _with_exporter(bot, *matched[index]) if index in matched else bot
     seen: set[tuple[str, str]] = set()

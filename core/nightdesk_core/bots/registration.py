@@ -35,17 +35,18 @@ def registered(record: BotRecord, *, identity: str, clock: WallClock = system_cl
     that one's writer still runs. In a child that was forked within the block, nothing is marked.
     """
     with ExitStack() as stack:
-        path = _begun(record, identity, stack)
+        begun = _begun(record, identity, stack)
         try:
             yield
         finally:
-            if path is not None and os.getpid() == record.pid:
+            if begun is not None and os.getpid() == record.pid:
+                path, written = begun
                 with suppress(OSError):
-                    write_json_atomic(path, replace(record, ended_at=clock()).plain(), readers="owner")
+                    write_json_atomic(path, replace(written, ended_at=clock()).plain(), readers="owner")
 
 
-def _begun(record: BotRecord, identity: str, stack: ExitStack) -> Path | None:
-    """Write a record and hold its lock; return where it lies, `None` where it cannot be written."""
+def _begun(record: BotRecord, identity: str, stack: ExitStack) -> tuple[Path, BotRecord] | None:
+    """Write a record and hold its lock; return where it lies and what it holds, `None` where it cannot be written."""
     try:
         folder = bots_folder()
         path = _own_path(folder, record, identity, stack)
@@ -66,7 +67,7 @@ def _begun(record: BotRecord, identity: str, stack: ExitStack) -> Path | None:
                 where,
             )
         return None
-    return path
+    return path, record
 
 
 def _own_path(folder: Path, record: BotRecord, identity: str, stack: ExitStack) -> Path:

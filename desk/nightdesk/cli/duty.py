@@ -11,7 +11,7 @@ from nightdesk_core.errors import NightdeskError
 
 from nightdesk import home, terminal
 from nightdesk.cli.choice import choice, load_settings
-from nightdesk.cli.target import BotName, find
+from nightdesk.cli.target import BotName, find_or_new
 from nightdesk.logbook import without_secrets
 from nightdesk.terminal import say
 
@@ -41,7 +41,7 @@ def trades(
 
     from nightdesk.cli.tables import show, trade_row, written_time
 
-    settings = find(context, bot).settings
+    settings = find_or_new(context, bot).settings
     after = MarketTime(written_time(since) - 1)
     path = journal_path(home.state_dir(settings), settings.bot.name)
     if not path.exists():
@@ -63,7 +63,7 @@ def decisions(
 
     from nightdesk.cli.tables import decision_row, show, written_time
 
-    settings = find(context, bot).settings
+    settings = find_or_new(context, bot).settings
     log = DecisionLog(log_path(home.state_dir(settings), settings.bot.name))
     show(
         [decision_row(record) for record in log.read(symbol=symbol, since=MarketTime(written_time(since)))],

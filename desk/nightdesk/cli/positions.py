@@ -15,7 +15,7 @@ from nightdesk_core.journal.journal import Journal, journal_path, read_journal
 
 from nightdesk import home
 from nightdesk.cli.choice import actor
-from nightdesk.cli.target import BotName, find
+from nightdesk.cli.target import BotName, find_or_new
 from nightdesk.settings import Settings
 from nightdesk.terminal import say
 
@@ -54,7 +54,7 @@ def positions(
         return
     from nightdesk.cli.tables import show
 
-    settings = find(context, bot).settings
+    settings = find_or_new(context, bot).settings
     with _journal(settings) as journal:
         rows = _open_positions(settings, journal)
     ordered = {(order.symbol, order.entry_time.seconds): order.price for order in _orders(settings).waiting()}
@@ -95,7 +95,7 @@ def close(
     """
     from nightdesk_trendbot.live import is_price
 
-    settings = find(context, bot).settings
+    settings = find_or_new(context, bot).settings
     if not is_price(price):
         raise UnconfirmedError(f"--at {price:g} is no price: write what one unit was closed at, such as 0.0421")
     if not reason.strip():

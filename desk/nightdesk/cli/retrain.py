@@ -17,7 +17,7 @@ from nightdesk_retrain.settings import RetrainSettings
 
 from nightdesk import home
 from nightdesk.cli.choice import actor, choice, load_settings
-from nightdesk.cli.target import BotName, NoBotError, Target, find
+from nightdesk.cli.target import BotName, NoBotError, Target, find_or_new
 from nightdesk.logbook import set_up_logs
 from nightdesk.passwords import login
 from nightdesk.settings import Settings
@@ -81,7 +81,7 @@ def retrain(
     if reason is not None:
         if if_due or dry_run or bootstrap or scheduled or symbol or explain or cluster:
             raise typer.BadParameter("--request only asks for a retrain: use it without the other options")
-        say(_ask(find(context, bot), reason))
+        say(_ask(find_or_new(context, bot), reason))
         return
     settings = load_settings(context)
     if if_due and not home.schedule(settings).look():

@@ -16,7 +16,7 @@ from pydantic import RootModel
 
 from nightdesk import extras, home, terminal
 from nightdesk.bots import known_bots
-from nightdesk.cli.target import BotName, Target, find
+from nightdesk.cli.target import BotName, Target, find_or_new
 from nightdesk.terminal import message, say, table
 
 app = typer.Typer()
@@ -41,7 +41,7 @@ def status(
     From its status file; where it has none, from its exporter. Exit code 1 where it does not answer, or a section of
     the file is stale; 6 where there is no such bot.
     """
-    target = find(context, bot)
+    target = find_or_new(context, bot)
     now = system_clock()
     content = _content(target, now)
     sections = {name: section for name, section in content.items() if isinstance(section, dict)}

@@ -64,7 +64,10 @@ class Target:
 
 
 def find(context: typer.Context, wanted: str | None) -> Target:
-    """Return the bot that a command is about. Raises `NoBotError`, `SeveralBotsError`, `SettingsError`."""
+    """Return the bot that a command is about: one that runs, or has run.
+
+    Raises `NoBotError`, `SeveralBotsError`, `SettingsError`.
+    """
     chosen = choice(context)
     settings = chosen.load(may_be_missing=True)
     found = known_bots()
@@ -82,6 +85,22 @@ def find(context: typer.Context, wanted: str | None) -> Target:
         bot = _only(candidates, problems)
     namesakes = tuple(each for each in candidates if each.alive and each.name == bot.name and each is not bot)
     return Target(bot, settings if bot is own else _settings_of(bot, settings), bot is own, namesakes)
+
+
+def find_or_new(context: typer.Context, wanted: str | None) -> Target:
+    """Return what `find` does; where there is no bot, the one that will run in the home of the settings file.
+
+    For commands that look, or that leave something for it.
+    """
+    try:
+        return find(context, wanted)
+    except NoBotError:
+        chosen = choice(context)
+        if wanted is not None or not chosen.file.exists():
+            raise
+        settings = chosen.load()
+        folder, status_file = home.state_dir(settings), home.status_file(settings).path
+        return Target(Bot(name=settings.bot.name, state_dir=folder, status_file=status_file), settings, at_home=True)
 
 
 def _own(settings: Settings, known: Sequence[Bot]) -> Bot | None:
