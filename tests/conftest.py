@@ -15,6 +15,7 @@ from loguru import logger
 from nightdesk.stack.tools import Tools, ensure_tools
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+WHOLE_PROGRAMS = CHECKOUT / "tests" / "e2e"
 # Bots of the tests, and of the processes that they start, are not listed among this user's own.
 _BOTS = tempfile.TemporaryDirectory(prefix="nightdesk-bots-")
 os.environ["NIGHTDESK_BOTS_DIR"] = _BOTS.name
@@ -38,6 +39,11 @@ def log_to_standard_error() -> None:
 
 
 log_to_standard_error()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with whole programs: they wait most and last longest, and no worker is left alone with them at the end."""
+    items.sort(key=lambda item: not item.path.is_relative_to(WHOLE_PROGRAMS))
 
 
 @pytest.fixture(autouse=True)

@@ -6,17 +6,18 @@ import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
-import pytest
+from tests.skipping import cannot_run
 
 OTHER = 65533
 """A user and a group that own nothing."""
 
 
 def must_be_root() -> None:
-    """Skip where nobody may become another user. Continuous integration runs as root: there nothing is skipped."""
+    """Skip where nobody may become another user; continuous integration runs as root, and must."""
     if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
+        cannot_run("only root can become another user")
 
 
 def open_to_others(folder: Path) -> None:
@@ -36,8 +37,13 @@ def open_entries(home: Path) -> dict[str, str]:
     return {name: stat.filemode(mode) for name, mode in found.items() if mode & 0o077 and not stat.S_ISLNK(mode)}
 
 
-def as_other_user(*command: str, timeout_seconds: float = 10.0) -> subprocess.CompletedProcess[str]:
-    """Run a command as another user, in none of our groups."""
+def of_other_user(*command: str) -> list[str]:
+    """Return the command by which another user, in none of our groups, runs one."""
     must_be_root()
-    drop = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "--"]
-    return subprocess.run([*drop, *command], capture_output=True, text=True, timeout=timeout_seconds, check=False)
+    return ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "--", *command]
+
+
+def as_other_user(*command: str, timeout_seconds: float = 10.0, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command as another user; `more` is what `subprocess.run` takes."""
+    given = of_other_user(*command)
+    return subprocess.run(given, capture_output=True, text=True, timeout=timeout_seconds, check=False, **more)

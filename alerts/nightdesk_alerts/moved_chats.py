@@ -50,13 +50,16 @@ class MovedChats:
         return channel if place == channel.place else channel.at(place)
 
     def remember(self, old: str, new: str) -> None:
-        """Keep that a chat has moved; where the disk does not take it, in memory. Never raises."""
-        self._moves[old] = new
+        """Keep that a chat has moved; where the disk does not take it, in memory. Never raises.
+
+        A chat that another moves to is where it says to be: what was known of a move from there holds no more.
+        """
+        self._moves = _with_move(self._moves, old, new)
         if self._path is None:
             return
         try:
             with locked(self._path.with_name(f".{self._path.name}.lock"), timeout_seconds=_LOCK_SECONDS):
-                write_json_atomic(self._path, {**self._read(), old: new}, readers="owner")
+                write_json_atomic(self._path, _with_move(self._read(), old, new), readers="owner")
         except OSError as error:
             logger.error("alerts: {} cannot be written ({})", self._path, reason_of(error))
         except LockTimeoutError as error:
@@ -77,6 +80,10 @@ class MovedChats:
         if not isinstance(found, dict):
             return {}
         return {old: new for old, new in found.items() if isinstance(new, str) and is_group(old) and is_group(new)}
+
+
+def _with_move(moves: Mapping[str, str], old: str, new: str) -> dict[str, str]:
+    return {chat: place for chat, place in {**moves, old: new}.items() if chat != new}
 
 
 def is_group(chat: str) -> bool:

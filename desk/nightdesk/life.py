@@ -33,6 +33,21 @@ class Life:
     starts: int
 
 
+@dataclass(frozen=True)
+class Seen:
+    """How far the bot has come, as what lies outside its journal says: its starts, and the last candle, if any."""
+
+    starts: int
+    at: MarketTime | None
+
+
+def seen(settings: Settings, log: DecisionLog, *, since: MarketTime | None) -> Seen:
+    """Return what is seen of a bot whose journal ends at `since`, `None` for a journal without a candle."""
+    noted = _noted(settings)
+    followed = () if since is None else _followed(settings, log, since)
+    return Seen(0 if noted is None else noted.starts, max(followed, default=None))
+
+
 def starts(journal: Journal) -> int:
     """Return how often the bot was started with this journal; 0 for a new one, or one of an earlier release."""
     kept = journal.load(_KEY)
@@ -51,17 +66,19 @@ def begin(settings: Settings, journal: Journal) -> None:
             write_json_atomic(path, stored.plain(life))
 
 
-def why_lost(settings: Settings, journal: Journal, log: DecisionLog, last_close: MarketTime | None) -> str:
+def why_lost(settings: Settings, journal: Journal, log: DecisionLog, last_close: MarketTime | None, seen: Seen) -> str:
     """Return how it shows that the journal is not the one that the bot last had, empty where it is.
 
-    `last_close` is the last candle that the journal holds, `None` for none.
+    `last_close` is the last candle that the journal holds, `None` for none. `seen` must be from before the journal was
+    read: a bot that runs goes on in between, and writes the journal first.
     """
-    noted, count = _noted(settings), starts(journal)
-    if noted is not None and noted.starts > count:
+    count = starts(journal)
+    if seen.starts > count:
         what = "is missing or new" if last_close is None else f"is a copy from an earlier time ({iso(last_close)})"
-        return f"the journal {what}: it counts {count} starts of the bot, and {_note(settings)} {noted.starts}"
-    if last_close is not None and (later := max(_followed(settings, log, last_close), default=last_close)) > last_close:
-        return f"the journal is a copy from an earlier time: it ends {iso(last_close)}, and the bot was at {iso(later)}"
+        return f"the journal {what}: it counts {count} starts of the bot, and {_note(settings)} {seen.starts}"
+    if last_close is not None and seen.at is not None and seen.at > last_close:
+        ends = f"it ends {iso(last_close)}, and the bot was at {iso(seen.at)}"
+        return f"the journal is a copy from an earlier time: {ends}"
     return "" if count or last_close is not None else remains(settings, log)
 
 

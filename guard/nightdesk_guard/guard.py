@@ -23,6 +23,7 @@ from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.journal.journal import Journal
 from nightdesk_core.models.requests import RetrainRequests
 
+from nightdesk_guard.audit_watch import AuditWatch
 from nightdesk_guard.lost_state import LostState, signs_of_life
 from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
@@ -86,6 +87,7 @@ class Guard(GuardRuntime):
         """What was ever reported to be in memory only."""
         now = wall_clock(clock)
         audit = AuditLog(state_dir / "audit.jsonl", clock=now)
+        self._audit_watch = AuditWatch(audit, reporter, clock=now)
         super().__init__(
             GuardParts(
                 state_dir=state_dir,
@@ -109,6 +111,7 @@ class Guard(GuardRuntime):
             self.recall()
             self._watch.look()
             self.report()
+            self._audit_watch.look()
             self._entered = stack.pop_all()
         tell_of_forks(self)
         return self
@@ -247,6 +250,7 @@ class Guard(GuardRuntime):
                 self._small.change(closed=(), shadow_closed=(), shadow_equity=kept)
         self.report(shadow_trades=taken.shadow_trades)
         self.tell()
+        self._audit_watch.look()
         return taken.memory.status
 
     def wait(self, seconds: float, *, sleep: Callable[[float], None] = walltime.sleep) -> bool:

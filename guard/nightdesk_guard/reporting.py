@@ -87,6 +87,17 @@ class NamedReporter(Protocol):
         """The bot's name."""
 
 
+@runtime_checkable
+class AuditReporter(Protocol):
+    """What a `Reporter` may be beside, too."""
+
+    def audit(self, *, entries: int, head: str) -> None:
+        """How long the audit log is, which holds all that was seen of it, and the hash of its last entry."""
+
+    def audit_missing(self, reason: str) -> None:
+        """The audit log lacks what it held, and how that shows."""
+
+
 def report_guard(
     reporter: Reporter, machine: PerformanceGuard, state: GuardState, limits: GuardLimits, *, reason: str
 ) -> None:

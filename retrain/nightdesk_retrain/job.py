@@ -19,8 +19,9 @@ from nightdesk_core.files.disk import is_full, is_unwritable, reason_of
 from nightdesk_core.files.durable import LockTimeoutError, locked
 from nightdesk_core.files.permissions import make_folder
 from nightdesk_core.models.bundle import version_of
+from nightdesk_core.models.champion import Champion
 from nightdesk_core.models.pipeline import DataError, Fitted, PipelineError, TrainingError, Window
-from nightdesk_core.models.registry import Champion, RegistryError
+from nightdesk_core.models.registry import RegistryError
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain import state as states

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from nightdesk_core.models.champion import Standing
 from nightdesk_core.models.pipeline import Fitted, WindowInfo
-from nightdesk_core.models.registry import Standing
 from nightdesk_core.models.requests import Cause
 
 from nightdesk_retrain.judgement.deflated import DeflatedSharpe

@@ -10,7 +10,7 @@ from loguru import logger
 from nightdesk_core.audit import AuditHead
 from nightdesk_core.files import stored
 from nightdesk_core.models.bundle import BundleError
-from nightdesk_core.models.registry import Champion, Standing
+from nightdesk_core.models.champion import Champion, Standing
 from nightdesk_exporter import is_stale
 
 from nightdesk_retrain.judgement.gate import GateVerdict

@@ -113,3 +113,24 @@ def test_a_mail_holds_everything_as_text_and_as_escaped_html(tools: Tools, tmp_p
     assert "<p>5 &lt; 6 &amp; so on</p>" in html
     assert html.count("<h3>The bot does not answer.</h3>") == 2
     assert html.rstrip().endswith("</html>")
+
+
+HOSTILE = "a\nb\x1b]0;c\u202e<!here> @everyone [d](http://e) & \x00"
+
+
+@pytest.mark.parametrize("template", ["slack.title", "slack.message", "discord.title", "discord.message", "email.text"])
+@pytest.mark.parametrize("where", ["severity", "bot", "symbol", "alertname", "summary", "runbook_url"])
+def test_what_is_obeyed_and_not_seen_gets_through_nowhere(
+    template: str, where: str, tools: Tools, tmp_path: Path
+) -> None:
+    plain, hostile = alert("btc", symbol="BTC/USDT"), alert("btc", symbol="BTC/USDT")
+    hostile["labels" if where in ("severity", "bot", "symbol", "alertname") else "annotations"][where] = HOSTILE
+    found = rendered(tools, tmp_path, template, hostile)
+    assert not set(found) & {"\x1b", "\x00", "\u202e"}
+    if template != "email.text":
+        lines = rendered(tools, tmp_path, template, plain).count("\n")
+        assert found.count("\n") == lines
+    if template.startswith("slack"):
+        assert "<" not in found
+    if template.startswith("discord"):
+        assert not {"<", "@", "["} & set(found.replace("\\<", "").replace("\\@", "").replace("\\[", ""))

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from nightdesk_alerts import Alerting, AlertSender
-from nightdesk_alerts.alert import new_alert
+from nightdesk_alerts.alert import SentAlert, new_alert
 from nightdesk_alerts.catalogue.declaration import Preference
 from nightdesk_alerts.delivery.ledger import Ledger, Now
+from nightdesk_alerts.delivery.worker import DeliveryWorker
 from nightdesk_alerts.preferences import silenced, silenced_by
 
 from tests.alerts.conftest import PAUSED, Counts, ServedInbox, StartSender, only, until
@@ -204,6 +205,25 @@ def test_what_is_sent_before_the_start_goes_out_after_it(inbox: ServedInbox) -> 
     with sender:
         inbox.arrived("discord")
     assert [message.alertname for message in inbox.find("discord")] == ["Early"]
+
+
+def test_a_call_that_goes_wrong_costs_those_behind_it_nothing(
+    inbox: ServedInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = DeliveryWorker.take
+
+    def taken(worker: DeliveryWorker, alert: SentAlert) -> None:
+        if alert.name == "Bad":
+            raise ArithmeticError
+        take(worker, alert)
+
+    monkeypatch.setattr(DeliveryWorker, "take", taken)
+    sender = AlertSender("btc", alerting=only(inbox, "discord"), fallback_seconds=0.1)
+    for name in ("First", "Bad", "Second", "Bad", "Third"):
+        sender.send_alert(name, **PAUSED)
+    with sender:
+        names = {message.alertname for message in inbox.arrived("discord", 3)}
+    assert names == {"First", "Second", "Third"}
 
 
 def test_a_thread_that_hangs_lets_no_memory_grow(inbox: ServedInbox, counts: Counts) -> None:

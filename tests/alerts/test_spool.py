@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nightdesk_alerts import Alerting, AlertSender
+from nightdesk_alerts.delivery import spool_writer
+from nightdesk_alerts.delivery.spool import open_spool
 
-from tests.alerts.conftest import PAUSED, TOKEN, Counts, ServedInbox, StartSender, free_port, only, until
+from tests.alerts.conftest import PAUSED, TOKEN, WAIT_SECONDS, Counts, ServedInbox, StartSender, free_port, only, until
 
 BOT = """
 import sys, time
@@ -197,6 +200,29 @@ def test_a_disk_that_takes_nothing_delays_no_alert_and_is_said_once(
     inbox.arrived("discord", 3)
     sender.__exit__(None, None, None)
     assert len([level for level, _ in logged if level == "ERROR"]) == 1
+
+
+def test_a_spool_that_opens_late_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, inbox: ServedInbox, start: StartSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = tmp_path / "spool.json"
+    left_by_a_bot(spool, start, "Old", "Both")
+    monkeypatch.setattr(spool_writer, "_OPENING_SECONDS", 0.1)
+    goes_on = threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        goes_on.wait(WAIT_SECONDS)
+        return open_spool(*arguments)
+
+    monkeypatch.setattr(spool_writer, "open_spool", slow)
+    sender = start(only(inbox, "discord"), spool=spool, settle_seconds=0.1)
+    sender.send_alert("Both", **PAUSED)
+    inbox.arrived("discord")
+    goes_on.set()
+    sender.send_alert("New", **PAUSED)
+    inbox.arrived("discord", 3)
+    sender.__exit__(None, None, None)
+    assert sorted(str(message.alertname) for message in inbox.find("discord")) == ["Both", "New", "Old"]
 
 
 def test_what_is_neither_delivered_nor_kept_when_the_bot_ends_is_counted(start: StartSender, counts: Counts) -> None:

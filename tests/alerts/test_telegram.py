@@ -207,8 +207,15 @@ def test_a_file_of_moves_that_is_damaged_says_nothing(content: bytes, tmp_path: 
     moved = MovedChats(tmp_path / FILE_NAME)
     assert moved.now_at(OLD) == OLD
     moved.remember(OLD, NEW)
-    moved.remember(NEW, OLD)
-    assert moved.now_at(OLD) in (OLD, NEW)
+    assert moved.now_at(OLD) == MovedChats(tmp_path / FILE_NAME).now_at(OLD) == NEW
+
+
+def test_of_moves_to_and_fro_the_last_one_holds(tmp_path: Path) -> None:
+    moved = MovedChats(tmp_path / FILE_NAME)
+    for old, new in ((OLD, NEW), (NEW, NEWEST), (NEWEST, NEW), (NEW, OLD)):
+        moved.remember(old, new)
+        for chat in (old, new):
+            assert moved.now_at(chat) == MovedChats(tmp_path / FILE_NAME).now_at(chat) == new
 
 
 def test_moves_that_the_disk_does_not_take_are_kept_in_memory(tmp_path: Path, logged: list[tuple[str, str]]) -> None:

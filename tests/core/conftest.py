@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from nightdesk_core.clock import MarketTime
+from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.trades import ClosedTrade
 
@@ -78,6 +78,11 @@ def write_half(path: Path, content: str) -> None:
     """Append to a file what a process that died in its writing leaves: a line without its end."""
     with path.open("a", encoding="utf-8") as file:
         file.write(content)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(tmp_path / "models", clock=lambda: WallTime(1_571_302_800.0))
 
 
 def publish(registry: ModelRegistry, content: str) -> str:

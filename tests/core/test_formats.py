@@ -14,7 +14,8 @@ from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.journal.journal import GuardTransition, Journal
 from nightdesk_core.models.bundle import Manifest
-from nightdesk_core.models.registry import Champion, ModelRegistry, Rollback, Standing
+from nightdesk_core.models.champion import Champion, Rollback, Standing
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.models.requests import RetrainRequests
 
 from tests.core.conftest import closed_trade, publish

@@ -9,12 +9,15 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nightdesk_core.clock import MarketTime, WallTime
+from nightdesk_core.files.disk import is_unwritable
 from nightdesk_core.files.durable import set_aside
 from nightdesk_core.journal import database as journal_database
 from nightdesk_core.journal.journal import (
@@ -26,6 +29,7 @@ from nightdesk_core.journal.journal import (
     JournalError,
     read_journal,
 )
+from nightdesk_core.journal.sealed import copied
 from nightdesk_core.units import DAY_SECONDS
 
 from tests.core.conftest import Start, closed_trade, line_of, wait_for_exit
@@ -113,6 +117,153 @@ def test_a_commit_that_fails_leaves_nothing_open(journal: Journal) -> None:
     with journal.transaction():
         journal.save("engine", {"bars": 1})
     assert journal.load("engine") == {"bars": 1}
+
+
+class OnBadDisk(sqlite3.Connection):
+    """Where the statements in `failing` fail as by a disk's error; `tried` has what the log of a commit holds then."""
+
+    failing: tuple[str, ...] = ()
+    tried: ClassVar[list[list[tuple[str, Any]]]] = []
+    statements: list[tuple[str, Any]]
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        self.statements = [] if sql.startswith("BEGIN") else [*getattr(self, "statements", []), (sql, parameters)]
+        if sql.startswith(self.failing) and super().execute("PRAGMA database_list").fetchone()[2]:
+            if sql == "COMMIT":
+                self.tried.append(self.statements)
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+        return super().execute(sql, parameters)
+
+
+@pytest.mark.parametrize("lands", [None, 0, 1, 2])
+def test_a_commit_that_failed_and_is_in_the_log_all_the_same_is_no_damage(
+    lands: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite shows what it could not sync once the log is opened anew: once after a failure, or after any later one."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", partial(connect, factory=OnBadDisk))
+    monkeypatch.setattr(OnBadDisk, "tried", [])
+    journal = Journal(tmp_path / "btc.sqlite")
+
+    def candle(number: int) -> None:
+        with journal.transaction():
+            journal.record_equity(MarketTime(number), float(number))
+            journal.save("engine", {"bars": number})
+            journal.post("audit", {"bars": number})
+        journal.told(journal.outbox()[0])
+
+    candle(1)
+    monkeypatch.setattr(OnBadDisk, "failing", ("COMMIT",))
+    candle(2)
+    candle(3)
+    assert journal.unwritten == "disk I/O error"
+    assert len(OnBadDisk.tried) >= 3
+    if lands is not None:
+        with closing(connect(journal.path, isolation_level=None)) as found:
+            for sql, parameters in [("BEGIN", ()), *OnBadDisk.tried[lands]]:
+                found.execute(sql, parameters)
+    monkeypatch.setattr(OnBadDisk, "failing", ())
+    assert journal.write_again()
+    candle(4)
+    journal.close()
+    with read_journal(journal.path) as kept:
+        assert kept.equity() == [(MarketTime(number), float(number)) for number in range(1, 5)]
+        assert kept.load("engine") == {"bars": 4}
+        assert kept.outbox() == []
+
+
+@pytest.mark.parametrize("amid", [False, True])
+def test_a_disk_that_can_neither_be_written_nor_read_ends_nothing(
+    amid: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=OnBadDisk))
+    journal = Journal(tmp_path / "btc.sqlite")
+    journal.record_equity(MarketTime(1), 1.0)
+    monkeypatch.setattr(OnBadDisk, "failing", ("",))
+    if amid:
+        monkeypatch.setattr(OnBadDisk, "failing", ())
+        with journal.transaction():
+            journal.record_equity(MarketTime(2), 2.0)
+            monkeypatch.setattr(OnBadDisk, "failing", ("",))
+            assert [value for _, value in journal.equity()] == [1.0, 2.0]
+            journal.post("audit", {"bars": 2})
+    else:
+        assert [value for _, value in journal.equity()] == [1.0]
+        with journal.transaction():
+            journal.record_equity(MarketTime(2), 2.0)
+            journal.post("audit", {"bars": 2})
+    assert journal.unwritten == "disk I/O error"
+    assert not journal.write_again()
+    monkeypatch.setattr(OnBadDisk, "failing", ())
+    assert journal.write_again()
+    journal.close()
+    with read_journal(journal.path) as kept:
+        assert [value for _, value in kept.equity()] == [1.0, 2.0]
+        assert [posted.content for posted in kept.outbox()] == [{"bars": 2}]
+
+
+def test_what_another_of_ours_writes_in_between_is_known_where_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=OnBadDisk))
+    with closing(Journal(tmp_path / "btc.sqlite")) as journal, closing(Journal(tmp_path / "btc.sqlite")) as other:
+        other.record_equity(MarketTime(1), 1.0)
+        journal.record_equity(MarketTime(2), 2.0)
+        monkeypatch.setattr(OnBadDisk, "failing", ("",))
+        assert [value for _, value in journal.equity()] == [1.0, 2.0]
+        monkeypatch.setattr(OnBadDisk, "failing", ())
+
+
+@pytest.mark.parametrize("what", ["*", "btc.sqlite", "btc.sqlite-wal", "btc.sqlite-shm"])
+def test_a_journal_that_is_moved_away_while_it_is_open_is_one_that_cannot_be_written(what: str, tmp_path: Path) -> None:
+    """What was written to a file that nobody finds any more was gone with the next start, and nothing said so."""
+    folder, aside = tmp_path / "state", tmp_path / "aside"
+    aside.mkdir()
+    journal = Journal(folder / "btc.sqlite")
+    journal.record_equity(MarketTime(1), 1.0)
+    for path in list(folder.glob(what)):
+        path.rename(aside / path.name)
+    journal.record_equity(MarketTime(2), 2.0)
+    if what in ("*", "btc.sqlite"):
+        assert journal.unwritten
+        assert not journal.write_again()
+        for path in aside.iterdir():
+            path.rename(folder / path.name)
+        assert journal.write_again()
+    assert journal.unwritten is None
+    journal.record_equity(MarketTime(3), 3.0)
+    journal.close()
+    with read_journal(journal.path) as kept:
+        assert [value for _, value in kept.equity()] == [1.0, 2.0, 3.0]
+
+
+def test_an_older_copy_that_is_put_in_the_place_of_an_open_journal_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "btc.sqlite"
+    with closing(Journal(path)) as journal:
+        journal.record_equity(MarketTime(1), 1.0)
+    old = path.read_bytes()
+    journal = Journal(path)
+    journal.record_equity(MarketTime(2), 2.0)
+    path.rename(tmp_path / "aside.sqlite")
+    path.write_bytes(old)
+    path.with_name("btc.sqlite-wal").unlink()
+    with pytest.raises(DamagedJournalError, match="older than it was"):
+        journal.record_equity(MarketTime(3), 3.0)
+
+
+def test_a_copy_waits_for_who_holds_the_journal_no_longer_than_the_caller_would(tmp_path: Path) -> None:
+    path = tmp_path / "held.sqlite"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as holder,
+        closing(sqlite3.connect(path, timeout=0.1)) as reader,
+    ):
+        holder.execute("CREATE TABLE one (id)")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked") as raised:
+            copied(reader)
+        assert is_unwritable(raised.value)
 
 
 def test_a_bot_killed_amid_its_transactions_has_the_trade_and_the_guard_s_state_or_neither(

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nightdesk_core.files import reader
@@ -31,6 +32,22 @@ def test_what_is_no_regular_file_is_refused_at_once(kind: str, name: str, tmp_pa
         READERS[name](path)
     assert not isinstance(caught.value, MissingInputError), "something is there: it must not count as never written"
     assert caught.value.source == str(path)
+
+
+def test_a_file_that_is_written_while_it_is_looked_for_was_missing_and_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, opened = tmp_path / "file", os.open
+
+    def written_just_after(path: Path, *how: Any) -> int:
+        try:
+            return opened(path, *how)
+        finally:
+            Path(path).write_bytes(b"{}")
+
+    monkeypatch.setattr(os, "open", written_just_after)
+    with pytest.raises(MissingInputError):
+        reader.read_bytes(path)
 
 
 @pytest.mark.parametrize("kind", NO_REGULAR_FILES)

@@ -54,6 +54,15 @@ def test_all_problems_are_reported_at_once_with_their_paths() -> None:
     assert raised.value.exit_code == 2
 
 
+@pytest.mark.parametrize("key", ["state_dir", "models_dir", "web_config_file"])
+def test_a_path_below_the_home_of_a_user_that_there_is_not_is_a_problem_of_its_key(key: str) -> None:
+    """Raw, it would end what takes changed settings over in a running bot."""
+    with pytest.raises(SettingsError) as raised:
+        validate(Document, {"bot": {key: "~no-such-user/desk"}}, source="nightdesk.yml")
+    assert raised.value.problems == (f"bot.{key}: begins with the name of a user whom this machine does not know",)
+    assert validate(Document, {"bot": {key: "~/desk"}}, source="nightdesk.yml")
+
+
 def test_the_error_reads_as_a_list_for_a_person() -> None:
     with pytest.raises(SettingsError) as raised:
         validate(Document, {"inner": {"low": 3, "high": 3}, "more": 1}, source="nightdesk.yml")

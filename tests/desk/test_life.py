@@ -22,7 +22,7 @@ from nightdesk_core.clock import MarketTime, WallTime, iso
 from nightdesk_core.files import durable as files
 from nightdesk_core.files import stored
 from nightdesk_core.journal.journal import BESIDE, journal_path
-from nightdesk_core.models.registry import Champion
+from nightdesk_core.models.champion import Champion
 from nightdesk_guard import lost_state
 from nightdesk_trendbot.engine.state import new_state
 from nightdesk_trendbot.live import DecisionLog, log_path
@@ -347,3 +347,20 @@ def test_killed_at_any_moment_of_finding_a_loss_it_is_found(settings_with: Load,
         kill_at = draw.randrange(1, 130)
         killed_at(kill_at, modules, lambda chosen=settings: open_journal(chosen).close())  # type: ignore[misc]
         assert starts(settings), f"seed {SEED}, case {number}, killed at line {kill_at}"
+
+
+def test_a_bot_that_goes_on_while_it_is_checked_has_lost_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it does between two looks must not read as a loss: a person would have it begin anew."""
+    live(settings, hours=range(5))
+    read = DecisionLog.read
+
+    def read_late(self: DecisionLog, **which: Any) -> Any:
+        monkeypatch.setattr(DecisionLog, "read", read)
+        live(settings, hours=range(5, 12))
+        return read(self, **which)
+
+    monkeypatch.setattr(DecisionLog, "read", read_late)
+    assert check_journal(settings) == "0 trades"
+    assert life.starts(open_journal(settings)) == 3, "it did go on"

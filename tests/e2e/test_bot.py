@@ -35,7 +35,7 @@ def scrape(settings: Settings) -> dict[str, float]:
     """Return the bot's samples; none while it does not serve."""
     try:
         text = requests.get(f"http://{settings.address('bot')}/metrics", timeout=5).text
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return {}
     rows = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in rows}

@@ -17,8 +17,9 @@ from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
 from nightdesk_trendbot.market.clock import MarketClock
 from nightdesk_trendbot.market.events import Step
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
+from nightdesk_trendbot.market.exchange import Exchange, open_exchange
 from nightdesk_trendbot.market.feed import Feed
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.settings import CostSettings, ExchangeSettings
 
 from tests.e2e.conftest import CHECKOUT

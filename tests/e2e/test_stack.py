@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -18,10 +17,13 @@ from nightdesk import settings as settings_module
 from nightdesk.growth import purpose_of
 from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
+from nightdesk.stack.running import run_dir
+from nightdesk.stack.supervisor_client import SupervisorClient
 from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
 
 from tests.e2e.conftest import nightdesk, until
+from tests.e2e.test_parity import all_candles, install
 from tests.other_user import open_entries
 
 UP_SECONDS = 120.0
@@ -61,7 +63,7 @@ class Stack:
     def command(self, *arguments: str) -> str:
         """Run a command beside it and return what it prints."""
         done = subprocess.run(
-            nightdesk(self.settings_file, *arguments), capture_output=True, text=True, timeout=60, check=False
+            nightdesk(self.settings_file, *arguments), capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -91,6 +93,14 @@ class Stack:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     found.append(name)
         return found
+
+
+@pytest.fixture
+def trained(settings_file: Path) -> Path:
+    """Settings of a home with a model, which a stack does not have to train first."""
+    settings = settings_module.load(settings_file)
+    install(settings, all_candles(settings), seed=7, standing="provisional")
+    return settings_file
 
 
 @asynccontextmanager
@@ -199,19 +209,17 @@ async def test_a_bot_that_goes_down_is_told_of_by_discord_and_mail_and_so_is_its
     assert [entry.event for entry in log.entries()][:2] == ["verdict", "rotated"]
 
 
-async def test_nothing_is_left_behind_when_the_stack_is_killed(
-    settings_file: Path, tools: Tools, tmp_path: Path
-) -> None:
+async def test_nothing_is_left_behind_when_the_stack_is_killed(trained: Path, tools: Tools, tmp_path: Path) -> None:
     async def nothing_listens(stack: Stack) -> bool:
         return stack.listening() == []
 
-    async with stack_up(settings_file, tools, tmp_path / "run.log") as stack:
+    async with stack_up(trained, tools, tmp_path / "run.log") as stack:
         stack.process.kill()
         await until(lambda: nothing_listens(stack), "everything to end with its parent", seconds=20)
 
 
 async def test_known_failure_21_no_answer_no_message_no_reader_and_no_dead_supervisor_ends_the_stack(
-    settings_file: Path, tools: Tools, tmp_path: Path
+    trained: Path, tools: Tools, tmp_path: Path
 ) -> None:
     async def says(words: str) -> bool:
         return words in stack.log.read_text()
@@ -222,7 +230,7 @@ async def test_known_failure_21_no_answer_no_message_no_reader_and_no_dead_super
         except requests.RequestException:
             return False
 
-    async with stack_up(settings_file, tools, tmp_path / "run.log") as stack:
+    async with stack_up(trained, tools, tmp_path / "run.log") as stack:
         hostile = {"title": "[/boom]\x1b]0;owned\x07\u202e"}
         posted = requests.post(f"http://{stack.settings.address('inbox')}/webhook/x", json=hostile, timeout=5)
         assert posted.ok
@@ -240,21 +248,17 @@ async def test_known_failure_21_no_answer_no_message_no_reader_and_no_dead_super
     assert stack.listening() == []
 
 
-async def test_a_killed_service_comes_back(settings_file: Path, tools: Tools, tmp_path: Path) -> None:
-    async with stack_up(settings_file, tools, tmp_path / "run.log") as stack:
-
-        def process_id() -> int:
-            line = next(line for line in stack.command("stack", "status").splitlines() if line.startswith("bot "))
-            return int(line.split()[2]) if len(line.split()) > 2 else 0
-
-        before = process_id()
+async def test_a_killed_service_comes_back(trained: Path, tools: Tools, tmp_path: Path) -> None:
+    async with stack_up(trained, tools, tmp_path / "run.log") as stack:
+        supervisor = SupervisorClient(run_dir(stack.settings) / "supervisor.sock")
+        before = supervisor.state("bot").pid
+        assert str(before) in stack.command("stack", "status").split()
         os.kill(before, signal.SIGKILL)
 
         async def back() -> bool:
-            await asyncio.sleep(0)
-            return process_id() not in (0, before)
+            return supervisor.state("bot").pid not in (0, before)
 
-        await until(back, "the bot to be started again", seconds=30)
+        await until(back, "the bot to be started again", seconds=60)
 
 
 def test_a_taken_port_is_named_before_anything_starts(settings_file: Path, tools: Tools, tmp_path: Path) -> None:
@@ -266,7 +270,7 @@ def test_a_taken_port_is_named_before_anything_starts(settings_file: Path, tools
             nightdesk(settings_file, "run"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             env={**os.environ, "PATH": f"{tools.prometheus.parent}:{os.environ['PATH']}"},
         )

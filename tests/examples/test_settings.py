@@ -15,7 +15,8 @@ from nightdesk_core.clock import MarketTime
 from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.server import ExchangeHandle, serve_exchange
 from nightdesk_sandbox.settings import SandboxSettings
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange
+from nightdesk_trendbot.market.exchange import Exchange, open_exchange
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.pipeline import TrendPipeline
 
 from tests.sandbox.conftest import WAIT_SECONDS, make_candles, write_csv

@@ -99,4 +99,8 @@ async def test_a_job_whose_asker_has_gone_is_done_all_the_same() -> None:
     async with held() as found:
         await found.asked("a")
         found.tasks["a"].cancel()
+        found.go.set()
+        async with asyncio.timeout(SECONDS):
+            while not found.done:  # what still waits when it is closed is not done
+                await asyncio.sleep(0.01)
     assert found.done == ["a"]

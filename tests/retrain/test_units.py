@@ -13,6 +13,8 @@ import pytest
 from nightdesk.cli.main import app
 from typer.testing import CliRunner
 
+from tests.skipping import cannot_run
+
 RETRAIN = Path(__file__).resolve().parents[2] / "retrain"
 
 
@@ -55,8 +57,9 @@ def test_the_timer_starts_the_service_of_its_name_as_often() -> None:
     assert unit("nightdesk-retrain.service")["Service"]["Type"] == "oneshot"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_systemd_understands_them(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        cannot_run("systemd is not installed")
     for name in ("nightdesk-retrain.service", "nightdesk-retrain.timer"):
         text = (RETRAIN / name).read_text().replace("/srv/nightdesk/.venv/bin/nightdesk", "/bin/true")
         (tmp_path / name).write_text(text.replace("User=nightdesk\n", ""))

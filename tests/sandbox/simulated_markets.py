@@ -6,7 +6,7 @@ import numpy as np
 from nightdesk_sandbox.recordings.candles import RecordedCandles
 
 FIRST_HOUR = 1_500_000_400 // 3600 * 3600
-KINDS = ("calm", "wild", "ticks", "weekends", "pump", "quiet", "crash")
+KINDS = ("calm", "wild", "ticks", "weekends", "pump", "quiet", "crash", "illiquid")
 
 
 def simulated_market(kind: str, *, seed: int, count: int = 6000) -> RecordedCandles:
@@ -15,13 +15,18 @@ def simulated_market(kind: str, *, seed: int, count: int = 6000) -> RecordedCand
     All have clustered volatility, fat tails and a day's rhythm in their volume. `wild` moves by 3% an hour, `ticks`
     costs some ticks only, `weekends` pauses for two days and opens elsewhere, `pump` gains three hundred times in the
     course of a month and its volume a hundred times, `quiet` has hours without a trade, `crash` loses four fifths
-    within hours.
+    within hours, `illiquid` moves by 1% an hour and is traded in one hour of eight, elsewhere than before.
     """
     source = np.random.default_rng([seed, KINDS.index(kind)])
     hours = np.arange(count)
-    scale = {"calm": 0.0008, "wild": 0.03, "ticks": 0.01, "crash": 0.015}.get(kind, 0.006)
+    scale = {"calm": 0.0008, "wild": 0.03, "ticks": 0.01, "crash": 0.015, "illiquid": 0.01}.get(kind, 0.006)
     volatility = scale * np.exp(_wandering(source, count, keep=0.98, spread=0.12))
-    returns = volatility * source.standard_t(4, count) / np.sqrt(2)
+    # The worst real hours took four fifths; the tails of this distribution know no such bound.
+    shocks = source.standard_t(4, count)
+    if kind == "illiquid":
+        # What moves unseen shows in one jump: a shock of fifty deviations looks like a split, and none is meant here.
+        shocks = np.clip(shocks, -8, 8)
+    returns = np.clip(volatility * shocks / np.sqrt(2), -np.log(5), np.log(5))
     if kind == "pump":
         returns[2000:2720] += np.log(300) / 720
     if kind == "crash":
@@ -44,6 +49,12 @@ def simulated_market(kind: str, *, seed: int, count: int = 6000) -> RecordedCand
         silent = source.random(count) < 0.3
         for column in columns:
             column[silent] = columns[0][silent]
+        volume[silent] = 0
+    if kind == "illiquid":
+        silent = source.random(count) < 7 / 8
+        last = columns[3][np.maximum.accumulate(np.where(silent, 0, hours))]
+        for column in columns:
+            column[silent] = last[silent]
         volume[silent] = 0
     kept = hours % 168 < 120 if kind == "weekends" else np.ones(count, dtype=bool)
     opened, high, low, close = (column[kept] for column in columns)

@@ -18,7 +18,8 @@ from nightdesk_sandbox.recordings.candles import RecordedCandles
 from nightdesk_sandbox.recordings.hourly_candles import HourlyCandles
 from nightdesk_sandbox.server import ExchangeHandle
 from nightdesk_sandbox.update import Garbage, Topic, Update
-from nightdesk_trendbot.market.exchange import SilentListener, open_exchange
+from nightdesk_trendbot.market.exchange import open_exchange
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.settings import ExchangeSettings
 
 from tests.sandbox.conftest import FIRST_HOUR, WAIT_SECONDS, ServeExchange, make_candles

@@ -27,7 +27,7 @@ from tests.sandbox.candle_dialects import (
     write_json,
     write_klines,
 )
-from tests.sandbox.conftest import make_candles
+from tests.sandbox.conftest import make_candles, write_csv
 
 EIGHT = 1_546_329_600  # 2019-01-01T08:00:00Z
 TWO = "10,12,9,11,5"
@@ -247,6 +247,33 @@ def test_without_volumes_they_are_0_and_it_says_what_that_means(tmp_path: Path) 
     path = tmp_path / "fx.csv"
     path.write_text("time,open,high,low,close\n1546329600,10,12,9,11\n1546333200,10,12,9,11\n")
     assert read(path).warnings == ("no volumes: all are taken for 0, and a model learns nothing from them",)
+
+
+@pytest.mark.parametrize("name", ["Volume USD", "volume_usdt", "Vol. (USDC)", "Volume_(Eur)"])
+def test_one_volume_that_is_named_after_a_coin_of_prices_is_taken_with_a_warning(name: str, tmp_path: Path) -> None:
+    path = write_csv(make_candles(30), tmp_path / "own.csv")
+    path.write_text(path.read_text().replace("volume", name, 1))
+    (warning,) = read_candles(CandleFileSettings(file=path)).warnings
+    assert warning.startswith(f"column {name} is named after a coin that prices are in")
+    path.write_text(path.read_text().replace(name, "Volume BTC", 1))
+    assert read_candles(CandleFileSettings(file=path)).warnings == ()
+
+
+@pytest.mark.parametrize("written", ["1 0000.5", "10 00", "1 000 00", "1'00", "1 2"])
+def test_a_number_whose_thousands_are_set_apart_wrongly_is_no_number(written: str, tmp_path: Path) -> None:
+    path = write_csv(make_candles(30), tmp_path / "own.csv")
+    lines = path.read_text().splitlines()
+    lines[5] = ",".join([*lines[5].split(",")[:5], written])
+    path.write_text("\n".join(lines))
+    with pytest.raises(CandlesError, match=r"row 6, column volume is .*, not a number"):
+        read_candles(CandleFileSettings(file=path))
+
+
+@pytest.mark.parametrize("kind", ["float16", "bool"])
+def test_a_type_that_tells_no_price_is_refused(kind: str, series: RecordedCandles, tmp_path: Path) -> None:
+    frame_of(series).astype({"volume": kind}).to_parquet(tmp_path / "own.parquet")
+    with pytest.raises(CandlesError, match=f"column volume is of the type {kind}, which tells no price"):
+        read_candles(CandleFileSettings(file=tmp_path / "own.parquet"))
 
 
 def test_what_may_be_two_things_is_read_as_the_settings_say(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from nightdesk_core.clock import system_clock
+from nightdesk_core.files.json_text import DEEPEST
 from nightdesk_sandbox.inbox import KEPT, Inbox
 from nightdesk_sandbox.inbox.labels import labels_in
 from nightdesk_sandbox.server import InboxHandle
@@ -211,6 +213,19 @@ def test_messages_and_ids_survive_a_restart_and_a_torn_last_line(tmp_path: Path)
     assert [message.id for message in again.find()] == [1, 2, 3]
     again.clear()
     assert Inbox(tmp_path, clock=system_clock).add("email", title="", text="", raw={}).id == 4
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"text": "a\xe2\x80\xa8b"}', b'{"text": "a\xc2\x85b"}', b"[" * DEEPEST + b"]" * DEEPEST],
+    ids=["line", "next", "deep"],
+)
+async def test_whatever_was_taken_is_there_after_a_restart(
+    body: bytes, inbox: InboxHandle, http: aiohttp.ClientSession
+) -> None:
+    async with http.post(f"{inbox.url}/webhook/any", data=body) as answer:
+        assert answer.status == 200
+    assert [kept.raw for kept in Inbox(inbox.folder, clock=system_clock).find()] == [json.loads(body)]
 
 
 def test_only_the_newest_messages_are_kept(tmp_path: Path) -> None:

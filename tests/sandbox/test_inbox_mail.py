@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import smtplib
 from email.message import EmailMessage
 from pathlib import Path
 
 import aiohttp
 import pytest
+from nightdesk_core.clock import system_clock
+from nightdesk_sandbox.inbox.mail import receive
+from nightdesk_sandbox.inbox.store import KEPT, Inbox
 from nightdesk_sandbox.server import InboxHandle, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 
+from tests.campaigns import SEED, cases
 from tests.sandbox.conftest import WAIT_SECONDS
 
 
@@ -110,3 +115,65 @@ async def test_a_connection_left_open_does_not_keep_the_inbox_from_closing(tmp_p
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
+
+
+_PIECES = (
+    *(
+        "=?utf-8?q?=00=0A?=",
+        "=?utf-8?b?////?=",
+        "=?x?q?a?=",
+        "<a@b>",
+        "<",
+        '"',
+        ":;",
+        "group:a@b,c;",
+        "@",
+        "\u00ff",
+        "\0",
+    ),
+    *(
+        "\r\n ",
+        "charset=",
+        "utf-7",
+        "idna",
+        "base64",
+        "multipart/mixed; boundary=b",
+        "--b\r\n",
+        "text/html",
+        "[",
+        "(",
+        ",",
+    ),
+    *("message/rfc822", "\\", "xn--", "us-ascii\0", "utf-8''%00", "*0*=", ";", "\r\n\r\n", "quoted-printable", "=FF"),
+)
+_NAMES = ("From", "To", "Subject", "Date", "Message-Id", "Cc", "Content-Type", "Content-Transfer-Encoding")
+
+
+@pytest.mark.fuzz
+def test_a_mail_whose_headers_are_none_is_taken_all_the_same(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, clock=system_clock)
+    for case in range(number := cases(sample=300, campaign=30_000)):
+        source = random.Random(f"{SEED} {case}")
+        names = source.choices(_NAMES, k=source.randint(1, 6))
+        head = [f"{name}: {''.join(source.choices(_PIECES, k=source.randint(1, 5)))}\r\n" for name in names]
+        content = "".join(
+            [*head, "Content-Type: text/plain; charset=", source.choice(_PIECES), "\r\n\r\nwords ", *head]
+        )
+        receive(inbox, content.encode(), recipients=["\udcff@example.org"])
+        assert inbox.last_id == case + 1, f"seed {SEED}, case {case}"
+    assert len(Inbox(tmp_path, clock=system_clock).find()) == min(number, KEPT)
+
+
+async def test_a_recipient_in_no_encoding_is_taken_and_spoils_nothing(inbox: InboxHandle) -> None:
+    def deliver() -> bytes:
+        with smtplib.SMTP("127.0.0.1", inbox.smtp_port, timeout=WAIT_SECONDS) as client:
+            client.ehlo()
+            assert client.sock is not None
+            client.sock.sendall(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<\xff@example.org>\r\nDATA\r\n")
+            [client.getreply() for _ in range(3)]
+            client.sock.sendall(b"Subject: x\r\n\r\nwords\r\n.\r\n")
+            return client.getreply()[1]
+
+    assert b"accepted" in await asyncio.to_thread(deliver)
+    [kept] = Inbox(inbox.folder, clock=system_clock).find()
+    assert kept.to == "\N{REPLACEMENT CHARACTER}@example.org"

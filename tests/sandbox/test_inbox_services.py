@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from nightdesk_sandbox.inbox import services
-from nightdesk_sandbox.server import serve_inbox
+from nightdesk_sandbox.server import InboxHandle, serve_inbox
 from nightdesk_sandbox.settings import SandboxSettings
 
 MODULE = """
@@ -82,3 +82,26 @@ async def test_a_fifth_service_takes_shows_limits_and_refuses(tmp_path: Path, ht
             assert answer.status == 200, await answer.text()
         async with http.post(f"{inbox.url}/pager", data="x") as answer:
             assert (answer.status, await answer.text()) == (410, "no battery")
+
+
+@pytest.mark.parametrize("path", ["/api/webhooks/1/x", "/services/T00000000/B00000000/x", "/bot1:x/sendMessage"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data; boundary=x", b"{}"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\r\n--x--\r\n',
+        ),
+        ("multipart/form-data", b"--x"),
+        ("application/x-www-form-urlencoded", b"text=\xff&payload=\xff"),
+        ("application/x-www-form-urlencoded; charset=nope", b"text=a"),
+        ("application/x-www-form-urlencoded; charset=utf-16", b"text=abc"),
+        ("application/x-www-form-urlencoded; charset=utf-7", b"chat_id=1&text=+2AA-"),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_no_error_of_the_inbox(
+    path: str, kind: str, body: bytes, inbox: InboxHandle, http: aiohttp.ClientSession
+) -> None:
+    async with http.post(f"{inbox.url}{path}", data=body, headers={"Content-Type": kind}) as answer:
+        assert answer.status < 500

@@ -96,7 +96,8 @@ def model(events: Events, settings: TrendbotSettings) -> MetaModel:
     return train(events, settings, progress=silent)
 
 
-Publish = Callable[..., str]
+MakeParts = Callable[..., LiveParts]
+Trade = Callable[[LiveParts, Replay], Any]
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def eager(settings: TrendbotSettings) -> TrendbotSettings:
 
 
 @pytest.fixture
-def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings) -> Callable[..., LiveParts]:
+def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings) -> MakeParts:
     """Return the parts of a bot as a new process has them: all that lasts lies on disk."""
     nervous = GuardSettings.model_validate(
         {
@@ -149,7 +150,7 @@ def make_parts(tmp_path: Path, registry: ModelRegistry, eager: TrendbotSettings)
 
 
 @pytest.fixture
-def trade(monkeypatch: pytest.MonkeyPatch) -> Callable[[LiveParts, Replay], Any]:
+def trade(monkeypatch: pytest.MonkeyPatch) -> Trade:
     """Run a bot on a replay until the replay ends."""
 
     async def run(parts: LiveParts, replay: Replay) -> None:

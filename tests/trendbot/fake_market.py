@@ -11,7 +11,8 @@ import ccxt
 import pytest
 from nightdesk_trendbot.candle_store import gather
 from nightdesk_trendbot.market import exchange as exchanges
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener
+from nightdesk_trendbot.market.exchange import Exchange
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.signals.candles import Candles, Floats, Ints
 
 from tests.trendbot.conftest import HOUR

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nightdesk_core.clock import MarketTime, WallTime
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener
+from nightdesk_trendbot.market.exchange import Exchange
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.market.rows import Told, read_rows
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.signals.candles import Bar

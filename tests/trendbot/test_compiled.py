@@ -13,6 +13,8 @@ import pytest
 from nightdesk_trendbot import compiled
 from nightdesk_trendbot.compiled import cache_folder
 
+from tests.other_user import as_other_user
+
 HOME = Path("home")
 
 
@@ -66,7 +68,6 @@ def test_what_another_user_has_compiled_is_not_run(package: Path, monkeypatch: p
     assert cache_folder(package, own="", home=package.parent / HOME) is None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another user")
 @pytest.mark.parametrize(
     "environment",
     [
@@ -86,15 +87,9 @@ def test_a_user_who_can_write_nowhere_runs_what_is_compiled(environment: dict[st
         Path(name).chmod(0o755)
         code = "from nightdesk_trendbot import compiled; from nightdesk_trendbot.engine import broker;"
         code += "print(compiled.__file__, compiled._FOLDER, broker.flat(1.0).side)"
-        done = subprocess.run(
-            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": name, "PYTHONDONTWRITEBYTECODE": "1", **environment},
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        every = {"PATH": os.environ["PATH"], "PYTHONPATH": name, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = (sys.executable, "-c", code)
+        done = as_other_user(*command, timeout_seconds=120, env={**every, **environment}, cwd="/")
     assert done.stdout == f"{copy / 'compiled.py'} None 0\n", done.stderr
 
 

@@ -211,7 +211,8 @@ class Ledger:
         """Take what a spool kept, and return how many of its entries could not be read.
 
         What lasts waits for `settle_seconds` for the bot to send it again or to withdraw it. What is out of date is
-        dropped, but for the end of what a person was told of: late news of it is still true.
+        dropped, but for the end of what a person was told of: late news of it is still true. What the bot has sent
+        meanwhile, where the spool opened late, stands as it is.
         """
         bad = 0
         self.changes += 1
@@ -223,6 +224,8 @@ class Ledger:
                 holds = bool(value["holds"])
             except (KeyError, TypeError, ValueError, AttributeError):
                 bad += 1
+                continue
+            if alert.key in self.entries:
                 continue
             if now.wall >= alert.ends_at and (holds or not told):
                 if not told:

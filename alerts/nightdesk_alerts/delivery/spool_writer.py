@@ -32,6 +32,8 @@ class SpoolWriter:
         self._spool: Spool | None = None
         self._asked: list[dict[str, Any]] = []
         self._opened = threading.Event()
+        self._found: tuple[Spool | None, list[Any]] | None = None
+        """What has opened and is not yet taken: nothing is written before what it holds is in the ledger."""
         self._written_at = -_WRITE_SECONDS
         self.kept = True
         """Whether the disk holds what was last asked to be kept."""
@@ -47,15 +49,13 @@ class SpoolWriter:
         return self._lane.busy or (self._spool is not None and not self.kept and self._backoff.failures == 0)
 
     def open(self) -> list[Any]:
-        """Return what the spool holds; nothing where the disk does not answer for five seconds."""
+        """Return what the spool holds; nothing where the disk does not answer for five seconds: then see `late`."""
         if self._path is None:
             return []
-        path, found = self._path, []
+        path = self._path
 
         def job() -> bool:
-            spool, saved = open_spool(path, self._clock)
-            found.extend(saved)
-            self._spool = spool
+            self._found = open_spool(path, self._clock)
             return True
 
         def done(_opened: bool) -> None:  # noqa: FBT001 - a lane's result
@@ -63,11 +63,17 @@ class SpoolWriter:
             self._opened.set()
 
         self._lane.start(job, done)
-        if self._opened.wait(_OPENING_SECONDS):
-            self._asked = list(found)
-            return found
-        logger.error("alerts: {} does not open; alerts are kept in memory until it does", path)
-        return []
+        if not self._opened.wait(_OPENING_SECONDS):
+            logger.error("alerts: {} does not open; alerts are kept in memory until it does", path)
+        return self.late()
+
+    def late(self) -> list[Any]:
+        """Return what the spool holds, once, as soon as it has opened; nothing before and after."""
+        if not self._opened.is_set() or self._found is None:
+            return []
+        (self._spool, saved), self._found = self._found, None
+        self._asked = list(saved)
+        return saved
 
     def set_aside(self, bad: int) -> None:
         """Keep a copy of a file of which some entries could not be read."""

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -79,11 +80,7 @@ class DeliveryWorker:
 
     def run(self) -> None:
         """Work until the sender closes. What is wrong in here is logged, and never ends it."""
-        bad = self.ledger.restore(
-            self._spool_writer.open(), self._options.now(), settle_seconds=self._options.settle_seconds
-        )
-        if bad:
-            self._spool_writer.set_aside(bad)
+        self._restore(self._spool_writer.open())
         while True:
             try:
                 if self._step():
@@ -93,6 +90,11 @@ class DeliveryWorker:
                 logger.error("alerts: {} in {}: this should not happen", type(error).__name__, place)
                 time.sleep(0.2)
         self._finish()
+
+    def _restore(self, saved: list[Any]) -> None:
+        bad = self.ledger.restore(saved, self._options.now(), settle_seconds=self._options.settle_seconds)
+        if bad:
+            self._spool_writer.set_aside(bad)
 
     def take(self, alert: SentAlert) -> None:
         """Take an alert from the bot."""
@@ -117,9 +119,16 @@ class DeliveryWorker:
 
     def _step(self) -> bool:
         """Wait for something to do and do it; return whether it was the last."""
+        if late := self._spool_writer.late():
+            self._restore(late)
         now = self._options.now()
-        for call in self._calls.wait(self._next(now.tick) - now.tick):
-            call(self)
+        calls = iter(self._calls.wait(self._next(now.tick) - now.tick))
+        try:
+            for call in calls:
+                call(self)
+        finally:
+            for call in calls:  # one that went wrong costs those behind it nothing
+                self._calls.put(call)
         for _ in range(self._calls.turned_away - self._turned_away):
             self._turned_away += 1
             self.count("alerts_dropped", "queue_full")

@@ -29,14 +29,14 @@ def read_json(path: Path, *, largest: int = LARGEST_BYTES) -> Any:
     return parse_json(read_bytes(path, largest=largest), source=str(path))
 
 
-def parse_json(content: bytes | str, *, source: str) -> Any:
+def parse_json(content: bytes | str, *, source: str, deepest: int = DEEPEST) -> Any:
     """Return what JSON text says. `source` is the file or sender that people know it by.
 
-    Raises `InputError` where it is no JSON, is nested deeper than `DEEPEST`, holds a key twice, a number that is not
+    Raises `InputError` where it is no JSON, is nested more than `deepest` deep, holds a key twice, a number that is not
     finite or has thousands of digits, or text that cannot be written again.
     """
     text = as_text(content, source=source) if isinstance(content, bytes) else content
-    _refuse_depth(text, source)
+    _refuse_depth(text, source, deepest)
     try:
         found = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
@@ -50,14 +50,14 @@ def parse_json(content: bytes | str, *, source: str) -> Any:
     return found
 
 
-def _refuse_depth(text: str, source: str) -> None:
-    if text.count("[") + text.count("{") <= DEEPEST:
+def _refuse_depth(text: str, source: str, deepest: int) -> None:
+    if text.count("[") + text.count("{") <= deepest:
         return
     depth = 0
     for bracket in _BRACKETS.finditer(_STRINGS.sub("", text)):
         depth += 1 if bracket[0] in "[{" else -1
-        if depth > DEEPEST:
-            raise InputError(source, f"is nested more than {DEEPEST} deep, and is not what belongs there: look at it")
+        if depth > deepest:
+            raise InputError(source, f"is nested more than {deepest} deep, and is not what belongs there: look at it")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

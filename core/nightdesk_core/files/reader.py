@@ -154,9 +154,10 @@ def _failures_of(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        if not os.path.lexists(path):
-            raise MissingInputError(str(path), "cannot be read (No such file or directory)") from None
-        raise InputError(str(path), "is a symbolic link to something that is not there; move it away") from None
+        if path.is_symlink():
+            raise InputError(str(path), "is a symbolic link to something that is not there; move it away") from None
+        # It may be there by now: who writes one at this very moment has not made it a bad one.
+        raise MissingInputError(str(path), "cannot be read (No such file or directory)") from None
     except NoRegularFileError as error:
         raise InputError(str(path), _no_file(_KINDS.get(stat.S_IFMT(error.mode), "something else"))) from None
     except OSError as error:

@@ -2,17 +2,19 @@
 
 A disk that is full, read-only or failing, or that another process holds the journal on, ends no transaction: a copy of
 the journal in memory takes its place for whoever reads and writes, and the writes are kept beside it, of each row the
-last. Once the disk takes them they are written all in one transaction.
+last. Once the disk takes them they are written all in one transaction. That copy is kept up all the time: a disk that
+fails may not be read either, and who holds a journal may keep it from its readers for as long.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loguru import logger
 
@@ -23,11 +25,14 @@ from nightdesk_core.journal.file import (
     JournalError,
     copy_of_file,
     holds_anything,
+    identity,
     named_errors,
     open_file,
     refuse_no_file,
 )
 from nightdesk_core.journal.sealed import Head, Schema, SealedDatabase, SealError, Write, copied
+
+T = TypeVar("T")
 
 _PATIENCE_SECONDS = 1.0
 """How long a transaction waits for another process before it goes on in memory."""
@@ -49,26 +54,33 @@ class JournalDatabase:
         self._head_file = HeadFile(path)
         self._disk: SealedDatabase | None = copy
         self._memory: SealedDatabase | None = None
-        """A copy in which the journal goes on while the disk takes nothing."""
-        self._base: Head | None = None
-        """Where the disk stood when that was made."""
+        """All that the disk holds, in which the journal goes on while that takes nothing; `None` of a copy."""
+        self._possible: set[Head] = set()
+        """Where the disk may stand: as it was when that was made, or after a commit that failed. A log holds what could
+        not be synced, and shows it once it is opened anew. All of these lead to the same rows with what is unwritten.
+        """
         self._unwritten: dict[tuple[str, Any], Write] = {}
         """What the copy holds beyond the disk: of each row the last write, for they are written all together."""
         self._reason: str | None = None
+        """Why it goes on in memory, `None` where it does not."""
         self._writes: list[Write] = []
         """Those of the transaction that is open."""
-        self._notes_head = copy is None
+        self._files: object = None
+        """Which files the disk's are: what is written to one that was moved away is lost with the next start."""
         if copy is not None:
             return
         refuse_no_file(path)
         with named_errors(path, doing="opened"):
             try:
                 self._disk = open_file(path, self._schema, patience_seconds=OPENING_SECONDS)
+                self._memory = SealedDatabase(copied(self._disk.connection), self._schema)
+                self._files = identity(path)
                 self._disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
             except (sqlite3.Error, OSError) as error:
                 if not is_unwritable(error) or not holds_anything(path):
                     raise
-                self._go_on_in(copy_of_file(path, self._schema), error)
+                self._memory = copy_of_file(path, self._schema)
+                self._go_on_in_memory(error)
 
     @property
     def unwritten(self) -> str | None:
@@ -124,11 +136,15 @@ class JournalDatabase:
 
         Raises `DamagedJournalError` where what is on the disk is not what the memory went on from.
         """
-        if self._memory is None:
+        if self._reason is None and not self._was_moved:
             return True
-        if self._memory.in_transaction:
+        if self.in_transaction:
             return False
         with named_errors(self.path, doing="written"):
+            if self._reason is None:
+                self._database.connection.close()
+                self._disk = None
+                self._go_on_in_memory(OSError(errno.ESTALE, "it was moved, removed or replaced while it was open"))
             try:
                 self._write_unwritten()
             except (sqlite3.Error, OSError) as error:
@@ -137,9 +153,9 @@ class JournalDatabase:
                 self._reason = reason_of(error)
                 return False
         logger.info("journal {}: it can be written again, and holds all that was done meanwhile", self.path)
-        self._memory.connection.close()
-        self._memory = self._base = self._reason = None
+        self._reason = None
         self._unwritten.clear()
+        self._possible.clear()
         return True
 
     @property
@@ -148,11 +164,15 @@ class JournalDatabase:
         return self._database.in_transaction
 
     @property
+    def _was_moved(self) -> bool:
+        return self._memory is not None and not self.in_transaction and self._files != identity(self.path)
+
+    @property
     def _database(self) -> SealedDatabase:
         if os.getpid() != self._owner:
             reason = "was opened by the process that this one was forked from; open it anew in this process"
             raise JournalError(self.path, reason)
-        database = self._disk if self._memory is None else self._memory
+        database = self._disk if self._reason is None else self._memory
         if database is None:
             raise JournalError(self.path, "is closed")
         return database
@@ -177,39 +197,57 @@ class JournalDatabase:
             with self.transaction():
                 self._append(table, values)
             return
-        self._write(table, self._database.next_key(table), values)
+        with named_errors(self.path):
+            key = self._attempt(lambda database: database.next_key(table))
+        self._write(table, key, values)
 
-    def _attempt(self, step: Callable[[SealedDatabase], object]) -> None:
-        """Take a step of the transaction, which begins with the first; in memory where the disk does not take it."""
+    def _attempt(self, step: Callable[[SealedDatabase], T], *, begins: bool = True) -> T:
+        """Take a step of the transaction, which `begins` with the first; in memory where the disk does not take it."""
+        database = self._database
+        within = begins or database.in_transaction
         try:
-            if not self._database.in_transaction:
-                self._database.begin()
-            step(self._database)
+            if within and not database.in_transaction:
+                database.begin()
+            return step(database)
         except sqlite3.Error as error:
-            if self._memory is not None or not is_unwritable(error):
+            if self._memory is None or self._reason is not None or not is_unwritable(error):
                 raise
-            self._database.rollback()
-            self._go_on_in(SealedDatabase(copied(self._database.connection), self._schema), error)
-            self._database.begin()
-            for write in self._writes:
-                self._database.write(write)
-            step(self._database)
+            self._leave(database, error)
+            self._go_on_in_memory(error)
+        if within:
+            self._carry_out(self._database)
+        return step(self._database)
+
+    def _carry_out(self, database: SealedDatabase) -> None:
+        database.begin()
+        for write in self._writes:
+            database.write(write)
 
     def _commit(self) -> None:
-        stands: list[Head | None] = []
-        self._attempt(lambda database: stands.append(database.commit()))
-        if self._memory is not None:
+        head = self._attempt(lambda database: database.commit())
+        if self._reason is not None:
             self._unwritten |= {(write.table, write.key): write for write in self._writes}
-        elif stands[-1] is not None and self._notes_head:
-            self._head_file.note(stands[-1])
+        elif head is not None and self._memory is not None:
+            self._head_file.note(head)
+            self._carry_out(self._memory)
+            if self._memory.commit() != head:
+                # Something else of ours has written, too.
+                self._copy(self._database)
 
-    def _go_on_in(self, copy: SealedDatabase, error: Exception) -> None:
-        self._memory, self._base, self._reason = copy, copy.head, reason_of(error)
+    def _copy(self, disk: SealedDatabase) -> None:
+        copy = SealedDatabase(copied(disk.connection), self._schema)
+        if self._memory is not None:
+            self._memory.connection.close()
+        self._memory = copy
+
+    def _go_on_in_memory(self, error: Exception) -> None:
+        self._reason = reason_of(error)
+        self._possible.add(self._database.head)
         logger.critical(
             "journal {}: cannot be written ({}). Nothing is entered, and open positions are looked after, from memory,"
             " until it can; make room, or see what else uses it",
             self.path,
-            error,
+            self._reason,
         )
 
     def _write_unwritten(self) -> None:
@@ -219,26 +257,38 @@ class JournalDatabase:
         disk.connection.execute("PRAGMA busy_timeout=0")
         try:
             disk.begin()
-            if disk.head != self._base:
+            if disk.head not in self._possible:
                 raise SealError("something else has written to it while it could not be written")
             for write in self._unwritten.values():
                 disk.write(write)
             head = disk.commit()
+            # One transaction here is several in memory.
+            self._copy(disk)
+            self._files = identity(self.path)
         except BaseException as error:
-            disk.rollback()
-            if _is_stale(error):
-                # What was opened read-only, or has failed, may stay so: the next try opens it anew.
-                disk.connection.close()
-                self._disk = None
+            self._disk = disk
+            self._leave(disk, error)
             raise
         if head is not None:
             self._head_file.note(head)
         disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
         self._disk = disk
 
+    def _leave(self, disk: SealedDatabase, error: BaseException) -> None:
+        """Leave a disk that has failed as it stands, and one that would go on failing for the next try to open anew."""
+        if disk.tried is not None:
+            self._possible.add(disk.tried)
+        try:
+            disk.rollback()
+        except sqlite3.Error as another:
+            error = another
+        if _is_stale(error):
+            disk.connection.close()
+            self._disk = None
+
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with named_errors(self.path):
-            return self._connection.execute(query, values).fetchall()
+            return self._attempt(lambda database: database.connection.execute(query, values).fetchall(), begins=False)
 
 
 def _is_stale(error: BaseException) -> bool:

@@ -136,6 +136,19 @@ def holds_anything(path: Path) -> bool:
         return False
 
 
+def identity(path: Path) -> list[tuple[int, int] | None]:
+    """Return which files a journal and its log are now, whatever their names will be; `None` for one that is gone."""
+    found: list[tuple[int, int] | None] = []
+    for suffix in ("", "-wal", "-shm"):
+        try:
+            status = path.with_name(path.name + suffix).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return found
+
+
 def refuse_no_file(path: Path) -> None:
     """Raise `JournalError` where something lies there that SQLite would wait for, or take for an empty database."""
     for part in (path, *(path.with_name(path.name + suffix) for suffix in BESIDE)):

@@ -67,6 +67,8 @@ class SealedDatabase:
         self._sums: dict[str, Any] = {}
         """The seals as the transaction that is open has made them."""
         self._written = False
+        self.tried: Head | None = None
+        """Where the last commit that was tried leads to. Of one that failed, the log may hold it all the same."""
         self.was_unsealed = False
         """Whether its rows, of an earlier release, were taken as they were when it was opened."""
 
@@ -105,11 +107,13 @@ class SealedDatabase:
 
     def commit(self) -> Head | None:
         """Seal what the transaction has left, and commit it; return the head, `None` where nothing was written."""
+        self.tried = None
         if self._written:
             self._sums["commits"] += 1
             self._keep(self._sums)
+            self.tried = _head(self._sums)
         self.connection.execute("COMMIT")
-        return _head(self._sums) if self._written else None
+        return self.tried
 
     def rollback(self) -> None:
         """Leave nothing of the transaction, where there still is one."""
@@ -174,10 +178,21 @@ class SealedDatabase:
 
 
 def copied(source: sqlite3.Connection) -> sqlite3.Connection:
-    """Return a copy of a database in memory. Raises `sqlite3.Error` where the source cannot be read."""
+    """Return a copy of a database in memory. Raises `sqlite3.Error` where the source cannot be read.
+
+    It waits for whoever holds the source as long as that connection waits, and no longer.
+    """
     target = sqlite3.connect(":memory:", isolation_level=None)
+
+    def refuse_to_wait(status: int, _left: int, _pages: int) -> None:
+        # SQLite has waited. Python would ask it again and again.
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = status
+            raise error
+
     try:
-        source.backup(target)
+        source.backup(target, progress=refuse_to_wait)
     except BaseException:
         target.close()
         raise

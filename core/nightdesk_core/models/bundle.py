@@ -75,6 +75,11 @@ def is_version(text: str) -> bool:
     return _VERSION.fullmatch(text) is not None
 
 
+def no_version(name: str) -> str:
+    """Return what is said of a name that is no version's, shortened."""
+    return f"{name[:60]!r} is no version's name"
+
+
 def version_of(folder: Path) -> str:
     """Return the version that a bundle's folder is, or will be once it is listed."""
     return folder.name.removeprefix(STAGING)

@@ -7,9 +7,9 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from nightdesk_core.clock import MarketTime, WallClock, WallTime, system_clock, utc
 from nightdesk_core.errors import NightdeskError
@@ -24,48 +24,19 @@ from nightdesk_core.models.bundle import (
     BundleError,
     Manifest,
     is_version,
+    no_version,
     verify,
     version_of,
 )
+from nightdesk_core.models.champion import Champion, Rollback, Standing
 
-Standing = Literal["provisional", "probation", "champion"]
 _POINTER = "champion.json"
 _LOCK_SECONDS = 10.0
 _EARLIER_KEPT = 20
-_SHOWN = 60
 
 
 class RegistryError(NightdeskError):
     """The registry cannot do what was asked."""
-
-
-@dataclass(frozen=True)
-class Rollback:
-    """The last time that a champion was taken back: when, which one, and why."""
-
-    at: WallTime
-    version: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The pointer: which version trades, since when, in what standing, and which ones were before it."""
-
-    version: str
-    standing: Standing
-    promoted_at: WallTime
-    previous: str | None
-    earlier: tuple[tuple[str, Standing], ...] = ()
-    """The champions before it that were not taken back, and how they stood; `previous` is the first of them."""
-    rollback: Rollback | None = None
-
-    def __post_init__(self) -> None:
-        """Raises `ValueError` where a version is no name, but leads out of the registry."""
-        taken = () if self.rollback is None else (self.rollback.version,)
-        for version in (self.version, *dict(self.earlier), *taken, *([] if self.previous is None else [self.previous])):
-            if not is_version(version):
-                raise ValueError(f"{version[:_SHOWN]!r} is no version's name")
 
 
 class BundleCheck(Protocol):
@@ -158,7 +129,7 @@ class ModelRegistry:
         """Return the folder of a listed bundle. Raises `BundleError` where there is none of that name in here."""
         folder = self.folder / version
         if not is_version(version):
-            raise BundleError(folder, f"{version[:_SHOWN]!r} is no version's name")
+            raise BundleError(folder, no_version(version))
         if folder.is_symlink():
             raise BundleError(folder, "is a symbolic link: bundles lie in the registry itself; copy it there")
         if not folder.is_dir():
@@ -269,7 +240,7 @@ class ModelRegistry:
                 standing,
                 self._clock(),
                 current_version,
-                () if current is None else _with_predecessor(current)[:_EARLIER_KEPT],
+                () if current is None else current.with_earlier[:_EARLIER_KEPT],
                 None if current is None else current.rollback,
             )
             write_json_atomic(self.folder / _POINTER, stored.plain(champion))
@@ -352,11 +323,6 @@ class ModelRegistry:
             except BundleError:
                 continue
         return None
-
-
-def _with_predecessor(current: Champion) -> tuple[tuple[str, Standing], ...]:
-    """Return a champion and those before it. One that has not stood its probation comes back as it was: on it."""
-    return ((current.version, current.standing), *current.earlier)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

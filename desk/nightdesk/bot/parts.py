@@ -9,7 +9,7 @@ from functools import partial
 
 from nightdesk_alerts.catalogue import MODEL_ROLLED_BACK
 from nightdesk_core.audit import AuditError
-from nightdesk_core.models.registry import Champion
+from nightdesk_core.models.champion import Champion
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillLimits, PerformanceGuard

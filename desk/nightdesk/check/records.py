@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from nightdesk_core.clock import MarketTime
 from nightdesk_core.journal.file import holds_anything
-from nightdesk_core.journal.journal import JournalError, journal_path, read_journal
+from nightdesk_core.journal.journal import Journal, JournalError, journal_path, read_journal
 from nightdesk_core.models.bundle import BundleError, Manifest
 
 from nightdesk import home
@@ -41,7 +44,7 @@ def check_journal(settings: Settings) -> str:
 
     Raises `JournalError` where it is damaged, or the bot would refuse to go on from it with these settings.
     """
-    from nightdesk_trendbot.live import DecisionLog, log_path, restored
+    from nightdesk_trendbot.live import DecisionLog, log_path
 
     from nightdesk import life
 
@@ -53,14 +56,23 @@ def check_journal(settings: Settings) -> str:
         if why := life.remains(settings, log):
             raise SetupError(_lost(why))
         return "none yet: the bot has not run"
+    # A bot that runs goes on meanwhile: what is seen of it beside the journal is held against a later copy.
     with read_journal(path) as journal:
-        try:
-            found = restored(journal, settings.trendbot)
-        except JournalError as error:
-            raise JournalError(path, error.reason) from error
-        if why := life.why_lost(settings, journal, log, None if found is None else found.last_close):
+        seen = life.seen(settings, log, since=_last_close(settings, journal, path))
+    with read_journal(path) as journal:
+        if why := life.why_lost(settings, journal, log, _last_close(settings, journal, path), seen):
             raise SetupError(_lost(why))
         return f"{len(journal.trades())} trades"
+
+
+def _last_close(settings: Settings, journal: Journal, path: Path) -> MarketTime | None:
+    from nightdesk_trendbot.live import restored
+
+    try:
+        found = restored(journal, settings.trendbot)
+    except JournalError as error:
+        raise JournalError(path, error.reason) from error
+    return None if found is None else found.last_close
 
 
 def _lost(why: str) -> str:

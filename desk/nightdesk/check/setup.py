@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files.disk import reason_of
 
 from nightdesk import extras
 from nightdesk.check.candles import check_candles
@@ -66,7 +67,12 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
 
 
 def _servers(settings: Settings) -> Iterator[CheckResult]:
-    with tempfile.TemporaryDirectory() as folder:
+    try:
+        temporary = tempfile.TemporaryDirectory()
+    except OSError as error:  # Python looks for a folder by writing to it
+        yield CheckResult("the servers' configuration", f"cannot be written to be checked ({reason_of(error)})")
+        return
+    with temporary as folder:
         # With passwords of its own: those of the stack are made when it starts.
         stack = settings.stack.model_copy(update={"passwords_dir": Path(folder) / "passwords"})
         try:
@@ -90,9 +96,14 @@ def _checked(tools: Tools, rendered: Rendered) -> Iterator[CheckResult]:
 
 
 def _run(subject: str, *command: str | Path) -> CheckResult:
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=_CHECKER_SECONDS, check=False
-    )
+    try:
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, timeout=_CHECKER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return CheckResult(subject, f"{command[0]} did not end within {_CHECKER_SECONDS} s; run it by hand")
+    except OSError as error:
+        return CheckResult(subject, f"{command[0]} cannot be run ({reason_of(error)}); `nightdesk tools` fetches it")
     return CheckResult(subject, (done.stdout + done.stderr).strip() if done.returncode else "")
 
 

@@ -13,7 +13,8 @@ from nightdesk_core.files import stored
 from nightdesk_core.files.json_text import read_json
 from nightdesk_core.files.reader import InputError, MissingInputError
 from nightdesk_core.models.bundle import BundleError, Manifest
-from nightdesk_core.models.registry import Champion, ModelRegistry
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk import home

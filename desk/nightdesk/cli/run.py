@@ -85,7 +85,7 @@ def tools(context: typer.Context) -> None:
 def bot(context: typer.Context) -> None:
     """Run the reference bot on paper until it is told to stop.
 
-    A SIGHUP, or `nightdesk reload`, has it take over what is safe of changed settings; it says what must wait.
+    A SIGHUP, or `nightdesk stack reload`, has it take over what is safe of changed settings; it says what must wait.
     """
     import asyncio
 

@@ -75,7 +75,7 @@ class Access:
     def knows(self, session: str | None, *, peer: int | None) -> bool:
         """Return whether a session is one of ours, its user's, and has not ended."""
         begun, of = self._sessions.get(_digest(session or ""), (None, None))
-        return begun is not None and of == peer and self._clock() - begun < SESSION_SECONDS
+        return begun is not None and of == peer and age_seconds(begun, now=self._clock()) < SESSION_SECONDS
 
     def end(self, session: str | None) -> None:
         """End a session."""

@@ -53,17 +53,25 @@ class Proxy:
         await self._session.close()
 
     async def end_silence(self, silence: str) -> int:
-        """End a silence and return Alertmanager's status, 502 where there is no answer."""
+        """End a silence and return Alertmanager's status, 502 where there is no answer, or no password for it."""
         url = f"http://{self._settings.address('alertmanager')}/api/v2/silence/{silence}"
         try:
             async with self._session.delete(url, headers=authorization(self._settings, "alertmanager")) as answer:
                 return answer.status
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError, SettingsError) as error:
+            logger.warning("alertmanager could not be asked to end a silence: {}", error)
             return 502
 
     async def forward(self, request: web.Request, upstream: Upstream, path: str) -> web.StreamResponse:
-        """Return a server's answer. Where there is none, or it refuses our password, the answer says so with 502."""
+        """Return a server's answer. Where there is none, or it refuses our password, the answer says so with 502.
+
+        Raises `HTTPBadRequest` where the request's body is not what its headers say.
+        """
         address = self._settings.address(upstream.server)
+        try:
+            body = await request.read() if request.can_read_body else None
+        except web.RequestPayloadError:
+            raise web.HTTPBadRequest(text="the body is not what its headers say\n") from None
         query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
         try:
             access = authorization(self._settings, upstream.server)
@@ -71,7 +79,7 @@ class Proxy:
                 request.method,
                 URL(f"http://{address}{path}{query}", encoded=True),
                 headers={name: request.headers[name] for name in _ASKED if name in request.headers} | access,
-                data=await request.read() if request.can_read_body else None,
+                data=body,
                 allow_redirects=False,
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             ) as answer:

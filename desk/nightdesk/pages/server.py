@@ -10,7 +10,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from aiohttp import web
 from loguru import logger
@@ -22,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from nightdesk.channels import channels, moved_chats
 from nightdesk.pages.access import SESSION_SECONDS, Access, TooManyGuessesError
 from nightdesk.pages.chat_watch import ChatWatch, look_at_telegram
+from nightdesk.pages.crowd import Crowd
 from nightdesk.pages.peer import peer_uid
 from nightdesk.pages.proxy import Proxy
 from nightdesk.pages.start_page import CONTENT_SECURITY_POLICY, hop_page, login_page, start_page
@@ -55,8 +56,9 @@ class PageServerError(NightdeskError):
 class PageServer:
     """Answers requests."""
 
-    def __init__(self, settings: Settings, *, access: Access, proxy: Proxy, watch: SilenceWatch) -> None:
+    def __init__(self, settings: Settings, *, access: Access, proxy: Proxy, watch: SilenceWatch, crowd: Crowd) -> None:
         self._settings = settings
+        self._crowd = crowd
         self._access = access
         self._proxy = proxy
         self._watch = watch
@@ -74,7 +76,7 @@ class PageServer:
                 web.get("/", self._start),
                 web.get("/healthz", self._healthz),
                 web.get("/metrics", self._metrics),
-                web.get("/login", self._ask_for_login),
+                web.get("/login", self._ask_for_login, allow_head=False),  # who looks ahead must not use a link up
                 web.post("/login", self._log_in),
                 web.post("/logout", self._log_out),
                 web.post("/silences/{id:[0-9a-fA-F-]{36}}/end", self._end_silence),
@@ -94,7 +96,10 @@ class PageServer:
             raise web.HTTPForbidden(text=f"this is not answered to {page}\n")
         if request.method not in _READING and not {"Origin", "Sec-Fetch-Site"} & set(request.headers):
             raise web.HTTPForbidden(text="a request that changes something must say which page it comes from\n")
-        if request.path in _WITHOUT_LOGIN or self._access.knows(self._session(request), peer=_peer(request)):
+        if self._access.knows(self._session(request), peer=_peer(request)):
+            self._crowd.know(request.protocol)
+            return await handler(request)
+        if request.path in _WITHOUT_LOGIN:
             return await handler(request)
         return self._to_login(request)
 
@@ -118,6 +123,7 @@ class PageServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         if not self._access.is_machine(request.headers.get("authorization", "")):
             return web.Response(status=401, text="the machine's password is needed\n")
+        self._crowd.know(request.protocol)
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _ask_for_login(self, request: web.Request) -> web.Response:
@@ -132,8 +138,8 @@ class PageServer:
         return self._begun(session, target)
 
     async def _log_in(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        target, password = _own_path(str(form.get("next", "/"))), str(form.get("password", ""))
+        form = await _form(request)
+        target, password = _own_path(form.get("next", "/")), form.get("password", "")
         try:
             session = self._access.log_in(password, peer=_peer(request))
         except TooManyGuessesError:
@@ -200,6 +206,14 @@ def _page(text: str, *, status: int = 200) -> web.Response:
     return web.Response(status=status, text=text, content_type="text/html", charset="utf-8", headers=policy)
 
 
+async def _form(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form as browsers send ours. Raises `HTTPBadRequest` for what is none."""
+    try:
+        return dict(parse_qsl((await request.read()).decode(), keep_blank_values=True, errors="strict"))
+    except (web.RequestPayloadError, ValueError):
+        raise web.HTTPBadRequest(text="this is no form\n") from None
+
+
 def _own_path(target: str) -> str:
     """Return where to go after the login: a path of ours, whatever was asked for."""
     plain = target.isprintable() and target.isascii() and "\\" not in target
@@ -225,7 +239,8 @@ async def serving(
     access = Access(ensure_password(settings, "pages"), clock=clock)
     watch = SilenceWatch(settings.bot.name, look=lambda: look(settings), clock=clock)
     async with Proxy(settings) as proxy:
-        application = PageServer(settings, access=access, proxy=proxy, watch=watch).application()
+        crowd = Crowd()
+        application = PageServer(settings, access=access, proxy=proxy, watch=watch, crowd=crowd).application()
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         alerting = channels(settings).alerting
@@ -234,16 +249,29 @@ async def serving(
         )
         watching = asyncio.create_task(watch.run(alerting, also=chats.look_once))
         try:
-            try:
-                await web.TCPSite(runner, settings.listen_host, settings.port("pages")).start()
-            except OSError as error:
-                raise PageServerError(f"port {settings.port('pages')} for the page server: {error.strerror}") from error
-            yield access
+            async with _listening(settings, crowd, runner):
+                yield access
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
             await runner.cleanup()
+
+
+@asynccontextmanager
+async def _listening(settings: Settings, crowd: Crowd, runner: web.AppRunner) -> AsyncIterator[None]:
+    assert runner.server is not None, "the runner is set up"
+    port = settings.port("pages")
+    try:
+        listening = await asyncio.get_running_loop().create_server(
+            crowd.admitted_to(runner.server), settings.listen_host, port, reuse_address=True
+        )
+    except OSError as error:
+        raise PageServerError(f"port {port} for the page server: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        listening.close()
 
 
 async def serve(settings: Settings, *, renew: Callable[[], None]) -> None:

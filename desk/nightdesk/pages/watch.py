@@ -14,7 +14,6 @@ from loguru import logger
 from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_alerts.catalogue import ALERTS_SILENCED
 from nightdesk_core.clock import WallClock
-from nightdesk_core.errors import NightdeskError
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter.metrics.families import family
 from prometheus_client.metrics_core import Metric
@@ -32,7 +31,7 @@ class SilenceWatch(Collector):
     """What is muted, as of the last look. Where Alertmanager does not say, nothing is exported: nothing is known."""
 
     def __init__(self, bot: str, *, look: Callable[[], Muted], clock: WallClock) -> None:
-        """`look` asks Alertmanager, and raises `NightdeskError`."""
+        """`look` asks Alertmanager, and raises where it does not say."""
         self._bot = bot
         self._look = look
         self._clock = clock
@@ -44,8 +43,8 @@ class SilenceWatch(Collector):
         """Look until cancelled, and have `also` look; `alerting` has the channels to tell by."""
         with AlertSender(self._bot, alerting=replace(alerting, alertmanagers=())) as sender:
             while True:
-                await asyncio.to_thread(self.look_once, sender)
-                await asyncio.to_thread(also, sender)
+                await _tried(self.look_once, sender)
+                await _tried(also, sender)
                 self._again.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._again.wait(), LOOK_SECONDS)
@@ -58,9 +57,9 @@ class SilenceWatch(Collector):
         """Look once, and tell people, or no longer."""
         try:
             self.muted = self._look()
-        except NightdeskError as error:
+        except Exception as error:  # noqa: BLE001 - the top of a job: what is not known must not look as it did
             if self.muted is not None:
-                logger.warning("what is silenced is not known: {}", error)
+                logger.warning("what is silenced is not known ({}): {}", type(error).__name__, error)
             self.muted = None
             return
         unheard = self._is_too_much(self.muted) and self.muted.is_silenced(
@@ -84,3 +83,11 @@ class SilenceWatch(Collector):
         """Return what the rule of Prometheus finds, too."""
         longest = muted.silenced_seconds(self._bot, now=self._clock())
         return longest > DAY_SECONDS or muted.silenced_ratio(self._bot) >= 1
+
+
+async def _tried(look: Callable[[AlertSender], None], sender: AlertSender) -> None:
+    """Have a look taken on a thread; one that fails must not be the last."""
+    try:
+        await asyncio.to_thread(look, sender)
+    except Exception:  # noqa: BLE001 - the top of a job: it is logged, and the next look may go better
+        logger.exception("a look at what is silenced, or at where the chats are, failed")

@@ -27,7 +27,7 @@ def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files
     """
     source = assets / "alertmanager"
     found = channels(settings)
-    files = {f"alertmanager/secrets/{name}": File(text.encode(), secret=True) for name, text in found.secrets.items()}
+    files = {f"alertmanager/secrets/{name}": File(text.encode(), "owner") for name, text in found.secrets.items()}
     for template in sorted((source / "templates").glob("*.tmpl")):
         files[f"alertmanager/templates/{template.name}"] = File(read_bytes(template))
     document = read_yaml(source / "alertmanager.yml")

@@ -83,7 +83,7 @@ def _render_access(settings: Settings) -> Files:
     """Return what tells the three servers, and amtool, the password of each."""
     users = {server: {USER: hashed(ensure_password(settings, server))} for server in WITH_WEB_CONFIG}
     files = {
-        f"{server}/web.yml": replace(yaml_file({"basic_auth_users": known}), secret=True)
+        f"{server}/web.yml": replace(yaml_file({"basic_auth_users": known}), readers="owner")
         for server, known in users.items()
     }
     login = {"username": USER, "password_file": str(password_file(settings, "alertmanager"))}

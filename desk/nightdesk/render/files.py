@@ -9,13 +9,14 @@ from pathlib import Path
 
 import yaml
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import write_atomic
 from nightdesk_core.files.permissions import Readers, file_mode, make_folder, tighten
 from nightdesk_core.files.reader import MissingInputError, read_bytes
 
 _MARK = ".rendered"
 _MARK_TEXT = (
-    b"This folder belongs to `nightdesk render`, which writes and removes files here. Edit the settings instead.\n"
+    b"This folder belongs to a command of Nightdesk, which writes and removes files here: edit nothing in it.\n"
 )
 
 
@@ -25,15 +26,10 @@ class RenderError(NightdeskError):
 
 @dataclass(frozen=True)
 class File:
-    """What a rendered file holds; `secret` files are readable by their owner only."""
+    """What a rendered file holds, and who may read it: of a secret its owner alone."""
 
     content: bytes
-    secret: bool = False
-
-    @property
-    def readers(self) -> Readers:
-        """Who may read it."""
-        return "owner" if self.secret else "group"
+    readers: Readers = "group"
 
 
 Files = dict[str, File]
@@ -54,14 +50,27 @@ def refuse_others(out: Path) -> None:
         raise RenderError(f"{out} is neither empty nor a folder that was rendered before; name another with --out")
 
 
-def write_files(out: Path, files: Mapping[str, File], *, group: int | None = None) -> tuple[str, ...]:
+def write_files(
+    out: Path, files: Mapping[str, File], *, group: int | None = None, readers: Readers = "group"
+) -> tuple[str, ...]:
     """Make `out` hold exactly `files` and return the paths that were written or removed, in that order.
 
-    Each file is replaced in one step. `group` is whose members may read them, but for secrets. `refuse_others` comes
-    before.
+    Each file is replaced in one step. `group` is whose members may read them, but for secrets; with `readers` of "all",
+    whoever wants to may enter the folder. `refuse_others` comes before. Raises `RenderError` where the disk does not
+    take one: what was there before still holds.
     """
-    make_folder(out)
-    tighten(out, group=group)
+    try:
+        return _written(out, files, group=group, readers=readers)
+    except OSError as error:
+        raise RenderError(
+            f"{error.filename or out} cannot be written ({reason_of(error)}): what was there before stays"
+        ) from error
+
+
+def _written(out: Path, files: Mapping[str, File], *, group: int | None, readers: Readers) -> tuple[str, ...]:
+    make_folder(out, readers=readers)
+    if readers != "all":
+        tighten(out, group=group)
     if not (out / _MARK).is_file():
         write_atomic(out / _MARK, _MARK_TEXT)
     changed = [path for path, file in files.items() if not _holds(out / path, file)]

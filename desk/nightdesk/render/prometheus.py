@@ -1,4 +1,4 @@
-"""Prometheus' running configuration: addresses, targets, the inventory of bots and the rules at the replay's speed."""
+"""Prometheus' running configuration: addresses, targets, and the rules with their inventory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nightdesk_core.files.reader import read_text
 from nightdesk_core.files.yaml_text import read_yaml
 
 from nightdesk.passwords import USER, Guarded, password_file
 from nightdesk.render.files import File, Files, yaml_file
-from nightdesk.render.scale import scaled_rules
+from nightdesk.render.rules import SERVERS, Inventory, rule_files
 from nightdesk.settings import Settings
 
 REPLAY_INTERVAL = "1s"
@@ -24,22 +23,15 @@ def render_prometheus(settings: Settings, assets: Path) -> Files:
     """Return the files of the folder `prometheus`."""
     bots = {settings.bot.name: settings.address("bot")}
     source = assets / "prometheus"
-    files = {
-        f"prometheus/rules/{rules.name}": File(scaled_rules(read_text(rules), settings.scale).encode())
-        for rules in sorted((source / "rules").glob("*.yml"))
-    }
-    files["prometheus/rules/inventory.yml"] = yaml_file(_inventory(list(bots)))
+    # The reference bot is retrained, and the desk runs all of its servers.
+    inventory = Inventory(bots=tuple(bots), retrained=tuple(bots), servers=SERVERS)
+    rules = rule_files(assets, inventory, scale=settings.scale)
+    files = {f"prometheus/rules/{name}": file for name, file in rules.items()}
     targets = [{"targets": [address], "labels": {"bot": bot}} for bot, address in bots.items()]
     files["prometheus/targets/bots.json"] = File(json.dumps(targets, indent=2).encode() + b"\n")
     static = read_yaml(source / "prometheus.yml")
     files["prometheus/prometheus.yml"] = yaml_file(_configuration(static, settings))
     return files
-
-
-def _inventory(bots: list[str]) -> dict[str, Any]:
-    """One series for each bot that there should be: `absent()` knows no targets."""
-    rules = [{"record": "bot:tradebot_expected:info", "expr": "vector(1)", "labels": {"bot": bot}} for bot in bots]
-    return {"groups": [{"name": "tradebot.inventory", "rules": rules}]}
 
 
 def _configuration(document: dict[str, Any], settings: Settings) -> dict[str, Any]:

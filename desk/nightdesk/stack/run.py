@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -46,7 +47,7 @@ def run(
     """
     with Display(sys.stdout) as display:
         play = None if scenario is None else Play(scenario, settings, display.say)
-        with _stop_signals() as stopped:
+        with _stop_signals() as end:
             try:
                 with running_stack(
                     settings,
@@ -63,7 +64,7 @@ def run(
                     display.follow(partial(live_line, settings))
                     deadline = None if seconds is None else time.monotonic() + seconds
                     with _played(play):
-                        _look_after(stack, deadline=deadline, stopped=stopped)
+                        _look_after(stack, deadline=deadline, end=end)
                     display.follow(None)
                     healthy = _final_word(stack, display.say)
             except _Stopped:
@@ -77,39 +78,51 @@ class _Stopped(BaseException):
     """Ctrl-C or SIGTERM. Like KeyboardInterrupt it passes every handler of errors on its way out."""
 
 
+@dataclass
+class _End:
+    """Whether the end has begun: from then on everything stops in order, and no signal cuts that short."""
+
+    begun: bool = False
+
+
 @contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Turn the first SIGINT or SIGTERM into `_Stopped`; later ones are ignored while everything stops in order.
+def _stop_signals() -> Iterator[_End]:
+    """Turn the first SIGINT or SIGTERM into `_Stopped`, unless the end has begun by itself; later ones are ignored.
 
     A terminal that is closed (SIGHUP) stops nothing: the services need none.
     """
-    received: list[int] = []
+    end = _End()
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) == 1:
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if not end.begun:
+            end.begun = True
             raise _Stopped
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     # A handler, not SIG_IGN: that the services would inherit, and the bot reloads at a SIGHUP.
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
     try:
-        yield received
+        yield end
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _look_after(stack: RunningStack, *, deadline: float | None, stopped: list[int]) -> None:
-    """See to it that the supervisor runs, until the deadline or a signal. Raises `SupervisorError`."""
+def _look_after(stack: RunningStack, *, deadline: float | None, end: _End) -> None:
+    """See to it that the supervisor runs, until the deadline or a signal: then the end has begun, or where it raises.
+
+    Raises `SupervisorError`.
+    """
     supervision = Supervision(stack.supervisor)
     try:
-        while not stopped and (deadline is None or time.monotonic() < deadline):
+        while deadline is None or time.monotonic() < deadline:
             supervision.look()
             left = _LOOK_SECONDS if deadline is None else min(_LOOK_SECONDS, deadline - time.monotonic())
             time.sleep(max(0.0, left))
     except _Stopped:
         pass
+    finally:
+        end.begun = True
 
 
 @contextmanager

@@ -161,9 +161,8 @@ def _await_healthy(stack: RunningStack, names: set[str], say: Say) -> None:
                 say(f"{state.name} is up")
         if all(state.healthy for state in states):
             return
-        fatal = [state for state in states if state.state == "fatal"]
-        if fatal or time.monotonic() > deadline:
-            failed = fatal or [state for state in states if not state.healthy]
+        if time.monotonic() > deadline:
+            failed = [state for state in states if not state.healthy]
             logs = "; ".join(
                 f"{state.name} is {state.state}, see {log_dir(stack.settings) / state.name}.log" for state in failed
             )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import write_atomic
 from nightdesk_core.files.permissions import PRIVATE_UMASK, make_folder
 from nightdesk_core.files.reader import open_to_append
@@ -28,6 +29,8 @@ from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError,
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 30.0
+_RETRIES = 1_000_000
+"""For ever, each a second later than the one before: what ends a service, such as a full disk, may be over by then."""
 _GRACE_SECONDS = 10.0
 """For what the services have started: a retrain that is cut off ends its workers."""
 
@@ -52,11 +55,14 @@ class Supervisor(SupervisorClient):
         self._programs = programs
         self._folder = folder
         self._log_dir = log_dir
+        self._configuration_file = folder / "supervisord.conf"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         make_folder(self._folder)
         make_folder(self._log_dir)
+        # Once, and the same for every start: later on a full disk may take nothing.
+        write_atomic(self._configuration_file, self._configuration().encode())
         self._start({program.name for program in self._programs if program.autostart})
         return self
 
@@ -86,11 +92,25 @@ class Supervisor(SupervisorClient):
         self._start(names)
 
     def _start(self, names: Collection[str]) -> None:
-        configuration = self._folder / "supervisord.conf"
-        write_atomic(configuration, self._configuration(names).encode())
-        command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)]
+        try:
+            self._process = self._spawned()
+        except OSError as error:
+            raise SupervisorError(f"supervisord cannot be started ({reason_of(error)})") from error
+        try:
+            self._wait_until_up()
+            for program in self._programs:
+                if program.name in names:
+                    with suppress(SupervisorError):  # supervisord itself tries again what cannot be started
+                        self.spawn(program.name)
+        except BaseException:
+            self._end()
+            raise
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "nightdesk.stack.supervisord", "--nodaemon"]
+        command += ["--configuration", str(self._configuration_file)]
         with open_to_append(self._log_dir / "supervisord.out") as output:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 dying_with_parent(command, signal="TERM"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -99,11 +119,6 @@ class Supervisor(SupervisorClient):
                 start_new_session=True,
                 umask=PRIVATE_UMASK,
             )
-        try:
-            self._wait_until_up()
-        except BaseException:
-            self._end()
-            raise
 
     def _end(self) -> None:
         """End supervisord and all of its session. Raises `SupervisorError` where a process cannot be ended."""
@@ -145,7 +160,7 @@ class Supervisor(SupervisorClient):
                 raise SupervisorError(f"supervisord did not start; its output is in {log}")
             time.sleep(0.05)
 
-    def _configuration(self, names: Collection[str]) -> str:
+    def _configuration(self) -> str:
         user = "user=root\n" if os.geteuid() == 0 else ""
         head = (
             f"[unix_http_server]\nfile={self.socket}\nchmod=0700\n\n"
@@ -154,15 +169,15 @@ class Supervisor(SupervisorClient):
             f"pidfile={self._folder / 'supervisord.pid'}\nchildlogdir={self._log_dir}\n\n"
             "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
         )
-        sections = [self._section(program, autostart=program.name in names) for program in self._programs]
+        sections = [self._section(program) for program in self._programs]
         return (head + "\n".join(sections)).replace("%", "%%")
 
-    def _section(self, program: Program, *, autostart: bool) -> str:
+    def _section(self, program: Program) -> str:
         command = shlex.join(dying_with_parent(program.command, signal="KILL"))
         environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
         return (
-            f"[program:{program.name}]\ncommand={command}\nautostart={str(autostart).lower()}\n"
-            f"autorestart=true\nstartsecs=1\nstartretries=20\nstopwaitsecs={program.stop_seconds}\n"
+            f"[program:{program.name}]\ncommand={command}\nautostart=false\n"
+            f"autorestart=true\nstartsecs=1\nstartretries={_RETRIES}\nstopwaitsecs={program.stop_seconds}\n"
             f"killasgroup=true\nredirect_stderr=true\nstdout_logfile={self._log_dir / (program.name + '.log')}\n"
             f"stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\nenvironment={environment}\n"
         )

@@ -54,6 +54,10 @@ class SupervisorClient:
         if self.state(name).state not in ("RUNNING", "STARTING"):
             self._call("startProcess", name, timeout_seconds=_ORDER_SECONDS)
 
+    def spawn(self, name: str) -> None:
+        """Have a program that does not run started, and wait for nothing."""
+        self._call("startProcess", name, False)
+
     def stop(self, name: str) -> None:
         """Stop a program and wait until it has ended. One that is stopped already stays so."""
         if self.state(name).state in ("RUNNING", "STARTING", "BACKOFF"):
@@ -85,14 +89,14 @@ class SupervisorClient:
         """Stop every program at once and wait until all have ended."""
         self._call("stopAllProcesses", timeout_seconds=_ORDER_SECONDS)
 
-    def _call(self, method: str, *arguments: str, timeout_seconds: float | None = None) -> Any:
+    def _call(self, method: str, *arguments: str | bool, timeout_seconds: float | None = None) -> Any:
         # A connection that once failed stays broken, so each call has one of its own.
         transport = _Transport(self.socket, timeout_seconds or self._answer_seconds)
         proxy = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
         try:
             return getattr(proxy.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:
-            raise SupervisorError(f"{method} {' '.join(arguments)}: {fault.faultString}") from fault
+            raise SupervisorError(f"{method} {' '.join(map(str, arguments))}: {fault.faultString}") from fault
         except TimeoutError as error:
             raise SupervisorError(
                 f"the supervisor does not answer at {self.socket}: its process is stopped or overwhelmed"

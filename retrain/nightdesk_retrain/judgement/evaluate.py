@@ -10,8 +10,8 @@ from loguru import logger
 from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.models.bundle import BundleError, Manifest, version_of
+from nightdesk_core.models.champion import Champion
 from nightdesk_core.models.pipeline import Backtest, Fitted, Window
-from nightdesk_core.models.registry import Champion
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_retrain.judgement.deflated import DeflatedSharpe

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nightdesk_core.models.registry import Standing
+from nightdesk_core.models.champion import Standing
 
 from nightdesk_retrain.judgement.metrics import Performance
 from nightdesk_retrain.judgement.outperformance import SharpeDifference

@@ -7,18 +7,22 @@ from email.message import EmailMessage
 from email.policy import default as default_policy
 from html.parser import HTMLParser
 
-from nightdesk_core.text import clean
+from nightdesk_core.text import clean, line
 
 from nightdesk_sandbox.inbox.store import Inbox
 
 _SHOWN_HEADERS = ("From", "To", "Cc", "Subject", "Date", "Message-Id")
+_STUMBLES = (AttributeError, LookupError, TypeError, ValueError)
+"""What Python's mail library raises at headers and character sets that are none: a mail is shown all the same."""
 
 
 def receive(inbox: Inbox, content: bytes, *, recipients: list[str]) -> None:
     """Put a mail, as it came over the wire, into the inbox; encoded headers and parts are decoded."""
+    recipients = [line(recipient) for recipient in recipients]
     mail = message_from_bytes(content, policy=default_policy)
     plain, html = _part(mail, "plain"), _part(mail, "html")
-    headers = {name: clean(str(mail[name])) for name in _SHOWN_HEADERS if mail[name] is not None}
+    found = {name: _header(mail, name) for name in _SHOWN_HEADERS}
+    headers = {name: text for name, text in found.items() if text is not None}
     inbox.add(
         "email",
         title=headers.get("Subject", ""),
@@ -29,16 +33,28 @@ def receive(inbox: Inbox, content: bytes, *, recipients: list[str]) -> None:
     )
 
 
+def _header(mail: EmailMessage, name: str) -> str | None:
+    """Return a header decoded, as it stands where that cannot be, or None where there is none."""
+    try:
+        value = mail[name]
+    except _STUMBLES:
+        value = next(text for key, text in mail.raw_items() if key.lower() == name.lower())
+    return None if value is None else clean(str(value))
+
+
 def _part(mail: EmailMessage, subtype: str) -> str | None:
     """Return the text of the part that a reader of `subtype` would show, or None."""
-    part = mail.get_body(preferencelist=(subtype,))
+    try:
+        part = mail.get_body(preferencelist=(subtype,))
+    except _STUMBLES:
+        return None
     if part is None:
         return None
     try:
         return clean(str(part.get_content()))
-    except LookupError:  # a character set that Python does not know
+    except _STUMBLES:  # a character set that Python does not know
         payload = part.get_payload(decode=True)
-        return payload.decode("utf-8", errors="replace") if isinstance(payload, bytes) else str(payload)
+        return clean(payload.decode("utf-8", errors="replace") if isinstance(payload, bytes) else str(payload))
 
 
 class _TextOfHtml(HTMLParser):

@@ -43,6 +43,16 @@ class TooManyError(Exception):
         super().__init__(f"one message too many: the next in {standing.wait_seconds:.1f} s")
 
 
+async def form_fields(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form that are text; none of one that cannot be read, which is then refused as empty."""
+    try:
+        fields = await request.post()
+    except (LookupError, ValueError):  # no such character set, not in the one it names, or parts without an end
+        return {}
+    # UTF-7 may name half of a character, which no file takes.
+    return {key: value.encode(errors="replace").decode() for key, value in fields.items() if isinstance(value, str)}
+
+
 class Service(ABC):
     """One service. `limits` is None where any number of messages is taken."""
 

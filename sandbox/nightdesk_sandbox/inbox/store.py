@@ -11,7 +11,7 @@ from typing import Any
 from loguru import logger
 from nightdesk_core.clock import WallClock, iso
 from nightdesk_core.files.durable import write_atomic
-from nightdesk_core.files.json_text import parse_json
+from nightdesk_core.files.json_text import DEEPEST, parse_json
 from nightdesk_core.files.permissions import make_folder
 from nightdesk_core.files.reader import InputError, MissingInputError, open_to_append, read_bytes
 
@@ -121,12 +121,13 @@ class Inbox:
 
     def _load(self) -> None:
         try:
-            lines = read_bytes(self._path, largest=_LARGEST_BYTES).decode(errors="replace").splitlines()
+            text = read_bytes(self._path, largest=_LARGEST_BYTES).decode(errors="replace")
         except MissingInputError:
             return
         except InputError as error:
             raise SandboxError(str(error)) from error
-        for message in self._read(lines):
+        # Not by `splitlines`: a message may hold other line breaks than the one that ends its line.
+        for message in self._read([line for line in text.split("\n") if line]):
             self._messages.append(message)
             self._last_id = max(self._last_id, message.id)
         self._rewrite()
@@ -134,7 +135,8 @@ class Inbox:
     def _read(self, lines: list[str]) -> Iterator[Message]:
         for number, line in enumerate(lines, start=1):
             try:
-                fields = parse_json(line, source="line")
+                # What a message holds was as deep as may be where it came, and lies within it here.
+                fields = parse_json(line, source="line", deepest=DEEPEST + 1)
                 if "last_id" in fields:
                     self._last_id = max(self._last_id, int(fields["last_id"]))
                 else:

@@ -16,6 +16,8 @@ HOUR_SECONDS = 3600
 PRICE_COLUMNS = ("open", "high", "low", "close")
 VALUE_COLUMNS = (*PRICE_COLUMNS, "volume")
 _MOST_DECIMALS = 8
+_LOST_SHARE = 0.01
+"""What rounding a price to so many decimals may change it by: the forming candle is rounded so, and fills are."""
 _LARGEST = 1e24
 """No price or volume is larger, and none but 0 smaller than one by it: the quotient of two is always a number."""
 
@@ -94,6 +96,10 @@ class _Check:
         for column in VALUE_COLUMNS:
             size = np.abs(getattr(candles, column))
             self._refuse((size > _LARGEST) | ((size > 0) & (size < 1 / _LARGEST)), column, "is of no market's size")
+        for column in PRICE_COLUMNS:
+            prices = getattr(candles, column)
+            lost = np.abs(np.round(prices, _MOST_DECIMALS) - prices) > _LOST_SHARE * prices
+            self._refuse(lost, column, "cannot be told in steps of 0.00000001; multiply all prices by 1,000 or more")
         self._refuse(candles.high < np.maximum(candles.open, candles.close), "high", "is below open or close")
         self._refuse(candles.low > np.minimum(candles.open, candles.close), "low", "is above open or close")
         self._check_times()

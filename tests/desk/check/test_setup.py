@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from nightdesk.check import setup
 from nightdesk.check.setup import check
 from nightdesk.settings import load
+from nightdesk.stack.tools import Tools
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.journal.journal import Journal, journal_path
 from nightdesk_guard import KillSwitch
+
+from tests.disks import full_disk
 
 
 def run_check(settings_file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -109,3 +115,35 @@ def test_where_a_channel_is_wrong_the_servers_configuration_is_not_blamed_too(se
     [wrong] = [finding for finding in findings if finding.trouble]
     assert wrong.subject == "the alert channels"
     assert f"{settings.home / 'absent'} cannot be read (No such file or directory)" in wrong.trouble
+
+
+def test_a_full_disk_hides_nothing_of_what_is_found(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)  # as a new process, which looks for one by writing
+    with full_disk():
+        found = list(check(load(settings_file), settings_file=settings_file, offline=True))
+    (servers,) = (each.trouble for each in found if each.subject == "the servers' configuration")
+    assert servers.startswith("cannot be written to be checked (")
+    assert found[-1].subject == "the exchange", "what comes after it is looked at"
+
+
+@pytest.mark.parametrize(
+    ("program", "trouble"),
+    [
+        ("#!/bin/sh\nexec sleep 60\n", "did not end within 0.3 s; run it by hand"),
+        ("\x7fELF of another machine", "cannot be run (Exec format error); `nightdesk tools` fetches it"),
+    ],
+)
+def test_a_checker_that_hangs_or_cannot_be_run_is_a_finding(
+    settings_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, trouble: str
+) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text(program)
+    tool.chmod(0o700)
+    monkeypatch.setattr(setup, "_CHECKER_SECONDS", 0.3)
+    monkeypatch.setattr(setup, "find_tools", lambda _: Tools(*[tool] * len(dataclasses.fields(Tools))))
+    found = {
+        each.subject: each.trouble for each in check(load(settings_file), settings_file=settings_file, offline=True)
+    }
+    assert found["Prometheus's configuration and rules"] == f"{tool} {trouble}"
+    assert found["Alertmanager's configuration"] == f"{tool} {trouble}"
+    assert found["the kill switch"] == ""

@@ -171,6 +171,7 @@ class Home:
             "stack reload": [],
             "login": [],
             "silences": [],
+            "rules": ["--out", str(self.file.parent / "rules"), "--bot", HOSTILE],
             "amtool": ["silence", "query"],
         }
         assert set(given) | LONG_RUNNING == set(every_command(typer.main.get_command(app))), "a command is not tried"

@@ -99,6 +99,13 @@ def test_a_session_ends_by_itself_and_by_logging_out(access: Access, clock: Cloc
     assert not access.knows(second, peer=None)
 
 
+def test_a_session_that_began_in_the_future_has_ended(access: Access, clock: Clock) -> None:
+    """The clock was set back: nobody knows how old it is, and it must not last as long as the clock was wrong."""
+    session = access.log_in(PASSWORD, peer=None)
+    clock.now = START - 3600
+    assert not access.knows(session, peer=None)
+
+
 def test_a_session_is_of_no_use_to_another_user_of_the_machine(access: Access, clock: Clock) -> None:
     session = access.redeem(token(clock), peer=1000)
     assert access.knows(session, peer=1000)

@@ -149,9 +149,9 @@ def test_the_page_server_has_a_real_alertmanager_follow_and_what_was_refused_arr
     tools: Tools, tmp_path: Path, telegram: BotApi
 ) -> None:
     # A message as the Bot API returns it: without its chat Alertmanager panics.
-    taken = {"ok": True, "result": {"message_id": 1, "date": 1, "chat": {"id": int(NEW), "type": "supergroup"}}}
+    message = {"message_id": 1, "date": 1, "chat": {"id": int(NEW), "type": "supergroup"}}
     telegram.answer = lambda sent: (
-        upgraded(int(NEW)) if sent["chat_id"] == OLD else (200, {"ok": True, "result": taken})
+        upgraded(int(NEW)) if sent["chat_id"] == OLD else (200, {"ok": True, "result": message})
     )
     file, settings = _settings(tmp_path, telegram)
     rendered = render(settings, out=settings.home / "rendered")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
 from aiohttp import web
+from nightdesk.pages.crowd import MOST
+from nightdesk.pages.link import login_link
 from nightdesk.pages.server import PageServerError, serving
-from nightdesk.passwords import ensure_password
+from nightdesk.passwords import ensure_password, password_file
 from nightdesk.settings import Settings, load
 from yarl import URL
 
@@ -170,3 +174,99 @@ async def test_a_taken_port_is_an_error_of_one_line(settings: Settings) -> None:
         with pytest.raises(PageServerError, match=rf"^port {settings.port('pages')} for the page server: "):
             async with serving(settings, renew=_nothing):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"password=\xff\xfe", {}),
+        (b"password=%ff%fe", {}),
+        (b"no gzip", {"Content-Encoding": "gzip"}),
+        (b"no deflate", {"Content-Encoding": "deflate"}),
+        (b"password=\xff", {"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"}),
+    ],
+)
+async def test_a_form_that_is_none_is_refused_and_no_fault_of_the_server(
+    operator: aiohttp.ClientSession, settings: Settings, body: bytes, headers: dict[str, str]
+) -> None:
+    """Whoever is not logged in could fill the log with faults, and hide in it."""
+    headers = {"Origin": settings.pages_url, "Content-Type": "application/x-www-form-urlencoded"} | headers
+    async with operator.post("/login", data=body, headers=headers) as answer:
+        assert (answer.status, await answer.text()) == (400, "this is no form\n")
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain; charset=rot13", "nonsense"]
+)
+async def test_whatever_kind_a_form_is_said_to_be_it_is_read_as_ours(
+    operator: aiohttp.ClientSession, settings: Settings, kind: str
+) -> None:
+    headers = {"Origin": settings.pages_url, "Content-Type": kind}
+    async with operator.post("/login", data=b"--x\r\nfoo\r\n\r\nbar\r\n--x--", headers=headers) as answer:
+        assert answer.status == 403
+
+
+async def test_a_body_that_is_not_what_its_headers_say_is_not_passed_on(
+    operator: aiohttp.ClientSession, settings: Settings, upstream: Upstream
+) -> None:
+    headers = {"Origin": settings.pages_url, "Content-Encoding": "gzip"}
+    async with operator.post("/prometheus/api/v1/query", data=b"no gzip", headers=headers) as answer:
+        assert answer.status == 400
+    assert upstream.asked == []
+
+
+async def test_a_silence_that_cannot_be_ended_for_want_of_the_password_is_said(
+    operator: aiohttp.ClientSession, settings: Settings
+) -> None:
+    password_file(settings, "alertmanager").mkdir(parents=True)
+    headers = {"Origin": settings.pages_url}
+    async with operator.post(f"/silences/{uuid4()}/end", headers=headers) as answer:
+        assert (answer.status, "did not end" in await answer.text()) == (502, True)
+
+
+async def test_who_looks_ahead_does_not_use_a_link_up(settings: Settings) -> None:
+    async with serving(settings, renew=_nothing), aiohttp.ClientSession() as client:
+        link = login_link(settings)
+        async with client.head(link, allow_redirects=False) as answer:
+            assert answer.status == 405
+        async with client.get(link, allow_redirects=False) as answer:
+            assert answer.status == 303
+
+
+async def test_however_many_connect_and_say_nothing_people_are_answered_and_who_is_known_stays(
+    operator: aiohttp.ClientSession, settings: Settings
+) -> None:
+    """Another user of the machine could take every descriptor that the server has."""
+    machine = await _raw(settings)
+    password = ensure_password(settings, "pages")
+    login = base64.b64encode(f"nightdesk:{password}".encode()).decode()
+    scrape = f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {login}\r\n\r\n".encode()
+    assert await _answered(machine, scrape)
+    crowd = []
+    for number in range(3 * MOST):
+        crowd.append(await _raw(settings))
+        if number % MOST == 0:
+            async with aiohttp.ClientSession() as other, other.get(f"{settings.pages_url}/healthz") as answer:
+                assert answer.status == 200
+    async with operator.get("/") as answer:
+        assert answer.status == 200
+    assert await _answered(machine, scrape), "the connection of whoever is known stays"
+    await asyncio.sleep(0.1)
+    ended = [reader.at_eof() or reader.exception() is not None for reader, _ in crowd]
+    assert 2 * MOST - 5 <= sum(ended) <= 2 * MOST + 5
+    assert not any(ended[-MOST + 5 :]), "the oldest make room"
+    for _, writer in [machine, *crowd]:
+        writer.close()
+
+
+async def _raw(settings: Settings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", settings.port("pages"))
+
+
+async def _answered(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: bytes) -> bool:
+    reader, writer = connection
+    writer.write(request)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    await reader.readexactly(length)
+    return answer.startswith(b"HTTP/1.1 200 ")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
 from nightdesk.answers import AnswerError
+from nightdesk.pages import watch as watching
 from nightdesk.pages.watch import SilenceWatch
 from nightdesk.silences import Muted
-from nightdesk_alerts import AlertSender
+from nightdesk_alerts import Alerting, AlertSender
 from nightdesk_core.clock import WallTime
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -96,3 +99,31 @@ def test_only_too_much_is_told(desk: Desk) -> None:
     assert desk.sender.calls == []
     desk.see(muted(silence({"alertname": "TradebotAlertsSilenced"}), silence(DOWN, end=2 * DAY)))
     assert desk.sender.calls == [("send", "TradebotAlertsSilenced")]
+
+
+async def test_a_look_that_fails_in_whatever_way_is_not_the_last_and_what_was_known_is_not_known_any_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that had ended would export for ever that nothing is silenced."""
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
+    answers: list[Muted | Exception] = [muted(), OverflowError("date value out of range"), muted(EVERYTHING), muted()]
+    seen: list[float | None] = []
+
+    def look() -> Muted:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def also(_: AlertSender) -> None:
+        found = desk.watch.muted
+        seen.append(None if found is None else found.silenced_ratio("btc"))
+        if not answers:
+            running.cancel()
+        raise OSError(28, "No space left on device")
+
+    desk.watch = SilenceWatch("btc", look=look, clock=lambda: desk.now)
+    running = asyncio.create_task(desk.watch.run(Alerting(), also=also))
+    with suppress(asyncio.CancelledError):
+        await running
+    assert seen == [0.0, None, 1.0, 0.0]

@@ -10,10 +10,13 @@ import yaml
 from nightdesk import assets
 from nightdesk.assets import AssetsError, assets_folder
 from nightdesk.render.configuration import RenderError, render
+from nightdesk.render.rules import SERVERS
 from nightdesk.settings import Settings, SettingsError
 from nightdesk.stack.servers import alertmanager_command, grafana_command, prometheus_command, pushgateway_command
 from nightdesk.stack.tools import Tools
 from nightdesk_core.settings import override
+
+from tests.disks import full_disk
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCTION = "sandbox.enabled=false"
@@ -89,7 +92,14 @@ def test_the_bot_is_a_target_and_stands_in_the_inventory(tmp_path: Path) -> None
     targets = json.loads((out / "prometheus/targets/bots.json").read_text())
     assert targets == [{"targets": ["127.0.0.1:9999"], "labels": {"bot": "eth"}}]
     (group,) = read(out / "prometheus/rules/inventory.yml")["groups"]
-    assert group["rules"] == [{"record": "bot:tradebot_expected:info", "expr": "vector(1)", "labels": {"bot": "eth"}}]
+    assert group["rules"] == [
+        {"record": record, "expr": "vector(1)", "labels": {label: value}}
+        for record, label, value in (
+            ("bot:tradebot_expected:info", "bot", "eth"),
+            ("bot:tradebot_retrain_expected:info", "bot", "eth"),
+            *(("server:nightdesk_expected:info", "server", server) for server in SERVERS),
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +244,19 @@ def test_only_what_changed_is_written_and_what_is_gone_is_removed(tmp_path: Path
     assert changed == ("prometheus/targets/bots.json", "prometheus/rules/old.yml")
     assert not stray.exists()
     assert (out / "prometheus/rules/trading.yml").stat().st_mtime_ns == before
+
+
+def test_a_disk_that_takes_nothing_is_said_in_words_and_what_was_rendered_before_stays(tmp_path: Path) -> None:
+    """Raw, it would end whoever renders while the stack runs."""
+    out = tmp_path / "out"
+    render(settings(tmp_path), out=out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with (
+        full_disk(),
+        pytest.raises(RenderError, match=r"cannot be written \(File too large\): what was"),
+    ):
+        render(settings(tmp_path, "stack.ports.bot=9999"), out=out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_a_secret_that_others_could_read_is_closed_again(tmp_path: Path) -> None:

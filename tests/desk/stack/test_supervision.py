@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -21,8 +22,10 @@ from nightdesk.stack import session, supervision
 from nightdesk.stack.supervision import Supervision
 from nightdesk.stack.supervisor import Program, Supervisor
 from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError
+from nightdesk_core.units import DAY_SECONDS
 
 from tests.desk.answering import Talk, hanging_up, no_http, saying
+from tests.disks import full_disk
 
 # Starts a process of its own, which outlives it, as a schedule has a retrain.
 SERVICE = """
@@ -31,7 +34,9 @@ with open(sys.argv[1], "a") as file:
     print(os.getpid(), file=file)
 if len(sys.argv) > 2:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-time.sleep(600)
+for number in range(6000):
+    print("line", number, flush=True)
+    time.sleep(0.1)
 """
 
 
@@ -158,19 +163,52 @@ def test_a_supervisor_that_cannot_be_started_again_is_an_error_after_the_third_t
     assert session.members(killed) == []
 
 
+def test_a_full_disk_ends_neither_the_supervisor_nor_what_runs_under_it_and_a_new_one_starts_on_it(
+    stack: Stack,
+) -> None:
+    """Each line of a service that cannot be written would end it, by the traceback that cannot be written either."""
+    looked_after, before, first = stack.look_after(), stack.running(), stack.supervisor.pid
+    looked_after.look()
+    log = stack.folder / "logs" / "one.log"
+    until(lambda: "line 3" in log.read_text())
+    with full_disk():
+        limits = resource.prlimit(first, resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE))
+        size = log.stat().st_size
+        time.sleep(1.0)
+        assert (stack.supervisor.ended, stack.running()) == (None, before)
+        resource.prlimit(first, resource.RLIMIT_FSIZE, limits)
+        until(lambda: log.stat().st_size > size)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: stack.supervisor.ended is not None)
+        looked_after.look()
+        assert stack.supervisor.pid != first
+    resource.prlimit(stack.supervisor.pid, resource.RLIMIT_FSIZE, limits)
+    stack.until_running("one", "two", "late")
+
+
+def test_a_service_that_ends_at_once_is_tried_again_for_days(stack: Stack) -> None:
+    """supervisord waits a second longer each time, and gives up after so many: then a server would stay down."""
+    written = (stack.folder / "run" / "supervisord.conf").read_text()
+    (retries,) = {int(line.partition("=")[2]) for line in written.splitlines() if line.startswith("startretries")}
+    assert retries * (retries + 1) / 2 > 30 * DAY_SECONDS
+
+
 def test_a_supervisor_that_is_killed_while_it_starts_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Stack(tmp_path)
     sessions: list[int] = []
 
-    def killed_at_once(self: Supervisor) -> None:
-        until(lambda: (tmp_path / "two").exists())
+    spawn = Supervisor.spawn
+
+    def killed_at_once(self: Supervisor, name: str) -> None:
+        spawn(self, name)
+        until(lambda: (tmp_path / name).exists())
         sessions.append(self.pid)
         os.kill(self.pid, signal.SIGKILL)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Supervisor, "_wait_until_up", killed_at_once)
+    monkeypatch.setattr(Supervisor, "spawn", killed_at_once)
     with pytest.raises(KeyboardInterrupt), found.supervisor:
         pytest.fail("it did not start")
     assert session.members(sessions[0]) == []

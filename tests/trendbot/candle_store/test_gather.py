@@ -295,6 +295,22 @@ def test_a_market_without_candles_is_named(market: Market, tmp_path: Path) -> No
     assert str(raised.value) == f"the exchange has no candles of {BTC} 1h from 2017-07-14T00:00:00Z on"
 
 
+def test_a_symbol_that_is_no_longer_listed_is_left_out_and_told_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Market({BTC: make_candles(COUNT, seed=3), ETH: make_candles(COUNT, seed=4)})
+    put_in_place(monkeypatch, both)
+    assert list(collected(tmp_path, BTC, ETH).markets) == [BTC, ETH]
+    del both.markets[BTC]
+    window = collected(tmp_path, BTC, ETH)
+    assert list(window.markets) == [ETH]
+    assert window.info.warnings == (f"{BTC}: the exchange does not list it, and nothing is trained or judged on it",)
+    assert window.info.report["unlisted"] == [BTC]
+    assert window.info.fingerprint == collected(tmp_path, ETH).info.fingerprint
+    with pytest.raises(DataError, match=rf"^trendbot\.symbols: venue lists no '{BTC}'$"):
+        collected(tmp_path, BTC)
+
+
 def test_every_exchange_test_network_and_place_has_data_of_its_own(market: Market, tmp_path: Path) -> None:
     for exchange, name in (
         (ExchangeSettings(), "bybit"),

@@ -19,7 +19,7 @@ from typing import Any, cast
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.files import stored
-from nightdesk_core.models.registry import Champion
+from nightdesk_core.models.champion import Champion
 from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_guard import KillLimits, KillSwitch, ResumeFile
 from nightdesk_guard.kill_switch import KillSwitchError

@@ -8,7 +8,8 @@ from pathlib import Path
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import TimeScale, WallClock, system_clock
 from nightdesk_core.journal.journal import Journal, journal_path
-from nightdesk_core.models.registry import Champion, ModelRegistry
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_exporter import BotExporter, Limits
 from nightdesk_guard import KillLimits, PerformanceGuard
@@ -61,6 +62,13 @@ def live_parts(
         scale=TimeScale(),
         clock=clock,
     )
+
+
+def forget(parts: LiveParts) -> None:
+    """End a bot and leave nothing behind of its life but its models."""
+    parts.journal.close()
+    for path in parts.state_dir.glob("btc*"):
+        path.unlink()
 
 
 def _unheard(_champion: Champion) -> None:

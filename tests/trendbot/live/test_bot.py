@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Any
 
 import pytest
 from nightdesk_core.files import stored
@@ -20,10 +18,9 @@ from nightdesk_trendbot.engine.state import equity
 from nightdesk_trendbot.live import bot as bot_module
 from nightdesk_trendbot.live.bot import LiveBot
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
-from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.live.stored_market import restored
+from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.model import backtest
-from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.model.champion import ChampionWatch
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.model.strategy import Deployment
@@ -31,48 +28,20 @@ from nightdesk_trendbot.settings import PortfolioSettings, TrendbotSettings
 from nightdesk_trendbot.signals.candles import Candles
 from nightdesk_trendbot.signals.signal import Outcome
 
-from tests.trendbot.conftest import COUNT, FIRST, HOUR, STOP, make_candles, publish
-from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay, ReplayClock
+from tests.trendbot.conftest import COUNT, FIRST, HOUR, STOP, MakeParts, Trade, make_candles
+from tests.trendbot.live.against_backtest import assert_same_as_backtest, blocked_in
+from tests.trendbot.live.parts import forget
+from tests.trendbot.replay import OTHER, SYMBOL, Replay, ReplayClock
 
-
-def assert_same_as_backtest(
-    parts: LiveParts,
-    markets: Markets,
-    model: MetaModel,
-    *,
-    stop: int,
-    blocked: Mapping[int, Outcome] | None = None,
-) -> backtest.Run:
-    """Hold the journal against the engine over the same candles, to the last bit."""
-    time = next(iter(markets.values())).time
-    settled = {int(moment): FUNDING for moment in time if moment % (8 * HOUR) == 0}
-    expected = backtest.run(
-        {symbol: candles.with_funding(settled) for symbol, candles in markets.items()},
-        parts.tuning.trendbot,
-        start=float(time[FIRST]),
-        end=stop,
-        deployments=[(0, Deployment(model))],
-        guard=parts.tuning.performance,
-        flat_at_end=False,
-        blocked=blocked,
-    )
-    assert parts.journal.trades() == list(expected.trades)
-    equity = [(time.seconds, value) for time, value in parts.journal.equity()]
-    assert equity == list(zip(expected.close_time, expected.equity, strict=True))
-    assert parts.journal.transitions() == list(expected.transitions)
-    assert any(trade.funding != 0 for trade in expected.trades)
-    return expected
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 
 async def test_live_trades_the_backtest_through_a_restart_with_the_guard_on(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
     middle = FIRST + 130
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, middle))
@@ -80,9 +49,7 @@ async def test_live_trades_the_backtest_through_a_restart_with_the_guard_on(
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, middle + 4, STOP))
 
-    expected = assert_same_as_backtest(
-        parts, {SYMBOL: candles}, replace(model, version=version), stop=int(candles.time[STOP - 1])
-    )
+    expected = assert_same_as_backtest(parts, {SYMBOL: candles}, deployed, stop=int(candles.time[STOP - 1]))
     assert len(expected.trades) >= 5
     assert expected.transitions
     snapshot = parts.exporter.snapshot
@@ -91,27 +58,54 @@ async def test_live_trades_the_backtest_through_a_restart_with_the_guard_on(
     assert not [key for key in snapshot.counters if key[0] == "instrumentation_errors"]
 
 
-async def test_what_comes_too_late_is_not_entered_and_the_rest_is_the_backtest_s(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+async def test_a_bot_that_catches_up_beats_its_heart_and_records_and_obeys_between_any_two_candles(
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
+    parts = make_parts()
+    await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 5))
+    parts.journal.close()
+    turns, at_candles = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    on_step = LiveBot._on_step
+
+    def noted(self: LiveBot, step: Step) -> None:
+        at_candles.append(turns)
+        on_step(self, step)
+
+    monkeypatch.setattr(LiveBot, "_on_step", noted)
+    beside = asyncio.create_task(others())
+    await trade(make_parts(), Replay({SYMBOL: candles}, FIRST + 100, FIRST + 102))
+    beside.cancel()
+    assert len(at_candles) > 90
+    assert len(set(at_candles)) == len(at_candles)
+
+
+async def test_what_comes_too_late_is_not_entered_and_the_rest_is_the_backtest_s(
+    make_parts: MakeParts,
+    trade: Trade,
+    candles: Candles,
+    deployed: MetaModel,
+) -> None:
     parts = make_parts()
     assert isinstance(parts.clock, ReplayClock)
     parts.clock.late_seconds = lambda hour: 500.0 * (hour % 3 == 0) if hour > FIRST + 5 else 0.0
     await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
 
-    blocked = {record.time.whole_seconds: Outcome(record.late) for record in parts.decisions.read() if record.late}
+    blocked = blocked_in(parts)
     assert set(blocked.values()) == {Outcome.BLOCKED_STALE}
     assert 70 < len(blocked) < 90
     assert parts.exporter.snapshot.counters["signals", SYMBOL, Outcome.BLOCKED_STALE] > 0
-    in_use = replace(model, version=version)
     stop = int(candles.time[STOP - 1])
-    expected = assert_same_as_backtest(parts, {SYMBOL: candles}, in_use, stop=stop, blocked=blocked)
+    expected = assert_same_as_backtest(parts, {SYMBOL: candles}, deployed, stop=stop, blocked=blocked)
     assert len(expected.trades) >= 5
     assert not {trade.entry_time for trade in expected.trades} & set(blocked)
 
@@ -130,21 +124,18 @@ class HeldTrial:
 
 
 async def test_a_bot_whose_model_s_trial_hangs_starts_without_it_manages_its_position_and_takes_it_after_the_verdict(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bot_module, "_TRIAL_PATIENCE_SECONDS", 0.1)
-    registry.promote(publish(registry, model), standing="champion", instead_of=None)
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
     deal = next(each for each in parts.journal.trades() if each.exit_time > each.entry_time + 5 * HOUR)
-    parts.journal.close()
-    for path in parts.state_dir.glob("btc*"):
-        path.unlink()
+    forget(parts)
 
     held_from = int(deal.entry_time - candles.time[0]) // HOUR + 3
     parts = make_parts()
@@ -175,20 +166,17 @@ async def test_a_bot_whose_model_s_trial_hangs_starts_without_it_manages_its_pos
 
 
 async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through_a_restart(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     eager: TrendbotSettings,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
     """The second market pauses at weekends, and its positions count together with the first one's."""
     paused = tuple(hour for hour in range(COUNT) if hour % 168 >= 120)
     markets = {SYMBOL: candles, OTHER: make_candles(COUNT, seed=5, missing=paused)}
     together = PortfolioSettings(correlation_threshold=0.0, correlated_daily_volatility=0.011, smallest_share=0.1)
     settings = eager.model_copy(update={"symbols": tuple(markets), "portfolio": together})
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
     parts = make_parts(settings)
     await trade(parts, Replay(markets, FIRST, FIRST + 200))
     parts.journal.close()
@@ -196,7 +184,7 @@ async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through
     await trade(parts, Replay(markets, FIRST + 230, FIRST + 500))
 
     stop = int(candles.time[FIRST + 499])
-    expected = assert_same_as_backtest(parts, markets, replace(model, version=version), stop=stop)
+    expected = assert_same_as_backtest(parts, markets, deployed, stop=stop)
     assert {trade.symbol for trade in expected.trades} == set(markets)
     alone = settings.model_copy(update={"portfolio": PortfolioSettings(correlation_threshold=1.0)})
     unbound = backtest.run(
@@ -204,7 +192,7 @@ async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through
         alone,
         start=float(candles.time[FIRST]),
         end=stop,
-        deployments=[(0, Deployment(model))],
+        deployments=[(0, Deployment(deployed))],
         guard=parts.tuning.performance,
         flat_at_end=False,
     )
@@ -212,15 +200,13 @@ async def test_two_symbols_that_share_one_equity_trade_the_backtest_live_through
 
 
 async def test_known_failure_16_with_a_model_that_cannot_be_loaded_the_bot_says_so_and_trades_nothing(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
-    (registry.folder / version / "lightgbm.txt").write_text("damaged")
+    (registry.folder / deployed.version / "lightgbm.txt").write_text("damaged")
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 100))
     assert parts.journal.trades() == []
@@ -234,9 +220,7 @@ async def test_known_failure_16_with_a_model_that_cannot_be_loaded_the_bot_says_
     assert names == {"model_missing", "model_not_loaded"}
 
 
-async def test_the_journal_of_another_market_is_refused(
-    make_parts: Callable[..., LiveParts], trade: Callable[[LiveParts, Replay], Any], candles: Candles
-) -> None:
+async def test_the_journal_of_another_market_is_refused(make_parts: MakeParts, trade: Trade, candles: Candles) -> None:
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 10))
     exchange = parts.tuning.trendbot.exchange.model_copy(update={"id": "binance"})
@@ -250,14 +234,12 @@ async def test_the_journal_of_another_market_is_refused(
 
 
 async def test_symbols_may_come_and_go_and_what_they_earned_stays(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     eager: TrendbotSettings,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    registry.promote(publish(registry, model), standing="champion", instead_of=None)
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, STOP))
     found = restored(parts.journal, parts.tuning.trendbot)
@@ -279,7 +261,7 @@ async def test_symbols_may_come_and_go_and_what_they_earned_stays(
     assert (list(without.books), without.cash) == ([OTHER], flat.cash + 12.5)
 
 
-async def test_a_state_that_is_not_one_of_ours_is_a_damaged_journal(make_parts: Callable[..., LiveParts]) -> None:
+async def test_a_state_that_is_not_one_of_ours_is_a_damaged_journal(make_parts: MakeParts) -> None:
     parts = make_parts()
     parts.journal.save(STATE_KEY, {"last_close": 5})
     with pytest.raises(DamagedJournalError, match="its state is not one that this release wrote"):
@@ -287,7 +269,7 @@ async def test_a_state_that_is_not_one_of_ours_is_a_damaged_journal(make_parts: 
 
 
 async def test_an_exchange_that_lies_before_the_journal_is_refused(
-    make_parts: Callable[..., LiveParts], trade: Callable[[LiveParts, Replay], Any], candles: Candles
+    make_parts: MakeParts, trade: Trade, candles: Candles
 ) -> None:
     parts = make_parts()
     await trade(parts, Replay({SYMBOL: candles}, FIRST, FIRST + 100))

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard import KillSwitch
 from nightdesk_trendbot.engine.engine import Engine
 from nightdesk_trendbot.engine.state import read_state
 from nightdesk_trendbot.live.bot import LiveBot
 from nightdesk_trendbot.live.journal_keys import STATE_KEY
-from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.market.events import Step
 from nightdesk_trendbot.model.meta_model import MetaModel
 from nightdesk_trendbot.signals.candles import Candles
 from nightdesk_trendbot.signals.signal import Outcome
 
-from tests.trendbot.conftest import FIRST, STOP, publish
+from tests.trendbot.conftest import FIRST, STOP, MakeParts, Trade
 from tests.trendbot.replay import SYMBOL, Replay
 
 
 async def test_the_kill_switch_stops_entries_and_leaves_what_is_open(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
     parts = make_parts()
     replay = Replay({SYMBOL: candles}, FIRST, STOP)
     opened_at: list[float] = []
@@ -53,13 +46,11 @@ async def test_the_kill_switch_stops_entries_and_leaves_what_is_open(
 @pytest.mark.parametrize("lifted", [False, True])
 async def test_an_order_that_waits_is_taken_back_by_the_kill_switch_though_it_was_lifted_before_the_next_open(
     lifted: bool,
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    registry.promote(publish(registry, model), standing="champion", instead_of=None)
     parts = make_parts()
     replay = Replay({SYMBOL: candles}, FIRST, STOP)
     killed_at: list[int] = []
@@ -89,13 +80,11 @@ async def test_an_order_that_waits_is_taken_back_by_the_kill_switch_though_it_wa
 
 
 async def test_a_kill_that_closes_does_so_at_once_at_the_newest_price_and_through_a_restart(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    registry.promote(publish(registry, model), standing="champion", instead_of=None)
     parts = make_parts()
     replay = Replay({SYMBOL: candles}, FIRST, STOP)
     prices: list[float] = []
@@ -123,13 +112,11 @@ async def test_a_kill_that_closes_does_so_at_once_at_the_newest_price_and_throug
 
 
 async def test_a_loss_past_the_limit_trips_it_within_the_candle_and_the_trip_is_audited(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    registry.promote(publish(registry, model), standing="champion", instead_of=None)
     parts = make_parts()
     kill_limits = replace(parts.tuning.kill_limits, daily_loss=0.0005)
     parts = replace(parts, tuning=replace(parts.tuning, kill_limits=kill_limits))
@@ -144,8 +131,8 @@ async def test_a_loss_past_the_limit_trips_it_within_the_candle_and_the_trip_is_
 
 
 async def test_it_is_tried_at_the_start_and_one_that_fails_stops_the_bot(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -166,8 +153,8 @@ async def test_it_is_tried_at_the_start_and_one_that_fails_stops_the_bot(
 
 
 async def test_a_switch_that_cannot_be_enforced_is_tripped(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nightdesk_core.journal.journal import read_journal
-from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard import KillSwitch
 from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.model.backtest import Run
@@ -21,8 +19,8 @@ from nightdesk_trendbot.signals.signal import Outcome
 
 from tests.campaigns import SEED, cases
 from tests.disks import FullDisk, SmallDisk, full_disk, held_by_another_process
-from tests.trendbot.conftest import FIRST, publish
-from tests.trendbot.live.test_bot import assert_same_as_backtest
+from tests.trendbot.conftest import FIRST, MakeParts, Trade
+from tests.trendbot.live.against_backtest import assert_same_as_backtest, blocked_in
 from tests.trendbot.replay import SYMBOL, Replay
 
 STOP = FIRST + 165
@@ -87,16 +85,9 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     disk.unmount()
 
 
-@pytest.fixture
-def deployed(registry: ModelRegistry, model: MetaModel) -> MetaModel:
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
-    return replace(model, version=version)
-
-
 async def lived(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     fault: Fault,
     hours: range,
@@ -111,10 +102,6 @@ async def lived(
     finally:
         faults.end()
     return parts, faults
-
-
-def blocked_in(parts: LiveParts) -> dict[int, Outcome]:
-    return {record.time.whole_seconds: Outcome(record.late) for record in parts.decisions.read() if record.late}
 
 
 def assert_nothing_was_lost_or_doubled(parts: LiveParts, candles: Candles, model: MetaModel) -> Run:
@@ -140,8 +127,8 @@ def assert_nothing_was_lost_or_doubled(parts: LiveParts, candles: Candles, model
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_known_failure_23_a_disk_that_takes_nothing_blocks_entries_and_nothing_else(
     fault: str,
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     deployed: MetaModel,
 ) -> None:
@@ -162,8 +149,8 @@ async def test_known_failure_23_a_disk_that_takes_nothing_blocks_entries_and_not
 
 
 async def test_a_filesystem_that_is_really_full_is_no_different(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     small_disk: SmallDisk,
     deployed: MetaModel,
@@ -181,8 +168,8 @@ async def test_a_filesystem_that_is_really_full_is_no_different(
 @pytest.mark.parametrize("fault", ["a full disk", "decisions that cannot be written"])
 async def test_an_entry_whose_own_record_the_disk_does_not_take_is_not_made(
     fault: str,
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     deployed: MetaModel,
 ) -> None:
@@ -198,8 +185,8 @@ async def test_an_entry_whose_own_record_the_disk_does_not_take_is_not_made(
 
 @pytest.mark.kills
 async def test_whenever_the_disk_takes_nothing_the_rest_is_the_backtest_s(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     deployed: MetaModel,
     tmp_path: Path,
@@ -221,8 +208,8 @@ async def test_whenever_the_disk_takes_nothing_the_rest_is_the_backtest_s(
 
 
 async def test_a_bot_that_starts_on_a_full_disk_goes_on_with_what_its_journal_holds(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     deployed: MetaModel,
 ) -> None:
@@ -248,8 +235,8 @@ async def test_a_bot_that_starts_on_a_full_disk_goes_on_with_what_its_journal_ho
 
 
 async def test_a_bot_that_ends_while_the_disk_is_full_does_again_what_it_had_in_memory(
-    make_parts: Callable[..., LiveParts],
-    trade: Callable[[LiveParts, Replay], Any],
+    make_parts: MakeParts,
+    trade: Trade,
     candles: Candles,
     deployed: MetaModel,
 ) -> None:

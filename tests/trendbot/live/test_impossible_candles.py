@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard.settings import GuardSettings
-from nightdesk_trendbot.live import history
 from nightdesk_trendbot.live.parts import LiveParts
 from nightdesk_trendbot.live.set_aside import SetAsideCandle, set_aside
-from nightdesk_trendbot.market import feed
 from nightdesk_trendbot.model import backtest
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.model.meta_model import MetaModel
-from nightdesk_trendbot.model.strategy import Deployment
 from nightdesk_trendbot.settings import PortfolioSettings, TrendbotSettings
-from nightdesk_trendbot.signals.candles import Candles
-from nightdesk_trendbot.signals.signal import Outcome
 
 from tests.campaigns import SEED, cases
-from tests.trendbot.conftest import COUNT, FIRST, HOUR, make_candles, publish
+from tests.trendbot.conftest import COUNT, FIRST, HOUR, MakeParts, Trade, make_candles
 from tests.trendbot.corruption import CORRUPTIONS, MOVED, Row
-from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay
+from tests.trendbot.live.against_backtest import assert_same_as_backtest, backtest_of, blocked_in
+from tests.trendbot.live.parts import forget
+from tests.trendbot.replay import OTHER, SYMBOL, Replay
 
 STOP = FIRST + 120
-Trade = Callable[[LiveParts, Replay], Any]
-
-
-@pytest.fixture(autouse=True)
-def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "backoff_seconds", lambda *_, **__: 0.0)
-    monkeypatch.setattr(history, "FIRST_WAIT_SECONDS", 0.0)
-
-
-@pytest.fixture(scope="session")
-def markets(candles: Candles) -> Markets:
-    return {SYMBOL: candles, OTHER: make_candles(COUNT, seed=5)}
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 
 @pytest.fixture
-def both(eager: TrendbotSettings) -> TrendbotSettings:
+def both(both: TrendbotSettings) -> TrendbotSettings:
     """Two symbols that leave each other all the room they want."""
-    apart = PortfolioSettings(correlation_threshold=1.0, leverage_cap=100.0)
-    return eager.model_copy(update={"symbols": (SYMBOL, OTHER), "portfolio": apart})
+    return both.model_copy(update={"portfolio": PortfolioSettings(correlation_threshold=1.0, leverage_cap=100.0)})
 
 
 class Spoilt(Replay):
@@ -75,29 +58,12 @@ class Spoilt(Replay):
             yield from (CORRUPTIONS | MOVED)[name](row)
 
 
-def backtest_of(parts: LiveParts, markets: Markets, model: MetaModel, *, stop: int) -> backtest.Run:
-    settled = {int(moment): FUNDING for moment in markets[SYMBOL].time if moment % (8 * HOUR) == 0}
-    aside = set_aside(parts.journal, markets)
-    return backtest.run(
-        {symbol: candles.with_funding(settled) for symbol, candles in markets.items()},
-        parts.tuning.trendbot,
-        start=float(markets[SYMBOL].time[FIRST]),
-        end=stop,
-        deployments=[(0, Deployment(model))],
-        guard=parts.tuning.performance,
-        flat_at_end=False,
-        blocked={record.time.whole_seconds: Outcome(record.late) for record in parts.decisions.read() if record.late},
-        set_aside={symbol: [each.time.whole_seconds for each in kept] for symbol, kept in aside.items()},
-    )
-
-
 def assert_same(parts: LiveParts, markets: Markets, model: MetaModel, *, stop: int) -> backtest.Run:
-    expected = backtest_of(parts, markets, model, stop=stop)
-    assert parts.journal.trades() == list(expected.trades)
-    equity = [(time.seconds, value) for time, value in parts.journal.equity()]
-    assert equity == list(zip(expected.close_time, expected.equity, strict=True))
-    assert parts.journal.transitions() == list(expected.transitions)
-    return expected
+    """Hold the journal against a backtest that is told what was set aside, and what came too late."""
+    aside = {
+        symbol: [each.time.whole_seconds for each in kept] for symbol, kept in set_aside(parts.journal, markets).items()
+    }
+    return assert_same_as_backtest(parts, markets, model, stop=stop, blocked=blocked_in(parts), set_aside=aside)
 
 
 def fates(run: backtest.Run, symbol: str) -> list[tuple[Any, ...]]:
@@ -113,19 +79,16 @@ def fates(run: backtest.Run, symbol: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("number", range(cases(sample=3, campaign=150)))
 async def test_whatever_rows_are_spoilt_only_their_candles_are_set_aside_and_the_other_symbol_trades_as_ever(
     number: int,
-    make_parts: Callable[..., LiveParts],
+    make_parts: MakeParts,
     trade: Trade,
     both: TrendbotSettings,
     markets: Markets,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
     source = random.Random(SEED + number)
     hours = source.sample(range(FIRST + 1, STOP - 2), 14)
     wrong = {hour: source.choice(sorted(CORRUPTIONS)) for hour in hours}
     told = f"seed {SEED}, case {number}: {wrong}"
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
     parts = make_parts(both, guard=GuardSettings(enabled=False))
     middle = source.randrange(FIRST + 20, STOP - 20)
     await trade(parts, Spoilt(markets, FIRST, middle, wrong=wrong))
@@ -135,36 +98,24 @@ async def test_whatever_rows_are_spoilt_only_their_candles_are_set_aside_and_the
     still = {hour: name for hour, name in wrong.items() if hour >= middle - 1 or source.random() < 0.5}
     await trade(parts, Spoilt(markets, middle, STOP, wrong=still))
 
-    in_use = replace(model, version=version)
     kept = set_aside(parts.journal, both.symbols)
     assert kept[SYMBOL] == (), told
     assert [each.time.whole_seconds for each in kept[OTHER]] == sorted(
         int(markets[OTHER].time[hour]) for hour in hours
     ), told
-    spoilt = assert_same(parts, markets, in_use, stop=int(markets[SYMBOL].time[STOP - 1]))
-    whole = backtest.run(
-        {symbol: candles.with_funding(_settled(markets)) for symbol, candles in markets.items()},
-        both,
-        start=float(markets[SYMBOL].time[FIRST]),
-        end=float(markets[SYMBOL].time[STOP - 1]),
-        deployments=[(0, Deployment(in_use))],
-        guard=parts.tuning.performance,
-        flat_at_end=False,
-    )
+    stop = int(markets[SYMBOL].time[STOP - 1])
+    spoilt = assert_same(parts, markets, deployed, stop=stop)
+    whole = backtest_of(parts, markets, deployed, stop=stop)
     assert fates(spoilt, SYMBOL) == fates(whole, SYMBOL), told
     assert fates(spoilt, SYMBOL), told
     snapshot = parts.exporter.snapshot
     assert not [key for key in snapshot.counters if key[0] == "instrumentation_errors"], told
 
 
-def _settled(markets: Markets) -> dict[int, float]:
-    return {int(moment): FUNDING for moment in markets[SYMBOL].time if moment % (8 * HOUR) == 0}
-
-
 @pytest.mark.parametrize("name", CORRUPTIONS | MOVED)
 async def test_each_kind_of_impossible_candle_is_set_aside_named_and_goes_unmissed(
     name: str,
-    make_parts: Callable[..., LiveParts],
+    make_parts: MakeParts,
     trade: Trade,
     both: TrendbotSettings,
     markets: Markets,
@@ -188,7 +139,7 @@ async def test_each_kind_of_impossible_candle_is_set_aside_named_and_goes_unmiss
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_what_the_exchange_puts_right_while_it_is_asked_again_is_taken_as_it_is(
-    times: int, make_parts: Callable[..., LiveParts], trade: Trade, both: TrendbotSettings, markets: Markets
+    times: int, make_parts: MakeParts, trade: Trade, both: TrendbotSettings, markets: Markets
 ) -> None:
     parts = make_parts(both)
     await trade(parts, Spoilt(markets, FIRST, FIRST + 7, wrong={FIRST + 3: "high below low"}, times=times))
@@ -197,52 +148,35 @@ async def test_what_the_exchange_puts_right_while_it_is_asked_again_is_taken_as_
 
 
 async def test_a_bot_whose_only_symbol_is_spoilt_goes_on_and_its_position_waits_for_the_next_candle(
-    make_parts: Callable[..., LiveParts],
+    make_parts: MakeParts,
     trade: Trade,
     eager: TrendbotSettings,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
     market = {OTHER: make_candles(COUNT, seed=5)}
     settings = eager.model_copy(update={"symbols": (OTHER,)})
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
     first = make_parts(settings)
     await trade(first, Replay(market, FIRST, STOP))
     deal = first.journal.trades()[2]
     ends = int((deal.exit_time - market[OTHER].time[0]) // HOUR) - 1
-    first.journal.close()
-    for path in first.state_dir.glob("btc*"):
-        path.unlink()
+    forget(first)
     parts = make_parts(settings)
     await trade(parts, Spoilt(market, FIRST, STOP, wrong={ends: "a negative price"}))
     stop = int(market[OTHER].time[STOP - 1])
-    settled = {int(moment): FUNDING for moment in market[OTHER].time if moment % (8 * HOUR) == 0}
-    expected = backtest.run(
-        {OTHER: market[OTHER].with_funding(settled)},
-        settings,
-        start=float(market[OTHER].time[FIRST]),
-        end=stop,
-        deployments=[(0, Deployment(replace(model, version=version)))],
-        guard=parts.tuning.performance,
-        flat_at_end=False,
-        set_aside={OTHER: [int(market[OTHER].time[ends])]},
-    )
+    aside = {OTHER: [int(market[OTHER].time[ends])]}
+    expected = backtest_of(parts, market, deployed, stop=stop, set_aside=aside)
     assert parts.journal.trades() == list(expected.trades)
     (same,) = [trade for trade in parts.journal.trades() if trade.entry_time == deal.entry_time]
     assert same.exit_time > deal.exit_time
 
 
 async def test_a_history_some_of_which_is_impossible_is_begun_with_and_left_out_for_good(
-    make_parts: Callable[..., LiveParts],
+    make_parts: MakeParts,
     trade: Trade,
     both: TrendbotSettings,
     markets: Markets,
-    registry: ModelRegistry,
-    model: MetaModel,
+    deployed: MetaModel,
 ) -> None:
-    version = publish(registry, model)
-    registry.promote(version, standing="champion", instead_of=None)
     wrong = {FIRST - 5: "open above high", FIRST - 60: "a time in words", FIRST - 90: "no price"}
     parts = make_parts(both)
     await trade(parts, Spoilt(markets, FIRST, FIRST + 60, wrong=wrong))
@@ -253,4 +187,4 @@ async def test_a_history_some_of_which_is_impossible_is_begun_with_and_left_out_
     del wrong[FIRST - 90]
     await trade(parts, Spoilt(markets, FIRST + 60, STOP, wrong=wrong))
     lost = {OTHER: markets[OTHER].without([int(markets[OTHER].time[FIRST - 60])])}
-    assert_same(parts, {**markets, **lost}, replace(model, version=version), stop=int(markets[SYMBOL].time[STOP - 1]))
+    assert_same(parts, {**markets, **lost}, deployed, stop=int(markets[SYMBOL].time[STOP - 1]))

@@ -1,189 +1,36 @@
-"""What an operator closes by hand: once, in the books as a trade, and told to a backtest; and what is delisted."""
+"""What an operator closes by hand: once, in the books as a trade, whatever happens as the bot carries it out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from time import monotonic
 
 import pytest
 from nightdesk_core.clock import MarketTime
-from nightdesk_core.models.pipeline import DataError
-from nightdesk_core.models.registry import ModelRegistry
-from nightdesk_trendbot.engine.state import EngineState, equity
-from nightdesk_trendbot.live import history
+from nightdesk_core.files.durable import LockTimeoutError, locked
+from nightdesk_trendbot.engine.state import equity
 from nightdesk_trendbot.live.bot import LiveBot
-from nightdesk_trendbot.live.close_orders import CloseOrder, CloseOrders, close_outcomes
-from nightdesk_trendbot.live.decision_log import CLOSED_BY_OPERATOR
-from nightdesk_trendbot.live.parts import LiveParts
-from nightdesk_trendbot.live.stored_market import restored
-from nightdesk_trendbot.market import feed
-from nightdesk_trendbot.model import backtest
+from nightdesk_trendbot.live.close_orders import CloseOrders, close_outcomes
 from nightdesk_trendbot.model.backtest import Markets
 from nightdesk_trendbot.model.meta_model import MetaModel
-from nightdesk_trendbot.model.strategy import Deployment
 from nightdesk_trendbot.settings import TrendbotSettings
-from nightdesk_trendbot.signals.candles import Candles
 
-from tests.trendbot.conftest import COUNT, FIRST, HOUR, STOP, make_candles, publish
-from tests.trendbot.replay import FUNDING, OTHER, SYMBOL, Replay
+from tests.trendbot.conftest import FIRST, HOUR, MakeParts, Trade
+from tests.trendbot.live.orders import order_close, state_of
+from tests.trendbot.replay import OTHER, Replay
 
-Trade = Callable[[LiveParts, Replay], Any]
-AUDITED = "position_closed_by_operator"
-
-
-@pytest.fixture(autouse=True)
-def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "backoff_seconds", lambda *_, **__: 0.0)
-    monkeypatch.setattr(history, "FIRST_WAIT_SECONDS", 0.0)
-
-
-@pytest.fixture(scope="session")
-def markets(candles: Candles) -> Markets:
-    return {SYMBOL: candles, OTHER: make_candles(COUNT, seed=5)}
-
-
-@pytest.fixture
-def both(eager: TrendbotSettings) -> TrendbotSettings:
-    return eager.model_copy(update={"symbols": (SYMBOL, OTHER)})
-
-
-@pytest.fixture
-def version(registry: ModelRegistry, model: MetaModel) -> str:
-    found = publish(registry, model)
-    registry.promote(found, standing="champion", instead_of=None)
-    return found
-
-
-def state_of(parts: LiveParts) -> EngineState:
-    found = restored(parts.journal, parts.tuning.trendbot)
-    assert found is not None
-    return found
-
-
-class Delisting(Replay):
-    """The second market is gone from an hour on."""
-
-    def __init__(self, markets: Markets, first: int, stop: int, *, gone_from: int) -> None:
-        super().__init__(markets, first, stop)
-        self.gone_from = gone_from
-
-    @property
-    def gone(self) -> bool:
-        return self.hour >= self.gone_from
-
-    def unlisted(self, symbols: Any) -> frozenset[str]:
-        return frozenset({OTHER} & {*symbols}) if self.gone else frozenset()
-
-    def forming(self, symbol: str) -> Any:
-        return None if symbol == OTHER and self.gone else super().forming(symbol)
-
-    async def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> list[Any]:
-        rows = await super().fetch_ohlcv(symbol, timeframe, since, limit)
-        ends = int(self.times[self.gone_from]) * 1000
-        return [row for row in rows if symbol != OTHER or row[0] < ends]
-
-
-def hour_held(parts: LiveParts, markets: Markets) -> int:
-    """Return an hour at whose beginning a confirmed position in the second symbol is open."""
-    deal = next(
-        trade
-        for trade in parts.journal.trades()
-        if trade.symbol == OTHER and trade.exit_time > trade.entry_time + 5 * HOUR
-    )
-    return int((deal.entry_time - int(markets[OTHER].time[0])) // HOUR) + 3
-
-
-async def whole_run(
-    make_parts: Callable[..., LiveParts], trade: Trade, both: TrendbotSettings, markets: Markets
-) -> int:
-    """Return such an hour by running once through all of it, and leave nothing behind."""
-    parts = make_parts(both)
-    await trade(parts, Replay(markets, FIRST, STOP))
-    hour = hour_held(parts, markets)
-    parts.journal.close()
-    for path in parts.state_dir.glob("btc*"):
-        path.unlink()
-    return hour
-
-
-def order_close(parts: LiveParts) -> CloseOrder:
-    """Order the close of the second symbol's position, a little below its last price."""
-    book = state_of(parts).books[OTHER]
-    assert book.account.side != 0
-    entered, price = MarketTime(book.account.entry_time), round(book.mark * 0.99, 2)
-    return CloseOrders(parts.state_dir).give(OTHER, entry_time=entered, price=price, reason="delisted", actor="ann")
-
-
-@pytest.mark.parametrize("running", [True, False])
-async def test_a_delisted_symbol_s_position_is_closed_by_the_operator_once_and_the_other_trades_on_as_in_the_backtest(
-    running: bool,
-    make_parts: Callable[..., LiveParts],
-    trade: Trade,
-    both: TrendbotSettings,
-    markets: Markets,
-    version: str,
-    model: MetaModel,
-) -> None:
-    gone = await whole_run(make_parts, trade, both, markets)
-    parts = make_parts(both)
-    replay = Delisting(markets, FIRST, STOP if running else gone + 5, gone_from=gone)
-    ordered: list[CloseOrder] = []
-
-    def order_later(hour: int) -> None:
-        if hour == gone + 4 and not ordered:
-            issues = {issue.name: issue for issue in parts.exporter.health().issues}
-            assert issues["symbol_unlisted"].labels == {"symbol": OTHER}
-            ordered.append(order_close(parts))
-
-    replay.on_hour = order_later
-    await trade(parts, replay)
-    if not running:
-        parts.journal.close()
-        parts = make_parts(both)
-        await trade(parts, Delisting(markets, gone + 5, STOP, gone_from=gone))
-    (outcome,) = close_outcomes(parts.journal)
-    assert (outcome.order, outcome.refused) == (ordered[0], "")
-    assert CloseOrders(parts.state_dir).waiting() == ()
-    (closed,) = [each for each in parts.journal.trades() if each.exit_reason == "operator"]
-    price = ordered[0].price
-    assert (closed.symbol, closed.exit_price, closed.exit_time) == (OTHER, price, outcome.time.seconds)
-    # Its last hour was over when it was gone, and nobody tells of it any more.
-    ended = {OTHER: markets[OTHER].before(int(markets[OTHER].time[gone - 1]))}
-    settled = {int(moment): FUNDING for moment in markets[SYMBOL].time if moment % (8 * HOUR) == 0}
-    expected = backtest.run(
-        {symbol: candles.with_funding(settled) for symbol, candles in {**markets, **ended}.items()},
-        both,
-        start=float(markets[SYMBOL].time[FIRST]),
-        end=int(markets[SYMBOL].time[STOP - 1]),
-        deployments=[(0, Deployment(replace(model, version=version)))],
-        guard=parts.tuning.performance,
-        flat_at_end=False,
-        closed={outcome.time.whole_seconds: {OTHER: price}},
-    )
-    assert parts.journal.trades() == list(expected.trades)
-    points = [(time.seconds, value) for time, value in parts.journal.equity()]
-    assert points == list(zip(expected.close_time, expected.equity, strict=True))
-    assert parts.journal.transitions() == list(expected.transitions)
-    assert [each for each in parts.journal.trades() if each.symbol == SYMBOL and each.entry_time > closed.exit_time]
-    (decision,) = [each for each in parts.decisions.read() if each.outcome == CLOSED_BY_OPERATOR]
-    assert (decision.symbol, decision.close, decision.time) == (OTHER, price, outcome.time)
-    # Told at least once: where the bot ended before it could note that, it is owed still.
-    notices = [each.content for each in parts.journal.outbox() if each.content.get("event") == AUDITED]
-    told = [*(entry.details for entry in parts.audit.entries() if entry.event == AUDITED)]
-    told += [content["details"] for content in notices]
-    assert {(each["actor"], each["reason"], each["price"]) for each in told} == {("ann", "delisted", price)}
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 
 async def test_a_bot_that_is_killed_anywhere_in_carrying_out_an_order_does_so_once(
-    make_parts: Callable[..., LiveParts],
+    make_parts: MakeParts,
     trade: Trade,
     both: TrendbotSettings,
     markets: Markets,
-    version: str,
+    deployed: MetaModel,
+    held: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    held = await whole_run(make_parts, trade, both, markets)
     parts = make_parts(both)
     await trade(parts, Replay(markets, FIRST, held + 1))
     before = state_of(parts)
@@ -216,14 +63,14 @@ async def test_a_bot_that_is_killed_anywhere_in_carrying_out_an_order_does_so_on
 @pytest.mark.parametrize("breaks", ["order", "report"])
 async def test_an_order_that_cannot_be_carried_out_leaves_the_one_before_it_closed_in_memory_too(
     breaks: str,
-    make_parts: Callable[..., LiveParts],
+    make_parts: MakeParts,
     trade: Trade,
     both: TrendbotSettings,
     markets: Markets,
-    version: str,
+    deployed: MetaModel,
+    held: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    held = await whole_run(make_parts, trade, both, markets)
     parts = make_parts(both)
     await trade(parts, Replay(markets, FIRST, held + 1))
     order_close(parts)
@@ -245,9 +92,8 @@ async def test_an_order_that_cannot_be_carried_out_leaves_the_one_before_it_clos
 
 
 async def test_an_order_for_a_position_that_is_gone_is_refused_and_said_so(
-    make_parts: Callable[..., LiveParts], trade: Trade, both: TrendbotSettings, markets: Markets, version: str
+    make_parts: MakeParts, trade: Trade, both: TrendbotSettings, markets: Markets, held: int
 ) -> None:
-    held = await whole_run(make_parts, trade, both, markets)
     parts = make_parts(both)
     await trade(parts, Replay(markets, FIRST, held + 1))
     account = state_of(parts).books[OTHER].account
@@ -261,7 +107,7 @@ async def test_an_order_for_a_position_that_is_gone_is_refused_and_said_so(
 
 
 async def test_a_damaged_file_of_orders_is_set_aside_and_closes_nothing(
-    make_parts: Callable[..., LiveParts], both: TrendbotSettings
+    make_parts: MakeParts, both: TrendbotSettings
 ) -> None:
     orders = CloseOrders(make_parts(both).state_dir)
     orders.path.write_text('[{"price": -1')
@@ -270,77 +116,43 @@ async def test_a_damaged_file_of_orders_is_set_aside_and_closes_nothing(
     assert len(list(orders.path.parent.glob("close_orders.json.damaged-*"))) == 1
 
 
-async def test_the_newest_order_for_a_position_counts(
-    make_parts: Callable[..., LiveParts], both: TrendbotSettings
-) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_bot_waits_for_nobody_who_holds_the_lock_of_the_orders(damaged: bool, tmp_path: Path) -> None:
+    orders = CloseOrders(tmp_path)
+    order = orders.give(OTHER, entry_time=MarketTime(1), price=1.0, reason="a test", actor="ann")
+    with locked(tmp_path / "close_orders.lock", timeout_seconds=0):
+        begun = monotonic()
+        if damaged:
+            orders.path.write_text("nonsense")
+            with pytest.raises(LockTimeoutError):
+                orders.waiting()
+        else:
+            assert orders.waiting() == (order,)
+        with pytest.raises(LockTimeoutError):
+            orders.forget(order)
+        assert monotonic() - begun < 0.5
+    if not damaged:
+        orders.forget(order)
+    assert orders.waiting() == ()
+
+
+async def test_the_newest_order_for_a_position_counts(make_parts: MakeParts, both: TrendbotSettings) -> None:
     orders = CloseOrders(make_parts(both).state_dir)
     for price in (5.0, 6.0):
         orders.give(OTHER, entry_time=MarketTime(HOUR), price=price, reason="r", actor="ann")
     assert [order.price for order in orders.waiting()] == [6.0]
 
 
-async def test_a_symbol_that_the_settings_no_longer_name_keeps_its_barriers_and_is_not_entered_anew(
-    make_parts: Callable[..., LiveParts], trade: Trade, both: TrendbotSettings, markets: Markets, version: str
-) -> None:
-    held = await whole_run(make_parts, trade, both, markets)
-    parts = make_parts(both)
-    await trade(parts, Replay(markets, FIRST, held + 1))
-    account = state_of(parts).books[OTHER].account
-    parts.journal.close()
-    alone = both.model_copy(update={"symbols": (SYMBOL,)})
-    parts = make_parts(alone)
-    await trade(parts, Replay(markets, held + 1, STOP))
-    ours = [each for each in parts.journal.trades() if each.symbol == OTHER]
-    (closed,) = [each for each in ours if each.exit_time > markets[OTHER].time[held]]
-    assert closed.entry_time == account.entry_time
-    assert closed.exit_reason in ("target", "stop", "time")
-    assert [each for each in parts.journal.trades() if each.symbol == SYMBOL and each.exit_time > closed.exit_time]
-    earned = state_of(parts).cash
-    assert earned == pytest.approx(alone.initial_equity + sum(each.profit for each in ours))
-
-
-async def test_a_delisted_symbol_that_the_settings_no_longer_name_waits_for_the_operator_and_stops_nobody(
-    make_parts: Callable[..., LiveParts], trade: Trade, both: TrendbotSettings, markets: Markets, version: str
-) -> None:
-    held = await whole_run(make_parts, trade, both, markets)
-    parts = make_parts(both)
-    await trade(parts, Replay(markets, FIRST, held + 1))
-    account = state_of(parts).books[OTHER].account
-    parts.journal.close()
-    parts = make_parts(both.model_copy(update={"symbols": (SYMBOL,)}))
-    await trade(parts, Delisting(markets, held + 1, STOP, gone_from=held))
-    assert state_of(parts).books[OTHER].account == account
-    assert [each for each in parts.journal.trades() if each.symbol == SYMBOL and each.exit_time > account.entry_time]
-    (issue,) = [issue for issue in parts.exporter.health().issues if issue.name == "symbol_unlisted"]
-    assert issue.verdict.value == "unhealthy"
-
-
-async def test_where_no_symbol_is_listed_and_nothing_is_held_the_settings_are_wrong(
-    make_parts: Callable[..., LiveParts],
-    trade: Trade,
-    eager: TrendbotSettings,
-    markets: Markets,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def refuse(_self: Replay, symbols: tuple[str, ...]) -> None:
-        raise DataError(f"lists no {symbols[0]!r}")
-
-    monkeypatch.setattr(Replay, "refuse_unlisted", refuse, raising=False)
-    parts = make_parts(eager.model_copy(update={"symbols": ("TYPO/USDT",)}))
-    with pytest.raises(DataError, match="lists no 'TYPO/USDT'"):
-        await trade(parts, Replay(markets, FIRST, STOP))
-
-
 @pytest.mark.parametrize("price", [-1.0, 0.0, 1e308])
 async def test_an_order_at_a_price_that_is_none_is_set_aside_and_stops_no_bot(
     price: float,
-    make_parts: Callable[..., LiveParts],
+    make_parts: MakeParts,
     trade: Trade,
     both: TrendbotSettings,
     markets: Markets,
-    version: str,
+    deployed: MetaModel,
+    held: int,
 ) -> None:
-    held = await whole_run(make_parts, trade, both, markets)
     parts = make_parts(both)
     await trade(parts, Replay(markets, FIRST, held + 1))
     before = state_of(parts)

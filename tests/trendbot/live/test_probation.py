@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.journal.journal import GuardTransition
-from nightdesk_core.models.registry import Champion, ModelRegistry, Standing
+from nightdesk_core.models.champion import Champion, Standing
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_guard import Evidence, GuardMemory, GuardState, GuardStatus, GuardStep, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings, ProbationSettings
 from nightdesk_trendbot.engine.engine import StepResult

@@ -11,7 +11,8 @@ from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.files.durable import locked
 from nightdesk_core.journal.journal import GuardTransition, Journal
-from nightdesk_core.models.registry import Champion, ModelRegistry
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.models.requests import RetrainRequests
 from nightdesk_guard import Evidence, GuardMemory, GuardParts, GuardRuntime, GuardStep, KillLimits, PerformanceGuard
 from nightdesk_guard.settings import GuardSettings

@@ -10,7 +10,8 @@ import ccxt
 import pytest
 from nightdesk_core.clock import MarketTime
 from nightdesk_core.models.pipeline import DataError
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener, open_exchange, persistently
+from nightdesk_trendbot.market.exchange import Exchange, open_exchange, persistently
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.settings import ExchangeSettings
 from nightdesk_trendbot.signals.candles import Bar
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from nightdesk_core.models.pipeline import DataError
-from nightdesk_trendbot.market.exchange import SilentListener, open_exchange
+from nightdesk_trendbot.market.exchange import open_exchange
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.settings import ExchangeSettings
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from nightdesk_core.clock import WallTime
 from nightdesk_core.models.bundle import BundleError
-from nightdesk_core.models.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 from nightdesk_guard import GuardLimits, GuardProfile
 from nightdesk_guard.limits import TierLimits
 from nightdesk_trendbot.model.champion import ChampionWatch, size_share

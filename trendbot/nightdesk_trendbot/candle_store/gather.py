@@ -15,8 +15,9 @@ from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_trendbot.candle_store.collect import Collected, Page, Refresh, Series
 from nightdesk_trendbot.candle_store.store import StoreFile
-from nightdesk_trendbot.market.exchange import Exchange, SilentListener, brief, open_exchange, persistently
+from nightdesk_trendbot.market.exchange import Exchange, brief, open_exchange, persistently
 from nightdesk_trendbot.market.funding import funding_rates
+from nightdesk_trendbot.market.listener import SilentListener
 from nightdesk_trendbot.market.rows import Mask, impossible
 from nightdesk_trendbot.settings import TrendbotSettings
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Floats, Ints
@@ -51,28 +52,35 @@ class Market:
     start: int
     stop: int
     symbols: tuple[Gathered, ...]
+    unlisted: tuple[str, ...] = ()
+    """Symbols of the settings that the exchange does not list: there is nothing of them."""
 
 
 async def gather(settings: TrendbotSettings, folder: Path, *, days: float, progress: Callable[[float], None]) -> Market:
     """Return the last `days` up to the exchange's now, with the store in `folder` brought up to date.
 
-    Raises `DataError` where the exchange lacks something that the settings name, or does not answer.
+    A symbol that the exchange does not list (any more) is left out, as the bot leaves it: the others need a model all
+    the same. Raises `DataError` where it lists none, lacks something else that the settings name, or does not answer.
     """
     interval = TIMEFRAME_SECONDS[settings.timeframe]
     async with open_exchange(settings.exchange, SilentListener(), streaming=False) as exchange:
-        await _insist(lambda: exchange.load(settings.symbols), "loading the markets")
+        await _insist(exchange.load_markets, "loading the markets")
+        unlisted = exchange.unlisted(settings.symbols)
+        symbols = [symbol for symbol in settings.symbols if symbol not in unlisted]
+        if not symbols:
+            exchange.refuse_unlisted(settings.symbols)
         exchange.offers(settings.timeframe)
         now = (await _insist(exchange.now, "asking for the time")).whole_seconds
         stop = now // interval * interval
         start = stop - int(days * DAY_SECONDS)
         found = []
-        for number, symbol in enumerate(settings.symbols):
+        for number, symbol in enumerate(symbols):
 
             def part(share: float, before: int = number) -> None:
-                progress((before + share) / len(settings.symbols))
+                progress((before + share) / len(symbols))
 
             found.append(await _Symbol(exchange, settings, folder, symbol).gather(start, stop, part))
-    return Market(start, stop, tuple(found))
+    return Market(start, stop, tuple(found), tuple(sorted(unlisted)))
 
 
 class _Symbol:

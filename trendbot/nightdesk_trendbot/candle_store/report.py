@@ -24,6 +24,7 @@ _NAMED = 20
 
 _MOST_REJECTED_SHARE = 0.01
 """Of a history more of which cannot be true, what is left is not to be trusted either: nothing is trained on it."""
+_UNLISTED = Finding("unlisted", False, "the exchange does not list it, and nothing is trained or judged on it")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Examined:
     def warnings(self) -> tuple[str, ...]:
         """Return what a person should know and nothing stops for."""
         return tuple(
-            f"{symbol}: {finding.message}"
+            f"{symbol}: {finding.message}" if symbol else finding.message
             for symbol, findings in self.findings.items()
             for finding in findings
             if not finding.stops
@@ -57,7 +58,8 @@ class Examined:
 
 def examine(market: Market, *, interval_seconds: int, days: float) -> Examined:
     """Return the candles that were collected, and every finding."""
-    markets, findings = {}, {}
+    markets: dict[str, Candles] = {}
+    findings: dict[str, tuple[Finding, ...]] = dict.fromkeys(market.unlisted, (_UNLISTED,))
     for part in market.symbols:
         told = as_candles(part.candles.rows, interval_seconds)
         found = _impossible(part.candles, interval_seconds)
@@ -93,6 +95,7 @@ def report(market: Market, examined: Examined, *, source: str, timeframe: str, f
         "asked_to": iso(market.stop),
         "fingerprint": fingerprint,
         "symbols": symbols,
+        "unlisted": list(market.unlisted),
         "findings": [finding.to_json() for finding in examined.findings.get("", ())],
     }
 

@@ -147,6 +147,8 @@ class LiveBot:
                 async with aclosing(feed.events()) as events:
                     async for event in events:
                         self.handle(event)
+                        # What is caught up on comes without a pause: heart, orders and records must not wait for it.
+                        await asyncio.sleep(0)
                         for task in housekeeping:
                             if task.done():
                                 task.result()

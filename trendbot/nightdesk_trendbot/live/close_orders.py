@@ -6,7 +6,6 @@ the journal, in one transaction with the trade, so that no crash has it carried 
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from nightdesk_trendbot.market.rows import LARGEST_PRICE
 
 _KEY = "close orders"
 _LOCK_SECONDS = 1.0
-"""It is held for a read and a write; the bot must not wait for it for long."""
+"""It is held for a read and a write. The bot waits for it never: no candle may wait for who holds it and hangs."""
 _MOST = 1000
 """Orders, the newest, of which the journal holds what became of them."""
 
@@ -80,33 +79,41 @@ class CloseOrders:
         Raises `OSError` and `LockTimeoutError`.
         """
         order = CloseOrder(uuid.uuid4().hex, symbol, entry_time, price, reason, actor, self._clock())
-        with self._held() as waiting:
+        with self._held(_LOCK_SECONDS) as waiting:
             others = [each for each in waiting if (each.symbol, each.entry_time) != (symbol, entry_time)]
             self._store([*others, order])
         return order
 
     def waiting(self) -> tuple[CloseOrder, ...]:
-        """Return the orders that nobody has taken yet, oldest first. Raises `OSError` and `LockTimeoutError`."""
-        if not os.path.lexists(self.path):
-            return ()
-        with self._held() as waiting:
-            return waiting
+        """Return the orders that nobody has taken yet, oldest first. Waits for nobody.
+
+        Raises `OSError`, and `LockTimeoutError` where the file is damaged and another process is at it.
+        """
+        try:
+            return self._read()
+        except InputError:
+            with self._held(0.0) as waiting:
+                return waiting
 
     def forget(self, order: CloseOrder) -> None:
-        """Let an order wait no longer. Raises `OSError` and `LockTimeoutError`."""
-        with self._held() as waiting:
+        """Let an order wait no longer. Waits for nobody. Raises `OSError` and `LockTimeoutError`."""
+        with self._held(0.0) as waiting:
             self._store([each for each in waiting if each.key != order.key])
 
     @contextmanager
-    def _held(self) -> Iterator[tuple[CloseOrder, ...]]:
-        with locked(self.path.with_suffix(".lock"), timeout_seconds=_LOCK_SECONDS):
-            yield self._read()
+    def _held(self, timeout_seconds: float) -> Iterator[tuple[CloseOrder, ...]]:
+        with locked(self.path.with_suffix(".lock"), timeout_seconds=timeout_seconds):
+            yield self._read_or_set_aside()
 
     def _read(self) -> tuple[CloseOrder, ...]:
         try:
             return stored.read(tuple[CloseOrder, ...], self.path)
         except MissingInputError:
             return ()
+
+    def _read_or_set_aside(self) -> tuple[CloseOrder, ...]:
+        try:
+            return self._read()
         except InputError as error:
             aside = set_aside(self.path, now=self._clock())
             logger.error("{}; it is set aside as {}: what it ordered is to be ordered again", error, aside.name)

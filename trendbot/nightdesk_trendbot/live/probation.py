@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from nightdesk_core.age import age_seconds
 from nightdesk_core.clock import WallClock, system_clock
-from nightdesk_core.models.registry import Champion, ModelRegistry
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard import Evidence, PerformanceGuard, probation_share
 from nightdesk_guard.notices import Notice

@@ -9,7 +9,8 @@ from loguru import logger
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import stored
-from nightdesk_core.models.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 from nightdesk_guard.notices import ACTOR, Handler
 
 ROLLBACK = "rollback"

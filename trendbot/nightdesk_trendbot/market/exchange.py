@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from typing import Any, Protocol, TypeVar
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 import ccxt
 import numpy as np
@@ -17,6 +17,7 @@ from nightdesk_core.models.pipeline import DataError
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.market.clients import make_client
+from nightdesk_trendbot.market.listener import RequestListener
 from nightdesk_trendbot.market.rows import LATEST, Rejected, Told, numbers, read_rows
 from nightdesk_trendbot.settings import ExchangeSettings
 from nightdesk_trendbot.signals.candles import TIMEFRAME_SECONDS, Bar
@@ -46,27 +47,6 @@ REQUEST_FAILURES = tuple(
 """The exceptions of ccxt that requests for candles, markets and the time end by."""
 
 T = TypeVar("T")
-
-
-class RequestListener(Protocol):
-    """Is told how requests end."""
-
-    def contact(self, channel: str) -> None:
-        """The exchange answered."""
-
-    def request(self, what: str) -> AbstractContextManager[object]:
-        """Return what a request is made in: it is told how that ends."""
-
-
-class SilentListener:
-    """Listens to nothing: for jobs that export no metrics of their requests."""
-
-    def contact(self, channel: str) -> None:
-        """Do nothing."""
-
-    def request(self, what: str) -> AbstractContextManager[object]:
-        """Do nothing."""
-        return nullcontext()
 
 
 @asynccontextmanager

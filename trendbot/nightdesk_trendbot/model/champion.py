@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Thread
 
 from nightdesk_core.models.bundle import BundleError, Manifest
-from nightdesk_core.models.registry import Champion, ModelRegistry, RegistryError
+from nightdesk_core.models.champion import Champion
+from nightdesk_core.models.registry import ModelRegistry, RegistryError
 from nightdesk_guard import profile
 
 from nightdesk_trendbot.model import meta_model

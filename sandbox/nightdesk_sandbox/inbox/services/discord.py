@@ -12,7 +12,7 @@ from aiohttp import web
 
 from nightdesk_sandbox.inbox import discord_message
 from nightdesk_sandbox.inbox.limits import Allowance, Standing
-from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
+from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service, form_fields
 
 
 class Discord(Service):
@@ -83,8 +83,7 @@ async def _body(request: web.Request) -> bytes:
     """Return the JSON of a webhook call, which comes as a form's `payload_json` where a file goes with it."""
     if request.content_type != "multipart/form-data":
         return await request.read()
-    payload = (await request.post()).get("payload_json", "")
-    return payload.encode() if isinstance(payload, str) else b""
+    return (await form_fields(request)).get("payload_json", "").encode()
 
 
 SERVICE = Discord

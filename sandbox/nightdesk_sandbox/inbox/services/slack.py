@@ -11,7 +11,7 @@ from aiohttp import web
 
 from nightdesk_sandbox.inbox import slack_message
 from nightdesk_sandbox.inbox.limits import Allowance, Standing
-from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
+from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service, form_fields
 
 _TEAM, _HOOK = re.compile(r"T[A-Z0-9]+"), re.compile(r"B[A-Z0-9]+")
 
@@ -77,8 +77,7 @@ class Slack(Service):
 async def _payload(request: web.Request) -> bytes:
     if request.content_type not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return await request.read()
-    payload = (await request.post()).get("payload", "")
-    return payload.encode("utf-8", errors="surrogatepass") if isinstance(payload, str) else b""
+    return (await form_fields(request)).get("payload", "").encode()
 
 
 SERVICE = Slack

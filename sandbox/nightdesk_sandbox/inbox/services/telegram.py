@@ -13,7 +13,7 @@ from nightdesk_core.files.json_text import parse_json
 from nightdesk_core.files.reader import InputError
 
 from nightdesk_sandbox.inbox.limits import Allowance, Standing
-from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service
+from nightdesk_sandbox.inbox.service import Endpoint, Refusal, Service, form_fields
 from nightdesk_sandbox.inbox.telegram_markup import Formatted, MarkupError, utf16_length
 from nightdesk_sandbox.inbox.telegram_message import formatted
 
@@ -121,7 +121,7 @@ async def _parameters(request: web.Request) -> dict[str, Any]:
     """Return a call's parameters, which may stand in the address, in a form or in JSON."""
     parameters: dict[str, Any] = dict(request.query)
     if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        return parameters | {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+        return parameters | await form_fields(request)
     body = await request.read()
     if request.content_type != "application/json" or not body:
         return parameters

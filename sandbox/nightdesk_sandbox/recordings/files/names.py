@@ -60,6 +60,7 @@ _VOLUME_NAMES = (
 _OTHER_VOLUMES = ("ma", "sma", "ema", "avg", "change", "weighted", "quote", "buy", "taker", "sell")
 """Averages of the volume, or parts of it."""
 _VOLUME_OF_A_COIN = re.compile(rf"(?:vol|volume)_(?!(?:{'|'.join(_OTHER_VOLUMES)})(?:_|$))[a-z0-9]{{2,10}}")
+_VOLUME_OF_A_QUOTE_COIN = re.compile(r"vol(?:ume)?_(?:usd[tce]?|[bt]usd|fdusd|pyusd|dai|eur|gbp|jpy|krw)")
 
 _MARKET_NAMES = ("symbol", "ticker", "pair", "coin", "asset", "market", "tic", "product_id", "instrument")
 
@@ -114,6 +115,11 @@ def places(names: Sequence[str], source: str) -> Places:
             )
     markets = tuple(place for place, name in enumerate(known) if name in _MARKET_NAMES)
     return Places(times, (found[0], found[1], found[2], found[3]), volumes, markets)
+
+
+def in_quote_coin(name: str) -> bool:
+    """Whether a column of volumes is named after a coin in which prices are, such as `Volume USDT`."""
+    return _VOLUME_OF_A_QUOTE_COIN.fullmatch(known_as(name)) is not None
 
 
 def _first(known: Sequence[str], words: Sequence[str]) -> int | None:

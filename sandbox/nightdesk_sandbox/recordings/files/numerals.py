@@ -19,6 +19,8 @@ _AROUND = r"^[$€£¥₿ ]+|[$€£¥₿ ]+$"
 _SPACES = "[ \u00a0\u202f'’]"  # noqa: RUF001 - what the Swiss and spreadsheets set thousands apart by
 _PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _GROUPED = {mark: re.compile(rf"[+-]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in ".,"}
+_TOO_SMALL = ("bool", "boolean", "float16")
+"""Types of numbers that hold three digits at most."""
 _SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9}
 
 
@@ -35,14 +37,17 @@ def numbers(
         if not pd.api.types.is_numeric_dtype(table.column(place))
     }
     mark = decimal or _mark(table, text)
-    found = [
-        _parsed(table, place, text[place], mark) if place in text else _typed(table.column(place)) for place in columns
-    ]
+    found = [_parsed(table, place, text[place], mark) if place in text else _typed(table, place) for place in columns]
     return found, ["numbers have a decimal comma"] if mark == "," and text else []
 
 
-def _typed(column: pd.Series) -> npt.NDArray[np.float64]:
-    if str(column.dtype).lower() == "float32":
+def _typed(table: Table, place: int) -> npt.NDArray[np.float64]:
+    column = table.column(place)
+    kind = str(column.dtype).lower()
+    if kind in _TOO_SMALL:
+        problem = f"column {table.name(place)} is of the type {kind}, which tells no price: save it as float64"
+        raise CandlesError(table.source, problem)
+    if kind == "float32":
         # 0.1 in 32 bits is not 0.1 in 64, and its shortest decimals are what was meant.
         column = column.astype(str)
     return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -103,7 +108,8 @@ def _parsed(table: Table, place: int, column: pd.Series, mark: DecimalMark) -> n
     other = "," if mark == "." else "."
     plain = column.str.replace(_AROUND, "", regex=True)
     if plain.str.contains(_SPACES, regex=True).any():
-        plain = plain.str.replace(rf"(?<=\d){_SPACES}(?=\d{{3}})", "", regex=True)
+        set_apart = plain.str.fullmatch(rf"[+-]?\d{{1,3}}(?:{_SPACES}\d{{3}})+(?:[.,]\d*)? ?[KkMmBb]?")
+        plain = plain.where(~set_apart, plain.str.replace(_SPACES, "", regex=True))
     holds_other = plain.str.contains(other, regex=False)
     if holds_other.any():
         grouped = plain.str.fullmatch(rf"[+-]?\d{{1,3}}(?:{re.escape(other)}\d{{3}})+(?:{re.escape(mark)}\d*)?")

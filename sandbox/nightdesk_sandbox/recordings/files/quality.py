@@ -27,18 +27,29 @@ nobody traded in between. The samples' furthest are 1.8% and 3.6 deviations, ove
 SCALE_LOG_RETURN = np.log(8.0)
 SCALE_RETURN_DEVIATIONS = 50.0
 """Within a candle prices may move, so more is asked: the worst real hours of coins that collapsed took four fifths."""
+GAP_LOG = np.log(1.1)
+GAP_DEVIATIONS = 20.0
+"""What is no other scale, and a gap all the same: where dollars go over into euros, prices are a fifth lower."""
 _FEW_TICKS = 5
 """What costs one or two ticks doubles in the next trade: so many of them are no jump."""
 REPEATED_BARS = 12
 _REPEATED_DIFFERENT = 6
 """So many candles in a row that are those of an earlier stretch in all four prices, of so many kinds. The samples have
 not even one pair of such candles."""
+BACKWARDS_SCORE = 30
+_FORWARD_SCORE = 3
+"""A candle opens near the close before it. One that closes nearer to the open before it counts 1, any other takes 3
+away. Were either as likely, a sum of 30 would come about once in a hundred million candles; the samples' is 2."""
 FROZEN_BARS = 24
 """So many candles in a row with the same four prices although there was volume. The samples have not one. Of a market
 that hardly moves by a few ticks an hour nothing is said: there it is the rule."""
 VOLUME_LEVEL_RATIO = 50.0
 _LEVEL_BARS = 72
 """The median volume of three days against that of the three days before. The samples' largest ratio is 7.2."""
+LONGER_BARS = 12
+"""So many candles in a row that are equally far apart, and more than an hour."""
+SILENT_BARS = 72
+"""So many candles in a row without volume, most of which have moved. The samples have not one."""
 VOLUME_SPIKE_RATIO = 1000.0
 """One candle's volume against the median around it. The samples' largest ratio is 39."""
 WICK_LOG_REACH = np.log(2.0)
@@ -52,17 +63,23 @@ _MAD_TO_DEVIATION = 1.4826
 class Finding:
     """Something in the numbers, in `row` of the file and as many more as `message` says."""
 
-    kind: Stop | Literal["frozen", "volume", "wick"]
+    kind: Stop | Literal["gap", "longer", "frozen", "volume", "wick"]
     stops: bool
     message: str
 
 
 def findings(candles: RecordedCandles, rows: _Rows, *, accept: tuple[Stop, ...] = ()) -> list[Finding]:
     """Return what is odd in candles that are possible and in order; `rows` is where each stands in the file."""
-    stopping: dict[Stop, list[str]] = {"scale": _scale(candles, rows), "repeated": _repeated(candles, rows)}
-    volumes = [*_volume_level(candles, rows), *_volume_spikes(candles, rows)]
+    stopping: dict[Stop, list[str]] = {
+        "scale": _scale(candles, rows),
+        "repeated": _repeated(candles, rows),
+        "backwards": _backwards(candles, rows),
+    }
+    volumes = [*_volume_level(candles, rows), *_volume_spikes(candles, rows), *_volume_silent(candles, rows)]
     return [
         *(Finding(kind, kind not in accept, message) for kind, messages in stopping.items() for message in messages),
+        *(Finding("gap", False, message) for message in _price_gaps(candles, rows)),
+        *(Finding("longer", False, message) for message in _longer(candles, rows)),
         *(Finding("frozen", False, message) for message in _frozen(candles, rows)),
         *(Finding("volume", False, message) for message in volumes),
         *(Finding("wick", False, message) for message in _wicks(candles, rows)),
@@ -71,18 +88,10 @@ def findings(candles: RecordedCandles, rows: _Rows, *, accept: tuple[Stop, ...] 
 
 def _scale(candles: RecordedCandles, rows: _Rows) -> list[str]:
     """Find jumps of the whole price level from one candle to the next."""
-    gaps = np.log(candles.open[1:]) - np.log(candles.close[:-1])
+    gaps, gapped = _gapped(candles, SCALE_LOG_GAP, SCALE_DEVIATIONS)
     returns = np.diff(np.log(candles.close))
-    deviation = _median_around(np.abs(returns)) * _MAD_TO_DEVIATION
-    # What is missing between the two has moved the price, too.
-    deviation *= np.sqrt(np.diff(candles.time) / candles.interval_seconds)
-    few_ticks = _FEW_TICKS * 10.0**-candles.price_decimals
-    gapped = (np.abs(gaps) >= np.maximum(SCALE_LOG_GAP, SCALE_DEVIATIONS * deviation)) & (
-        np.abs(candles.open[1:] - candles.close[:-1]) > few_ticks
-    )
-    moved = (np.abs(returns) >= np.maximum(SCALE_LOG_RETURN, SCALE_RETURN_DEVIATIONS * deviation)) & (
-        np.abs(np.diff(candles.close)) > few_ticks
-    )
+    moved = np.abs(returns) >= np.maximum(SCALE_LOG_RETURN, SCALE_RETURN_DEVIATIONS * _deviation(candles))
+    moved &= np.abs(np.diff(candles.close)) > _few_ticks(candles)
     at = np.flatnonzero(gapped | moved) + 1
     if len(at) == 0:
         return []
@@ -94,6 +103,64 @@ def _scale(candles: RecordedCandles, rows: _Rows) -> list[str]:
         f"{_place(candles, rows, first)} prices are {_times(factor)} those of the row before{until}"
         f"{_more(len(at) - 1 - (back is not None))}: another unit, a split, or another market"
     ]
+
+
+def _price_gaps(candles: RecordedCandles, rows: _Rows) -> list[str]:
+    """Find jumps between two candles that are no other scale, and that the market around does not make."""
+    gaps, wide = _gapped(candles, GAP_LOG, GAP_DEVIATIONS)
+    # After an hour in which nobody traded, any open may follow.
+    wide &= (candles.high > candles.low)[:-1] & ~_gapped(candles, SCALE_LOG_GAP, SCALE_DEVIATIONS)[1]
+    at = np.flatnonzero(wide) + 1
+    if len(at) == 0:
+        return []
+    first = int(at[0])
+    words = f"opens at {_times(float(np.exp(gaps[first - 1])))} the close before it{_more(len(at) - 1)}"
+    return [f"{_place(candles, rows, first)} {words}: is another currency or market joined there?"]
+
+
+def _gapped(candles: RecordedCandles, log_gap: float, deviations: float) -> tuple[Values, _Mask]:
+    """Return the logarithms of each open over the close before it, and which of them are no trade's."""
+    gaps = np.log(candles.open[1:]) - np.log(candles.close[:-1])
+    wide = np.abs(gaps) >= np.maximum(log_gap, deviations * _deviation(candles))
+    return gaps, wide & (np.abs(candles.open[1:] - candles.close[:-1]) > _few_ticks(candles))
+
+
+def _deviation(candles: RecordedCandles) -> Values:
+    """Return the robust standard deviation of the returns around each step from one candle to the next.
+
+    What is missing between the two has moved the price, too, and so have hours in which nobody traded: the close that
+    stands there is an older one. Where most hours are such, the others say how far prices go.
+    """
+    traded = (candles.volume > 0) | (candles.high > candles.low)
+    last_traded = np.maximum.accumulate(np.where(traded, candles.time, candles.time[0]))[:-1]
+    stretch = np.sqrt((candles.time[1:] - last_traded) / candles.interval_seconds)
+    steps = np.flatnonzero(traded[1:])
+    if len(steps) == 0:
+        return np.zeros(len(stretch))
+    around: Values = _median_around((np.abs(np.diff(np.log(candles.close))) / stretch)[steps])
+    nearest = np.searchsorted(steps, np.arange(len(stretch)), side="right") - 1
+    deviation: Values = around[np.maximum(nearest, 0)] * stretch * _MAD_TO_DEVIATION
+    return deviation
+
+
+def _few_ticks(candles: RecordedCandles) -> float:
+    return float(_FEW_TICKS * 10.0**-candles.price_decimals)
+
+
+def _backwards(candles: RecordedCandles, rows: _Rows) -> list[str]:
+    """Find stretches in which a candle opens where the next one closes, and not where the last one did."""
+    forward = np.abs(candles.open[1:] - candles.close[:-1])
+    backward = np.abs(candles.open[:-1] - candles.close[1:])
+    score = np.where(forward > backward, 1, np.where(backward > forward, -_FORWARD_SCORE, 0))
+    total = np.concatenate([[0], np.cumsum(score)])
+    above = np.flatnonzero(total - np.minimum.accumulate(total) >= BACKWARDS_SCORE)
+    if len(above) == 0:
+        return []
+    # The last of the lowest: what stands still before it tells nothing.
+    end = int(above[0])
+    first = end - int(np.argmin(total[end::-1]))
+    words = "begin candles that open where the next one closes, and not where the one before closed"
+    return [f"{_place(candles, rows, first)} {words}: open and close are swapped, or time runs backwards"]
 
 
 def _repeated(candles: RecordedCandles, rows: _Rows) -> list[str]:
@@ -119,10 +186,23 @@ def _repeated(candles: RecordedCandles, rows: _Rows) -> list[str]:
     return []
 
 
+def _longer(candles: RecordedCandles, rows: _Rows) -> list[str]:
+    """Find stretches of candles of another length, such as years by the day before years by the hour."""
+    steps = np.diff(candles.time)
+    starts, ends = _runs(np.concatenate([[False], (np.diff(steps) == 0) & (steps[1:] > candles.interval_seconds)]))
+    long = np.flatnonzero(ends - starts + 1 >= LONGER_BARS)
+    if len(long) == 0:
+        return []
+    first, count = int(starts[long[0]]) - 1, int(ends[long[0]] - starts[long[0]]) + 1
+    hours = int(steps[first]) / candles.interval_seconds
+    what = f"begin {count} candles that are {hours:g} h apart{_more(len(long) - 1)}: are they longer ones?"
+    return [f"{_place(candles, rows, first)} {what}"]
+
+
 def _frozen(candles: RecordedCandles, rows: _Rows) -> list[str]:
     same = np.logical_and.reduce([np.diff(getattr(candles, name)) == 0 for name in PRICE_COLUMNS])
     moving = np.concatenate([[True], ~same])
-    if np.median((candles.high - candles.low)[moving]) < _FEW_TICKS * 10.0**-candles.price_decimals:
+    if np.median((candles.high - candles.low)[moving]) < _few_ticks(candles):
         return []
     if candles.volume.any():
         same &= candles.volume[1:] > 0
@@ -149,6 +229,19 @@ def _volume_level(candles: RecordedCandles, rows: _Rows) -> list[str]:
     return [f"{_place(candles, rows, at + 1)} {words}: another unit, such as the quote's in place of the base's?"]
 
 
+def _volume_silent(candles: RecordedCandles, rows: _Rows) -> list[str]:
+    if not candles.volume.any():
+        return []  # the file has none, which is said already
+    moved = np.concatenate([[0], np.cumsum(candles.high > candles.low)])
+    starts, ends = _runs(candles.volume == 0)
+    long = np.flatnonzero((ends - starts >= SILENT_BARS) & (2 * (moved[ends] - moved[starts]) > ends - starts))
+    if len(long) == 0:
+        return []
+    count = int(ends[long[0]] - starts[long[0]])
+    what = f"begin {count} candles without volume that have moved{_more(len(long) - 1)}"
+    return [f"{_place(candles, rows, int(starts[long[0]]))} {what}: was the volume not recorded?"]
+
+
 def _volume_spikes(candles: RecordedCandles, rows: _Rows) -> list[str]:
     around = _median_around(candles.volume)
     at = np.flatnonzero((around > 0) & (candles.volume >= VOLUME_SPIKE_RATIO * around))
@@ -168,7 +261,7 @@ def _wicks(candles: RecordedCandles, rows: _Rows) -> list[str]:
     up = high[1:-1] - np.maximum.reduce([high[:-2], high[2:], np.log(body_high[1:-1])])
     down = np.minimum.reduce([low[:-2], low[2:], np.log(body_low[1:-1])]) - low[1:-1]
     reach = np.maximum(up, down)
-    few_ticks = (candles.high - candles.low)[1:-1] <= _FEW_TICKS * 10.0**-candles.price_decimals
+    few_ticks = (candles.high - candles.low)[1:-1] <= _few_ticks(candles)
     at = np.flatnonzero((reach >= WICK_LOG_REACH) & ~few_ticks) + 1
     if len(at) == 0:
         return []

@@ -21,7 +21,7 @@ from nightdesk_sandbox.recordings.candles import (
 )
 from nightdesk_sandbox.recordings.files.arrow import arrow_table, json_table
 from nightdesk_sandbox.recordings.files.content import read_content
-from nightdesk_sandbox.recordings.files.names import places
+from nightdesk_sandbox.recordings.files.names import in_quote_coin, places
 from nightdesk_sandbox.recordings.files.numerals import numbers
 from nightdesk_sandbox.recordings.files.quality import Finding, findings
 from nightdesk_sandbox.recordings.files.settings import CandleFileSettings
@@ -171,12 +171,17 @@ def _volume(table: Table, volumes: dict[int, Values], close: Values) -> tuple[Va
     if len(found) > 1:
         place = _base_volume(table, found, close)
         notes.append(f"volumes taken from column {table.name(place)}, which times the price is the other one")
-    volume = found[place]
+    volume, warnings = found[place], []
+    if len(found) == 1 and in_quote_coin(table.name(place)):
+        problem = "is named after a coin that prices are in; what is read is the base coin's"
+        warnings.append(
+            f"column {table.name(place)} {problem}: divide it by the close, or call it volume if it is right"
+        )
     missing = np.isnan(volume)
     if missing.any():
         problem = "is missing, where other rows have one"
         raise table.wrong(missing, table.name(place), problem, "write 0 where nothing was traded")
-    return volume, notes, []
+    return volume, notes, warnings
 
 
 def _base_volume(table: Table, found: dict[int, Values], close: Values) -> int:

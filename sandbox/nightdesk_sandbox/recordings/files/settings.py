@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from nightdesk_core.settings import SettingsModel
 from pydantic import BeforeValidator, Field, field_validator
 
-Stop = Literal["scale", "repeated"]
+Stop = Literal["scale", "repeated", "backwards"]
 """What is found in the numbers of a file and no market does by itself: `quality` says what each is."""
 
 
