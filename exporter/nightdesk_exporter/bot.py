@@ -6,12 +6,15 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.catalogue import DOWN
+from nightdesk_core.bots.record import BotRecord
+from nightdesk_core.bots.registration import registered
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import LockTimeoutError
@@ -136,6 +139,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._status_failed = False
         self._server: ExporterServer | None = None
         self._forked = False
+        self._registered = ExitStack()
         self._stop_counting: Callable[[], None] | None = None
         self._push_to = PushTo(push_to) if isinstance(push_to, str) else push_to
         self._pusher: Pusher | None = None
@@ -201,6 +205,8 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             raise
         self._begun = True
         self._sigterm.begin()
+        host, port = self._address
+        self._registered.enter_context(registered(self._record(), identity=f"{host}:{port} {self._status_path}"))
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()
         self._health_checks.start()
@@ -294,6 +300,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             if served is not None:
                 served.close()
         self._leave()
+        self._registered.close()
         if self._stop_counting is not None:
             self._stop_counting()
 
@@ -303,6 +310,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     async def __aexit__(self, *ended: Any) -> None:
         # The last status is written and connections are ended: not while other tasks wait.
         await asyncio.to_thread(self.__exit__, *ended)
+
+    @property
+    def name(self) -> str:
+        """What the bot is called."""
+        return self._name
 
     @property
     def place(self) -> tuple[str, str, int | None]:
@@ -331,6 +343,21 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         health, since = self.health(), self._checkup.verdict_since
         now = self._now()
         return sections(self.snapshot, health, health_since=since, bot=self._name, running=running, now=now)
+
+    @property
+    def _status_path(self) -> str:
+        """Where the status file lies, absolute; empty where there is none."""
+        return "" if self._status_file is None else str(self._status_file.path.absolute())
+
+    def _record(self) -> BotRecord:
+        return BotRecord(
+            name=self._name,
+            part="exporter",
+            pid=os.getpid(),
+            started_at=self.snapshot.started_at,
+            url="" if self._server is None else self.url,
+            status_file=self._status_path,
+        )
 
     def changed(self) -> None:
         """Have health, status file and alerts follow at once, on the health check's thread."""

@@ -42,11 +42,14 @@ def user() -> int | None:
     return os.geteuid()
 
 
-def take_lock(descriptor: int, path: Path) -> bool:
-    """Lock the file that is open, exclusively, and return whether it was free."""
+def take_lock(descriptor: int, path: Path, *, shared: bool = False) -> bool:
+    """Lock the file that is open, and return whether it was free. `shared` is for a look: two of them do not collide.
+
+    Where SQLite takes our locks, they do.
+    """
     if sys.platform != "win32" and HAS_FLOCK:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

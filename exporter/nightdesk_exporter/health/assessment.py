@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_alerts.catalogue import HEALTH_CHECK, LOOP_STALLED, AlertRule, Due, Situation
+from nightdesk_alerts.catalogue import HEALTH_CHECK, KILL_SWITCH_ACTIVE, LOOP_STALLED, AlertRule, Due, Situation
 from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.health.issues import Health, Issue, Verdict
@@ -15,7 +15,10 @@ _AGAIN_SECONDS = 1.0
 
 
 def assess(snapshot: Snapshot, limits: Limits, *, now: WallTime) -> Health:
-    """Return the bot's health at `now`. What is unknown counts as wrong once the bot has had its time."""
+    """Return the bot's health at `now`, the gravest issue first.
+
+    What is unknown counts as wrong once the bot has had its time.
+    """
     issues: list[Issue] = []
     work: set[Verdict] = set()
     moments: list[WallTime] = []
@@ -31,7 +34,7 @@ def assess(snapshot: Snapshot, limits: Limits, *, now: WallTime) -> Health:
     # What is late is over as soon as it comes, and so is it unknown whether the bot lives.
     awaited = verdict is Verdict.UNKNOWN or any(at < now for at in moments)
     coming = [at for at in moments if at >= now] + [now + _AGAIN_SECONDS] * awaited
-    return Health(verdict, tuple(issues), ready, min(coming, default=None))
+    return Health(verdict, tuple(sorted(issues, key=_rank)), ready, min(coming, default=None))
 
 
 def _verdict(snapshot: Snapshot, verdicts: set[Verdict]) -> Verdict:
@@ -66,3 +69,9 @@ def _found(seen: Situation) -> Iterator[tuple[bool, Issue | Due]]:
                 labels=found.labels,
             )
             yield condition.of_the_account, issue
+
+
+def _rank(issue: Issue) -> tuple[bool, bool]:
+    """Return what issues are sorted by: a kill is in force until a person lifts it, and comes before all else."""
+    is_kill = issue.alert is not None and issue.alert.declaration is KILL_SWITCH_ACTIVE
+    return not is_kill, issue.verdict is not Verdict.UNHEALTHY

@@ -23,7 +23,7 @@ def bot_card(view: View) -> Html:
         *([("Market time", date(bot["market_time"]))] if "market_time" in bot else []),
         ("Started", age(bot["started_at"], now=now)),
     ]
-    return card("bot", "Bot", facts(rows) + _candles(bot, now))
+    return card("bot", "Bot", facts(rows, of="bot") + _candles(bot, now))
 
 
 def _progress(bot: Mapping[str, Any], now: WallTime) -> list[Fact]:
