@@ -11,12 +11,15 @@ import math
 import time as walltime
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 
 from loguru import logger
 from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.cash_flows import CashFlow, CashFlowError
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
 from nightdesk_core.files.durable import locked
 from nightdesk_core.files.permissions import group_of, make_folder, tighten
@@ -27,14 +30,15 @@ from nightdesk_core.numbers import Number
 
 from nightdesk_guard.audit_watch import AuditWatch
 from nightdesk_guard.lost_state import LostState, signs_of_life
-from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
+from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, moment, number, text
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
 from nightdesk_guard.profile import GuardProfile
 from nightdesk_guard.reporting import Reporter
+from nightdesk_guard.rescaling import rescaled, shown
 from nightdesk_guard.runtime import GuardParts, GuardRuntime
 from nightdesk_guard.settings import GuardSettings
-from nightdesk_guard.store import Remembered, SmallStore
+from nightdesk_guard.store import Remembered, SmallStore, SwitchSeen
 from nightdesk_guard.tripwire import AccountView, KillLimits
 
 Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale", "blocked_disk"]
@@ -216,35 +220,78 @@ class Guard(GuardRuntime):
                         shadow_equity=known.shadow_equity + trade.profit, shadow_closed=(*known.shadow_closed, trade)
                     )
 
-    def equity(self, equity: Number, *, leverage: Number, time: float | None = None) -> GuardStatus:
-        """Show the account, marked to market just now; here the guard moves. Return how the bot may trade.
+    def equity(
+        self, equity: Number, *, leverage: Number, time: float | None = None, at: float | datetime | None = None
+    ) -> GuardStatus:
+        """Show the account, marked to market; here the guard moves. Return how the bot may trade.
 
         `leverage` is the notional of all open positions over the equity, 0 where none is open; `time` is the market's,
-        the wall's where it is left out. Call it at every candle, and with a position open more often than the kill
-        switch lets its price age (30 minutes). Not within a transaction of the journal.
+        the wall's where it is left out; `at` is when it was so by the wall's clock, now where it is left out. One from
+        before the newest that is known moves nothing. Call it at every candle, and with a position open more often than
+        the kill switch lets its price age (30 minutes). Not within a transaction of the journal.
         """
         with self._changing() as known:
-            if self._small.in_transaction:
-                raise GuardError("equity() has a transaction of its own: call it outside of the journal's")
+            self._needs_own_transaction("equity")
             try:
                 now, geared = number(equity, "equity", least=0.0), number(leverage, "leverage", least=0.0)
             except GuardError as error:
                 self.trip(f"the kill switch could not be evaluated ({error})")
                 self._watch.look()
                 raise
-            at = MarketTime(number(self._clock().seconds if time is None else time, "time", least=0.0))
-            self._shown_at = self._clock()
-            self._watch.show(AccountView(now, geared, at, self._shown_at if geared > 0 else None))
+            shown_at = moment(at, now=self._clock())
+            if at is not None and shown_at < self._shown_at <= self._clock():
+                return known.memory.status
+            market = MarketTime(number(shown_at.seconds if time is None else time, "time", least=0.0))
+            known, anchors = rescaled(known, self._watch.anchors, known.account.expecting(now))
+            self._watch.rescale(anchors, known.account.equity)
+            now = known.account.reckoned(now)
+            self._shown_at = shown_at
+            self._watch.show(AccountView(now, geared, market, shown_at if geared > 0 else None))
             shadow_equity = now if known.shadow_equity is None else known.shadow_equity
-            close = Close(MarketTime(at.whole_seconds), now, known.closed, known.shadow_equity, known.shadow_closed)
+            close = Close(MarketTime(market.whole_seconds), now, known.closed, known.shadow_equity, known.shadow_closed)
             taken = step(self.performance, known.memory, close, model=self.model, resume=self.last_resume())
             with self.take(taken):
                 kept = shadow_equity if taken.memory.holds_back else None
-                self._small.change(closed=(), shadow_closed=(), shadow_equity=kept)
+                account = shown(known, shown_at, now, anchors=self._watch.anchors, memory=taken.memory)
+                self._small.change(closed=(), shadow_closed=(), shadow_equity=kept, account=account)
         self.report(shadow_trades=taken.shadow_trades)
         self.tell()
         self._audit_watch.look()
         return taken.memory.status
+
+    def cash_flow(
+        self, amount: Number, *, currency: str = "", at: float | datetime | None = None, flow_id: str = ""
+    ) -> None:
+        """Money was paid into the account, or out of it where `amount` is negative; no profit, no loss.
+
+        `amount` is in the account's currency: convert what was paid in another. `at` is when it happened by the wall's
+        clock, now where it is left out. By a `flow_id`, such as the exchange's, it counts once, though told again.
+
+        It scales peaks, the day's start and the shadow by the newest equity that was shown before that moment, so that
+        each ratio stays. What the price did between that equity and the next counts as after the flow: show the equity
+        just before to have it exact. Told late it is put where it belongs, among the last 100 equities; but what it has
+        tripped until then stays tripped. An account that was emptied keeps its ratios until there is money in it again.
+        Not within a transaction of the journal. Raises `GuardError`, also for more than can have been there.
+        """
+        with self._changing() as known:
+            self._needs_own_transaction("cash_flow")
+            flow = CashFlow(number(amount, "amount"), moment(at, now=self._clock()), text(flow_id, "flow_id"))
+            currency = text(currency, "currency") or known.currency
+            if known.currency and currency != known.currency:
+                raise GuardError(
+                    f"a cash flow in {currency}, after one in {known.currency}: convert it into the account's currency"
+                )
+            try:
+                account = known.account if known.account.knows(flow) else known.account.paid(flow)
+            except CashFlowError as error:
+                raise GuardError(str(error)) from error
+            after, anchors = rescaled(replace(known, currency=currency), self._watch.anchors, account)
+            with self._small.transaction():
+                self._small.change(**vars(after))
+                seen = SwitchSeen(anchors, self._watch.last)
+                self._small.keep_seen(seen)
+            self._kept = seen
+            self._watch.rescale(anchors, account.equity)
 
     def wait(self, seconds: float, *, sleep: Callable[[float], None] = walltime.sleep) -> bool:
         """Sleep until the next candle, in seconds; no longer than until the kill switch asks for something new.
@@ -252,6 +299,10 @@ class Guard(GuardRuntime):
         Returns whether it is active. It is heard within a second; what `must_close` has said is nothing new.
         """
         return self._watch.wait(seconds, sleep=sleep)
+
+    def _needs_own_transaction(self, call: str) -> None:
+        if self._small.in_transaction:
+            raise GuardError(f"{call}() has a transaction of its own: call it outside of the journal's")
 
     @property
     def _is_fresh(self) -> bool:

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from loguru import logger
+from nightdesk_core.cash_flows import AccountHistory
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import stored
 from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import write_json_atomic
@@ -91,6 +93,11 @@ class Remembered:
     """`None` where the guard does not hold the bot back."""
     owed: tuple[Notice, ...] = ()
     """What is still to be told, oldest first."""
+    account: AccountHistory = field(default_factory=AccountHistory)
+    """By which a deposit or a withdrawal scales everything that is money in here."""
+    currency: str = ""
+    """The account's, as the first cash flow that names one says."""
+    format: Literal[3] = 3
 
 
 class SmallStore:
@@ -254,6 +261,8 @@ class SmallStore:
 def _read(found: object, *, source: str) -> Remembered:
     if isinstance(found, Mapping) and "guard" in found:
         found = _from_first_format(found)
+    if isinstance(found, Mapping) and not {"format", "account", "currency"} & found.keys():
+        return _from_second_format(found, source=source)
     return stored.from_plain(Remembered, found, source=source, complete=True)
 
 
@@ -263,3 +272,14 @@ def _from_first_format(found: Mapping[str, Any]) -> dict[str, Any]:
     seen = {"anchors": found.get("anchors"), "switch": found.get("switch")}
     kept = {key: value for key, value in found.items() if key not in ("guard", "evidence", "anchors", "switch")}
     return {**kept, "memory": memory, "seen": seen}
+
+
+def _from_second_format(found: Mapping[str, Any], *, source: str) -> Remembered:
+    """Return what an earlier release kept: it did not know of cash flows. The last equity it knew was at some time."""
+    whole = {**found, "account": stored.plain(AccountHistory()), "currency": "", "format": 3}
+    known = stored.from_plain(Remembered, whole, source=source, complete=True)
+    state, anchors = known.memory.performance, known.seen.anchors
+    if state.equity <= 0 or anchors.peak <= 0:
+        return known
+    peaks, starts = (anchors.peak, state.peak_equity), (anchors.day_start, known.shadow_equity or 0.0)
+    return replace(known, account=known.account.show(WallTime(0.0), state.equity, peaks=peaks, starts=starts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loguru import logger
@@ -96,6 +96,14 @@ class KillSwitchWatch:
         with self._lock:
             self._account = lambda: account
             return self.look()
+
+    def rescale(self, anchors: Anchors, equity: float) -> None:
+        """Go on after money was paid in or out: from other anchors, and with the account that was shown at `equity`."""
+        with self._lock:
+            self._tripwire.anchors = anchors
+            if self._account is not None:
+                account = replace(self._account(), equity=equity)
+                self._account = lambda: account
 
     def forked(self) -> None:
         """In a child, look only: what is to be done about the switch, the parent does."""
