@@ -15,7 +15,8 @@ from typing import NamedTuple, Self
 from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
 
-_MOST_SHOWN = 100
+MOST_SHOWN = 100
+"""How many equities are remembered, for flows that are told late."""
 _MOST_FLOWS = 200
 _EMPTY = 1e-3
 """Of an account that keeps less than this share of its money, ratios say nothing."""
@@ -76,9 +77,15 @@ class AccountHistory:
         """The starts in the money of now."""
         return _scaled(self.shown[-1].starts, self.shown[-1].factor) if self.shown else ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all the money was taken out since the last equity."""
+        last = self.shown[-1] if self.shown else None
+        return last is not None and last.paid_in < 0 and last.equity + last.paid_in < _EMPTY * last.equity
+
     def expecting(self, equity: float) -> Self:
         """Return the history before a new equity is shown: one that was emptied is known by what is left of it."""
-        if not self._is_empty or equity < _EMPTY * self.shown[-1].equity:
+        if not self.is_empty or equity < _EMPTY * self.shown[-1].equity:
             return self
         last = self.shown[-1]
         # More than a price could have made of it: it was never emptied, and a loss must not hide behind that.
@@ -89,17 +96,17 @@ class AccountHistory:
 
     def reckoned(self, equity: float) -> float:
         """Return the equity to go by: while the account is empty, the one before, whose ratios still hold."""
-        return self.equity if self._is_empty and equity < _EMPTY * self.shown[-1].equity else equity
+        return self.equity if self.is_empty and equity < _EMPTY * self.shown[-1].equity else equity
 
     def show(self, at: WallTime, equity: float, *, peaks: tuple[float, ...], starts: tuple[float, ...]) -> Self:
         """Return the history with an equity, and what falls are measured from with it. It must be `expecting` it."""
-        if self._is_empty:
+        if self.is_empty:
             return self
         before = (*self.peaks, *self.starts) or (0.0,) * len(peaks + starts)
         fell = [now < was * (1 - _ALIKE) for now, was in zip(peaks, before, strict=False)]
         other = [not _alike(now, was) for now, was in zip(starts, before[len(peaks) :], strict=True)]
         new = Shown(at, equity, peaks, starts, (*fell, *other))
-        return replace(self, shown=(*self.shown, new)[-_MOST_SHOWN:])
+        return replace(self, shown=(*self.shown, new)[-MOST_SHOWN:])
 
     def knows(self, flow: CashFlow) -> bool:
         """Return whether a flow was told before. Raises `CashFlowError` where another was told by its id."""
@@ -138,11 +145,11 @@ class AccountHistory:
             now.append(_measured_anew(each, now[-1]))
         return replace(told, shown=tuple(now))
 
-    @property
-    def _is_empty(self) -> bool:
-        """Whether all the money was taken out since the last equity."""
-        last = self.shown[-1] if self.shown else None
-        return last is not None and last.paid_in < 0 and last.equity + last.paid_in < _EMPTY * last.equity
+
+def factor_between(before: AccountHistory, after: AccountHistory) -> float:
+    """Return what the account was scaled by where a history came to differ from the one before; 1 for nowhere."""
+    pairs = zip(before.shown, after.shown, strict=False)
+    return next((new.factor / old.factor for old, new in pairs if new.factor != old.factor), 1.0)
 
 
 def moved(value: float, before: float, after: float, *, factor: float) -> float:

@@ -221,7 +221,7 @@ class Guard(GuardRuntime):
                     )
 
     def equity(
-        self, equity: Number, *, leverage: Number, time: float | None = None, at: float | datetime | None = None
+        self, equity: Number, *, leverage: Number, time: Number | None = None, at: float | datetime | None = None
     ) -> GuardStatus:
         """Show the account, marked to market; here the guard moves. Return how the bot may trade.
 
