@@ -7,14 +7,17 @@ nothing may be entered meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import math
+import threading
 import time as walltime
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar, Unpack
 
 from loguru import logger
 from nightdesk_core.age import age_seconds
@@ -30,7 +33,7 @@ from nightdesk_core.numbers import Number
 
 from nightdesk_guard.audit_watch import AuditWatch
 from nightdesk_guard.lost_state import LostState, signs_of_life
-from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, moment, number, text
+from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, ShadowTradeTold, TradeTold, moment, number, text
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
 from nightdesk_guard.profile import GuardProfile
@@ -41,6 +44,9 @@ from nightdesk_guard.settings import GuardSettings
 from nightdesk_guard.store import Remembered, SmallStore, SwitchSeen
 from nightdesk_guard.tripwire import AccountView, KillLimits
 
+T = TypeVar("T")
+_CALL_SECONDS = 10.0
+"""How long a call waits for one of another thread."""
 Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale", "blocked_disk"]
 """Why the bot may not enter, as the exporter's `signal` takes it for an outcome."""
 
@@ -48,8 +54,10 @@ Block = Literal["blocked_kill_switch", "blocked_guard", "blocked_stale", "blocke
 class Guard(GuardRuntime):
     """The guard of one bot: a context manager that is shown trades and equity, and asked before every entry.
 
-    All of it belongs to one thread, that of the journal where there is one, but for `wait`, which may run in another:
-    `await asyncio.to_thread(guard.wait, 60)`.
+    What is asked of it (`blocked`, `status`, `size_multiplier` …) waits for no other thread. What it is told is durable
+    when the call returns; calls of several threads follow each other, each waits 10 s at most. In asyncio `a_trade`,
+    `a_equity` and the like do the same in a thread of the guard's own, in order. With a journal, which belongs to the
+    thread that made it, only `wait` may run in another.
     """
 
     def __init__(
@@ -87,6 +95,10 @@ class Guard(GuardRuntime):
         self._stale_seconds = settings.entries.stale_seconds
         self._shown_at = WallTime(-math.inf)
         self._entered: ExitStack | None = None
+        self._calls = threading.RLock()
+        self._worker: ThreadPoolExecutor | None = None
+        self._thread = None if journal is None else threading.get_ident()
+        """The one that a journal belongs to."""
         self._succeeded = False
         self._forked = self._said_forked = False
         self._held_before: set[str] = set()
@@ -137,11 +149,14 @@ class Guard(GuardRuntime):
     def forked(self) -> None:
         """In a child of the bot's process, block all entries and refuse what would replace what the bot remembers."""
         if self._entered is not None:
-            self._forked = True
+            self._forked, self._calls = True, threading.RLock()
             self._watch.forked()
             self._small.forked()
 
     def __exit__(self, *ended: object) -> None:
+        if self._worker is not None and not self._forked:
+            self._worker.shutdown()
+        self._worker = None
         if self._entered is not None:
             self._entered.close()
         self._entered, self._succeeded = None, False
@@ -157,7 +172,7 @@ class Guard(GuardRuntime):
     @property
     def blocked(self) -> Block | None:
         """Why the bot may not enter at this moment, `None` where it may."""
-        if self._watch.look().active:
+        if self._watch.glance().active:
             return "blocked_kill_switch"
         if self._forked:
             if not self._said_forked:
@@ -173,7 +188,7 @@ class Guard(GuardRuntime):
     @property
     def trades_in_the_shadow(self) -> bool:
         """Whether the bot should follow, without money, the trades that it would make were it not held back."""
-        return self.memory.holds_back and not self._watch.look().active
+        return self.memory.holds_back and not self._watch.glance().active
 
     @property
     def must_close(self) -> bool:
@@ -254,9 +269,10 @@ class Guard(GuardRuntime):
                 kept = shadow_equity if taken.memory.holds_back else None
                 account = shown(known, shown_at, now, anchors=self._watch.anchors, memory=taken.memory)
                 self._small.change(closed=(), shadow_closed=(), shadow_equity=kept, account=account)
-        self.report(shadow_trades=taken.shadow_trades)
-        self.tell()
-        self._audit_watch.look()
+        with self._alone():
+            self.report(shadow_trades=taken.shadow_trades)
+            self.tell()
+            self._audit_watch.look()
         return taken.memory.status
 
     def cash_flow(
@@ -293,16 +309,49 @@ class Guard(GuardRuntime):
             self._kept = seen
             self._watch.rescale(anchors, account.equity)
 
-    def wait(self, seconds: float, *, sleep: Callable[[float], None] = walltime.sleep) -> bool:
+    def wait(self, seconds: Number, *, sleep: Callable[[float], None] = walltime.sleep) -> bool:
         """Sleep until the next candle, in seconds; no longer than until the kill switch asks for something new.
 
-        Returns whether it is active. It is heard within a second; what `must_close` has said is nothing new.
+        Returns whether it is active. It is heard within a second; what `must_close` has said is nothing new. The
+        reporter knows until when the bot waits, a day at most: one that waits is healthy, one that hangs then is found.
         """
-        return self._watch.wait(seconds, sleep=sleep)
+        return self._watch.wait(number(seconds, "seconds"), sleep=sleep)
 
     def _needs_own_transaction(self, call: str) -> None:
         if self._small.in_transaction:
             raise GuardError(f"{call}() has a transaction of its own: call it outside of the journal's")
+
+    async def a_trade(self, **trade: Unpack[TradeTold]) -> None:
+        """Tell of a trade as `trade` does, in a thread of the guard's own; it is durable when this returns."""
+        await self._in_worker(lambda: self.trade(**trade))
+
+    async def a_shadow_trade(self, **trade: Unpack[ShadowTradeTold]) -> None:
+        """Tell of a shadow trade as `shadow_trade` does, in a thread of the guard's own."""
+        await self._in_worker(lambda: self.shadow_trade(**trade))
+
+    async def a_equity(
+        self, equity: Number, *, leverage: Number, time: Number | None = None, at: float | datetime | None = None
+    ) -> GuardStatus:
+        """Show the account as `equity` does, in a thread of the guard's own."""
+        return await self._in_worker(lambda: self.equity(equity, leverage=leverage, time=time, at=at))
+
+    async def a_cash_flow(
+        self, amount: Number, *, currency: str = "", at: float | datetime | None = None, flow_id: str = ""
+    ) -> None:
+        """Tell of a deposit or a withdrawal as `cash_flow` does, in a thread of the guard's own."""
+        await self._in_worker(lambda: self.cash_flow(amount, currency=currency, at=at, flow_id=flow_id))
+
+    async def a_wait(self, seconds: Number) -> bool:
+        """Wait as `wait` does, while other tasks go on."""
+        return await asyncio.to_thread(self.wait, seconds)
+
+    async def _in_worker(self, call: Callable[[], T]) -> T:
+        """Carry out a call after those before it. One that is cancelled is carried out all the same."""
+        if self._entered is None:
+            return call()  # says what is wrong
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nightdesk-guard")
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._worker, call))
 
     @property
     def _is_fresh(self) -> bool:
@@ -311,8 +360,12 @@ class Guard(GuardRuntime):
 
     def _cannot_keep(self) -> bool:
         """Return whether anything that the guard must keep is in memory only, and report what."""
-        if not self._small.in_transaction:
-            self.write_again()
+        if self._thread in (None, threading.get_ident()) and self._calls.acquire(blocking=False):
+            try:
+                if not self._small.in_transaction:
+                    self.write_again()
+            finally:
+                self._calls.release()
         held = self.held_in_memory
         if self._reporter is not None:
             for what in self._held_before | held.keys():
@@ -336,10 +389,26 @@ class Guard(GuardRuntime):
     @contextmanager
     def _changing(self) -> Iterator[Remembered]:
         """Yield what is remembered. Once the block has failed, nothing may be entered until one succeeds."""
-        self._succeeded = False
-        if self._forked:
-            raise GuardError(FORKED)
-        if self._entered is None:
-            raise GuardError("the guard works inside its with block only")
-        yield self._small.known
-        self._succeeded = True
+        try:
+            if self._forked:
+                raise GuardError(FORKED)
+            if self._entered is None:
+                raise GuardError("the guard works inside its with block only")
+            with self._alone():
+                yield self._small.known
+                self._succeeded = True
+        except BaseException:
+            self._succeeded = False
+            raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads' calls out. Raises `GuardError` where that takes too long, or a journal forbids it."""
+        if self._thread not in (None, threading.get_ident()):
+            raise GuardError("the guard keeps its memory in a journal: call it from the thread that both were made in")
+        if not self._calls.acquire(timeout=_CALL_SECONDS):
+            raise GuardError(f"another thread has been in a call of the guard for {_CALL_SECONDS:g} s; tell it again")
+        try:
+            yield
+        finally:
+            self._calls.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NotRequired, TypedDict
 
 from nightdesk_core.age import is_ahead
 from nightdesk_core.clock import WallTime
@@ -20,6 +21,22 @@ FORKED = (
 )
 
 _MOST_CHARACTERS = 200
+
+
+class ShadowTradeTold(TypedDict):
+    """What `shadow_trade` is told."""
+
+    profit: Number
+    risk: Number
+    fees: NotRequired[Number]
+    slippage: NotRequired[Number]
+    model_version: NotRequired[str | None]
+
+
+class TradeTold(ShadowTradeTold):
+    """What `trade` is told."""
+
+    entered: NotRequired[GuardStatus | None]
 
 
 class GuardError(NightdeskError):

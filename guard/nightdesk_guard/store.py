@@ -169,8 +169,8 @@ class SmallStore:
         self._changing = replace(self._changing, **what)
 
     def memory(self) -> GuardMemory:
-        """Return what the policy goes on from."""
-        return self.known.memory
+        """Return what the policy goes on from, without asking the disk: a caller's transaction never changes it."""
+        return (self._changing or self._kept).memory
 
     def last_move(self) -> GuardTransition | None:
         """Return the guard's last move."""
