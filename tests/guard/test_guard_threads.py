@@ -13,9 +13,8 @@ import pytest
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files import durable
 from nightdesk_exporter import BotExporter
-from nightdesk_guard import GuardError
+from nightdesk_guard import GuardError, store
 from nightdesk_guard import guard as guard_module
-from nightdesk_guard import store
 
 from tests.guard.conftest import DAY, NORMAL, PAUSED, REDUCED
 from tests.guard.own_bot import OwnBot, Told, own_bot
