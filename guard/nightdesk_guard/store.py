@@ -116,6 +116,8 @@ class SmallStore:
         self.is_new = True
         """Whether nothing was ever kept here, as it was when it was last loaded."""
         self._unwritten: str | None = None
+        self._found: object = None
+        """What was last read, as it lay there: a journal is read often, and to make sense of it takes longer."""
         self._kept = self.load()
         self._forked = False
 
@@ -207,7 +209,9 @@ class SmallStore:
         try:
             found = self._stored()
             self.is_new = found is None
-            self._kept = Remembered() if found is None else _read(found, source=str(path))
+            if found is None or found != self._found:
+                self._kept = Remembered() if found is None else _read(found, source=str(path))
+                self._found = found
         except (InputError, ValueError) as error:
             # To trade on without it would forget a pause.
             why = error.reason if isinstance(error, InputError) else error
@@ -230,7 +234,7 @@ class SmallStore:
             with self._journal.transaction():
                 self._journal.record_transition(self._moved)
                 self._journal.save(_KEY, stored.plain(after))
-        self._kept = after
+        self._kept, self._found = after, None  # a caller's transaction may be rolled back yet
 
     def _write_file(self, after: Remembered) -> None:
         try:
