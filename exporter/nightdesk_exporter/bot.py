@@ -529,7 +529,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._create("collector_errors", COLLECTORS)
         self._create("log_messages", LOG_LEVELS)
         self._create("guard_transitions", GUARD_STATES[1:])
-        for name in ("realized_profit", "realized_loss", "fees_paid"):
+        for name in ("deposits", "withdrawals", "realized_profit", "realized_loss", "fees_paid"):
             self._create(name, (self.snapshot.currency,))
         for name in ("trades_closed", "trades_won", "regime_changes"):
             self._create(name, names)

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
+from nightdesk_core.cash_flows import MOST_SHOWN, AccountHistory
 from nightdesk_core.clock import MarketTime, TimeScale, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
@@ -187,6 +188,12 @@ class Snapshot:
     day: int | None = None
     """The day of market time, counted from the epoch, that `day_start_equity` belongs to."""
     day_start_equity: float | None = None
+    account: AccountHistory = field(default_factory=AccountHistory)
+    """By which a deposit or a withdrawal scales peak and day, as it was at the last of them."""
+    account_emptied: bool = False
+    """Whether all the money was taken out then, and none has come back."""
+    shown_since: deque[tuple[float, float, float, float]] = field(default_factory=lambda: deque(maxlen=MOST_SHOWN))
+    """What was shown since, oldest first: when by the wall's clock, the equity, its peak and the day's start."""
     curve: Curve = field(default_factory=Curve)
     status_written_at: WallTime | None = None
     status_limit_seconds: float | None = None

@@ -177,6 +177,10 @@ def recall(snapshot: Snapshot, document: Mapping[str, Any], *, bot: str) -> None
     day, start = risk.get("day"), _positive(risk.get("day_start_equity"))
     if isinstance(day, int) and start is not None:
         snapshot.day, snapshot.day_start_equity = day, start
+    equity, written = _positive(risk.get("equity")), _positive(risk.get("updated_at"))
+    if equity is not None and written is not None and snapshot.equity_peak is not None:
+        peaks, starts = (snapshot.equity_peak,), (snapshot.day_start_equity or equity,)
+        snapshot.account = snapshot.account.show(WallTime(written), equity, peaks=peaks, starts=starts)
 
 
 def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -186,7 +186,7 @@ def test_a_break_even_that_is_no_share_is_refused(share: float, tmp_path: Path) 
 
 def test_numbers_of_any_kind_will_do(bot: OwnBot) -> None:
     bot.guard.trade(profit=np.float32(-2.5), risk=Decimal(5))
-    bot.guard.equity(np.float64(1000.0), leverage=0, time=np.int64(DAY))  # type: ignore[arg-type]
+    bot.guard.equity(np.float64(1000.0), leverage=0, time=np.int64(DAY))
     bot.restart()
     assert bot.remembered.memory.performance.losing_streak == 1
 

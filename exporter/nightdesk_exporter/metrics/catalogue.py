@@ -183,6 +183,8 @@ BOT: tuple[Metric, ...] = (
     _gauge("position_size_ratio", "Notional of a position over equity.", "symbol"),
     _gauge("equity", "Equity, marked to market.", "currency"),
     _gauge("equity_peak", "Highest equity so far.", "currency"),
+    _counter("deposits", "Money that was paid into the account.", "currency"),
+    _counter("withdrawals", "Money that was paid out of the account, as a positive number.", "currency"),
     _counter("realized_profit", "Sum of the winning trades, net.", "currency"),
     _counter("realized_loss", "Sum of the losing trades, net, as a positive number.", "currency"),
     _counter("fees_paid", "Fees paid.", "currency"),
