@@ -15,6 +15,9 @@ from nightdesk_exporter.metrics.histogram import Histogram
 
 _MOST_EVENTS = 50
 
+MAY_LACK = ("model", "decisions", "candles")
+"""What a bot may say that it does not have: a model, a decision on each candle, candles."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -111,7 +114,12 @@ class Snapshot:
 
     started_at: WallTime
     currency: str = "USDT"
+    without: frozenset[str] = frozenset()
+    """What the bot does not have by its own words, of `MAY_LACK`."""
     heartbeat_at_wall: float | None = None
+    waiting_until_wall: float | None = None
+    """Until when the loop has announced to wait."""
+    request_failed_at_wall: float | None = None
     contact_at_wall: dict[str, float] = field(default_factory=dict)
     """By channel: rest, ws."""
     failures: dict[str, tuple[WallTime, int]] = field(default_factory=dict)
@@ -204,6 +212,16 @@ class Snapshot:
     def heartbeat_at(self) -> WallTime | None:
         """When the loop last turned."""
         return None if self.heartbeat_at_wall is None else WallTime(self.heartbeat_at_wall)
+
+    @property
+    def waiting_until(self) -> WallTime | None:
+        """Until when the loop has announced to wait; in the past where that is over."""
+        return None if self.waiting_until_wall is None else WallTime(self.waiting_until_wall)
+
+    @property
+    def request_failed_at(self) -> WallTime | None:
+        """When a request to the exchange last failed."""
+        return None if self.request_failed_at_wall is None else WallTime(self.request_failed_at_wall)
 
     @property
     def contact_at(self) -> dict[str, WallTime]:

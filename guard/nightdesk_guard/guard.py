@@ -18,11 +18,11 @@ from loguru import logger
 from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
-from nightdesk_core.files.durable import locked
 from nightdesk_core.files.permissions import group_of, make_folder, tighten
 from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.journal.journal import Journal
 from nightdesk_core.models.requests import RetrainRequests
+from nightdesk_core.numbers import Number
 
 from nightdesk_guard.audit_watch import AuditWatch
 from nightdesk_guard.lost_state import LostState, signs_of_life
@@ -30,7 +30,7 @@ from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
 from nightdesk_guard.profile import GuardProfile
-from nightdesk_guard.reporting import Reporter
+from nightdesk_guard.reporting import NamedReporter, Reporter
 from nightdesk_guard.runtime import GuardParts, GuardRuntime
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_guard.store import Remembered, SmallStore
@@ -49,9 +49,9 @@ class Guard(GuardRuntime):
 
     def __init__(
         self,
-        state_dir: Path,
+        state_dir: Path | str,
         *,
-        break_even_win_rate: float,
+        break_even_win_rate: Number,
         settings: GuardSettings | None = None,
         kill_limits: KillLimits | None = None,
         model_version: str = "",
@@ -70,13 +70,15 @@ class Guard(GuardRuntime):
 
         Raises `GuardError` or `DamagedJournalError` where what it remembers cannot be read: the bot must not trade.
         """
-        if not 0 < break_even_win_rate < 1:
+        state_dir, win_rate = Path(state_dir), number(break_even_win_rate, "break_even_win_rate")
+        if not 0 < win_rate < 1:
             raise GuardError(f"break_even_win_rate is {break_even_win_rate}; it lies between 0 and 1")
         settings = GuardSettings() if settings is None else settings
         make_folder(state_dir)
         if changed := tighten(state_dir, group=group_of(state_dir)):
             logger.warning("{} files and folders in {} were open to other users; now none is", changed, state_dir)
         self._state_dir = state_dir
+        self._journal = journal
         self._small = SmallStore(state_dir, journal)
         self._stale_seconds = settings.entries.stale_seconds
         self._shown_at = WallTime(-math.inf)
@@ -91,7 +93,7 @@ class Guard(GuardRuntime):
         super().__init__(
             GuardParts(
                 state_dir=state_dir,
-                performance=PerformanceGuard(settings, break_even_win_rate=break_even_win_rate),
+                performance=PerformanceGuard(settings, break_even_win_rate=win_rate),
                 kill_limits=KillLimits.of(settings.kill_switch) if kill_limits is None else kill_limits,
                 store=self._small,
                 requests=RetrainRequests(state_dir, audit, clock=now),
@@ -105,7 +107,7 @@ class Guard(GuardRuntime):
     def __enter__(self) -> Self:
         """Take up what is remembered. Raises `LockTimeoutError` where another bot guards itself in this folder."""
         with ExitStack() as stack:
-            stack.enter_context(locked(self._state_dir / "guard.lock", timeout_seconds=0))
+            stack.enter_context(self.present(self._name()))
             self._small.load()
             self._begin()
             self.recall()
@@ -115,6 +117,15 @@ class Guard(GuardRuntime):
             self._entered = stack.pop_all()
         tell_of_forks(self)
         return self
+
+    def _name(self) -> str:
+        """Return what the command line lists the bot by: as its exporter has it, its journal, or else its folders."""
+        if isinstance(self._reporter, NamedReporter):
+            return self._reporter.name
+        if self._journal is not None:
+            return self._journal.path.stem
+        folder = self._state_dir.resolve()
+        return (folder.parent if folder.name == "state" else folder).name or str(folder)
 
     def _begin(self) -> None:
         """Have a new bot remember that it has begun; keep one out of the market that has lived and forgotten it."""
@@ -177,10 +188,10 @@ class Guard(GuardRuntime):
     def trade(
         self,
         *,
-        profit: float,
-        risk: float,
-        fees: float = 0.0,
-        slippage: float = 0.0,
+        profit: Number,
+        risk: Number,
+        fees: Number = 0.0,
+        slippage: Number = 0.0,
         entered: GuardStatus | None = None,
         model_version: str | None = None,
     ) -> None:
@@ -198,10 +209,10 @@ class Guard(GuardRuntime):
     def shadow_trade(
         self,
         *,
-        profit: float,
-        risk: float,
-        fees: float = 0.0,
-        slippage: float = 0.0,
+        profit: Number,
+        risk: Number,
+        fees: Number = 0.0,
+        slippage: Number = 0.0,
         model_version: str | None = None,
     ) -> None:
         """A trade that moved no money would have been closed; it counts only while the bot `trades_in_the_shadow`."""
@@ -214,7 +225,7 @@ class Guard(GuardRuntime):
                         shadow_equity=known.shadow_equity + trade.profit, shadow_closed=(*known.shadow_closed, trade)
                     )
 
-    def equity(self, equity: float, *, leverage: float, time: float | None = None) -> GuardStatus:
+    def equity(self, equity: Number, *, leverage: Number, time: float | None = None) -> GuardStatus:
         """Show the account, marked to market just now; here the guard moves. Return how the bot may trade.
 
         `leverage` is the notional of all open positions over the equity, 0 where none is open; `time` is the market's,
@@ -269,10 +280,10 @@ class Guard(GuardRuntime):
 
     def _own_trade(
         self,
-        profit: float,
-        risk: float,
-        fees: float,
-        slippage: float,
+        profit: Number,
+        risk: Number,
+        fees: Number,
+        slippage: Number,
         *,
         model_version: str | None,
         guard: GuardStatus,

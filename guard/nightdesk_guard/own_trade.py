@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nightdesk_core.errors import NightdeskError
+from nightdesk_core.numbers import Number, as_float
 
 from nightdesk_guard.limits import TradeResult
 from nightdesk_guard.performance import GuardStatus
@@ -36,7 +37,7 @@ class OwnTrade:
 
     @classmethod
     def of(
-        cls, profit: float, risk: float, fees: float, slippage: float, *, model_version: str, guard: GuardStatus
+        cls, profit: Number, risk: Number, fees: Number, slippage: Number, *, model_version: str, guard: GuardStatus
     ) -> OwnTrade:
         """Return the trade. Raises `GuardError` for numbers that are none, and for a risk that is not positive."""
         unit = number(risk, "risk")
@@ -67,11 +68,11 @@ class OwnTrade:
         return TradeResult(self.won, self.r)
 
 
-def number(value: float, name: str, *, least: float = -math.inf) -> float:
+def number(value: Number, name: str, *, least: float = -math.inf) -> float:
     """Return a number as one that can be stored. Raises `GuardError` for what is none, or is below `least`."""
     try:
-        found = float(value)
-    except (TypeError, ValueError):
+        found = as_float(value)
+    except TypeError:
         found = math.nan
     if not (math.isfinite(found) and found >= least):
         raise GuardError(f"{name} is {value!r}: pass a finite number{'' if least < 0 else ', 0 or more'}")

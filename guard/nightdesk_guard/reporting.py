@@ -79,6 +79,15 @@ class LossReporter(Protocol):
 
 
 @runtime_checkable
+class NamedReporter(Protocol):
+    """What a `Reporter` may be beside: it knows what the bot is called."""
+
+    @property
+    def name(self) -> str:
+        """The bot's name."""
+
+
+@runtime_checkable
 class AuditReporter(Protocol):
     """What a `Reporter` may be beside, too."""
 

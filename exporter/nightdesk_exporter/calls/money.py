@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from nightdesk_alerts.catalogue import Severity, daily_loss_severity, drawdown_severity
+from nightdesk_core.clock import MarketTime
+from nightdesk_core.numbers import Number
 from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_exporter.arguments import LARGEST, WrongCallError, moment, number
-from nightdesk_exporter.calls.base import Calls, never_raises
+from nightdesk_exporter.calls.base import Calls, Moment, never_raises
 from nightdesk_exporter.curve import Point
 
 
@@ -19,16 +22,26 @@ class MoneyCalls(Calls):
     """How grave drawdown and loss of the day were when the account was last reported."""
 
     @never_raises
-    def equity(self, equity: float, *, peak: float | None = None, daily_pnl_ratio: float | None = None) -> None:
+    def equity(
+        self,
+        equity: Number,
+        *,
+        peak: Number | None = None,
+        daily_pnl_ratio: Number | None = None,
+        at: Moment | None = None,
+    ) -> None:
         """The account, marked to market. `daily_pnl_ratio` is its change since midnight UTC of market time.
 
         What is left out is kept from call to call, and from run to run where there is a status file: the highest
-        equity, and the one at midnight. Pass your own where money is paid in or out.
+        equity, and the one at midnight. Pass your own where money is paid in or out. An equity that is older than
+        the one known changes nothing.
         """
         if type(equity) is not float or not 0.0 <= equity <= LARGEST:
             equity = number(equity, "equity", least=0)
-        snapshot, at = self.snapshot, self._clock()
-        market_time = at if snapshot.newest_close_market is None else snapshot.newest_close_market
+        snapshot, stamp = self.snapshot, self._clock() if at is None else self._stamp(at)
+        if at is not None and self._newest(snapshot.equity_at_wall, at) != stamp:
+            return
+        market_time = stamp if snapshot.newest_close_market is None else snapshot.newest_close_market
         highest = number(peak, "peak") if peak is not None else max(equity, snapshot.equity_peak or equity)
         if highest <= 0:
             raise WrongCallError("peak", f"is {highest:g}; pass the highest equity so far, which is positive")
@@ -38,8 +51,10 @@ class MoneyCalls(Calls):
             start = self._day_start(equity, int(market_time // DAY_SECONDS))
             daily = equity / start - 1 if start > 0 else 0.0
         drawdown = 1 - equity / highest if equity < highest else 0.0
+        if snapshot.equity is None:
+            self._touched = True
         snapshot.equity = equity
-        snapshot.equity_at_wall = at
+        snapshot.equity_at_wall = stamp
         snapshot.equity_peak = highest
         snapshot.drawdown_ratio = drawdown
         snapshot.daily_pnl_ratio = daily
@@ -51,7 +66,7 @@ class MoneyCalls(Calls):
             self.changed()
 
     @never_raises
-    def equity_history(self, points: Iterable[tuple[float, float]]) -> None:
+    def equity_history(self, points: Iterable[tuple[float | datetime | MarketTime, Number]]) -> None:
         """Equity from before this start, oldest first, as (market time, equity): the page's charts begin with it."""
         peak = 0.0
         for at, equity in points:
