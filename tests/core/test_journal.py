@@ -564,3 +564,11 @@ def test_nothing_is_thinned_where_all_is_kept_and_no_call_takes_long(journal: Jo
     for _ in range(3):
         journal.thin_equity(before=MarketTime(math.inf))
     assert len(journal.equity()) == -(-count * 60 // DAY_SECONDS)
+
+
+def test_a_journal_that_is_closed_twice_is_closed_and_says_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "bot.sqlite")
+    journal.close()
+    journal.close()
+    with pytest.raises(JournalError, match="is closed"):
+        journal.equity()

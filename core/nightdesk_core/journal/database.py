@@ -118,9 +118,9 @@ class JournalDatabase:
     def close(self) -> None:
         """Close the database. What the disk still does not take is lost, and said to be.
 
-        In a child of the process that opened it, nothing is done.
+        In a child of the process that opened it, nothing is done, nor where it is closed already.
         """
-        if os.getpid() != self._owner:
+        if os.getpid() != self._owner or (self._disk is None and self._memory is None):
             return
         self._next_try = -math.inf
         if not self.write_again():
@@ -133,6 +133,7 @@ class JournalDatabase:
         for database in (self._disk, self._memory):
             if database is not None:
                 database.connection.close()
+        self._disk = self._memory = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
