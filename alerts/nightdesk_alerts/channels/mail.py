@@ -150,7 +150,7 @@ smtp_require_tls: true
                 return Refused("a login without TLS could be overheard; set email_require_tls")
             client.login(self.username, self.password)
         sender = self.from_mailbox()
-        everybody = [mailbox.address for mailbox in mailboxes(self.recipients)]
+        everybody = [mailbox.address for mailbox in self.to_mailboxes()]
         addresses = [address for address in everybody if not only or address in only]
         if not addresses:  # they are recipients no longer
             return Delivered()
@@ -170,6 +170,13 @@ smtp_require_tls: true
             case [sender]:
                 return sender
         raise MailboxError(f"{self.sender!r}, which is not one sender")
+
+    def to_mailboxes(self) -> list[Mailbox]:
+        """Return who is sent mail. Raises `MailboxError`, also where it is nobody."""
+        found = mailboxes(self.recipients)
+        if not found:
+            raise MailboxError("no address, so that nobody is sent mail")
+        return found
 
     @property
     def uses_tls(self) -> bool:
@@ -197,6 +204,8 @@ smtp_require_tls: true
             yield from _beyond_ascii("email_from", [self.from_mailbox()])
         except MailboxError as error:
             yield f"email_from holds {error}"
+        if all(not text.strip(" ,;") for text in self.recipients):
+            yield "email_recipients holds no address, so that nobody is sent mail"
         for text in self.recipients:
             try:
                 yield from _beyond_ascii("email_recipients", mailboxes([text]))
@@ -206,7 +215,7 @@ smtp_require_tls: true
     def receiver_values(self) -> dict[str, Any]:
         """Return who is sent mail. Raises `MailboxError`."""
         with _held_by("email_recipients"):
-            return {"to": ", ".join(mailbox.encoded for mailbox in mailboxes(self.recipients))}
+            return {"to": ", ".join(mailbox.encoded for mailbox in self.to_mailboxes())}
 
     def global_values(self) -> dict[str, Any]:
         """Return the mail server, and the login where there is one. Raises `MailboxError`."""
@@ -278,7 +287,7 @@ def letter(notification: Notification, mail: Mail) -> EmailMessage:
     message["Subject"] = wording.title(notification)
     sender = mail.from_mailbox()
     message["From"] = sender.header
-    message["To"] = [mailbox.header for mailbox in mailboxes(mail.recipients)]
+    message["To"] = [mailbox.header for mailbox in mail.to_mailboxes()]
     message["Date"] = formatdate(notification.at)
     message["Message-ID"] = make_msgid(domain=sender.host)
     message["Auto-Submitted"] = "auto-generated"
