@@ -181,7 +181,8 @@ class Entry:
     def recall(self, legs: dict[str, Leg]) -> None:
         """Learn whom an earlier run has told, but for those whom this one has told, or is telling, itself."""
         for name, leg in legs.items():
-            if self.legs[name].told is None and not self.legs[name].busy:
+            own = self.legs.get(name)
+            if own is not None and own.told is None and not own.busy:
                 self.legs[name] = leg
 
     def _knows(self, leg: Leg) -> bool:

@@ -13,6 +13,7 @@ from loguru import logger
 
 from nightdesk_alerts.alert import Key, Notification, SentAlert, Status
 from nightdesk_alerts.delivery.entry import Entry, Leg, Post
+from nightdesk_alerts.delivery.kept import KeptAlert, as_kept
 from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Partly, Refused, Reported
 
 CAPACITY = 256
@@ -198,17 +199,7 @@ class Ledger:
     def saved(self, now: Now) -> list[dict[str, Any]]:
         """Return what the spool is to keep: what has not gone out, and who was told of what still holds."""
         return [
-            {
-                **entry.alert.as_json(),
-                "holds": entry.holds,
-                "told": {name: leg.told_wall for name, leg in entry.legs.items() if leg.told == "firing"},
-                "told_ranks": {
-                    name: leg.told_rank
-                    for name, leg in entry.legs.items()
-                    if leg.told == "firing" and leg.told_rank != entry.alert.rank
-                },
-                "left": {name: list(leg.left) for name, leg in entry.legs.items() if leg.told == "firing" and leg.left},
-            }
+            as_kept(entry)
             for entry in self.entries.values()
             if not entry.expired
             and not entry.reported
@@ -228,31 +219,16 @@ class Ledger:
         withdrawn, self._withdrawn = self._withdrawn or {}, None
         for value in saved[: self._capacity]:
             try:
-                alert = SentAlert.from_json(value).in_time(now.wall)
-                told = {str(name): float(at) for name, at in value["told"].items()}
-                ranks = {str(name): int(rank) for name, rank in value.get("told_ranks", {}).items()}
-                left = {str(name): tuple(map(str, some)) for name, some in value.get("left", {}).items()}
-                holds = bool(value["holds"]) and alert.condition not in withdrawn
-            except (KeyError, TypeError, ValueError, AttributeError):
+                kept = KeptAlert.of(value, tick=now.tick, wall=now.wall)
+            except ValueError:
                 bad += 1
                 continue
-            legs = {
-                name: Leg(
-                    told="firing",
-                    told_rank=ranks.get(name, alert.rank),
-                    told_at=min(now.tick - (now.wall - at), now.tick),
-                    told_wall=at,
-                    left=left.get(name, ()),
-                    left_at=now.tick,
-                )
-                for name, at in told.items()
-                if name in self._direct
-            }
+            alert, holds = kept.alert, kept.holds and kept.alert.condition not in withdrawn
             if alert.key in self.entries:
-                self.entries[alert.key].recall(legs)
+                self.entries[alert.key].recall(kept.legs)
                 continue
-            if now.wall >= alert.ends_at and (holds or not told):
-                if not told:
+            if now.wall >= alert.ends_at and (holds or not kept.legs):
+                if not kept.legs:
                     logger.error("alerts: {} was not delivered before its end and is dropped", alert.name)
                     self._count("alerts_dropped", "expired")
                 continue
@@ -260,7 +236,7 @@ class Ledger:
             entry = self._entry(alert, now.tick, due_at=now.tick + wait)
             entry.confirmed, entry.holds = not alert.lasting or not holds, holds
             entry.ended_at = now.tick
-            entry.recall(legs)
+            entry.recall(kept.legs)
             self.entries[alert.key] = entry
         return bad
 
