@@ -11,6 +11,8 @@ To send: `AlertSender`; `Alerting` says where to, and `Mail` is the one channel 
 What became of it: `SENT_PATHS`, `DROP_REASONS`.
 What would become of it: `ask_chat` asks a `ChatChannel`, and gets `Moved`, `Refused` or `Later` where nobody would be
 told now.
+A heartbeat to somebody outside: `Heartbeat` says where to, `HeartbeatSender` sends it, a `Beat` at a time; one that
+cannot be is a `HeartbeatError`.
 What a channel is: `Channel`, or `ChatChannel` where its service can be asked for the chat; its `Role`, and the
 `SandboxInbox` that it may write to.
 What a person wants: `silenced` names the alerts that nobody wants to hear of; `url_problems` finds a wrong address.
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from nightdesk_alerts.channel import Channel, ChatChannel, Role, SandboxInbox
     from nightdesk_alerts.channels.mail import Mail
     from nightdesk_alerts.delivery.asking import ask_chat
+    from nightdesk_alerts.delivery.heartbeat_sender import HeartbeatSender
     from nightdesk_alerts.delivery.outcome import DROP_REASONS, SENT_PATHS, Later, Moved, Refused
+    from nightdesk_alerts.heartbeat import Beat, Heartbeat, HeartbeatError
     from nightdesk_alerts.preferences import silenced
     from nightdesk_alerts.sender import AlertSender
 else:
@@ -46,7 +50,9 @@ else:
             "nightdesk_alerts.channel": ["Channel", "ChatChannel", "Role", "SandboxInbox"],
             "nightdesk_alerts.channels.mail": ["Mail"],
             "nightdesk_alerts.delivery.asking": ["ask_chat"],
+            "nightdesk_alerts.delivery.heartbeat_sender": ["HeartbeatSender"],
             "nightdesk_alerts.delivery.outcome": ["DROP_REASONS", "SENT_PATHS", "Later", "Moved", "Refused"],
+            "nightdesk_alerts.heartbeat": ["Beat", "Heartbeat", "HeartbeatError"],
             "nightdesk_alerts.preferences": ["silenced"],
             "nightdesk_alerts.sender": ["AlertSender"],
         },
@@ -58,8 +64,12 @@ __all__ = [
     "SENT_PATHS",
     "AlertSender",
     "Alerting",
+    "Beat",
     "Channel",
     "ChatChannel",
+    "Heartbeat",
+    "HeartbeatError",
+    "HeartbeatSender",
     "Later",
     "Mail",
     "Moved",

@@ -38,7 +38,10 @@ class OperationsSettings(SettingsModel):
     """The requirements document's section, key for key, and the limits."""
 
     health_check_interval_seconds: float = Field(
-        300, gt=0, description="How often the bot judges its health and writes the status file, in seconds."
+        300,
+        gt=0,
+        description="How often the bot writes its status file, and at once when something changes, in seconds. It"
+        " judges its health whenever something changes or a limit passes.",
     )
     status_file_path: Path = Field(Path("logs/bot_status.json"), description="Where the status file lies.")
     model_rotation: ModelRotationSettings = ModelRotationSettings()
@@ -191,13 +194,20 @@ class Settings(SettingsModel):
         return "0.0.0.0" if self.stack.network == "compose" else "127.0.0.1"  # noqa: S104 - a container's own network
 
 
-def load(path: Path, assignments: list[str] | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
+def load(
+    path: Path,
+    assignments: list[str] | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    may_be_missing: bool = False,
+) -> Settings:
     """Return the settings of `path` with each `a.b=value` of `assignments` applied, `home` made absolute.
 
-    A secret may stand in `environment` (`nightdesk_core.secrets.secret_settings`). Raises `SettingsError` with every
-    problem at once.
+    A secret may stand in `environment` (`nightdesk_core.secrets.secret_settings`). A file that `may_be_missing` then
+    holds the defaults. Raises `SettingsError` with every problem at once.
     """
-    document = with_environment(Settings, override(read_document(path), assignments or []), environment)
+    written = {} if may_be_missing and not os.path.lexists(path) else read_document(path)
+    document = with_environment(Settings, override(written, assignments or []), environment)
     settings = validate(Settings, document, source=str(path))
     home = (path.resolve().parent / settings.home.expanduser()).resolve()
     return _follow_sandbox(_with_secrets_in(home, settings).model_copy(update={"home": home}))

@@ -177,15 +177,13 @@ def _shown(stack: Stack) -> list[str]:
     bot, inbox = stack.settings.bot_url, f"http://{stack.settings.address('inbox')}"
     for url in (f"{bot}/metrics", f"{bot}/status", f"{bot}/healthz", inbox, f"{inbox}/api/messages"):
         found += leaks(requests.get(url, timeout=10).content, url)
-    for server, path in (
-        ("alertmanager", "/api/v2/status"),
-        ("prometheus", "/api/v1/status/config"),
-        ("prometheus", "/api/v1/status/flags"),
-        ("prometheus", "/api/v1/targets"),
-    ):
-        shown = requests.get(url_with_login(stack.settings, server) + path, timeout=10)
-        assert shown.ok, f"{server}{path}: {shown.status_code}"
-        found += leaks(shown.content, f"{server}{path}")
+    alertmanager = url_with_login(stack.settings, "alertmanager")
+    prometheus = url_with_login(stack.settings, "prometheus")
+    pages = [f"{prometheus}/api/v1/{path}" for path in ("status/config", "status/flags", "targets")]
+    for url in (f"{alertmanager}/api/v2/status", *pages):
+        shown = requests.get(url, timeout=10)
+        assert shown.ok, f"{url}: {shown.status_code}"
+        found += leaks(shown.content, url)
     for command in (["settings"], ["check"], ["status"], ["status", "--json"], ["models", "list"], ["audit", "verify"]):
         done = subprocess.run(nightdesk(stack.settings_file, *command), capture_output=True, timeout=120, check=False)
         found += leaks(done.stdout + done.stderr, f"`nightdesk {' '.join(command)}`")

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from loguru import logger
+from nightdesk_alerts.catalogue import ALERTS
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.health.issues import Health, Verdict
@@ -42,11 +43,13 @@ class Endpoints:
         registry: CollectorRegistry,
         *,
         health: Callable[[], Health],
+        stalled: Callable[[], str],
         status: Callable[[], dict[str, Any]],
         page: Callable[[], str] | None = None,
         pause_garbage_collection: bool = False,
     ) -> None:
         self._registry = registry
+        self._stalled = stalled
         self._health = health
         self._status = status
         self._pauses_garbage_collection = pause_garbage_collection
@@ -59,9 +62,11 @@ class Endpoints:
             **({} if page is None else {"/": ServedPath(partial(self._start_page, page))}),
             "/metrics": ServedPath(self._metrics),
             "/healthz": ServedPath(self._healthz, public=True),
+            "/livez": ServedPath(self._livez, public=True),
             "/readyz": ServedPath(self._readyz, public=True),
             "/status": ServedPath(self._status_page),
         }
+        self._runbooks = {} if page is None else {f"/runbooks/{alert.name}": alert.runbook for alert in ALERTS}
 
     def is_public(self, path: str) -> bool:
         """Return whether a path is answered without a password."""
@@ -70,6 +75,8 @@ class Endpoints:
     async def answer(self, request: HttpRequest, *, trusted: bool) -> HttpResponse:
         """Return the answer to a request. Raises `RefusedError`, or `BusyError` where too many wait."""
         route = self._routes.get(request.path)
+        if request.path in self._runbooks:
+            route = ServedPath(self._runbook)
         if route is None:
             *others, last = self._routes
             raise RefusedError(404, f"there is no {request.path}; try {', '.join(others)} or {last}")
@@ -118,11 +125,15 @@ class Endpoints:
             answer["issues"] = await self._pages.do("issues", self._guarded("health", partial(_shown, health)))
         return json_response(503 if health.verdict is Verdict.UNHEALTHY else 200, answer)
 
+    async def _livez(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
+        """Alive is a bot whose loop turns. Who asks may kill it: so nothing that others ask for delays the answer."""
+        cause = self._guarded("/livez", self._stalled)()
+        return json_response(503 if cause else 200, {"alive": not cause, **({"cause": cause} if cause else {})})
+
     async def _readyz(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
-        """Ready is a bot whose loop has turned, and that does its work."""
-        verdict = (await self._assessed()).verdict
-        ready = verdict in (Verdict.HEALTHY, Verdict.DEGRADED)
-        return json_response(200 if ready else 503, {"ready": ready, "status": verdict})
+        """Ready is a bot whose loop turns, and that has what it trades by: exchange, candles, model, disk."""
+        health = await self._assessed()
+        return json_response(200 if health.ready else 503, {"ready": health.ready, "status": health.verdict})
 
     async def _status_page(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
         return json_response(200, await self._pages.do("status", self._guarded("/status", self._status)))
@@ -141,6 +152,16 @@ class Endpoints:
         if packed:
             headers.append(("Content-Encoding", "gzip"))
         return HttpResponse(200, body, tuple(headers))
+
+    async def _runbook(self, request: HttpRequest, _: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
+        from nightdesk_exporter.page.runbooks import runbook  # loaded for the first who reads one
+
+        path = self._runbooks[request.path]
+        text = await self._pages.do(path, self._guarded("a runbook", partial(runbook, path)))
+        if text is None:
+            raise RefusedError(404, f"this installation lacks {path}; install nightdesk again")
+        headers = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
+        return HttpResponse(200, text.encode(), headers)
 
     async def _assessed(self) -> Health:
         return await self._pages.do("health", self._guarded("health", self._health))
