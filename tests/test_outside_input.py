@@ -115,7 +115,7 @@ SOURCES: dict[str, Source] = {
     "requests": Source(
         lambda folder, _: RetrainRequests(folder, AuditLog(folder / "a.jsonl")).pending(), "retrain_requests.json"
     ),
-    "spool": Source(lambda folder, _: open_spool(folder / "spool.json", lambda: NOW)[0].close(), "spool.json"),  # type: ignore[union-attr]
+    "spool": Source(lambda folder, _: open_spool(folder / "spool.json", lambda: NOW)[0].close(), "spool.json"),
     "job state": Source(lambda folder, _: state.load(folder), "retrain.json"),
     "trials": Source(lambda folder, _: TrialLedger(folder).trials(), "trials.jsonl"),
     "decisions": Source(lambda folder, _: DecisionLog(folder / "d.jsonl").read(), "d.jsonl"),

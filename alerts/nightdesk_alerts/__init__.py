@@ -9,10 +9,12 @@ Each name is loaded when it is first asked for; `requests` and `smtplib` are whe
 
 To send: `AlertSender`; `Alerting` says where to, and `Mail` is the one channel with more than an address and a secret.
 What became of it: `SENT_PATHS`, `DROP_REASONS`.
-What would become of it: `ask_chat` asks, and gets `Moved`, `Refused` or `Later` where nobody would be told now.
+What would become of it: `ask_chat` asks a `ChatChannel`, and gets `Moved`, `Refused` or `Later` where nobody would be
+told now.
 A heartbeat to somebody outside: `Heartbeat` says where to, `HeartbeatSender` sends it, a `Beat` at a time; one that
 cannot be is a `HeartbeatError`.
-What a channel is: `Channel`, its `Role`, and the `SandboxInbox` that it may write to.
+What a channel is: `Channel`, or `ChatChannel` where its service can be asked for the chat; its `Role`, and the
+`SandboxInbox` that it may write to.
 What a person wants: `silenced` names the alerts that nobody wants to hear of; `url_problems` finds a wrong address.
 
 Public submodules:
@@ -31,7 +33,7 @@ from nightdesk_core.face import lazy_face
 if TYPE_CHECKING:
     from nightdesk_alerts.addresses import url_problems
     from nightdesk_alerts.alerting import Alerting
-    from nightdesk_alerts.channel import Channel, Role, SandboxInbox
+    from nightdesk_alerts.channel import Channel, ChatChannel, Role, SandboxInbox
     from nightdesk_alerts.channels.mail import Mail
     from nightdesk_alerts.delivery.asking import ask_chat
     from nightdesk_alerts.delivery.heartbeat_sender import HeartbeatSender
@@ -45,7 +47,7 @@ else:
         {
             "nightdesk_alerts.addresses": ["url_problems"],
             "nightdesk_alerts.alerting": ["Alerting"],
-            "nightdesk_alerts.channel": ["Channel", "Role", "SandboxInbox"],
+            "nightdesk_alerts.channel": ["Channel", "ChatChannel", "Role", "SandboxInbox"],
             "nightdesk_alerts.channels.mail": ["Mail"],
             "nightdesk_alerts.delivery.asking": ["ask_chat"],
             "nightdesk_alerts.delivery.heartbeat_sender": ["HeartbeatSender"],
@@ -64,6 +66,7 @@ __all__ = [
     "Alerting",
     "Beat",
     "Channel",
+    "ChatChannel",
     "Heartbeat",
     "HeartbeatError",
     "HeartbeatSender",

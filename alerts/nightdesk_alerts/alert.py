@@ -150,6 +150,8 @@ class Notification:
     alert: SentAlert
     status: Status
     at: float
+    only: tuple[str, ...] = ()
+    """Those of several recipients who are yet to hear of it, where the others have; empty means all."""
 
     @property
     def ends_at(self) -> str:

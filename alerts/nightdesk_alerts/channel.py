@@ -126,27 +126,10 @@ class Channel(ABC):
 
     @abstractmethod
     def deliver(self, notification: Notification, web: Web) -> DeliveryOutcome | Moved:
-        """Tell people, on a thread of its own, within `web.timeout_seconds`.
+        """Tell people, on a thread of its own, within `web.timeout_seconds`, or, by mail, four times as long.
 
-        `Moved` only where `place` is not empty. Raises `WebError` where there is no answer. No outcome's words hold a
-        secret.
+        `Moved` only from a `ChatChannel`. Raises `WebError` where there is no answer. No outcome's words hold a secret.
         """
-
-    def ask(self, web: Web, *, wall: float) -> DeliveryOutcome | Moved:
-        """Ask the service whether the chat takes messages, by a call that nobody reads; only of who has a `place`.
-
-        `wall` is the time by which to read what it says of when to come back. Raises `WebError` as `deliver` does.
-        """
-        raise NotImplementedError(f"{self.title} has no chat to ask for")
-
-    @property
-    def place(self) -> str:
-        """The number of the chat, where chats move; else empty."""
-        return ""
-
-    def at(self, place: str) -> Self:
-        """Return the same channel with its chat at another number."""
-        raise NotImplementedError(f"{self.title} does not move")
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with its settings, each beginning with the key. What a secret reads is not repeated."""
@@ -167,3 +150,24 @@ class Channel(ABC):
         `values` are the alerts' settings by key.
         """
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatChannel(Channel):
+    """A channel to a chat with a number of its own: its service can be asked for the chat, and may move it."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """The number of the chat."""
+
+    @abstractmethod
+    def at(self, place: str) -> Self:
+        """Return the same channel with its chat at another number."""
+
+    @abstractmethod
+    def ask(self, web: Web, *, wall: float) -> DeliveryOutcome | Moved:
+        """Ask the service whether the chat takes messages, by a call that nobody reads.
+
+        `wall` is the time by which to read what it says of when to come back. Raises `WebError` as `deliver` does.
+        """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from loguru import logger
 from nightdesk_core.files.disk import reason_of
@@ -17,9 +17,9 @@ from nightdesk_core.files.durable import LockTimeoutError, locked, write_json_at
 from nightdesk_core.files.json_text import read_json
 from nightdesk_core.files.reader import InputError, MissingInputError
 
-if TYPE_CHECKING:
-    from nightdesk_alerts.channel import Channel
+from nightdesk_alerts.channel import Channel, ChatChannel
 
+AnyChannel = TypeVar("AnyChannel", bound=Channel)
 FILE_NAME = "moved_chats.json"
 _NUMBER = re.compile(r"-[1-9][0-9]{0,18}")
 _LARGEST_BYTES = 100_000
@@ -44,10 +44,9 @@ class MovedChats:
             seen.add(chat)
         return chat
 
-    def follow(self, channel: Channel) -> Channel:
-        """Return a channel with its chat at the number that it has today."""
-        place = self.now_at(channel.place) if channel.place else ""
-        return channel if place == channel.place else channel.at(place)
+    def follow(self, channel: AnyChannel) -> AnyChannel:
+        """Return a channel, with its chat, where it has one, at the number that it has today."""
+        return channel.at(self.now_at(channel.place)) if isinstance(channel, ChatChannel) else channel
 
     def remember(self, old: str, new: str) -> None:
         """Keep that a chat has moved; where the disk does not take it, in memory. Never raises.

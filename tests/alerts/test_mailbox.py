@@ -11,6 +11,8 @@ import pytest
 from nightdesk_alerts import Mail
 from nightdesk_alerts.alert import Notification, new_alert
 from nightdesk_alerts.channels.mail import letter
+from nightdesk_alerts.delivery.outcome import Refused
+from nightdesk_alerts.delivery.web import Web
 from nightdesk_alerts.mailbox import Mailbox, MailboxError, mailboxes
 from nightdesk_alerts.settings import AlertSettings
 
@@ -137,3 +139,17 @@ def test_whatever_is_said_a_mail_is_ascii_in_short_lines_and_reads_as_it_was_mea
         assert read.keys().count("Bcc") == 0
         assert [one.addr_spec for one in read["To"].addresses] == ["a@x.org"]
         assert "  severity: warning" in read.get_content()
+
+
+@pytest.mark.parametrize("recipients", [[""], [","], [" ; ", ",,"], " , "])
+def test_recipients_who_are_nobody_are_said_and_neither_sent_nor_rendered(recipients: list[str] | str) -> None:
+    (mail,) = (
+        AlertSettings.model_validate({**SERVER, "email_recipients": recipients}).alerting(alertmanagers=()).channels
+    )
+    assert list(mail.problems()) == ["email_recipients holds no address, so that nobody is sent mail"]
+    labels = {"alertname": "X", "severity": "warning", "bot": "b"}
+    alert = new_alert(labels, summary="x", description="x", lasting=True, starts_at=0)
+    outcome = mail.deliver(Notification(alert, "firing", 0), Web(timeout_seconds=1))
+    assert outcome == Refused("the settings hold no address, so that nobody is sent mail")
+    with pytest.raises(MailboxError, match="email_recipients holds no address"):
+        mail.receiver_values()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
+from nightdesk.passwords import url_with_login
 from nightdesk.settings import Settings
 from nightdesk.stack.tools import Tools
 from nightdesk_core.secrets.secret_settings import environment_name, secret_fields
@@ -149,6 +150,7 @@ async def test_no_secret_is_in_a_command_line_a_log_a_page_a_bundle_or_a_file_th
         said = log.read_text()
         assert "***" in said, "what Alertmanager says of a failed delivery names the address"
         # The bot's own channels.
+        found = _shown(stack)
         stack.command("stack", "stop", "alertmanager")
         stack.command("resume", "--reason", "the drill is over")
         stack.command("kill", "--reason", "a second drill")
@@ -158,8 +160,7 @@ async def test_no_secret_is_in_a_command_line_a_log_a_page_a_bundle_or_a_file_th
             return all(f"alerts: {name}" in said for name in ("telegram", "discord", "slack", "webhook", "mail"))
 
         await until(failed_directly, "the bot's own channels to fail", seconds=60)
-        found = [leak for name, line in command_lines() for leak in leaks(line, f"the command line of {name}")]
-        found += _shown(stack)
+        found += [leak for name, line in command_lines() for leak in leaks(line, f"the command line of {name}")]
     found += leaks((tmp_path / "run.log").read_bytes(), "what `nightdesk run` printed")
     for path in files(home):
         found += leaks(path.read_bytes(), str(path.relative_to(home)))
@@ -176,6 +177,13 @@ def _shown(stack: Stack) -> list[str]:
     bot, inbox = stack.settings.bot_url, f"http://{stack.settings.address('inbox')}"
     for url in (f"{bot}/metrics", f"{bot}/status", f"{bot}/healthz", inbox, f"{inbox}/api/messages"):
         found += leaks(requests.get(url, timeout=10).content, url)
+    alertmanager = url_with_login(stack.settings, "alertmanager")
+    prometheus = url_with_login(stack.settings, "prometheus")
+    pages = [f"{prometheus}/api/v1/{path}" for path in ("status/config", "status/flags", "targets")]
+    for url in (f"{alertmanager}/api/v2/status", *pages):
+        shown = requests.get(url, timeout=10)
+        assert shown.ok, f"{url}: {shown.status_code}"
+        found += leaks(shown.content, url)
     for command in (["settings"], ["check"], ["status"], ["status", "--json"], ["models", "list"], ["audit", "verify"]):
         done = subprocess.run(nightdesk(stack.settings_file, *command), capture_output=True, timeout=120, check=False)
         found += leaks(done.stdout + done.stderr, f"`nightdesk {' '.join(command)}`")

@@ -11,7 +11,8 @@ A channel is four files written by hand. Everything else follows from the first:
    `operations.alerts` begins with the service's name.
 3. Write `deliver`: the words are those of `wording`, which are Alertmanager's too. Escape what the service would take
    for markup, a link or a mention. What delivers (a client library) is imported inside the method. `judge` says what an
-   answer means; give it the service's own words only through `without_secrets`.
+   answer means; give it the service's own words only through `without_secrets`. Where the service has chats by number
+   that can be asked for, and that may move, it is a `ChatChannel`; `telegram.py` is one.
 4. Write `problems`: what of the settings can be seen to be wrong without asking anybody.
 5. Write `receiver`, one entry of Alertmanager's own configuration for such a service (or of `webhook_configs`), and its
    text in `alertmanager/templates/<name>.tmpl`: the same words as in `deliver`, for ten alerts at most, each cut so

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -17,7 +17,7 @@ from nightdesk_core.clock import WallTime, iso
 
 from nightdesk_alerts import wording
 from nightdesk_alerts.channel import Channel, Role, SandboxInbox, Secret, setting
-from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Refused
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Later, Partly, Refused
 from nightdesk_alerts.mailbox import Mailbox, MailboxError, mailboxes
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from nightdesk_alerts.delivery.web import Web
 
 _TLS_PORT = 465
+_PATIENCE = 4
+"""So many times as long as one answer may a whole exchange take, which has a dozen."""
+_LATER = (450, b"")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +92,7 @@ smtp_require_tls: true
         try:
             message = letter(notification, self)
             with self._connected(web.timeout_seconds) as client:
-                return self._send(client, message)
-        except smtplib.SMTPRecipientsRefused as error:
-            codes = [code for code, _ in error.recipients.values()]
-            return _by_code(min(codes), "every recipient is refused")
+                return self._send(client, message, only=notification.only)
         except smtplib.SMTPNotSupportedError:
             return Refused(
                 "the server does not offer what mail needs: STARTTLS, a login, or letters beyond ASCII before an @"
@@ -110,22 +110,35 @@ smtp_require_tls: true
         except (MessageError, ValueError) as error:
             return Refused(f"the mail cannot be written ({type(error).__name__})")
 
-    def _connected(self, timeout_seconds: float) -> SMTP:
-        import smtplib
+    @contextmanager
+    def _connected(self, timeout_seconds: float) -> Iterator[SMTP]:
+        """Connect for the block, of which an answer may take `timeout_seconds`, and the whole `_PATIENCE` times that.
+
+        Raises `TimeoutError` where it takes longer.
+        """
+        from smtplib import SMTPException
         from ssl import create_default_context
 
-        # The host's own name is not looked up: that may take as long as the name servers please.
-        if self.port != _TLS_PORT:
-            return smtplib.SMTP(self.server, self.port, local_hostname="nightdesk", timeout=timeout_seconds)
-        return smtplib.SMTP_SSL(
-            self.server,
-            self.port,
-            local_hostname="nightdesk",
-            timeout=timeout_seconds,
-            context=create_default_context(),
-        )
+        from nightdesk_alerts.delivery.deadline import Deadline
+        from nightdesk_alerts.delivery.timed_smtp import TimedSMTP, TimedSMTPOverTLS
 
-    def _send(self, client: SMTP, message: EmailMessage) -> DeliveryOutcome:
+        # The host's own name is not looked up: that may take as long as the name servers please.
+        how: dict[str, Any] = {"local_hostname": "nightdesk", "timeout": timeout_seconds}
+        with Deadline(_PATIENCE * timeout_seconds):
+            if self.port == _TLS_PORT:
+                client: SMTP = TimedSMTPOverTLS(self.server, self.port, context=create_default_context(), **how)
+            else:
+                client = TimedSMTP(self.server, self.port, **how)
+            try:
+                yield client
+                # What the server says to a goodbye changes nothing of what it has taken.
+                with suppress(SMTPException, OSError):
+                    client.quit()
+            finally:
+                client.close()
+
+    def _send(self, client: SMTP, message: EmailMessage, *, only: tuple[str, ...]) -> DeliveryOutcome:
+        from smtplib import SMTPRecipientsRefused
         from ssl import create_default_context
 
         encrypted = self.port == _TLS_PORT
@@ -137,12 +150,19 @@ smtp_require_tls: true
                 return Refused("a login without TLS could be overheard; set email_require_tls")
             client.login(self.username, self.password)
         sender = self.from_mailbox()
-        addresses = [mailbox.address for mailbox in mailboxes(self.recipients)]
-        # Who is refused is said; the others have it.
-        refused = client.send_message(message, from_addr=sender.address, to_addrs=addresses)
-        if refused:
-            logger.error("alerts: the mail server refuses {} of {} recipients", len(refused), len(addresses))
-        return Delivered()
+        everybody = [mailbox.address for mailbox in self.to_mailboxes()]
+        addresses = [address for address in everybody if not only or address in only]
+        if not addresses:  # they are recipients no longer
+            return Delivered()
+        try:
+            refused = client.send_message(message, from_addr=sender.address, to_addrs=addresses)
+        except SMTPRecipientsRefused as error:
+            refused = error.recipients
+            if not only:
+                return _by_code(min(code for code, _ in refused.values()), "every recipient is refused")
+            # Of those behind one at whom the server hangs up nothing is known.
+            refused = {address: refused.get(address, _LATER) for address in addresses}
+        return _to_some(refused, of=len(everybody))
 
     def from_mailbox(self) -> Mailbox:
         """Return the one sender. Raises `MailboxError`."""
@@ -150,6 +170,13 @@ smtp_require_tls: true
             case [sender]:
                 return sender
         raise MailboxError(f"{self.sender!r}, which is not one sender")
+
+    def to_mailboxes(self) -> list[Mailbox]:
+        """Return who is sent mail. Raises `MailboxError`, also where it is nobody."""
+        found = mailboxes(self.recipients)
+        if not found:
+            raise MailboxError("no address, so that nobody is sent mail")
+        return found
 
     @property
     def uses_tls(self) -> bool:
@@ -177,6 +204,8 @@ smtp_require_tls: true
             yield from _beyond_ascii("email_from", [self.from_mailbox()])
         except MailboxError as error:
             yield f"email_from holds {error}"
+        if all(not text.strip(" ,;") for text in self.recipients):
+            yield "email_recipients holds no address, so that nobody is sent mail"
         for text in self.recipients:
             try:
                 yield from _beyond_ascii("email_recipients", mailboxes([text]))
@@ -186,7 +215,7 @@ smtp_require_tls: true
     def receiver_values(self) -> dict[str, Any]:
         """Return who is sent mail. Raises `MailboxError`."""
         with _held_by("email_recipients"):
-            return {"to": ", ".join(mailbox.encoded for mailbox in mailboxes(self.recipients))}
+            return {"to": ", ".join(mailbox.encoded for mailbox in self.to_mailboxes())}
 
     def global_values(self) -> dict[str, Any]:
         """Return the mail server, and the login where there is one. Raises `MailboxError`."""
@@ -215,8 +244,25 @@ smtp_require_tls: true
         )
 
 
+def _to_some(refused: Mapping[str, tuple[int, bytes]], *, of: int) -> DeliveryOutcome:
+    """Return how a mail ended that some have: who is refused for a while is left, who is for good is only said."""
+    lost = [address for address, (code, _) in refused.items() if _is_final(code)]
+    if lost:
+        logger.error("alerts: the mail server refuses {} of {} recipients for good", len(lost), of)
+    left = tuple(address for address in refused if address not in lost)
+    if left:
+        logger.warning(
+            "alerts: the mail server refuses {} of {} recipients for a while; they are tried again", len(left), of
+        )
+    return Partly(left) if left else Delivered()
+
+
+def _is_final(code: int) -> bool:
+    return 500 <= code < 600
+
+
 def _by_code(code: int, what: str) -> DeliveryOutcome:
-    return Refused(f"SMTP {code}, {what}") if 500 <= code < 600 else Later(f"SMTP {code}, {what}")
+    return Refused(f"SMTP {code}, {what}") if _is_final(code) else Later(f"SMTP {code}, {what}")
 
 
 @contextmanager
@@ -241,7 +287,7 @@ def letter(notification: Notification, mail: Mail) -> EmailMessage:
     message["Subject"] = wording.title(notification)
     sender = mail.from_mailbox()
     message["From"] = sender.header
-    message["To"] = [mailbox.header for mailbox in mailboxes(mail.recipients)]
+    message["To"] = [mailbox.header for mailbox in mail.to_mailboxes()]
     message["Date"] = formatdate(notification.at)
     message["Message-ID"] = make_msgid(domain=sender.host)
     message["Auto-Submitted"] = "auto-generated"

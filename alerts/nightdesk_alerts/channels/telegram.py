@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nightdesk_alerts import wording
 from nightdesk_alerts.addresses import url_problems, without_secrets
-from nightdesk_alerts.channel import Channel, Role, Secret, setting
+from nightdesk_alerts.channel import ChatChannel, Role, Secret, setting
 from nightdesk_alerts.delivery.outcome import Moved, Refused
 from nightdesk_alerts.delivery.web_response import judge
 from nightdesk_alerts.moved_chats import is_group
@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramChannel(Channel):
+class TelegramChannel(ChatChannel):
     """A Telegram chat that a bot writes to."""
 
     name = "telegram"

@@ -9,7 +9,7 @@ from loguru import logger
 
 from nightdesk_alerts.alert import Notification
 from nightdesk_alerts.alerting import Alerting
-from nightdesk_alerts.channel import Channel
+from nightdesk_alerts.channel import Channel, ChatChannel
 from nightdesk_alerts.delivery.alertmanager import Alertmanager, place
 from nightdesk_alerts.delivery.outcome import DeliveryOutcome, Later, Moved
 from nightdesk_alerts.delivery.web import Web, WebError
@@ -48,14 +48,16 @@ def _direct(channel: Channel, timeout_seconds: float, moved: MovedChats) -> Dest
 
     def deliver(_action: str, notification: Notification) -> DeliveryOutcome:
         try:
-            return _delivered(moved.follow(channel), notification, web, moved)
+            if isinstance(channel, ChatChannel):
+                return _to_chat(moved.follow(channel), notification, web, moved)
+            return _outcome(channel.deliver(notification, web))
         except WebError as error:
             return error.outcome
 
     return Destination(channel.name, False, deliver)
 
 
-def _delivered(channel: Channel, notification: Notification, web: Web, moved: MovedChats) -> DeliveryOutcome:
+def _to_chat(channel: ChatChannel, notification: Notification, web: Web, moved: MovedChats) -> DeliveryOutcome:
     """Deliver; where the chat has moved, remember and log that, and deliver there. Raises `WebError`."""
     outcome = channel.deliver(notification, web)
     if not isinstance(outcome, Moved):
@@ -69,5 +71,9 @@ def _delivered(channel: Channel, notification: Notification, web: Web, moved: Mo
         outcome.place,
         channel.name,
     )
-    outcome = channel.at(outcome.place).deliver(notification, web)
-    return Later("the chat has moved twice") if isinstance(outcome, Moved) else outcome
+    return _outcome(channel.at(outcome.place).deliver(notification, web))
+
+
+def _outcome(outcome: DeliveryOutcome | Moved) -> DeliveryOutcome:
+    """Return an outcome after which nothing is followed any more."""
+    return Later("the chat has moved again") if isinstance(outcome, Moved) else outcome

@@ -17,6 +17,8 @@ _FORGET_SECONDS = 60.0
 _FORGET_TOLD_SECONDS = 3600.0
 _HOLD_SECONDS = 60.0
 _LONGEST_HOLD_SECONDS = 900.0
+_FIRST_LEFT_SECONDS = 30.0
+_LONGEST_LEFT_SECONDS = 900.0
 
 
 @dataclass
@@ -33,6 +35,17 @@ class Leg:
     refused_at: float | None = None
     busy: bool = False
     attempts: int = 0
+    left: tuple[str, ...] = ()
+    """Those of several recipients who are yet to hear what the others were told last."""
+    left_at: float = 0.0
+    """When they are tried again."""
+
+    def leave(self, left: tuple[str, ...], tick: float) -> None:
+        """Have those who are left tried again, ever more rarely: as a mail server does that is refused for a while."""
+        self.left = left
+        self.left_at = tick + backoff_seconds(
+            self.attempts - 1, first_seconds=_FIRST_LEFT_SECONDS, longest_seconds=_LONGEST_LEFT_SECONDS
+        )
 
 
 @dataclass
@@ -130,11 +143,23 @@ class Entry:
             return None
         due = max(self.direct_at, self._after_alertmanager())
         if self._knows(leg):
-            again = self.alert.lasting and self.confirmed
-            return max(due, leg.told_at + self.alert.repeat_seconds) if again else None
+            again = self.reminder_at(leg)
+            dues = [*([] if again is None else [again]), *([leg.left_at] if leg.left else [])]
+            return max(due, min(dues)) if dues else None
         if leg.refused_at is not None:
             return max(due, leg.refused_at + self.alert.repeat_seconds) if self.alert.lasting else None
         return due
+
+    def reminder_at(self, leg: Leg) -> float | None:
+        """Return when all whom a direct channel has told are to be told again, `None` where never."""
+        return leg.told_at + self.alert.repeat_seconds if self.alert.lasting and self.confirmed else None
+
+    def left_of(self, leg: Leg, tick: float) -> tuple[str, ...]:
+        """Return who alone is to be told now, where the others have heard of just that; nobody where all are to be."""
+        if not self.holds:
+            return leg.left if leg.told == "resolved" else ()
+        again = self.reminder_at(leg)
+        return leg.left if self._knows(leg) and (again is None or tick < again) else ()
 
     def is_past(self, alert: SentAlert, tick: float) -> bool:
         """Return whether an alert of the same labels is another one."""
@@ -153,10 +178,19 @@ class Entry:
         self.legs, other.legs = other.legs, {name: Leg() for name in other.legs}
         self.returns = max(self.returns, other.returns)
 
+    def recall(self, legs: dict[str, Leg]) -> None:
+        """Learn whom an earlier run has told, but for those whom this one has told, or is telling, itself."""
+        for name, leg in legs.items():
+            own = self.legs.get(name)
+            if own is not None and own.told is None and not own.busy:
+                self.legs[name] = leg
+
     def _knows(self, leg: Leg) -> bool:
         return leg.told == "firing" and leg.told_rank <= self.alert.rank
 
     def _end_due(self, leg: Leg) -> float | None:
+        if leg.told == "resolved" and leg.left:
+            return leg.left_at
         if leg.told != "firing" or not self.alert.lasting:
             return None
         ended = self.ended_at + self.hold_seconds

@@ -13,7 +13,8 @@ from loguru import logger
 
 from nightdesk_alerts.alert import Key, Notification, SentAlert, Status
 from nightdesk_alerts.delivery.entry import Entry, Leg, Post
-from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Refused, Reported
+from nightdesk_alerts.delivery.kept import KeptAlert, as_kept
+from nightdesk_alerts.delivery.outcome import Delivered, DeliveryOutcome, Kept, Later, Lost, Partly, Refused, Reported
 
 CAPACITY = 256
 _REFRESH_SHARE = 0.25
@@ -57,6 +58,8 @@ class Ledger:
         self._count = count
         self._full = False
         """Whether something was lost since there last was room: a queue that stays full is logged once."""
+        self._withdrawn: dict[Key, None] | None = {}
+        """What the bot has withdrawn before it was known what a spool holds; `None` since that is known."""
         self.entries: dict[Key, Entry] = {}
         self.changes = 0
         """Grows with each change: as long as it stands, the spool needs no new look."""
@@ -100,6 +103,8 @@ class Ledger:
 
     def withdraw(self, condition: Key, now: Now) -> None:
         """The condition no longer holds: what has not gone out never will, and who was told directly hears of it."""
+        if self._withdrawn is not None and len(self._withdrawn) < self._capacity:
+            self._withdrawn[condition] = None
         for entry in self.entries.values():
             if entry.holds and entry.alert.condition == condition:
                 entry.holds = False
@@ -132,7 +137,10 @@ class Ledger:
         status: Status = "firing" if entry.holds else "resolved"
         way = entry.posts.get(destination) or entry.legs[destination]
         way.busy = True
-        notification = Notification(entry.alert, status, now.wall)
+        only = entry.left_of(way, now.tick) if isinstance(way, Leg) else ()
+        if isinstance(way, Leg) and not only:
+            way.left = ()
+        notification = Notification(entry.alert, status, now.wall, only)
         if isinstance(way, Post) and way.taken and entry.holds:
             return Job(destination, "check", notification, 1, entry, way)
         way.attempts += 1
@@ -191,16 +199,7 @@ class Ledger:
     def saved(self, now: Now) -> list[dict[str, Any]]:
         """Return what the spool is to keep: what has not gone out, and who was told of what still holds."""
         return [
-            {
-                **entry.alert.as_json(),
-                "holds": entry.holds,
-                "told": {name: leg.told_wall for name, leg in entry.legs.items() if leg.told == "firing"},
-                "told_ranks": {
-                    name: leg.told_rank
-                    for name, leg in entry.legs.items()
-                    if leg.told == "firing" and leg.told_rank != entry.alert.rank
-                },
-            }
+            as_kept(entry)
             for entry in self.entries.values()
             if not entry.expired
             and not entry.reported
@@ -211,24 +210,25 @@ class Ledger:
         """Take what a spool kept, and return how many of its entries could not be read.
 
         What lasts waits for `settle_seconds` for the bot to send it again or to withdraw it. What is out of date is
-        dropped, but for the end of what a person was told of: late news of it is still true. What the bot has sent
-        meanwhile, where the spool opened late, stands as it is.
+        dropped, but for the end of what a person was told of: late news of it is still true. What the bot has sent or
+        withdrawn meanwhile, where the spool opened late, stands as it is; who was told before is not told again, and
+        hears of the end.
         """
         bad = 0
         self.changes += 1
+        withdrawn, self._withdrawn = self._withdrawn or {}, None
         for value in saved[: self._capacity]:
             try:
-                alert = SentAlert.from_json(value).in_time(now.wall)
-                told = {str(name): float(at) for name, at in value["told"].items()}
-                ranks = {str(name): int(rank) for name, rank in value.get("told_ranks", {}).items()}
-                holds = bool(value["holds"])
-            except (KeyError, TypeError, ValueError, AttributeError):
+                kept = KeptAlert.of(value, tick=now.tick, wall=now.wall)
+            except ValueError:
                 bad += 1
                 continue
+            alert, holds = kept.alert, kept.holds and kept.alert.condition not in withdrawn
             if alert.key in self.entries:
+                self.entries[alert.key].recall(kept.legs)
                 continue
-            if now.wall >= alert.ends_at and (holds or not told):
-                if not told:
+            if now.wall >= alert.ends_at and (holds or not kept.legs):
+                if not kept.legs:
                     logger.error("alerts: {} was not delivered before its end and is dropped", alert.name)
                     self._count("alerts_dropped", "expired")
                 continue
@@ -236,11 +236,7 @@ class Ledger:
             entry = self._entry(alert, now.tick, due_at=now.tick + wait)
             entry.confirmed, entry.holds = not alert.lasting or not holds, holds
             entry.ended_at = now.tick
-            for name, at in told.items():
-                if name in entry.legs:
-                    entry.legs[name].told, entry.legs[name].told_wall = "firing", at
-                    entry.legs[name].told_rank = ranks.get(name, alert.rank)
-                    entry.legs[name].told_at = min(now.tick - (now.wall - at), now.tick)
+            entry.recall(kept.legs)
             self.entries[alert.key] = entry
         return bad
 
@@ -314,14 +310,19 @@ class Ledger:
 
     def _told(self, leg: Leg, job: Job, outcome: DeliveryOutcome, now: Now) -> None:
         leg.busy = False
-        if isinstance(outcome, Delivered):
-            leg.told, leg.told_at, leg.told_wall = job.notification.status, now.tick, now.wall
-            leg.told_rank = job.notification.alert.rank
-            leg.refused_at, leg.attempts = None, 0
-            self._count("alerts_sent", "direct")
+        if isinstance(outcome, Delivered | Partly):
+            if not job.notification.only:
+                leg.told, leg.told_at, leg.told_wall = job.notification.status, now.tick, now.wall
+                leg.told_rank = job.notification.alert.rank
+                self._count("alerts_sent", "direct")
+            leg.refused_at = None
         elif isinstance(outcome, Refused):
-            leg.refused_at, leg.attempts = now.tick, 0
+            leg.refused_at = leg.refused_at if job.notification.only else now.tick
             self._count("alerts_dropped", "refused")
+        if isinstance(outcome, Partly):
+            leg.leave(outcome.left, now.tick)
+        elif not isinstance(outcome, Later):
+            leg.left, leg.attempts = (), 0
 
     def _posted(self, entry: Entry, post: Post, job: Job, outcome: DeliveryOutcome, tick: float) -> None:
         post.busy = False

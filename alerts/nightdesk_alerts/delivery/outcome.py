@@ -26,6 +26,13 @@ class Later:
 
 
 @dataclass(frozen=True)
+class Partly:
+    """Some of the recipients have it; `left` are those for whom it may work later."""
+
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Refused:
     """It will never work like this. `problem` holds no secret."""
 
@@ -54,4 +61,4 @@ class Lost:
     """Alertmanager does not have the alert, as after its restart."""
 
 
-DeliveryOutcome = Delivered | Later | Refused | Reported | Kept | Lost
+DeliveryOutcome = Delivered | Partly | Later | Refused | Reported | Kept | Lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,15 @@ _LOCK_SECONDS = 2.0
 _LARGEST_BYTES = 4_000_000
 
 
+class SpoolError(Exception):
+    """A spool that cannot be used for now, and why."""
+
+
 class Spool:
-    """One file, of one running bot: a second one that names the same file goes on without. `clock` is wall time."""
+    """One file, of one running bot: a second one that names it goes on without until it is free.
+
+    `clock` is wall time.
+    """
 
     def __init__(self, path: Path, clock: WallClock) -> None:
         self._path = path
@@ -41,6 +49,9 @@ class Spool:
         except MissingInputError:
             return []
         except InputError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno not in (errno.EISDIR, errno.ENXIO):
+                raise cause from None  # it may be whole: what cannot be read now, as with too many open files, waits
             self.set_aside(error.reason)
             return []
         match document:
@@ -78,14 +89,14 @@ class Spool:
         self._open.close()
 
 
-def open_spool(path: Path, clock: WallClock) -> tuple[Spool | None, list[Any]]:
-    """Return the spool and what it holds; no spool where the file cannot be used, which is logged."""
+def open_spool(path: Path, clock: WallClock) -> tuple[Spool, list[Any]]:
+    """Return the spool and what it holds. Raises `SpoolError` where it cannot be used for now."""
     spool = Spool(path, clock)
     try:
         return spool, spool.open()
     except LockTimeoutError:
-        logger.error("alerts: {} is another bot's; alerts are kept in memory only", path)
+        spool.close()
+        raise SpoolError(f"{path} is another bot's") from None
     except OSError as error:
-        logger.error("alerts: {} cannot be used ({}); alerts are kept in memory only", path, error.strerror)
-    spool.close()
-    return None, []
+        spool.close()
+        raise SpoolError(f"{path} cannot be used ({reason_of(error)})") from error

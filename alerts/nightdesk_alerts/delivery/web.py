@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import requests
 
+from nightdesk_alerts.delivery.deadline import Deadline
 from nightdesk_alerts.delivery.outcome import Later, Refused
+from nightdesk_alerts.delivery.timed_http import timed_session
 from nightdesk_alerts.delivery.web_response import WebResponse
 
 _LARGEST_BYTES = 65_536
@@ -30,11 +32,14 @@ class WebError(Exception):
 
 
 class Web:
-    """Requests of one lane. `near` ones go past the proxies and passwords that the environment names."""
+    """Requests of one lane, each of which ends within `timeout_seconds`, however slowly it is answered.
+
+    `near` ones go past the proxies and passwords that the environment names.
+    """
 
     def __init__(self, *, timeout_seconds: float, near: bool = False) -> None:
         self.timeout_seconds = timeout_seconds
-        self._session = requests.Session()
+        self._session = timed_session()
         self._session.trust_env = not near
         _hide_addresses()
 
@@ -54,12 +59,17 @@ class Web:
         return self._request("POST", url, params=dict(parameters), data=body.encode(), headers=headers)
 
     def _request(self, method: str, url: str, *, largest: int = _LARGEST_BYTES, **what: Any) -> WebResponse:
-        deadline = time.monotonic() + self.timeout_seconds
+        limits: dict[str, Any] = {"timeout": self.timeout_seconds, "allow_redirects": False, "stream": True}
         try:
-            with self._session.request(
-                method, url, timeout=self.timeout_seconds, allow_redirects=False, stream=True, **what
-            ) as response:
-                return WebResponse(response.status_code, response.headers, _body(response, largest, deadline))
+            with (
+                Deadline(self.timeout_seconds) as deadline,
+                self._session.request(method, url, **limits, **what) as response,
+            ):
+                if deadline.passed:  # headers that are cut look like the last
+                    raise TimeoutError
+                return WebResponse(response.status_code, response.headers, _body(response, largest))
+        except TimeoutError:
+            raise WebError(Later("no answer in time")) from None
         except _MALFORMED:
             raise WebError(Refused("its address is malformed")) from None
         except requests.RequestException as error:
@@ -68,12 +78,14 @@ class Web:
             raise WebError(Refused("its address is malformed")) from None
 
 
-def _body(response: requests.Response, largest: int, deadline: float) -> bytes:
+def _body(response: requests.Response, largest: int) -> bytes:
     body = b""
-    for piece in response.iter_content(4096):
-        body += piece
-        if len(body) >= largest or time.monotonic() > deadline:
-            break
+    # The status says what became of the request, also where the rest of the answer never comes.
+    with suppress(requests.RequestException):
+        for piece in response.iter_content(4096):
+            body += piece
+            if len(body) >= largest:
+                break
     return body[:largest]
 
 

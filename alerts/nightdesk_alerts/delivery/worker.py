@@ -71,7 +71,7 @@ class DeliveryWorker:
             capacity=options.capacity,
             count=self.count,
         )
-        self._spool_writer = SpoolWriter(options.spool, options.clock, options.unwritable)
+        self._spool_writer = SpoolWriter(options.spool, options.clock, options.unwritable, self._kept)
         self._closing_at: float | None = None
         self._count_failed = False
         self._turned_away = 0
@@ -91,7 +91,9 @@ class DeliveryWorker:
                 time.sleep(0.2)
         self._finish()
 
-    def _restore(self, saved: list[Any]) -> None:
+    def _restore(self, saved: list[Any] | None) -> None:
+        if saved is None:
+            return
         bad = self.ledger.restore(saved, self._options.now(), settle_seconds=self._options.settle_seconds)
         if bad:
             self._spool_writer.set_aside(bad)
@@ -119,9 +121,8 @@ class DeliveryWorker:
 
     def _step(self) -> bool:
         """Wait for something to do and do it; return whether it was the last."""
-        if late := self._spool_writer.late():
-            self._restore(late)
         now = self._options.now()
+        self._restore(self._spool_writer.late(now.tick))
         calls = iter(self._calls.wait(self._next(now.tick) - now.tick))
         try:
             for call in calls:
@@ -143,7 +144,7 @@ class DeliveryWorker:
             self._dispatch(road)
         changes = self.ledger.changes
         if (changes != self._kept_changes or not self._spool_writer.kept) and self._spool_writer.save(
-            self.ledger.saved(now), now.tick, then=self._kept
+            self.ledger.saved(now), now.tick
         ):
             self._kept_changes = changes
         if self._closing_at is None:

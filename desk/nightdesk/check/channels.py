@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nightdesk_alerts import Channel, Later, Moved, Refused, ask_chat, url_problems
+from nightdesk_alerts import ChatChannel, Later, Moved, Refused, ask_chat, url_problems
 from nightdesk_alerts.channels import known_channels
 from nightdesk_core.secrets.secret_settings import written_secrets
 from nightdesk_core.settings import read_document
@@ -45,7 +45,7 @@ def check_chats(settings: Settings) -> str:
     The numbers are the settings' own: one that has moved is followed while things run, and belongs into the settings.
     """
     alerts = settings.operations.alerts
-    asked = [channel for channel in alerts.alerting(alertmanagers=()).channels if channel.place]
+    asked = [channel for channel in alerts.alerting(alertmanagers=()).channels if isinstance(channel, ChatChannel)]
     if not asked or not alerts.enabled:
         return "none to ask for"
     problems = [f"{channel.title}: {found}" for channel in asked if (found := _trouble(channel))]
@@ -54,7 +54,7 @@ def check_chats(settings: Settings) -> str:
     return f"{_listed([channel.title for channel in asked], 'and')} would take a message"
 
 
-def _trouble(channel: Channel) -> str:
+def _trouble(channel: ChatChannel) -> str:
     """Return why a chat takes no message, and what to do; empty where it does."""
     match ask_chat(channel, timeout_seconds=_ASK_SECONDS):
         case Moved(place):

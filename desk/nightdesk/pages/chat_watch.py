@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
-from nightdesk_alerts import AlertSender, Channel, Moved, ask_chat
+from nightdesk_alerts import AlertSender, Channel, ChatChannel, Moved, ask_chat
 from nightdesk_alerts.catalogue import ALERTMANAGER_NOTIFICATIONS_FAILING
 from nightdesk_alerts.moved_chats import MovedChats
 from nightdesk_core.errors import NightdeskError
@@ -54,12 +54,14 @@ class ChatWatch:
 
         Both raise `NightdeskError`; that of `renew` says what a person has to do.
         """
-        self._channels = [channel for channel in channels if channel.place]
+        self._channels = [channel for channel in channels if isinstance(channel, ChatChannel)]
         self._look = look
         self._moved = moved
         self._renew = renew
         self._failed = 0.0
         self._told: dict[str, str] = {}
+        self._lasts = False
+        """Whether people were told that Alertmanager does not follow, which lasts until it does."""
 
     def look_once(self, sender: AlertSender) -> None:
         """Look once; where a chat has moved, have Alertmanager follow, and tell people the number to set."""
@@ -76,6 +78,9 @@ class ChatWatch:
         moves = {chat: now for chat in telegram.chats if (now := self._moved.now_at(chat)) != chat}
         if moves:
             self._follow(moves, sender)
+        elif self._lasts:
+            sender.withdraw(_RULE.name)
+            self._lasts = False
 
     def _ask(self, chats: frozenset[str]) -> None:
         for channel in self._channels:
@@ -85,21 +90,25 @@ class ChatWatch:
                     self._moved.remember(self._moved.now_at(chat), answer.place)
 
     def _follow(self, moves: dict[str, str], sender: AlertSender) -> None:
+        """Have Alertmanager follow. Once it does that is news, which ends by itself; else it lasts until it does."""
         try:
             self._renew()
-            done = "Alertmanager writes there from now on, and sends what was refused."
+            done, lasts = "Alertmanager writes there from now on, and sends what was refused.", False
         except NightdeskError as error:
-            done = f"What Alertmanager sends does not arrive until then: {error}."
+            done, lasts = f"What Alertmanager sends does not arrive until then: {error}.", True
         if self._told == moves:
             return
         self._told = moves
+        self._lasts = self._lasts or lasts
         said = [
             f"The Telegram chat {old} has become {new}: set operations.alerts.telegram_chat_id to {new}."
             for old, new in moves.items()
         ]
         text = " ".join([*said, done])
         logger.error("alerts: {}", text)
-        sender.send_alert(_RULE.name, severity=_RULE.severity, summary=_RULE.summary, description=text)
+        sender.send_alert(
+            _RULE.name, severity=_RULE.severity, summary=_RULE.summary, description=text, lasting=self._lasts
+        )
 
 
 class _Config(BaseModel):

@@ -110,9 +110,31 @@ def test_where_alertmanager_cannot_be_reached_it_is_tried_again_and_said_once_wh
     desk.see(1)
     assert (desk.renewed, len(desk.sender.calls)) == (2, 1)
     assert desk.sender.said.endswith("What Alertmanager sends does not arrive until then: then do it by hand.")
+    assert desk.sender.lasting == [True]
     desk.works = True
     desk.see(1)
     assert desk.chats == {NEW}
+    for failed in (1, 1):
+        desk.see(failed)
+    name = "AlertmanagerNotificationsFailing"
+    assert desk.sender.calls == [("send", name), ("withdraw", name)]
+
+
+def test_that_alertmanager_follows_is_news_which_nobody_has_to_end(desk: Desk) -> None:
+    desk.moved.remember(OLD, NEW)
+    for failed in (0, 0, 0):
+        desk.see(failed)
+    assert desk.sender.lasting == [False]
+    assert desk.sender.calls == [("send", "AlertmanagerNotificationsFailing")]
+
+
+def test_where_a_person_has_alertmanager_follow_the_alert_ends_too(desk: Desk) -> None:
+    desk.moved.remember(OLD, NEW)
+    desk.works = False
+    desk.see(0)
+    desk.chats = {NEW}
+    desk.see(0)
+    assert [call for call, _ in desk.sender.calls] == ["send", "withdraw"]
 
 
 @pytest.mark.parametrize("answer", [error(401, "Unauthorized"), error(403, "Forbidden"), error(429, "x"), upgraded(5)])

@@ -26,10 +26,12 @@ class Sender:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.said = ""
+        self.lasting: list[bool] = []
 
-    def send_alert(self, name: str, *, description: str, **_: Any) -> None:
+    def send_alert(self, name: str, *, description: str, lasting: bool = True, **_: Any) -> None:
         self.calls.append(("send", name))
         self.said = description
+        self.lasting.append(lasting)
 
     def withdraw(self, name: str) -> None:
         self.calls.append(("withdraw", name))
