@@ -130,7 +130,7 @@ print(json.dumps({
     "half": attempt(production, pager[0]),
     "static": static,
     "rendered": rendered["alertmanager/alertmanager.yml"].content.decode(),
-    "secrets": {path: file.content.decode() for path, file in rendered.items() if file.secret},
+    "secrets": {path: file.content.decode() for path, file in rendered.items() if file.readers == "owner"},
     "redacted": Redaction(secrets(settings)).text("got s3cret-token of s3cret-user"),
 }))
 """

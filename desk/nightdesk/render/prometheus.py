@@ -51,7 +51,7 @@ def _configuration(document: dict[str, Any], settings: Settings) -> dict[str, An
         basic_auth=_login(settings, "pages"),
         static_configs=[{"targets": [settings.address("pages")], "labels": {"bot": settings.bot.name}}],
     )
-    jobs["tradebot"].update(_access(settings))
+    jobs["tradebot"].update(exporter_access(settings))
     return document
 
 
@@ -60,8 +60,8 @@ def _login(settings: Settings, server: Guarded) -> dict[str, str]:
     return {"username": USER, "password_file": str(password_file(settings, server))}
 
 
-def _access(settings: Settings) -> dict[str, Any]:
-    """Return how the bot's exporter is asked; Prometheus itself reads the files."""
+def exporter_access(settings: Settings) -> dict[str, Any]:
+    """Return how Prometheus asks the bot's exporter; Prometheus itself reads the files."""
     scrape = settings.bot.scrape
     access: dict[str, Any] = {}
     if scrape.scheme == "https":
