@@ -10,6 +10,7 @@ Each name is loaded when it is first asked for; `requests` and `smtplib` are whe
 To send: `AlertSender`; `Alerting` says where to, and `Mail` is the one channel with more than an address and a secret.
 What became of it: `SENT_PATHS`, `DROP_REASONS`.
 What would become of it: `ask_chat` asks, and gets `Moved`, `Refused` or `Later` where nobody would be told now.
+Whether a message arrives: `Drill` sends one that is marked, and gets a `DrillResult` from each place.
 What a channel is: `Channel`, its `Role`, and the `SandboxInbox` that it may write to.
 What a person wants: `silenced` names the alerts that nobody wants to hear of; `url_problems` finds a wrong address.
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from nightdesk_alerts.channel import Channel, Role, SandboxInbox
     from nightdesk_alerts.channels.mail import Mail
     from nightdesk_alerts.delivery.asking import ask_chat
+    from nightdesk_alerts.delivery.drill import Drill, DrillResult
     from nightdesk_alerts.delivery.outcome import DROP_REASONS, SENT_PATHS, Later, Moved, Refused
     from nightdesk_alerts.preferences import silenced
     from nightdesk_alerts.sender import AlertSender
@@ -44,6 +46,7 @@ else:
             "nightdesk_alerts.channel": ["Channel", "Role", "SandboxInbox"],
             "nightdesk_alerts.channels.mail": ["Mail"],
             "nightdesk_alerts.delivery.asking": ["ask_chat"],
+            "nightdesk_alerts.delivery.drill": ["Drill", "DrillResult"],
             "nightdesk_alerts.delivery.outcome": ["DROP_REASONS", "SENT_PATHS", "Later", "Moved", "Refused"],
             "nightdesk_alerts.preferences": ["silenced"],
             "nightdesk_alerts.sender": ["AlertSender"],
@@ -57,6 +60,8 @@ __all__ = [
     "AlertSender",
     "Alerting",
     "Channel",
+    "Drill",
+    "DrillResult",
     "Later",
     "Mail",
     "Moved",

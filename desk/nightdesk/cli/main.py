@@ -16,7 +16,7 @@ from nightdesk_core.files.permissions import PRIVATE_UMASK
 from nightdesk_exporter import logs
 
 from nightdesk import terminal
-from nightdesk.cli import audit, duty, existing, gate, guard, models, positions, retrain, run, silences, stop
+from nightdesk.cli import audit, drill, duty, existing, gate, guard, models, positions, retrain, run, silences, stop
 from nightdesk.cli.choice import Choice
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.add_typer(run.app)
 app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(duty.app)
+app.add_typer(drill.app)
 app.add_typer(silences.app)
 app.add_typer(existing.app)
 app.add_typer(models.app, name="models")

@@ -162,6 +162,7 @@ class Home:
             "stack reload": [],
             "login": [],
             "silences": [],
+            "drill": [],
             "rules": ["--out", str(self.file.parent / "rules"), "--bot", HOSTILE],
             "amtool": ["silence", "query"],
         }

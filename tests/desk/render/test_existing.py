@@ -108,7 +108,7 @@ def merged(theirs: Any, ours: Any) -> Any:
 def written(folder: Path, *assignments: str, **what: Any) -> Path:
     """Write the files to a folder."""
     settings = Settings.model_validate(override({"home": str(folder)}, ["sandbox.enabled=false", *assignments]))
-    defaults = {"inventory": Inventory(("mine",)), "targets": {"mine": "10.0.0.5:8700"}}
+    defaults: dict[str, Any] = {"inventory": Inventory(("mine",)), "targets": {"mine": "10.0.0.5:8700"}}
     existing = Existing(**defaults | {"channels": own_channels(settings)} | what)
     for name, file in files_for_existing(existing, assets_folder(), out=folder / "out").items():
         (folder / "out" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def test_our_alerts_go_to_our_receivers_and_theirs_to_theirs(
     ours = yaml.safe_load((written(tmp_path, *CHANNELS["discord"]) / FILE).read_text())
     file = tmp_path / "alertmanager.yml"
     file.write_text(yaml.safe_dump(merged(theirs, ours)))
-    command = [tools.amtool, "config", "routes", "test", f"--config.file={file}", *labels.split()]
+    command = [str(tools.amtool), "config", "routes", "test", f"--config.file={file}", *labels.split()]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == receivers
 
 
