@@ -134,7 +134,7 @@ def test_a_drill_takes_the_real_way_through_alertmanager_and_says_what_kept_it(
                 *("discord through Alertmanager", "mail through Alertmanager"),
             }
             assert [result.problem for result in results] == [""] * 4
-        messages = requests.get(f"http://{settings.address('inbox')}/api/messages", timeout=5).json()
+        messages = requests.get(f"http://{settings.address('inbox')}/api/messages", timeout=5).json()["messages"]
         told = [message for message in messages if "This is a drill" in str(message)]
         assert len(told) >= 8
         # One channel fails, and the other does not.
