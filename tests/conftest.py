@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from nightdesk.stack.tools import Tools, ensure_tools
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WHOLE_PROGRAMS = CHECKOUT / "tests" / "e2e"
+# Bots of the tests, and of the processes that they start, are not listed among this user's own.
+_BOTS = tempfile.TemporaryDirectory(prefix="nightdesk-bots-")
+os.environ["NIGHTDESK_BOTS_DIR"] = _BOTS.name
 
 # How long an example takes says nothing on a busy machine. Continuous integration tries the same examples each time:
 # new ones are for whoever can look into what they find.
@@ -53,6 +57,12 @@ def logging_as_it_was() -> Iterator[None]:
     if added:
         logging.root.setLevel(level)
         log_to_standard_error()
+
+
+@pytest.fixture(autouse=True)
+def no_other_bots(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test find no bots but its own."""
+    monkeypatch.setenv("NIGHTDESK_BOTS_DIR", str(tmp_path_factory.mktemp("bots", numbered=True)))
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ NUMERIC = {CHECKOUT / "guard/nightdesk_guard" / name for name in ("calibration.p
 PARTS = {
     "core/nightdesk_core": {
         "files": set(),
+        "bots": {"files"},
         "journal": {"files"},
         "settings.py": {"files"},
         "secrets": {"settings.py"},

@@ -134,8 +134,9 @@ KEPT = (
             *(f"{{state}}/{name}.json" for name in ("alerts", "alerts-retrain", "retrain", "retrain_requests")),
             *(
                 f"{{state}}/{name}"
-                for name in ("kill_switch.json", "KILL", "guard_resume.json", "guard_memory.json", "close_orders.json")
+                for name in ("kill_switch.json", "KILL", "guard_resume.json", "guard_memory.json", "presence.json")
             ),
+            "{state}/close_orders.json",
             "{state}/state_lost.json",
             "{state}/moved_chats.json",
             "{home}/life/*",

@@ -191,13 +191,20 @@ class Settings(SettingsModel):
         return "0.0.0.0" if self.stack.network == "compose" else "127.0.0.1"  # noqa: S104 - a container's own network
 
 
-def load(path: Path, assignments: list[str] | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
+def load(
+    path: Path,
+    assignments: list[str] | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    may_be_missing: bool = False,
+) -> Settings:
     """Return the settings of `path` with each `a.b=value` of `assignments` applied, `home` made absolute.
 
-    A secret may stand in `environment` (`nightdesk_core.secrets.secret_settings`). Raises `SettingsError` with every
-    problem at once.
+    A secret may stand in `environment` (`nightdesk_core.secrets.secret_settings`). A file that `may_be_missing` then
+    holds the defaults. Raises `SettingsError` with every problem at once.
     """
-    document = with_environment(Settings, override(read_document(path), assignments or []), environment)
+    written = {} if may_be_missing and not os.path.lexists(path) else read_document(path)
+    document = with_environment(Settings, override(written, assignments or []), environment)
     settings = validate(Settings, document, source=str(path))
     home = (path.resolve().parent / settings.home.expanduser()).resolve()
     return _follow_sandbox(_with_secrets_in(home, settings).model_copy(update={"home": home}))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from loguru import logger
 from nightdesk_alerts import DROP_REASONS, SENT_PATHS
 from nightdesk_alerts.catalogue import DOWN
+from nightdesk_core.bots.record import BotRecord
+from nightdesk_core.bots.registration import registered
 from nightdesk_core.clock import WallTime
 from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import LockTimeoutError
@@ -108,6 +112,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._status_failed = False
         self._server: ExporterServer | None = None
         self._forked = False
+        self._registered = ExitStack()
         self._stop_counting: Callable[[], None] | None = None
         for symbol, timeframe in symbols:
             self.snapshot.candles_expected[self._symbol(symbol), timeframe] = CandlesExpected(
@@ -167,6 +172,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
             allowed_hosts=self._allowed_hosts,
             pause_garbage_collection=self._pause_garbage_collection,
         )
+        self._registered.enter_context(registered(self._record(), identity=f"{host}:{port} {self._status_path}"))
         self._stop_counting = count_messages(lambda level: self._count("log_messages", level))
         self._alerts.__enter__()
         self._health_checks.start()
@@ -193,6 +199,7 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         self._alerts.__exit__()
         if self._server is not None:
             self._server.close()
+        self._registered.close()
         if self._stop_counting is not None:
             self._stop_counting()
 
@@ -202,6 +209,11 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
     async def __aexit__(self, *ended: Any) -> None:
         # The last status is written and connections are ended: not while other tasks wait.
         await asyncio.to_thread(self.__exit__, *ended)
+
+    @property
+    def name(self) -> str:
+        """What the bot is called."""
+        return self._name
 
     @property
     def url(self) -> str:
@@ -225,6 +237,21 @@ class BotExporter(ExchangeCalls, MarketCalls, TradingCalls, MoneyCalls, ModelCal
         health, since = self.health(), self._checkup.verdict_since
         now = self._now()
         return sections(self.snapshot, health, health_since=since, bot=self._name, running=running, now=now)
+
+    @property
+    def _status_path(self) -> str:
+        """Where the status file lies, absolute; empty where there is none."""
+        return "" if self._status_file is None else str(self._status_file.path.absolute())
+
+    def _record(self) -> BotRecord:
+        return BotRecord(
+            name=self._name,
+            part="exporter",
+            pid=os.getpid(),
+            started_at=self.snapshot.started_at,
+            url=self.url,
+            status_file=self._status_path,
+        )
 
     def changed(self) -> None:
         """Have health, status file and alerts follow at once, on the health check's thread."""

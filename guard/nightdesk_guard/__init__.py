@@ -12,6 +12,8 @@ The performance guard: `PerformanceGuard`, `Observation`, `TradeResult`, `GuardS
 `GuardLimits`, and `documented_limits`, those that the settings write down.
 The kill switch: `KillSwitch`, `KillSwitchState`, `Tripwire`, `KillLimits`, `AccountView`, `Anchors`, and `drill`, its
 self-test.
+Whether a guard lives in a state folder, and what it has seen of the kill switch: `LastSeen`, `last_seen`,
+`last_beat`, `is_present`.
 A state that was lost: `LostState`, its `Loss`, and `signs_of_life`.
 What a hold-out promised: `GuardProfile`, `Expected`, the `Evidence` against it, and `breach_probability`.
 A new model's probation: `probation_share`, `signals_on_probation`.
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         Resume,
     )
     from nightdesk_guard.policy import Close, GuardMemory, GuardStep, ModelInUse
+    from nightdesk_guard.presence import LastSeen, is_present, last_beat, last_seen
     from nightdesk_guard.probation import probation_share, signals_on_probation
     from nightdesk_guard.profile import GuardProfile
     from nightdesk_guard.reporting import LiveMeasures, Reporter
@@ -74,6 +77,7 @@ else:
                 "Resume",
             ],
             "nightdesk_guard.policy": ["Close", "GuardMemory", "GuardStep", "ModelInUse"],
+            "nightdesk_guard.presence": ["LastSeen", "is_present", "last_beat", "last_seen"],
             "nightdesk_guard.probation": ["probation_share", "signals_on_probation"],
             "nightdesk_guard.profile": ["GuardProfile"],
             "nightdesk_guard.reporting": ["LiveMeasures", "Reporter"],
@@ -107,6 +111,7 @@ __all__ = [
     "KillLimits",
     "KillSwitch",
     "KillSwitchState",
+    "LastSeen",
     "LiveMeasures",
     "Loss",
     "LostState",
@@ -123,6 +128,9 @@ __all__ = [
     "breach_probability",
     "documented_limits",
     "drill",
+    "is_present",
+    "last_beat",
+    "last_seen",
     "probation_share",
     "signals_on_probation",
     "signs_of_life",

@@ -18,7 +18,6 @@ from loguru import logger
 from nightdesk_core.age import age_seconds
 from nightdesk_core.audit import AuditLog
 from nightdesk_core.clock import MarketTime, WallTime, wall_clock
-from nightdesk_core.files.durable import locked
 from nightdesk_core.files.permissions import group_of, make_folder, tighten
 from nightdesk_core.forks import tell_of_forks
 from nightdesk_core.journal.journal import Journal
@@ -30,7 +29,7 @@ from nightdesk_guard.own_trade import FORKED, GuardError, OwnTrade, number
 from nightdesk_guard.performance import GuardStatus, PerformanceGuard
 from nightdesk_guard.policy import Close, ModelInUse, step
 from nightdesk_guard.profile import GuardProfile
-from nightdesk_guard.reporting import Reporter
+from nightdesk_guard.reporting import NamedReporter, Reporter
 from nightdesk_guard.runtime import GuardParts, GuardRuntime
 from nightdesk_guard.settings import GuardSettings
 from nightdesk_guard.store import Remembered, SmallStore
@@ -77,6 +76,7 @@ class Guard(GuardRuntime):
         if changed := tighten(state_dir, group=group_of(state_dir)):
             logger.warning("{} files and folders in {} were open to other users; now none is", changed, state_dir)
         self._state_dir = state_dir
+        self._journal = journal
         self._small = SmallStore(state_dir, journal)
         self._stale_seconds = settings.entries.stale_seconds
         self._shown_at = WallTime(-math.inf)
@@ -105,7 +105,7 @@ class Guard(GuardRuntime):
     def __enter__(self) -> Self:
         """Take up what is remembered. Raises `LockTimeoutError` where another bot guards itself in this folder."""
         with ExitStack() as stack:
-            stack.enter_context(locked(self._state_dir / "guard.lock", timeout_seconds=0))
+            stack.enter_context(self.present(self._name()))
             self._small.load()
             self._begin()
             self.recall()
@@ -115,6 +115,15 @@ class Guard(GuardRuntime):
             self._entered = stack.pop_all()
         tell_of_forks(self)
         return self
+
+    def _name(self) -> str:
+        """Return what the command line lists the bot by: as its exporter has it, its journal, or else its folders."""
+        if isinstance(self._reporter, NamedReporter):
+            return self._reporter.name
+        if self._journal is not None:
+            return self._journal.path.stem
+        folder = self._state_dir.resolve()
+        return (folder.parent if folder.name == "state" else folder).name or str(folder)
 
     def _begin(self) -> None:
         """Have a new bot remember that it has begun; keep one out of the market that has lived and forgotten it."""

@@ -89,6 +89,15 @@ class AuditReporter(Protocol):
         """The audit log lacks what it held, and how that shows."""
 
 
+@runtime_checkable
+class NamedReporter(Protocol):
+    """What a `Reporter` may be beside: it knows what the bot is called."""
+
+    @property
+    def name(self) -> str:
+        """The bot's name."""
+
+
 def report_guard(
     reporter: Reporter, machine: PerformanceGuard, state: GuardState, limits: GuardLimits, *, reason: str
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,6 +104,13 @@ class GuardRuntime:
         self._limits: GuardLimits | None = None
         """Those that were last reported."""
         self.recall()
+
+    def present(self, name: str) -> AbstractContextManager[None]:
+        """Be the guard of the state folder for the block, where `nightdesk kill` finds it by the bot's name.
+
+        Raises `LockTimeoutError` where another bot guards itself in this folder.
+        """
+        return self._watch.presence.here(name)
 
     def recall(self) -> None:
         """Take up what the store remembers."""

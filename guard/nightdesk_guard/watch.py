@@ -15,6 +15,7 @@ from nightdesk_core.units import DAY_SECONDS
 
 from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
 from nightdesk_guard.lost_state import LostState
+from nightdesk_guard.presence import Presence
 from nightdesk_guard.reporting import LossReporter, Reporter
 from nightdesk_guard.self_test import DiskError, drill
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
@@ -50,6 +51,7 @@ class KillSwitchWatch:
         switch = KillSwitch(parts.state_dir, clock=parts.clock)
         self._tripwire = Tripwire(switch, parts.limits, positions=parts.positions, clock=parts.clock)
         self._lost = LostState(parts.state_dir, clock=parts.clock)
+        self.presence = Presence(parts.state_dir, positions=parts.positions)
         self._account = parts.account
         self._lock = threading.RLock()
         self._forked = False
@@ -121,6 +123,7 @@ class KillSwitchWatch:
                 logger.critical("the kill switch is active: {}", switch.reason)
             if switch.actor != UNREAD:
                 self._last = switch
+                self.presence.saw(switch)
             return switch
 
     def trip(self, reason: str) -> None:

@@ -10,8 +10,9 @@ all of it: it is a table.
 The table: `ALERTS`, by `SUBJECTS`; `declared` and `known` look things up. `HEALTH_CHECK` is what the health check looks
 for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Severity`, `Route`.
 Declarations that others name: `ALERTMANAGER_NOTIFICATIONS_FAILING`, `ALERTS_SILENCED`, `DISK_UNWRITABLE`, `DOWN`,
-`MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. Limits that the bot exports or acts by: `daily_loss_severity`,
-`drawdown_severity`, `no_trade_limit_seconds`, `snapshot_limit_seconds`.
+`KILL_SWITCH_ACTIVE`, `MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. `ACCOUNT_ISSUES` are of the account alone.
+Limits that the bot exports or acts by: `daily_loss_severity`, `drawdown_severity`, `no_trade_limit_seconds`,
+`snapshot_limit_seconds`.
 """
 
 from __future__ import annotations
@@ -36,16 +37,18 @@ from nightdesk_alerts.catalogue.records import RECORDS
 from nightdesk_alerts.catalogue.retrain import MODEL_KEPT, MODEL_PROMOTED, MODEL_ROLLED_BACK, RETRAIN
 from nightdesk_alerts.catalogue.risk import RISK, daily_loss_severity, drawdown_severity
 from nightdesk_alerts.catalogue.stack import ALERTMANAGER_NOTIFICATIONS_FAILING, STACK
-from nightdesk_alerts.catalogue.trading import TRADING, no_trade_limit_seconds
+from nightdesk_alerts.catalogue.trading import KILL_SWITCH_ACTIVE, TRADING, no_trade_limit_seconds
 from nightdesk_alerts.catalogue.view import Situation
 
 __all__ = [
+    "ACCOUNT_ISSUES",
     "ALERTMANAGER_NOTIFICATIONS_FAILING",
     "ALERTS",
     "ALERTS_SILENCED",
     "DISK_UNWRITABLE",
     "DOWN",
     "HEALTH_CHECK",
+    "KILL_SWITCH_ACTIVE",
     "MODEL_KEPT",
     "MODEL_PROMOTED",
     "MODEL_ROLLED_BACK",
@@ -79,6 +82,9 @@ def _looked_for() -> Iterator[tuple[AlertCondition | SilentCondition, AlertDecla
 
 HEALTH_CHECK = tuple(_looked_for())
 """What the bot's health check looks for, each with the alert about it, in the order of its issues."""
+
+ACCOUNT_ISSUES = frozenset(condition.issue for condition, alert in HEALTH_CHECK if alert in RISK.declared)
+"""Issues of the health check that are about the account: a bot that has no other does its work."""
 
 _BY_NAME = {alert.name: alert for alert in ALERTS}
 

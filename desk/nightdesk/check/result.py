@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from nightdesk_core.errors import NightdeskError
 
+from nightdesk import extras
+
 
 class SetupError(NightdeskError):
     """A part of the setup is not in order; the message says what to do."""
@@ -26,6 +28,11 @@ def attempt(subject: str, look: Callable[[], str]) -> CheckResult:
     try:
         return CheckResult(subject, "", look())
     except NightdeskError as error:
+        lacking = extras.missing(error.__cause__)  # a strategy that cannot be loaded, for instance
+        if lacking is not None:
+            return CheckResult(subject, "", f"not looked at: {lacking}")
         return CheckResult(subject, str(error))
     except Exception as error:  # noqa: BLE001 - the top of a job: what one look meets must not hide what others find
+        if (lacking := extras.missing(error)) is not None:
+            return CheckResult(subject, "", f"not looked at: {lacking}")
         return CheckResult(subject, f"could not be looked at ({type(error).__name__}: {error}); please report this")

@@ -10,6 +10,7 @@ from pathlib import Path
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.disk import reason_of
 
+from nightdesk import extras
 from nightdesk.check.candles import check_candles
 from nightdesk.check.certificates import check_certificates
 from nightdesk.check.channels import check_channels, check_chats, check_secrets
@@ -78,6 +79,9 @@ def _servers(settings: Settings) -> Iterator[CheckResult]:
             rendered = render(settings.model_copy(update={"stack": stack}), out=Path(folder) / "rendered")
         except NightdeskError as error:
             yield CheckResult("the servers' configuration", str(error))
+            return
+        except ModuleNotFoundError as error:
+            yield CheckResult("the servers' configuration", "", f"not looked at: {extras.missing(error) or error}")
             return
         tools = find_tools(settings.home)
         if tools is None:

@@ -8,7 +8,6 @@ from nightdesk_core.units import DAY_SECONDS
 from nightdesk.answers import AnswerError
 from nightdesk.check.result import SetupError
 from nightdesk.settings import Settings
-from nightdesk.silences import look
 
 
 def check_silences(settings: Settings, *, clock: WallClock = system_clock) -> str:
@@ -16,6 +15,8 @@ def check_silences(settings: Settings, *, clock: WallClock = system_clock) -> st
 
     Raises `SetupError` where one is silenced for longer than a day, or all are.
     """
+    from nightdesk.silences import look  # loads RE2, which a light install does not have
+
     try:
         muted = look(settings)
     except AnswerError as error:

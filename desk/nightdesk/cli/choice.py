@@ -15,6 +15,8 @@ from nightdesk import terminal
 from nightdesk.logbook import secrets
 from nightdesk.settings import Settings
 
+DEFAULT_FILE = Path("nightdesk.yml")
+
 
 class Choice:
     """The settings that the command line chose, loaded once they are needed."""
@@ -23,13 +25,15 @@ class Choice:
         self.file = file
         self.overrides = overrides
 
-    def load(self) -> Settings:
+    def load(self, *, may_be_missing: bool = False) -> Settings:
         """Return the settings; from then on no secret of theirs is printed.
 
-        Raises `SettingsError` with every problem at once, and where an override holds a secret.
+        The default file `may_be_missing`, and then holds the defaults. Raises `SettingsError` with every problem at
+        once, and where an override holds a secret.
         """
         refuse_on_command_line(Settings, self.overrides)
-        settings = settings_module.load(self.file, self.overrides)
+        missing = may_be_missing and self.file == DEFAULT_FILE
+        settings = settings_module.load(self.file, self.overrides, may_be_missing=missing)
         terminal.hide(Redaction(secrets(settings)).text)
         return settings
 

@@ -15,9 +15,23 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.permissions import PRIVATE_UMASK
 from nightdesk_exporter import logs
 
-from nightdesk import terminal
-from nightdesk.cli import audit, drill, duty, existing, gate, guard, models, positions, retrain, run, silences, stop
-from nightdesk.cli.choice import Choice
+from nightdesk import extras, terminal
+from nightdesk.cli import (
+    audit,
+    drill,
+    duty,
+    existing,
+    gate,
+    guard,
+    models,
+    positions,
+    retrain,
+    run,
+    silences,
+    status,
+    stop,
+)
+from nightdesk.cli.choice import DEFAULT_FILE, Choice
 
 app = typer.Typer(
     name="nightdesk",
@@ -30,6 +44,7 @@ app = typer.Typer(
 app.add_typer(run.app)
 app.add_typer(retrain.app)
 app.add_typer(stop.app)
+app.add_typer(status.app)
 app.add_typer(duty.app)
 app.add_typer(drill.app)
 app.add_typer(silences.app)
@@ -54,7 +69,7 @@ def _choose(
     context: typer.Context,
     settings: Annotated[
         Path, typer.Option("--settings", envvar="NIGHTDESK_SETTINGS", help="The settings file.")
-    ] = Path("nightdesk.yml"),
+    ] = DEFAULT_FILE,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Override a setting: --set stack.ports.bot=9000. Repeatable.")
     ] = None,
@@ -86,6 +101,8 @@ def main() -> None:
         terminal.message(f"nightdesk: {error}")
         code = error.exit_code
     except Exception as error:  # noqa: BLE001 - the top: Python's own traceback would show the secrets in it
-        terminal.message("".join(traceback.format_exception(error)).rstrip())
-        code = 1
+        lacking = extras.missing(error)
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        terminal.message(trace if lacking is None else f"nightdesk: {lacking}")
+        code = 1 if lacking is None else lacking.exit_code
     sys.exit(code if terminal.finish() else code or 1)

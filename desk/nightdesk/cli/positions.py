@@ -14,7 +14,8 @@ from nightdesk_core.files import stored
 from nightdesk_core.journal.journal import Journal, journal_path, read_journal
 
 from nightdesk import home
-from nightdesk.cli.choice import actor, load_settings
+from nightdesk.cli.choice import actor
+from nightdesk.cli.target import BotName, find_or_new
 from nightdesk.settings import Settings
 from nightdesk.terminal import say
 
@@ -38,7 +39,9 @@ class UnconfirmedError(NightdeskError):
 
 @app.callback(invoke_without_command=True)
 def positions(
-    context: typer.Context, as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision.")] = False
+    context: typer.Context,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, in full precision.")] = False,
+    bot: BotName = None,
 ) -> None:
     """Print what is open: side, size, entry, barriers, since when, and the last price known.
 
@@ -51,7 +54,7 @@ def positions(
         return
     from nightdesk.cli.tables import show
 
-    settings = load_settings(context)
+    settings = find_or_new(context, bot).settings
     with _journal(settings) as journal:
         rows = _open_positions(settings, journal)
     ordered = {(order.symbol, order.entry_time.seconds): order.price for order in _orders(settings).waiting()}
@@ -77,6 +80,7 @@ def close(
     confirmed: Annotated[
         bool, typer.Option("--yes", help="Also where the price is more than 20% from the last one known.")
     ] = False,
+    bot: BotName = None,
 ) -> None:
     """Close an open position in the bot's books at a price of yours: one that was delisted, or closed elsewhere.
 
@@ -91,7 +95,7 @@ def close(
     """
     from nightdesk_trendbot.live import is_price
 
-    settings = load_settings(context)
+    settings = find_or_new(context, bot).settings
     if not is_price(price):
         raise UnconfirmedError(f"--at {price:g} is no price: write what one unit was closed at, such as 0.0421")
     if not reason.strip():

@@ -17,6 +17,7 @@ from nightdesk_retrain.settings import RetrainSettings
 
 from nightdesk import home
 from nightdesk.cli.choice import actor, choice, load_settings
+from nightdesk.cli.target import BotName, NoBotError, Target, find_or_new
 from nightdesk.logbook import set_up_logs
 from nightdesk.passwords import login
 from nightdesk.settings import Settings
@@ -59,6 +60,7 @@ def retrain(
         str | None,
         typer.Option("--cluster", help="Train on the workers of a Dask scheduler: tcp://host:8786. Else on all cores."),
     ] = None,
+    bot: BotName = None,
     scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
 ) -> None:
     """Collect, train, evaluate, and promote the new model only where it proves itself.
@@ -76,12 +78,12 @@ def retrain(
         return
     if request != (reason is not None):
         raise typer.BadParameter("--request and --reason belong together")
-    settings = load_settings(context)
     if reason is not None:
         if if_due or dry_run or bootstrap or scheduled or symbol or explain or cluster:
             raise typer.BadParameter("--request only asks for a retrain: use it without the other options")
-        say(_ask(settings, reason))
+        say(_ask(find_or_new(context, bot), reason))
         return
+    settings = load_settings(context)
     if if_due and not home.schedule(settings).look():
         say("no retrain is due")
         return
@@ -120,9 +122,11 @@ def retire(
     say(f"the Pushgateway at {gateway} knows no {bot} any more")
 
 
-def _ask(settings: Settings, reason: str) -> str:
+def _ask(target: Target, reason: str) -> str:
     """Queue a person's request and return what came of it."""
-    request = home.retrain_requests(settings).add("manual", reason, actor(), at=time.time())
+    if target.bot.state_dir is None:
+        raise NoBotError(f"{target.label} has no guard, and so no state folder in which a retrain could be asked for")
+    request = home.retrain_requests(target.settings).add("manual", reason, actor(), at=time.time())
     if request is None:
         return "it was answered already"  # only by an event of this very moment
     if request.count > 1:

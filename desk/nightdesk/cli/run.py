@@ -13,6 +13,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.yaml_text import parse_yaml
 from pydantic import BaseModel
 
+from nightdesk import extras
 from nightdesk.cli.choice import Choice, choice, load_settings
 from nightdesk.logbook import set_up_logs
 from nightdesk.terminal import say
@@ -49,6 +50,7 @@ def run(
     Examples: [bold]nightdesk run[/bold]    [bold]nightdesk run --for 60[/bold]    [bold]nightdesk run --fresh[/bold]
     [bold]nightdesk run --scenario crash --for 180[/bold]
     """
+    extras.require_all("nightdesk run")
     from nightdesk.stack.run import run as run_stack
     from nightdesk.stack.scenarios import find_scenario
 

@@ -7,15 +7,17 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightdesk_core.clock import iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.text import line
 from nightdesk_core.trades import ClosedTrade
-from nightdesk_trendbot.live import DecisionRecord
 
 from nightdesk.terminal import document, say, table
+
+if TYPE_CHECKING:
+    from nightdesk_trendbot.live import DecisionRecord
 
 _FORMULA = ("=", "+", "-", "@")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_alerts.catalogue import HEALTH_CHECK, AlertRule, Situation
+from nightdesk_alerts.catalogue import HEALTH_CHECK, KILL_SWITCH_ACTIVE, AlertRule, Situation
 from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.health.issues import Health, Issue, Verdict
@@ -12,8 +12,11 @@ from nightdesk_exporter.snapshot import Limits, Snapshot
 
 
 def assess(snapshot: Snapshot, limits: Limits, *, now: WallTime) -> Health:
-    """Return the bot's health at `now`. What is unknown counts as wrong once the bot has had its time."""
-    issues = tuple(_issues(Situation(snapshot, limits, now)))
+    """Return the bot's health at `now`, the gravest issue first.
+
+    What is unknown counts as wrong once the bot has had its time.
+    """
+    issues = tuple(sorted(_issues(Situation(snapshot, limits, now)), key=_rank))
     verdicts = {issue.verdict for issue in issues}
     if Verdict.UNHEALTHY in verdicts:
         return Health(Verdict.UNHEALTHY, issues)
@@ -34,3 +37,9 @@ def _issues(seen: Situation) -> Iterator[Issue]:
                 alert=None if alert is None else AlertRule(alert, found.severity),
                 labels=found.labels,
             )
+
+
+def _rank(issue: Issue) -> tuple[bool, bool]:
+    """Return what issues are sorted by: a kill is in force until a person lifts it, and comes before all else."""
+    is_kill = issue.alert is not None and issue.alert.declaration is KILL_SWITCH_ACTIVE
+    return not is_kill, issue.verdict is not Verdict.UNHEALTHY

@@ -25,7 +25,7 @@ def bot_card(view: View) -> Html:
         ("Market time", date(bot["market_time"])),
         ("Started", age(bot["started_at"], now=now)),
     ]
-    return card("bot", "Bot", facts(rows) + _candles(bot, now))
+    return card("bot", "Bot", facts(rows, of="bot") + _candles(bot, now))
 
 
 def _stream(bot: Mapping[str, Any], now: WallTime) -> Html:

@@ -26,7 +26,7 @@ def model_card(view: View) -> Html:
     ]
     if model["load_failure"]:
         rows.append(("Loading failed", bad(model["load_failure"])))
-    return card("model", "Model", facts(rows) + _performance(model["performance"]))
+    return card("model", "Model", facts(rows, of="model") + _performance(model["performance"]))
 
 
 def _expectation(values: Mapping[str, Any]) -> list[Fact]:
@@ -39,6 +39,8 @@ def _expectation(values: Mapping[str, Any]) -> list[Fact]:
 
 
 def _performance(values: Mapping[str, Any]) -> Html:
+    if all(value is None for value in values.values()):
+        return NOTHING
     rows = [
         ("Trades", number(values["live_trades"], ".0f"), Html("\N{EN DASH}")),
         ("Won", share(values["live_win_ratio"], places=1), share(values["backtest_win_ratio"], places=1)),

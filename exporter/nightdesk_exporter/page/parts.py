@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nightdesk_exporter.page.html import NOTHING, Html
+from nightdesk_exporter.page.words import UNKNOWN
 
 MOST_UNFOLDED = 10
 """Rows that are shown at once; a bot of hundreds of symbols must fit a phone."""
@@ -35,9 +36,17 @@ def card(name: str, title: str, body: Html, *, kind: str = "") -> Html:
     return _CARD.format(classes=f"card {kind}".strip(), name=name, title=title, body=body)
 
 
-def facts(rows: Iterable[Fact]) -> Html:
-    """Return names and values."""
-    return Html("<dl>{}</dl>").format(NOTHING.join(_FACT.format(name, value) for name, value in rows))
+def facts(rows: Iterable[Fact], *, of: str = "") -> Html:
+    """Return names and values. In the card `of` that name, those that nobody has reported are folded into one line."""
+    known, unknown = [], []
+    for name, value in rows:
+        (unknown if of and value.startswith(UNKNOWN) else known).append((name, value))
+    shown = Html("<dl>{}</dl>").format(NOTHING.join(_FACT.format(name, value) for name, value in known))
+    if not unknown:
+        return shown
+    names = Html('<p class="empty">{}</p>').format(", ".join(name for name, _ in unknown))
+    folded = fold(f"{of}-unreported", f"Not reported ({len(unknown)})", names)
+    return shown + folded if known else folded
 
 
 def bad(what: str) -> Html:

@@ -35,7 +35,7 @@ def risk_card(view: View) -> Html:
             ),
         ),
     ]
-    return card("risk", "Risk", facts(rows))
+    return card("risk", "Risk", facts(rows, of="risk"))
 
 
 def _above(value: float | None, most: float) -> bool:

@@ -29,7 +29,8 @@ def trading_card(view: View) -> Html:
         ("Last trade", age(trading["last_trade_at"], now=now)),
         *_regime(trading["regime"]),
     ]
-    return card("trading", "Trading", facts(rows) + _positions(risk["positions"]) + _regimes(trading["regime"]))
+    tables = _positions(risk["positions"]) + _regimes(trading["regime"])
+    return card("trading", "Trading", facts(rows, of="trading") + tables)
 
 
 def _guard(trading: Mapping[str, Any]) -> Html:

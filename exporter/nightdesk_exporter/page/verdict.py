@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightdesk_alerts.catalogue import ACCOUNT_ISSUES
 from nightdesk_core.clock import WallTime
 
 from nightdesk_exporter.page.html import NOTHING, Html
@@ -28,6 +29,8 @@ _MEANINGS = {
     "unhealthy": "The bot does not do its work.",
     "unknown": "The bot's loop has not turned yet.",
 }
+_PAST_A_LIMIT = "The bot does its work, but its account is past a limit."
+_KILLED = "The kill switch is on: nothing is entered until a person lifts it."
 
 
 def verdict_of(view: View) -> str:
@@ -46,14 +49,14 @@ def word(view: View) -> str:
 def summary(view: View) -> str:
     """Return the verdict as a sentence that can be read out."""
     bot = view.status["bot"]
-    causes = [issue["cause"] for issue in _worst_first(bot["issues"])]
+    causes = [issue["cause"] for issue in bot["issues"]]
     return f"{bot['name']}: {word(view)}. {'; '.join(causes) or _meaning(view)}"
 
 
 def verdict(view: View) -> Html:
     """Return the part of the page that says it all."""
     bot, found = view.status["bot"], verdict_of(view)
-    issues = NOTHING.join(_issue(issue, view.now) for issue in _worst_first(bot["issues"]))
+    issues = NOTHING.join(_issue(issue, view.now) for issue in bot["issues"])
     return _SECTION.format(
         verdict=found,
         icon=icon(found),
@@ -65,9 +68,13 @@ def verdict(view: View) -> Html:
 
 
 def _meaning(view: View) -> str:
-    bot = view.status["bot"]
+    bot, found = view.status["bot"], verdict_of(view)
     if bot["running"]:
-        return _MEANINGS[verdict_of(view)]
+        hindering = {issue["name"] for issue in bot["issues"] if issue["verdict"] == "unhealthy"} - ACCOUNT_ISSUES
+        meaning = _PAST_A_LIMIT if found == "unhealthy" and not hindering else _MEANINGS[found]
+        if view.status["trading"]["kill_switch"]:
+            return f"{_KILLED} {meaning}" if hindering else _KILLED
+        return meaning
     return f"The bot ended by {bot['stopped_by']}" if bot["stopped_by"] else "The bot was stopped."
 
 
@@ -78,13 +85,11 @@ def _since(view: View) -> Html:
     return Html('<p class="since">{}</p>').format(lasting(bot["health_since"], now=view.now))
 
 
-def _worst_first(issues: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(issues, key=lambda issue: issue["verdict"] != "unhealthy")
-
-
 def _issue(issue: Mapping[str, Any], now: WallTime) -> Html:
     level = issue["verdict"] if issue["verdict"] in _KNOWN else "unknown"
-    alert = Html(" · alert <code>{}</code>").format(issue["alert"]) if issue["alert"] else Html(" · wakes nobody")
+    alert = Html(" · wakes nobody")
+    if issue["alert"]:
+        alert = Html(' · alert <a href="runbooks/{}"><code>{}</code></a>').format(issue["alert"], issue["alert"])
     cause = issue["cause"]
     return _ISSUE.format(
         level=level,

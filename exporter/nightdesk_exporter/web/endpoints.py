@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from loguru import logger
+from nightdesk_alerts.catalogue import ALERTS
 from prometheus_client import CollectorRegistry
 
 from nightdesk_exporter.health.issues import Health, Verdict
@@ -62,6 +63,7 @@ class Endpoints:
             "/readyz": ServedPath(self._readyz, public=True),
             "/status": ServedPath(self._status_page),
         }
+        self._runbooks = {} if page is None else {f"/runbooks/{alert.name}": alert.runbook for alert in ALERTS}
 
     def is_public(self, path: str) -> bool:
         """Return whether a path is answered without a password."""
@@ -70,6 +72,8 @@ class Endpoints:
     async def answer(self, request: HttpRequest, *, trusted: bool) -> HttpResponse:
         """Return the answer to a request. Raises `RefusedError`, or `BusyError` where too many wait."""
         route = self._routes.get(request.path)
+        if request.path in self._runbooks:
+            route = ServedPath(self._runbook)
         if route is None:
             *others, last = self._routes
             raise RefusedError(404, f"there is no {request.path}; try {', '.join(others)} or {last}")
@@ -141,6 +145,16 @@ class Endpoints:
         if packed:
             headers.append(("Content-Encoding", "gzip"))
         return HttpResponse(200, body, tuple(headers))
+
+    async def _runbook(self, request: HttpRequest, _: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
+        from nightdesk_exporter.page.runbooks import runbook  # loaded for the first who reads one
+
+        path = self._runbooks[request.path]
+        text = await self._pages.do(path, self._guarded("a runbook", partial(runbook, path)))
+        if text is None:
+            raise RefusedError(404, f"this installation lacks {path}; install nightdesk again")
+        headers = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
+        return HttpResponse(200, text.encode(), headers)
 
     async def _assessed(self) -> Health:
         return await self._pages.do("health", self._guarded("health", self._health))

@@ -59,7 +59,7 @@ def new(_home: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "command", "says"),
     [
-        (new, "kill --reason nonsense", "the kill switch of btc is active: nonsense"),
+        (paused, "kill --reason nonsense", "the kill switch of btc is latched: nonsense"),
         (killed, "resume --reason sense", "its guard is paused"),
         (paused, "resume --reason sense", "the guard of btc climbs from paused to reduced"),
         (told, "status", "healthy"),

@@ -23,8 +23,9 @@ def test_records_are_a_line_each_and_the_last_ten_of_them(tmp_path: Path) -> Non
     )
     done = CliRunner().invoke(app, ["--settings", str(tmp_path / "nightdesk.yml"), "status"])
     assert done.exit_code == 0
-    first, *lines = done.stdout.splitlines()
+    verdict, first, *lines = done.stdout.splitlines()
+    assert verdict == "btc: HEALTHY"
     assert first.startswith("bot  (as of ")
     assert lines[0] == f"  {'events':28} 2026-11-23T07:00:02Z  info  event 2"
     assert lines[9] == f"  {'':28} 2026-11-23T07:00:11Z  info  event 11"
-    assert lines[10:] == [f"  {'health':28} healthy", f"  {'market_time':28} unknown"]
+    assert lines[10:] == [f"  {'health':28} healthy", f"  {'not reported':28} market_time"]

@@ -24,6 +24,8 @@ class Desk:
         self.file = folder / "nightdesk.yml"
         self.file.write_text("home: .\nbot: {name: btc}\n")
         self.state_dir = folder / "state"
+        self.state_dir.mkdir()
+        (self.state_dir / "btc.sqlite-head").touch()  # a bot has run here, and is stopped
         self.switch = KillSwitch(self.state_dir)
 
     def run(self, *arguments: str) -> Any:
@@ -66,8 +68,9 @@ def test_kill_latches_the_switch_and_says_what_becomes_of_positions(
 ) -> None:
     lines = desk.said("kill", "--reason", "nonsense quotes", *options)
     assert lines == [
-        "the kill switch of btc is active: nonsense quotes",
+        "the kill switch of btc is latched: nonsense quotes",
         f"open positions are {what}; nothing is entered until `nightdesk resume --reason ...`",
+        "btc is not running: it will stay out of the market when it starts",
     ]
     state = desk.switch.state()
     assert (state.active, state.reason, state.positions) == (True, "nonsense quotes", positions)
@@ -75,7 +78,6 @@ def test_kill_latches_the_switch_and_says_what_becomes_of_positions(
 
 
 def test_resume_lifts_an_active_switch_and_removes_the_file_kill(desk: Desk) -> None:
-    desk.state_dir.mkdir()
     desk.switch.kill_file.touch()
     assert desk.said("resume", "--reason", "it was a drill") == ["the kill switch of btc is lifted: it may enter again"]
     assert not desk.switch.state().active

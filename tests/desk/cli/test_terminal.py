@@ -16,6 +16,8 @@ import pytest
 import typer
 from nightdesk.cli.main import app, main
 from nightdesk_core.audit import AuditLog
+from nightdesk_core.bots.record import BotRecord
+from nightdesk_core.bots.registration import registered
 from nightdesk_core.clock import MarketTime, WallTime
 from nightdesk_core.journal.journal import Journal
 from nightdesk_core.models.registry import ModelRegistry
@@ -69,6 +71,10 @@ def test_nothing_of_the_desk_prints_past_the_terminal_s_module() -> None:
     assert found == []
 
 
+def hostile_bot() -> BotRecord:
+    return BotRecord(name=HOSTILE, part="exporter", pid=1, started_at=WallTime(1.0), url=HOSTILE, status_file=HOSTILE)
+
+
 class Home:
     """A home in which every text that somebody else may have written is hostile."""
 
@@ -109,6 +115,8 @@ class Home:
             HOSTILE: HOSTILE,
             "a": [{HOSTILE: HOSTILE}],
         }
+        with registered(hostile_bot(), identity="hostile"):
+            pass  # it ends, and is known
         (folder / "logs").mkdir()
         (folder / "logs" / "bot_status.json").write_text(json.dumps({"schema_version": 1, HOSTILE: section}))
 
@@ -130,6 +138,7 @@ class Home:
         """Return the arguments of each command that is tried."""
         first, second = self.versions
         given = {
+            "bots": [],
             "decisions": [],
             "trades": [],
             "status": [],
@@ -198,7 +207,9 @@ def test_no_command_prints_what_a_terminal_obeys_or_a_line_that_nobody_wrote(
                 assert clean(said) == said, name
                 assert not [line for line in said.splitlines() if line.startswith("STOP all")], name
                 shown += [name] if SHOWN in said else []
-    assert {"trades", "decisions", "status", "kill", "models show", "audit champion", "sandbox fault"} <= set(shown)
+    assert {"bots", "trades", "decisions", "status", "kill", "models show", "audit champion", "sandbox fault"} <= set(
+        shown
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,36 +229,45 @@ def nightdesk(file: Path, *arguments: str, **options: Any) -> subprocess.Popen[b
     return subprocess.Popen(command, stderr=subprocess.PIPE, **options)
 
 
-def test_a_reader_who_is_gone_and_no_output_at_all_keep_no_kill_from_being_recorded(settings_file: Path) -> None:
+@pytest.fixture
+def stopped(settings_file: Path) -> Path:
+    """The settings of a home in which a bot has run."""
+    state_dir = settings_file.parent / "home" / "state"
+    state_dir.mkdir()
+    (state_dir / "btc.sqlite-head").touch()
+    return settings_file
+
+
+def test_a_reader_who_is_gone_and_no_output_at_all_keep_no_kill_from_being_recorded(stopped: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     for number, closed in enumerate((False, True)):
         shell = ["sh", "-c", '"$@" >&-', "-"] if closed else []
         process = subprocess.Popen(
-            [*shell, sys.executable, "-m", "nightdesk", "--settings", str(settings_file), "kill", "--reason", "why"],
+            [*shell, sys.executable, "-m", "nightdesk", "--settings", str(stopped), "kill", "--reason", "why"],
             stdout=writer,
             stderr=subprocess.PIPE,
         )
         _, error = process.communicate(timeout=60)
         assert (process.returncode, error) == (0, b"")
-        audit = AuditLog(settings_file.parent / "home" / "state" / "audit.jsonl")
+        audit = AuditLog(stopped.parent / "home" / "state" / "audit.jsonl")
         assert len(list(audit.entries())) == number + 1
     os.close(writer)
 
 
-def test_output_that_a_full_disk_does_not_take_is_an_error_after_the_work_is_done(settings_file: Path) -> None:
+def test_output_that_a_full_disk_does_not_take_is_an_error_after_the_work_is_done(stopped: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        process = nightdesk(settings_file, "kill", "--reason", "why", stdout=full)
+        process = nightdesk(stopped, "kill", "--reason", "why", stdout=full)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 1
     assert b"the output could not be written whole ([Errno 28] No space left on device)" in error
-    assert len(list(AuditLog(settings_file.parent / "home" / "state" / "audit.jsonl").entries())) == 1
+    assert len(list(AuditLog(stopped.parent / "home" / "state" / "audit.jsonl").entries())) == 1
 
 
-def test_a_terminal_that_knows_few_letters_is_given_those(settings_file: Path) -> None:
+def test_a_terminal_that_knows_few_letters_is_given_those(stopped: Path) -> None:
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    process = nightdesk(settings_file, "kill", "--reason", "größer 比", stdout=subprocess.PIPE, env=environment)
+    process = nightdesk(stopped, "kill", "--reason", "größer 比", stdout=subprocess.PIPE, env=environment)
     out, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (0, b"")
-    assert b"is active: " in out
+    assert b"is latched: " in out
     assert out.isascii()

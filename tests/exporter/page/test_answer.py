@@ -223,3 +223,17 @@ def test_known_failure_22_a_page_that_floods_the_bot_s_port_uses_up_nothing_of_w
     followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     codes = [connection.get(server.url, headers=each, timeout=SECONDS).status_code for each in ({}, followed, {}, {})]
     assert codes == [200, 200, 200, 429]
+
+
+def test_a_runbook_is_answered_as_text_and_one_that_there_is_not_by_404(full: BotExporter) -> None:
+    with full:
+        answer = requests.get(f"{full.url}/runbooks/TradebotDrawdownHigh", timeout=SECONDS)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+        assert answer.text.startswith("# TradebotDrawdownHigh\n")
+        for path in ("runbooks/", "runbooks/Nothing", "runbooks/../rules/trading.yml", "runbooks/..%2f..%2fREADME"):
+            assert requests.get(f"{full.url}/{path}", timeout=SECONDS).status_code == 404
+
+
+def test_a_runbook_wants_the_password_of_the_page(serve: Serve) -> None:
+    server = serve(USERS)
+    assert requests.get(f"{server.url}/runbooks/TradebotDrawdownHigh", timeout=SECONDS).status_code == 401

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from nightdesk_exporter import BotExporter
 from nightdesk_exporter.page import document
+from nightdesk_exporter.page.runbooks import runbook
 
 from tests.exporter.conftest import BTC, NOW, Clock, make
 from tests.exporter.page.conftest import EVIL, STATES, page, view
@@ -81,7 +82,7 @@ def test_every_table_s_headings_say_what_they_are_the_headings_of(state: str) ->
 def test_nothing_is_loaded_from_outside_and_no_style_needs_more_than_the_policy_allows(state: str) -> None:
     tree = Tree(page(state))
     links = [value for _, attributes in tree.tags for name, value in attributes.items() if name in ("src", "href")]
-    assert {link.partition(",")[0] for link in links if link} == {
+    assert {link.partition(",")[0] for link in links if link and not link.startswith("runbooks/")} == {
         "status",
         "healthz",
         "metrics",
@@ -96,8 +97,16 @@ def test_nothing_is_loaded_from_outside_and_no_style_needs_more_than_the_policy_
     [
         ("unknown", "Unknown · btc", "Unknown just now The bot's loop has not turned yet."),
         ("healthy", "Healthy · btc", "Healthy just now The bot does its work, and nothing needs a look."),
-        ("degraded", "Degraded · btc", "Degraded just now The bot does its work, but something needs a look."),
-        ("unhealthy", "Unhealthy · btc", "Unhealthy just now The bot does not do its work."),
+        (
+            "degraded",
+            "Degraded · btc",
+            "Degraded just now The kill switch is on: nothing is entered",
+        ),
+        (
+            "unhealthy",
+            "Unhealthy · btc",
+            "Unhealthy just now The kill switch is on: nothing is entered",
+        ),
         ("stopped", "Stopped · btc", "Stopped The bot ended by ZeroDivisionError: division by zero"),
     ],
 )
@@ -127,6 +136,43 @@ def test_each_issue_says_its_cause_its_verdict_since_when_and_its_alert_the_wors
         "The guard reduces trading: 5 losses in a row, the limit is 4 Degraded · for 3 min · alert TradebotGuardReduced"
     )
     assert text.index(stalled) < text.index(reduced)
+
+
+def test_an_active_kill_comes_before_a_drawdown_and_before_a_loop_that_stands_still() -> None:
+    text = words("unhealthy")
+    assert text.index("The kill switch is active: by hand") < text.index("No turn of the loop")
+    assert text.index("No turn of the loop") < text.index("The guard reduces trading")
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ({"equity": 8_700.0, "peak": 10_700.0}, "The bot does its work, but its account is past a limit."),
+        ({"equity": 10_000.0, "daily_pnl_ratio": -0.2}, "The bot does its work, but its account is past a limit."),
+        ({"equity": 10_700.0}, "The bot does its work, and nothing needs a look."),
+    ],
+)
+def test_a_bot_whose_account_is_past_a_limit_does_its_work(account: dict[str, float], said: str, clock: Clock) -> None:
+    exporter = STATES["healthy"](clock)
+    value = account.pop("equity")
+    exporter.equity(value, **account)
+    assert said in " ".join(Tree(document(view(exporter, clock))).text.split())
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_each_alert_leads_to_its_runbook(state: str) -> None:
+    alerts = re.findall(r"<code>(Tradebot\w+)</code>", page(state))
+    links = re.findall(r'href="runbooks/(\w+)"', page(state))
+    assert links == alerts
+    assert all("## Mitigation" in (runbook(f"prometheus/runbooks/{name}.md") or "") for name in links)
+
+
+def test_what_was_never_reported_is_folded_into_a_line_of_each_card() -> None:
+    text = page("unknown")
+    names = [attributes["id"] for attributes in Tree(text).all("details")]
+    assert names == ["bot-unreported", "trading-unreported", "model-unreported", "risk-unreported"]
+    assert "Not reported (4) Version, Standing, Trained, Its data end" in words("unknown")
+    assert text.count('class="unknown">unknown') <= 2, "a candle that is expected is no fact"
 
 
 def test_an_issue_without_an_alert_says_that_it_wakes_nobody(full: BotExporter, clock: Clock) -> None:

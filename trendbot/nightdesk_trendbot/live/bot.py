@@ -127,7 +127,15 @@ class LiveBot:
         return replace(tuning, trendbot=tuning.trendbot.model_copy(update={"symbols": symbols}))
 
     async def run(self) -> None:
-        """Trade until cancelled. Raises `DataError` where the exchange cannot be reached at the start."""
+        """Trade until cancelled.
+
+        Raises `DataError` where the exchange cannot be reached at the start, and `LockTimeoutError` where another bot
+        guards itself in this state folder.
+        """
+        with self._guard.present(self._exporter.name):
+            await self._run()
+
+    async def _run(self) -> None:
         self._look_for_model(patience_seconds=_TRIAL_PATIENCE_SECONDS)
         self._report_standing()
         async with open_exchange(self._settings.exchange, self._exporter) as exchange:
