@@ -1,7 +1,7 @@
 """A drill: a marked message down each channel, and the way that the rules' alerts take, through Alertmanager.
 
 What Alertmanager makes of an alert it says nowhere but in its own counts: each attempt is counted by the kind of
-channel, and whether it failed.
+channel, and whether it failed. Another alert's message by the same kind, at the same moment, counts alike.
 """
 
 from __future__ import annotations
@@ -90,31 +90,32 @@ def _awaited(
 ) -> Iterator[DrillResult]:
     """Yield each channel once Alertmanager has told it, and at the deadline those that it has not."""
     began = time.monotonic()
-    wanted = {channel.name: channel for channel in told}
+    wanted = list(told)
     many = Counter(map(_kind, told))
     while True:
+        muted = _is_suppressed(settings, attempt)
         now = _attempts(settings)
         tried, failed = now.tried - before.tried, now.failed - before.failed
-        for name, channel in list(wanted.items()):
-            kind = _kind(channel)
-            if tried[kind] - failed[kind] >= many[kind]:
-                del wanted[name]
-                yield DrillResult(_place(channel), time.monotonic() - began)
-        if not wanted:
-            return
-        if time.monotonic() > deadline:
+        arrived = [] if muted else [channel for channel in wanted if _arrived(channel, tried, failed, many)]
+        for channel in arrived:
+            wanted.remove(channel)
+            yield DrillResult(_place(channel), time.monotonic() - began)
+        if muted or not wanted or time.monotonic() > deadline:
             break
         time.sleep(_POLL_SECONDS)
-    silenced = _is_suppressed(settings, attempt)
-    for channel in wanted.values():
-        kind = _kind(channel)
-        why = "muted by a silence: nightdesk silences" if silenced else _why_not(tried[kind], failed[kind])
+    for channel in wanted:
+        why = "muted by a silence: nightdesk silences" if muted else _why_not(tried, failed, _kind(channel))
         yield DrillResult(_place(channel), time.monotonic() - began, why)
 
 
-def _why_not(tried: int, failed: int) -> str:
-    if failed:
-        return f"{failed} of {tried} attempts failed; Alertmanager's log says why"
+def _arrived(channel: Channel, tried: Counter[str], failed: Counter[str], many: Counter[str]) -> bool:
+    kind = _kind(channel)
+    return tried[kind] - failed[kind] >= many[kind]
+
+
+def _why_not(tried: Counter[str], failed: Counter[str], kind: str) -> str:
+    if failed[kind]:
+        return f"{failed[kind]} of {tried[kind]} attempts failed; Alertmanager's log says why"
     return "Alertmanager did not try: does it run with the configuration of these settings? Render, and reload it"
 
 

@@ -138,7 +138,7 @@ def test_a_drill_takes_the_real_way_through_alertmanager_and_says_what_kept_it(
         told = [message for message in messages if "This is a drill" in str(message)]
         assert len(told) >= 8
         # One channel fails, and the other does not.
-        fault = [*nightdesk, "sandbox", "fault", "refuse", "--channel", "discord", "--seconds", "60"]
+        fault = [*nightdesk, "sandbox", "fault", "error500", "--channel", "discord", "--seconds", "60"]
         subprocess.run(fault, check=True, capture_output=True)
         problems = {result.place: result.problem for result in drill(settings, wait_seconds=10)}
         assert problems["mail"] == problems["mail through Alertmanager"] == ""

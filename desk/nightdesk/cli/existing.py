@@ -17,7 +17,6 @@ from nightdesk.terminal import say
 
 if TYPE_CHECKING:
     from nightdesk.render.existing import Existing
-    from nightdesk.render.rules import Inventory
 
 app = typer.Typer()
 
@@ -65,27 +64,37 @@ def rules(
     Examples: [bold]nightdesk rules --out /etc/prometheus/nightdesk --bot mine=127.0.0.1:8700 --without retrain[/bold]
     [bold]nightdesk rules --out rules --bot mine --job tradebot=crypto --server alertmanager[/bold]
     """
-    from nightdesk.assets import assets_folder
-    from nightdesk.render.existing import files_for_existing
-    from nightdesk.render.files import refuse_others, write_files
-    from nightdesk.render.rules import Inventory
-
     settings = load_settings(context) if choice(context).file.is_file() else None
     bots = _bots(bot or (), settings)
     if not bots:
         raise NightdeskError("name each bot that there should be: --bot NAME, as in its label `bot` in Prometheus")
     if strangers := sorted(set(retrained or ()) - set(bots)):
         raise NightdeskError(f"--retrained {strangers[0]}: there is no --bot of that name")
-    inventory = Inventory(tuple(bots), tuple(retrained or ()), tuple(server or ()))
-    existing = _existing(inventory, bots, settings, jobs=job or (), without=without or ())
+    existing = _existing(
+        bots, settings, retrained=retrained or (), servers=server or (), jobs=job or (), without=without or ()
+    )
+    written, changed = _write(existing, out)
+    say(f"{written} files in {out}, {changed} of them new or changed")
+    for line in _steps(existing, out.absolute()):
+        say(line)
+
+
+def write_for(settings: Settings, out: Path) -> None:
+    """Write to a folder what `rules` does for the bots of the settings. Raises as `rules` does."""
+    _write(_existing(_bots((), settings), settings), out)
+
+
+def _write(existing: Existing, out: Path) -> tuple[int, int]:
+    """Return how many files were written or hold already, and how many have changed."""
+    from nightdesk.assets import assets_folder
+    from nightdesk.render.existing import files_for_existing
+    from nightdesk.render.files import refuse_others, write_files
+
     files = files_for_existing(existing, assets_folder(), out=out.absolute())
     refuse_others(out)
     # Prometheus runs as a user of its own, and what is no secret is for it to read.
     shown = {name: file if file.readers == "owner" else replace(file, readers="all") for name, file in files.items()}
-    changed = write_files(out, shown, readers="all")
-    say(f"{len(files)} files in {out}, {len(changed)} of them new or changed")
-    for line in _steps(existing, out.absolute()):
-        say(line)
+    return len(files), len(write_files(out, shown, readers="all"))
 
 
 def _bots(given: Iterable[str], settings: Settings | None) -> dict[str, str]:
@@ -95,26 +104,28 @@ def _bots(given: Iterable[str], settings: Settings | None) -> dict[str, str]:
         match = _WITH_ADDRESS.fullmatch(text)
         found[match["name"] if match else text] = match["address"] if match else ""
     if not found and settings is not None:
-        found[settings.bot.name] = settings.address("bot")
+        return settings.stack.bots or {settings.bot.name: settings.address("bot")}
     return found
 
 
 def _existing(
-    inventory: Inventory,
     bots: dict[str, str],
     settings: Settings | None,
     *,
-    jobs: Iterable[str],
-    without: Iterable[str],
+    retrained: Iterable[str] = (),
+    servers: Iterable[str] = (),
+    jobs: Iterable[str] = (),
+    without: Iterable[str] = (),
 ) -> Existing:
     from nightdesk_alerts import Alerting
 
     from nightdesk.channels import Channels, own_channels
     from nightdesk.render.existing import Existing
     from nightdesk.render.prometheus import exporter_access
+    from nightdesk.render.rules import Inventory
 
     return Existing(
-        inventory,
+        Inventory(tuple(bots), tuple(retrained), tuple(servers)),
         {name: address for name, address in bots.items() if address},
         Channels(Alerting()) if settings is None else own_channels(settings),
         access={} if settings is None else exporter_access(settings),

@@ -23,6 +23,7 @@ from nightdesk.cli import (
     existing,
     gate,
     guard,
+    init,
     models,
     positions,
     retrain,
@@ -46,6 +47,7 @@ app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(status.app)
 app.add_typer(duty.app)
+app.add_typer(init.app)
 app.add_typer(drill.app)
 app.add_typer(silences.app)
 app.add_typer(existing.app)

@@ -21,10 +21,11 @@ _STATIC_JOBS: tuple[Guarded, ...] = ("prometheus", "alertmanager", "pushgateway"
 
 def render_prometheus(settings: Settings, assets: Path) -> Files:
     """Return the files of the folder `prometheus`."""
-    bots = {settings.bot.name: settings.address("bot")}
+    own = settings.stack.bots
+    bots = own or {settings.bot.name: settings.address("bot")}
     source = assets / "prometheus"
     # The reference bot is retrained, and the desk runs all of its servers.
-    inventory = Inventory(bots=tuple(bots), retrained=tuple(bots), servers=SERVERS)
+    inventory = Inventory(bots=tuple(bots), retrained=() if own else tuple(bots), servers=SERVERS)
     rules = rule_files(assets, inventory, scale=settings.scale)
     files = {f"prometheus/rules/{name}": file for name, file in rules.items()}
     targets = [{"targets": [address], "labels": {"bot": bot}} for bot, address in bots.items()]

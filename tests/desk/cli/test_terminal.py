@@ -172,6 +172,7 @@ class Home:
             "login": [],
             "silences": [],
             "drill": [],
+            "init": [str(self.file.parent / "begun"), "--bot", HOSTILE],
             "rules": ["--out", str(self.file.parent / "rules"), "--bot", HOSTILE],
             "amtool": ["silence", "query"],
         }
