@@ -19,6 +19,8 @@ from nightdesk_exporter import BotExporter
 from nightdesk.settings import Settings
 
 FILES = ("nightdesk.yml", "bot.py")
+SERVERS = "prometheus"
+"""The folder beside them for what servers need."""
 
 _SETTINGS = """\
 # Nightdesk's settings for a bot of your own. `nightdesk settings` prints every key; docs/settings.md explains them.

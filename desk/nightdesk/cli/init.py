@@ -43,7 +43,7 @@ def init(
     """
     from nightdesk.cli.existing import write_for
     from nightdesk.settings import load
-    from nightdesk.start import FILES, Start, alert_values, write_start
+    from nightdesk.start import FILES, SERVERS, Start, alert_values, write_start
 
     asks = _somebody_is_there()
     values = alert_values(alert or [])
@@ -56,7 +56,7 @@ def init(
         port=port,
         alerts=values,
     )
-    servers = folder / "prometheus"
+    servers = folder / SERVERS
     write_start(start, folder)
     write_for(load(folder / FILES[0]), servers)
     say(f"wrote {', '.join(str(folder / name) for name in FILES)} and, for servers that you have already, {servers}")
