@@ -41,6 +41,8 @@ lint: $(VENV)/.test-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 core alerts exporter guard
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin core alerts exporter guard
 
 docs: $(VENV)/.run-installed
 	$(BIN)/nightdesk settings --reference > docs/settings.md

@@ -11,6 +11,8 @@ To send: `AlertSender`; `Alerting` says where to, and `Mail` is the one channel 
 What became of it: `SENT_PATHS`, `DROP_REASONS`.
 What would become of it: `ask_chat` asks, and gets `Moved`, `Refused` or `Later` where nobody would be told now.
 Whether a message arrives: `Drill` sends one that is marked, and gets a `DrillResult` from each place.
+A heartbeat to somebody outside: `Heartbeat` says where to, `HeartbeatSender` sends it, a `Beat` at a time; one that
+cannot be is a `HeartbeatError`.
 What a channel is: `Channel`, its `Role`, and the `SandboxInbox` that it may write to.
 What a person wants: `silenced` names the alerts that nobody wants to hear of; `url_problems` finds a wrong address.
 
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from nightdesk_alerts.channels.mail import Mail
     from nightdesk_alerts.delivery.asking import ask_chat
     from nightdesk_alerts.delivery.drill import Drill, DrillResult
+    from nightdesk_alerts.delivery.heartbeat_sender import HeartbeatSender
     from nightdesk_alerts.delivery.outcome import DROP_REASONS, SENT_PATHS, Later, Moved, Refused
+    from nightdesk_alerts.heartbeat import Beat, Heartbeat, HeartbeatError
     from nightdesk_alerts.preferences import silenced
     from nightdesk_alerts.sender import AlertSender
 else:
@@ -47,7 +51,9 @@ else:
             "nightdesk_alerts.channels.mail": ["Mail"],
             "nightdesk_alerts.delivery.asking": ["ask_chat"],
             "nightdesk_alerts.delivery.drill": ["Drill", "DrillResult"],
+            "nightdesk_alerts.delivery.heartbeat_sender": ["HeartbeatSender"],
             "nightdesk_alerts.delivery.outcome": ["DROP_REASONS", "SENT_PATHS", "Later", "Moved", "Refused"],
+            "nightdesk_alerts.heartbeat": ["Beat", "Heartbeat", "HeartbeatError"],
             "nightdesk_alerts.preferences": ["silenced"],
             "nightdesk_alerts.sender": ["AlertSender"],
         },
@@ -59,9 +65,13 @@ __all__ = [
     "SENT_PATHS",
     "AlertSender",
     "Alerting",
+    "Beat",
     "Channel",
     "Drill",
     "DrillResult",
+    "Heartbeat",
+    "HeartbeatError",
+    "HeartbeatSender",
     "Later",
     "Mail",
     "Moved",

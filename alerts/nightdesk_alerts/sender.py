@@ -44,7 +44,7 @@ class AlertSender:
         bot: str,
         *,
         alerting: Alerting,
-        spool: Path | None = None,
+        spool: Path | str | None = None,
         count: Count = count_nothing,
         unwritable: Unwritable = tell_nobody,
         fallback_seconds: float = 10.0,
@@ -60,7 +60,7 @@ class AlertSender:
         self.clock: WallClock = wall_clock(clock)
         self.options = SenderOptions(
             alerting=alerting,
-            spool=spool,
+            spool=None if spool is None else Path(spool),
             count=count,
             unwritable=unwritable,
             fallback_seconds=fallback_seconds,

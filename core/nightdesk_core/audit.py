@@ -85,8 +85,8 @@ class AuditEntry:
 class AuditLog:
     """Appends to and reads one audit log. Bot, job and command line share it under one lock."""
 
-    def __init__(self, path: Path, *, clock: WallClock = system_clock) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, *, clock: WallClock = system_clock) -> None:
+        self.path = path = Path(path)
         self._lock_path = path.with_name(path.name + ".lock")
         self._anchor_path = path.with_name(path.name + ".anchor")
         self._clock = clock

@@ -95,6 +95,21 @@ class BotSettings(SettingsModel):
         "names without a dot, as containers have them, those that end in .internal, .local or .home.arpa, and the "
         "machine's own.",
     )
+    exit_when_hung: bool = Field(
+        False,
+        description="The bot's process ends with exit code 75, after telling people, once its loop stands still: for "
+        "Docker, which restarts only what has exited. Not in a replay, whose limits are seconds.",
+    )
+    heartbeat_url: SecretStr = Field(
+        SecretStr(""),
+        description="A check at healthchecks.io, or a push monitor of Uptime Kuma, that the bot itself reports to: it "
+        "tells people when the whole machine is dead.",
+    )
+    heartbeat_url_file: Path | None = Field(None, description="A file that holds that URL.")
+    heartbeat_kind: Literal["", "healthchecks", "uptime_kuma"] = Field(
+        "", description="What kind of service that is, where its URL does not show it."
+    )
+    heartbeat_seconds: float = Field(60, ge=1, description="How often the bot reports to it, in seconds.")
     scrape: ScrapeSettings = ScrapeSettings()
 
 

@@ -40,7 +40,10 @@ class OperationsSettings(SettingsModel):
     """The requirements document's section, key for key, and the limits."""
 
     health_check_interval_seconds: float = Field(
-        300, gt=0, description="How often the bot judges its health and writes the status file, in seconds."
+        300,
+        gt=0,
+        description="How often the bot writes its status file, and at once when something changes, in seconds. It"
+        " judges its health whenever something changes or a limit passes.",
     )
     status_file_path: Path = Field(Path("logs/bot_status.json"), description="Where the status file lies.")
     model_rotation: ModelRotationSettings = ModelRotationSettings()

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from numbers import Real
 from typing import Any
+
+from nightdesk_core.clock import MarketTime, WallTime
+from nightdesk_core.numbers import as_float
 
 from nightdesk_exporter.errors import ExporterError
 
@@ -30,14 +32,15 @@ LATEST = 7_258_118_400.0
 
 
 def number(value: Any, name: str, *, least: float | None = None, most: float | None = None) -> float:
-    """Return a finite number as a float; of numpy, too. Raises `WrongCallError`, also beyond `least` or `most`."""
+    """Return a finite number as a float. Raises `WrongCallError`, also beyond `least` or `most`."""
     # The usual case first: of what a bot passes, nearly all is a float.
     if most is None and type(value) is float and -LARGEST <= value <= LARGEST and (least is None or value >= least):
         return value
     if type(value) is not float:
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise WrongCallError(name, f"is {_kind(value)}; pass a number")
-        value = float(value)
+        try:
+            value = as_float(value)
+        except TypeError as error:
+            raise WrongCallError(name, f"is {_kind(value)}; pass a number") from error
     if not -LARGEST <= value <= LARGEST:
         raise WrongCallError(name, f"is {value}; leave the call out while it is not known")
     if least is not None and value < least:
@@ -67,6 +70,8 @@ def whole(value: Any, name: str) -> int:
 
 def moment(value: Any, name: str) -> float:
     """Return a time as Unix seconds: such a number, or an aware datetime. Raises `WrongCallError`."""
+    if isinstance(value, (WallTime, MarketTime)):
+        value = value.seconds
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise WrongCallError(name, "has no time zone; pass an aware datetime, such as datetime.now(UTC)")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from nightdesk_alerts.catalogue import no_trade_limit_seconds, snapshot_limit_seconds
+from nightdesk_alerts.catalogue import (
+    exchange_contact_limit_seconds,
+    heartbeat_limit_seconds,
+    no_trade_limit_seconds,
+    snapshot_limit_seconds,
+)
 from nightdesk_core.clock import MarketTime, WallTime
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -13,7 +18,7 @@ from nightdesk_exporter.health.issues import Health
 from nightdesk_exporter.metrics.catalogue import BOT, Kind
 from nightdesk_exporter.metrics.families import Labels, distribution, family, info, state_set
 from nightdesk_exporter.metrics.registry import Failed, as_far_as_it_goes
-from nightdesk_exporter.snapshot import Limits, Snapshot
+from nightdesk_exporter.snapshot import MAY_LACK, Limits, Snapshot
 
 COLLECTORS = ("connection", "candles", "health", "trading", "model", "risk", "only_shown", "counters")
 """The topics, by which a failure is counted."""
@@ -58,11 +63,12 @@ class SnapshotCollector(Collector):
     def _connection(self) -> Iterator[Metric]:
         snapshot, limits = self._snapshot, self._limits()
         yield info("build", (self._version, self._bot))
+        yield family("report_expected", {(what,): float(what not in snapshot.without) for what in MAY_LACK})
         yield family("heartbeat_timestamp_seconds", snapshot.heartbeat_at_wall)
-        yield family("heartbeat_limit_seconds", limits.heartbeat_seconds)
+        yield family("heartbeat_limit_seconds", heartbeat_limit_seconds(snapshot, limits))
         contact: dict[Labels, float | None] = {(name,): at for name, at in dict(snapshot.contact_at_wall).items()}
         yield family("exchange_last_success_timestamp_seconds", contact)
-        yield family("exchange_contact_limit_seconds", limits.exchange_contact_seconds)
+        yield family("exchange_contact_limit_seconds", exchange_contact_limit_seconds(snapshot, limits))
         yield family("exchange_clock_offset_seconds", snapshot.clock_offset)
         yield family("websocket_connected", _truth(snapshot.connected))
         for name, histogram in snapshot.histograms.items():
@@ -132,7 +138,8 @@ class SnapshotCollector(Collector):
         yield family("model_trained_timestamp_seconds", None if model is None else model.trained_at.seconds)
         yield family("model_data_end_timestamp_seconds", None if model is None else _seconds(model.data_end))
         yield family("model_loaded_timestamp_seconds", None if model is None else model.loaded_at.seconds)
-        yield family("model_age_limit_seconds", self._limits().model_age_seconds)
+        limit = None if "model" in snapshot.without else self._limits().model_age_seconds
+        yield family("model_age_limit_seconds", limit)
         yield family("model_expectation_breached", _truth(snapshot.expectation_breached))
 
     def _risk(self) -> Iterator[Metric]:

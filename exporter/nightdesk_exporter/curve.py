@@ -42,6 +42,12 @@ class Curve:
         self.last_at = points[-1].at
         self.next_at = self.last_at + self._spacing
 
+    def scale(self, factor: float, *, until: float) -> None:
+        """Show the equities until a time in the money of after a cash flow; drawdowns are ratios, and stay."""
+        self._points = [
+            point._replace(equity=point.equity * factor) if point.at <= until else point for point in self._points
+        ]
+
     def points(self) -> tuple[Point, ...]:
         """Return the points, oldest first."""
         return tuple(self._points)

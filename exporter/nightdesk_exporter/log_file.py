@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from contextlib import suppress
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nightdesk_core.files.permissions import make_folder, open_file
+from nightdesk_core.files.system import release_lock, take_lock
 
 
 class LogFile:
@@ -81,15 +81,16 @@ class LogFile:
 
     def _set_aside(self, descriptor: int) -> bool:
         """Rename the file unless another process is about to; return whether it was, by whomever."""
-        lock = open_file(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, readers="owner")
+        beside = self._path.with_name(f".{self._path.name}.lock")
+        lock = open_file(beside, os.O_RDWR | os.O_CREAT, readers="owner")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not take_lock(lock, beside):
+                return False  # a few lines more than it should have
             if self._is_current(descriptor):
                 now = datetime.now(UTC)
                 self._path.rename(self._path.with_suffix(f".{now:%Y-%m-%d_%H-%M-%S_%f}{self._path.suffix}"))
                 self._forget_old()
-        except BlockingIOError:
-            return False  # a few lines more than it should have
+            release_lock(lock)
         finally:
             os.close(lock)
         return True

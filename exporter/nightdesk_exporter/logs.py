@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ _CONSOLE = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <8}</level>
 def set_up(
     program: str,
     *,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     level: str = "INFO",
     rotation_megabytes: float = 10.0,
     keep_files: int = 10,
@@ -43,8 +44,8 @@ def set_up(
     """Log to standard error and, where a folder is given, as JSON lines to `<program>.jsonl` in it.
 
     `show` takes each message in place of standard error, without its time.
-    Several processes may log to one file. Replaces whatever was set up before. What libraries log by the standard
-    library's `logging` comes here, too, from warnings on.
+    Several processes may log to one file. Replaces whatever was set up before by it. What libraries log by the standard
+    library's `logging` comes here, too, from warnings on; handlers that are there stay.
     Every one of `secrets` is replaced by stars: in messages, in tracebacks, and in parts of a URL.
     """
     redaction = Redaction(secrets)
@@ -64,7 +65,9 @@ def set_up(
     if folder is not None:
         logger.add(
             LogFile(
-                folder / f"{program}.jsonl", rotate_bytes=round(rotation_megabytes * 1_000_000), keep_files=keep_files
+                Path(folder) / f"{program}.jsonl",
+                rotate_bytes=round(rotation_megabytes * 1_000_000),
+                keep_files=keep_files,
             ),
             format="{extra[line]}",
             level=level,
@@ -72,7 +75,10 @@ def set_up(
             diagnose=False,
         )
     # Below a warning libraries tell what they do, not what happens; some, as Dask, set a level of their own.
-    logging.basicConfig(handlers=[_FromLogging(logging.WARNING)], level=logging.WARNING, force=True)
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if type(handler) is FromLogging]:
+        root.removeHandler(handler)  # of an earlier set-up; those of the bot's own stay
+    root.addHandler(FromLogging(logging.WARNING))
 
 
 def count_messages(count: Callable[[str], None]) -> Callable[[], None]:
@@ -93,10 +99,19 @@ def count_messages(count: Callable[[str], None]) -> Callable[[], None]:
     return end
 
 
-class _FromLogging(logging.Handler):
+SENT = "nightdesk_sent"
+"""Marks a record of the standard library's, or an event of structlog's, that is ours: it does not come back."""
+from_outside: ContextVar[bool] = ContextVar("from_outside", default=False)
+"""Whether what is logged just now came from another log: it does not go back there."""
+
+
+class FromLogging(logging.Handler):
     """Passes on what libraries log, as coming from where they logged it."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Log a record that is not ours. Never raises for its message's sake."""
+        if getattr(record, SENT, False):
+            return
         try:
             level: str | int = logger.level(record.levelname).name
         except ValueError:
@@ -104,7 +119,11 @@ class _FromLogging(logging.Handler):
         frame, depth = inspect.currentframe(), 0
         while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
             frame, depth = frame.f_back, depth + 1
-        logger.opt(depth=depth, exception=record.exc_info).log(level, "{}", _said_by(record))
+        token = from_outside.set(True)
+        try:
+            logger.opt(depth=depth, exception=record.exc_info).log(level, "{}", _said_by(record))
+        finally:
+            from_outside.reset(token)
 
 
 def _said_by(record: logging.LogRecord) -> str:

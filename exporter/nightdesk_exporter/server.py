@@ -1,4 +1,4 @@
-"""The exporter's HTTP server: the page, `/metrics`, `/healthz`, `/readyz` and `/status`, on threads of its own."""
+"""The exporter's HTTP server: the page, the metrics, the status and what probes ask for, on threads of its own."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class ExporterServer:
         host: str,
         port: int,
         health: Callable[[], Health],
+        stalled: Callable[[], str] = str,
         status: Callable[[], dict[str, Any]],
         page: Callable[[], str] | None = None,
         pause_garbage_collection: bool = False,
@@ -46,9 +47,9 @@ class ExporterServer:
     ) -> None:
         """Bind and serve; port 0 picks a free one.
 
-        `page` renders `/`; `None` is no page. `web_config_file` is in the exporter-toolkit's format.
-        `pause_garbage_collection` has the process collect no garbage while metrics are rendered. `allowed_hosts` are
-        the names by which it answers without a password, as `AllowedHosts` has them.
+        `stalled` says why the loop stands still, or nothing. `page` renders `/`; `None` is no page. `web_config_file`
+        is in the exporter-toolkit's format. `pause_garbage_collection` has the process collect no garbage while metrics
+        are rendered. `allowed_hosts` are the names by which it answers without a password, as `AllowedHosts` has them.
 
         Raises `ExporterError` where the port is taken or a host is none, and `WebConfigError` where the file or a
         certificate is not usable. While it runs, the file is read again where it changes.
@@ -62,7 +63,12 @@ class ExporterServer:
         address, number = self._listener.getsockname()[:2]
         self.url = f"{scheme}://{shown}:{number}"
         endpoints = Endpoints(
-            registry, health=health, status=status, page=page, pause_garbage_collection=pause_garbage_collection
+            registry,
+            health=health,
+            stalled=stalled,
+            status=status,
+            page=page,
+            pause_garbage_collection=pause_garbage_collection,
         )
         hosts = AllowedHosts(allowed_hosts, loopback=is_loopback(address))
         self._handler = RequestHandler(endpoints, watched, hosts)
@@ -116,7 +122,9 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows it would let two listen on one port; there another option keeps the port to ourselves.
+        option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except (OSError, OverflowError) as error:

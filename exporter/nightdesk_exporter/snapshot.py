@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
+from nightdesk_core.cash_flows import MOST_SHOWN, AccountHistory
 from nightdesk_core.clock import MarketTime, TimeScale, WallTime
 from nightdesk_core.units import DAY_SECONDS
 
@@ -14,6 +15,9 @@ from nightdesk_exporter.metrics.catalogue import METRICS, Kind
 from nightdesk_exporter.metrics.histogram import Histogram
 
 _MOST_EVENTS = 50
+
+MAY_LACK = ("model", "decisions", "candles")
+"""What a bot may say that it does not have: a model, a decision on each candle, candles."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,12 @@ class Snapshot:
 
     started_at: WallTime
     currency: str = "USDT"
+    without: frozenset[str] = frozenset()
+    """What the bot does not have by its own words, of `MAY_LACK`."""
     heartbeat_at_wall: float | None = None
+    waiting_until_wall: float | None = None
+    """Until when the loop has announced to wait."""
+    request_failed_at_wall: float | None = None
     contact_at_wall: dict[str, float] = field(default_factory=dict)
     """By channel: rest, ws."""
     failures: dict[str, tuple[WallTime, int]] = field(default_factory=dict)
@@ -179,6 +188,12 @@ class Snapshot:
     day: int | None = None
     """The day of market time, counted from the epoch, that `day_start_equity` belongs to."""
     day_start_equity: float | None = None
+    account: AccountHistory = field(default_factory=AccountHistory)
+    """By which a deposit or a withdrawal scales peak and day, as it was at the last of them."""
+    account_emptied: bool = False
+    """Whether all the money was taken out then, and none has come back."""
+    shown_since: deque[tuple[float, float, float, float]] = field(default_factory=lambda: deque(maxlen=MOST_SHOWN))
+    """What was shown since, oldest first: when by the wall's clock, the equity, its peak and the day's start."""
     curve: Curve = field(default_factory=Curve)
     status_written_at: WallTime | None = None
     status_limit_seconds: float | None = None
@@ -204,6 +219,16 @@ class Snapshot:
     def heartbeat_at(self) -> WallTime | None:
         """When the loop last turned."""
         return None if self.heartbeat_at_wall is None else WallTime(self.heartbeat_at_wall)
+
+    @property
+    def waiting_until(self) -> WallTime | None:
+        """Until when the loop has announced to wait; in the past where that is over."""
+        return None if self.waiting_until_wall is None else WallTime(self.waiting_until_wall)
+
+    @property
+    def request_failed_at(self) -> WallTime | None:
+        """When a request to the exchange last failed."""
+        return None if self.request_failed_at_wall is None else WallTime(self.request_failed_at_wall)
 
     @property
     def contact_at(self) -> dict[str, WallTime]:

@@ -19,22 +19,23 @@ from nightdesk_exporter.snapshot import Snapshot
 def sections(
     snapshot: Snapshot, health: Health, *, health_since: WallTime | None, bot: str, running: bool, now: WallTime
 ) -> dict[str, dict[str, Any]]:
-    """Return what is known as of `now`; what is not known is null."""
+    """Return what is known as of `now`; what is not known is null, and what the bot does not have is left out."""
+    model = {} if "model" in snapshot.without else {"model": _model(snapshot, now)}
     return {
         "bot": {
             **_bot(snapshot, health, bot=bot, running=running),
             "health_since": _time(health_since),
             "audit": _audit(snapshot),
-            "candles": _candles(snapshot),
+            "without": sorted(snapshot.without),
+            **_market(snapshot),
         },
         "trading": _trading(snapshot),
-        "model": _model(snapshot, now),
+        **model,
         "risk": _risk(snapshot),
     }
 
 
 def _bot(snapshot: Snapshot, health: Health, *, bot: str, running: bool) -> dict[str, Any]:
-    candles = snapshot.candles
     return {
         "name": bot,
         "running": running,
@@ -43,14 +44,18 @@ def _bot(snapshot: Snapshot, health: Health, *, bot: str, running: bool) -> dict
         "health": health.verdict.value,
         "issues": [issue.to_json() for issue in health.issues],
         "heartbeat_at": _time(snapshot.heartbeat_at),
-        "market_time": _time(snapshot.market_time),
-        "last_candle_received_at": _time(max((candle.received_at for candle in candles.values()), default=None)),
-        "last_decision_at": {symbol: _time(at) for symbol, at in snapshot.decided_at.items()},
         "websocket_connected": snapshot.connected,
         "websocket_changed_at": _time(snapshot.connection_changed_at),
         "exchange_contact_at": {channel: _time(at) for channel, at in snapshot.contact_at.items()},
-        "events": [{"at": iso(event.at), "level": event.level, "text": event.text} for event in tuple(snapshot.events)],
+        "events": _events(snapshot),
     }
+
+
+def _events(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return the last events, oldest first: one may be told of later than what came after it."""
+    events = list(snapshot.events)  # a copy, as the loop goes on appending
+    events.sort(key=lambda event: event.at)
+    return [{"at": iso(event.at), "level": event.level, "text": event.text} for event in events]
 
 
 def _audit(snapshot: Snapshot) -> dict[str, Any] | None:
@@ -59,6 +64,21 @@ def _audit(snapshot: Snapshot) -> dict[str, Any] | None:
     if length is None or snapshot.audit_head is None:
         return None
     return {"length": int(length), "digest": snapshot.audit_head}
+
+
+def _market(snapshot: Snapshot) -> dict[str, Any]:
+    """Return candles and decisions; without those that the bot does not have and has not reported either."""
+    candles, decided = snapshot.candles, snapshot.decided_at
+    found: dict[str, Any] = {}
+    if candles or "candles" not in snapshot.without:
+        found = {
+            "market_time": _time(snapshot.market_time),
+            "last_candle_received_at": _time(max((candle.received_at for candle in candles.values()), default=None)),
+            "candles": _candles(snapshot),
+        }
+    if decided or "decisions" not in snapshot.without:
+        found["last_decision_at"] = {symbol: _time(at) for symbol, at in decided.items()}
+    return found
 
 
 def _candles(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -157,6 +177,10 @@ def recall(snapshot: Snapshot, document: Mapping[str, Any], *, bot: str) -> None
     day, start = risk.get("day"), _positive(risk.get("day_start_equity"))
     if isinstance(day, int) and start is not None:
         snapshot.day, snapshot.day_start_equity = day, start
+    equity, written = _positive(risk.get("equity")), _positive(risk.get("updated_at"))
+    if equity is not None and written is not None and snapshot.equity_peak is not None:
+        peaks, starts = (snapshot.equity_peak,), (snapshot.day_start_equity or equity,)
+        snapshot.account = snapshot.account.show(WallTime(written), equity, peaks=peaks, starts=starts)
 
 
 def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -31,8 +31,8 @@ def is_stale(section: Mapping[str, Any], *, now: WallTime) -> bool:
 class StatusFile:
     """One status file, shared by bot and job."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
 
     def read(self) -> dict[str, Any]:
         """Return the file's content, or an empty document where there is none or it is not ours."""
@@ -44,13 +44,20 @@ class StatusFile:
             return {"schema_version": SCHEMA_VERSION}
         return content
 
-    def replace(self, sections: Mapping[str, Mapping[str, Any]], *, now: WallTime, lifetime_seconds: float) -> None:
-        """Replace `sections` and keep the others. Each goes stale `lifetime_seconds` after `now`.
+    def replace(
+        self, sections: Mapping[str, Mapping[str, Any] | None], *, now: WallTime, lifetime_seconds: float
+    ) -> None:
+        """Replace `sections`, remove those that are `None`, and keep the others.
+
+        Each goes stale `lifetime_seconds` after `now`.
 
         Raises `LockTimeoutError` after 200 ms, `OSError` where the disk is full or read-only; the old file stays.
         """
         with locked(self.path.with_name(f".{self.path.name}.lock"), timeout_seconds=_LOCK_SECONDS):
             content = self.read()
             for name, section in sections.items():
+                if section is None:
+                    content.pop(name, None)
+                    continue
                 content[name] = {**section, "updated_at": now.seconds, "stale_after": now.seconds + lifetime_seconds}
             write_json_atomic(self.path, content)

@@ -54,9 +54,9 @@ class KillSwitchState:
 class KillSwitch:
     """The latch of one bot, in its state folder. Bot and command line share it."""
 
-    def __init__(self, state_dir: Path, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
-        self.path = state_dir / FILE_NAME
-        self.kill_file = state_dir / KILL_FILE
+    def __init__(self, state_dir: Path | str, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
+        self.path = Path(state_dir) / FILE_NAME
+        self.kill_file = Path(state_dir) / KILL_FILE
         self._clock = wall_clock(clock)
 
     def state(self) -> KillSwitchState:

@@ -42,8 +42,8 @@ class Loss:
 class LostState:
     """The loss of one bot's state, in its state folder. Bot and command line share it."""
 
-    def __init__(self, state_dir: Path, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
-        self.path = state_dir / FILE_NAME
+    def __init__(self, state_dir: Path | str, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
+        self.path = Path(state_dir) / FILE_NAME
         self._switch = KillSwitch(state_dir, clock=clock)
         self._clock = wall_clock(clock)
 

@@ -101,11 +101,12 @@ def _unusable(found: GuardProfile) -> str:
 _ADAPTER = TypeAdapter(GuardProfile)
 
 
-def read(folder: Path) -> GuardProfile | None:
+def read(folder: Path | str) -> GuardProfile | None:
     """Return the profile in a bundle's folder, `None` for a bundle that was made without one.
 
     Raises `BundleError` where it cannot be read or is damaged.
     """
+    folder = Path(folder)
     try:
         return GuardProfile.from_json(read_bytes(folder / FILE_NAME, largest=LARGEST_BYTES))
     except MissingInputError:

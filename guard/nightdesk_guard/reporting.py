@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
+from nightdesk_core.clock import WallTime
+
 from nightdesk_guard.evidence import Evidence
 from nightdesk_guard.expectation import Expected, Ratios
 from nightdesk_guard.limits import GuardLimits
@@ -79,6 +81,15 @@ class LossReporter(Protocol):
 
 
 @runtime_checkable
+class NamedReporter(Protocol):
+    """What a `Reporter` may be beside: it knows what the bot is called."""
+
+    @property
+    def name(self) -> str:
+        """The bot's name."""
+
+
+@runtime_checkable
 class AuditReporter(Protocol):
     """What a `Reporter` may be beside, too."""
 
@@ -90,12 +101,11 @@ class AuditReporter(Protocol):
 
 
 @runtime_checkable
-class NamedReporter(Protocol):
-    """What a `Reporter` may be beside: it knows what the bot is called."""
+class WaitReporter(Protocol):
+    """What a `Reporter` may be beside, too."""
 
-    @property
-    def name(self) -> str:
-        """The bot's name."""
+    def announce_wait(self, until: WallTime) -> None:
+        """The loop waits on purpose until then; a time that is past ends that."""
 
 
 def report_guard(

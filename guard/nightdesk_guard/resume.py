@@ -21,8 +21,8 @@ _LOCK_SECONDS = 5.0
 class ResumeFile:
     """The last word that was given for one bot. Command line and bot share it."""
 
-    def __init__(self, state_dir: Path, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
-        self.path = state_dir / FILE_NAME
+    def __init__(self, state_dir: Path | str, *, clock: Callable[[], float | WallTime] = system_clock) -> None:
+        self.path = Path(state_dir) / FILE_NAME
         self._clock = wall_clock(clock)
 
     def give(self, reason: str, *, actor: str) -> Resume:

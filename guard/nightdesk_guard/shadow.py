@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightdesk_guard.limits import TradeResult
 
@@ -32,6 +32,10 @@ class ShadowEvidence:
     def win_rate(self, trades: int) -> float | None:
         """Return the share won of the last `trades`; `None` where there are fewer."""
         return sum(self.wins[-trades:]) / trades if len(self.wins) >= trades else None
+
+    def scaled(self, factor: float) -> ShadowEvidence:
+        """Return the evidence in the money of an account that a cash flow has made larger or smaller."""
+        return replace(self, peaks=tuple(peak * factor for peak in self.peaks), equity=self.equity * factor)
 
     def after(self, closed: Sequence[TradeResult], equity: float | None, *, window: int) -> ShadowEvidence:
         """Return the evidence after a candle in which trades closed; of no more than the last `window` of them.

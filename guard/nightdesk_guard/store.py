@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from loguru import logger
+from nightdesk_core.cash_flows import AccountHistory
+from nightdesk_core.clock import WallTime
 from nightdesk_core.files import stored
 from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import write_json_atomic
@@ -91,6 +93,11 @@ class Remembered:
     """`None` where the guard does not hold the bot back."""
     owed: tuple[Notice, ...] = ()
     """What is still to be told, oldest first."""
+    account: AccountHistory = field(default_factory=AccountHistory)
+    """By which a deposit or a withdrawal scales everything that is money in here."""
+    currency: str = ""
+    """The account's, as the first cash flow that names one says."""
+    format: Literal[3] = 3
 
 
 class SmallStore:
@@ -109,6 +116,8 @@ class SmallStore:
         self.is_new = True
         """Whether nothing was ever kept here, as it was when it was last loaded."""
         self._unwritten: str | None = None
+        self._found: object = None
+        """What was last read, as it lay there: a journal is read often, and to make sense of it takes longer."""
         self._kept = self.load()
         self._forked = False
 
@@ -162,8 +171,8 @@ class SmallStore:
         self._changing = replace(self._changing, **what)
 
     def memory(self) -> GuardMemory:
-        """Return what the policy goes on from."""
-        return self.known.memory
+        """Return what the policy goes on from, without asking the disk: a caller's transaction never changes it."""
+        return (self._changing or self._kept).memory
 
     def last_move(self) -> GuardTransition | None:
         """Return the guard's last move."""
@@ -200,7 +209,9 @@ class SmallStore:
         try:
             found = self._stored()
             self.is_new = found is None
-            self._kept = Remembered() if found is None else _read(found, source=str(path))
+            if found is None or found != self._found:
+                self._kept = Remembered() if found is None else _read(found, source=str(path))
+                self._found = found
         except (InputError, ValueError) as error:
             # To trade on without it would forget a pause.
             why = error.reason if isinstance(error, InputError) else error
@@ -223,7 +234,7 @@ class SmallStore:
             with self._journal.transaction():
                 self._journal.record_transition(self._moved)
                 self._journal.save(_KEY, stored.plain(after))
-        self._kept = after
+        self._kept, self._found = after, None  # a caller's transaction may be rolled back yet
 
     def _write_file(self, after: Remembered) -> None:
         try:
@@ -254,6 +265,8 @@ class SmallStore:
 def _read(found: object, *, source: str) -> Remembered:
     if isinstance(found, Mapping) and "guard" in found:
         found = _from_first_format(found)
+    if isinstance(found, Mapping) and not {"format", "account", "currency"} & found.keys():
+        return _from_second_format(found, source=source)
     return stored.from_plain(Remembered, found, source=source, complete=True)
 
 
@@ -263,3 +276,14 @@ def _from_first_format(found: Mapping[str, Any]) -> dict[str, Any]:
     seen = {"anchors": found.get("anchors"), "switch": found.get("switch")}
     kept = {key: value for key, value in found.items() if key not in ("guard", "evidence", "anchors", "switch")}
     return {**kept, "memory": memory, "seen": seen}
+
+
+def _from_second_format(found: Mapping[str, Any], *, source: str) -> Remembered:
+    """Return what an earlier release kept: it did not know of cash flows. The last equity it knew was at some time."""
+    whole = {**found, "account": stored.plain(AccountHistory()), "currency": "", "format": 3}
+    known = stored.from_plain(Remembered, whole, source=source, complete=True)
+    state, anchors = known.memory.performance, known.seen.anchors
+    if state.equity <= 0 or anchors.peak <= 0:
+        return known
+    peaks, starts = (anchors.peak, state.peak_equity), (anchors.day_start, known.shadow_equity or 0.0)
+    return replace(known, account=known.account.show(WallTime(0.0), state.equity, peaks=peaks, starts=starts))

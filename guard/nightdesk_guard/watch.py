@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loguru import logger
@@ -16,11 +16,13 @@ from nightdesk_core.units import DAY_SECONDS
 from nightdesk_guard.kill_switch import UNREAD, KillSwitch, KillSwitchState, Positions
 from nightdesk_guard.lost_state import LostState
 from nightdesk_guard.presence import Presence
-from nightdesk_guard.reporting import LossReporter, Reporter
+from nightdesk_guard.reporting import LossReporter, Reporter, WaitReporter
 from nightdesk_guard.self_test import DiskError, drill
 from nightdesk_guard.tripwire import AccountView, Anchors, KillLimits, Tripwire
 
 _POLL_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = float(DAY_SECONDS)
+"""What waits for longer is found after a day, as a loop that hangs is."""
 _SELF_TEST_SECONDS = float(DAY_SECONDS)
 _UNTRIED_SECONDS = 1.0
 """How soon a switch is tried again that could not be tried."""
@@ -99,6 +101,14 @@ class KillSwitchWatch:
             self._account = lambda: account
             return self.look()
 
+    def rescale(self, anchors: Anchors, equity: float) -> None:
+        """Go on after money was paid in or out: from other anchors, and with the account that was shown at `equity`."""
+        with self._lock:
+            self._tripwire.anchors = anchors
+            if self._account is not None:
+                account = replace(self._account(), equity=equity)
+                self._account = lambda: account
+
     def forked(self) -> None:
         """In a child, look only: what is to be done about the switch, the parent does."""
         self._forked, self._lock = True, threading.RLock()
@@ -125,6 +135,15 @@ class KillSwitchWatch:
                 self._last = switch
                 self.presence.saw(switch)
             return switch
+
+    def glance(self) -> KillSwitchState:
+        """Return the switch as `look` does; where another thread looks just now, as it was last seen. Never waits."""
+        if not self._lock.acquire(blocking=False):
+            return self._last
+        try:
+            return self.look()
+        finally:
+            self._lock.release()
 
     def trip(self, reason: str) -> None:
         """Stop all entries, and leave positions as they are."""
@@ -153,23 +172,33 @@ class KillSwitchWatch:
 
     def wants_positions_closed(self, *, can_close: bool) -> bool:
         """Return whether open positions must be closed; not while that cannot be done at prices to trust."""
-        with self._lock:
-            switch = self.look()
-            wanted = switch.active and switch.positions == "close"
-            if wanted and not can_close:
-                return False
-            self._heeded = switch
-            return wanted
+        switch = self.glance()
+        wanted = switch.active and switch.positions == "close"
+        if wanted and not can_close:
+            return False
+        self._heeded = switch
+        return wanted
 
     def wait(self, seconds: float, *, sleep: Callable[[float], None]) -> bool:
-        """Sleep, but no longer than until the switch asks for something new; return whether it is active."""
+        """Sleep, but no longer than until the switch asks for something new; return whether it is active.
+
+        The reporter is told until when, and that it has ended: a loop that waits on purpose is not one that hangs.
+        """
         ends = time.monotonic() + seconds
-        while not self._calls():
-            left = ends - time.monotonic()
-            if left <= 0:
-                return self._last.active
-            sleep(min(left, _POLL_SECONDS))
-        return True
+        self._announce(min(seconds, _LONGEST_WAIT_SECONDS))
+        try:
+            while not self._calls():
+                left = ends - time.monotonic()
+                if left <= 0:
+                    return self._last.active
+                sleep(min(left, _POLL_SECONDS))
+            return True
+        finally:
+            self._announce(0.0)
+
+    def _announce(self, seconds: float) -> None:
+        if isinstance(self._parts.reporter, WaitReporter):
+            self._parts.reporter.announce_wait(self._clock() + seconds)
 
     def _test_is_due(self) -> bool:
         again = _SELF_TEST_SECONDS if self._untested is None else _UNTRIED_SECONDS

@@ -203,7 +203,7 @@ class Failing(Collector):
 
 SECONDS = 10
 HASH = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
-HEALTH = Health(Verdict.DEGRADED, (Issue("drawdown_high", Verdict.DEGRADED, "12% are lost"),))
+HEALTH = Health(Verdict.DEGRADED, (Issue("drawdown_high", Verdict.DEGRADED, "12% are lost"),), ready=True)
 Serve = Callable[[str], ExporterServer]
 
 

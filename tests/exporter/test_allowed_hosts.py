@@ -46,7 +46,7 @@ NEVER = [
     "a b",
     "",
 ]
-PATHS = ["/", "/status", "/metrics", "/healthz", "/readyz", "/nothing"]
+PATHS = ["/", "/status", "/metrics", "/healthz", "/livez", "/readyz", "/nothing"]
 Serve = Callable[..., ExporterServer]
 
 

@@ -132,7 +132,18 @@ ANYTHING = st.one_of(
     st.just([]),
     st.just(MODEL),
 )
-NO_CALLS = {"url", "held_in_memory", "health", "status", "note_error", "changed", "forked"}
+NO_CALLS = {
+    "asgi_app",
+    "wsgi_app",
+    "place",
+    "url",
+    "held_in_memory",
+    "health",
+    "status",
+    "note_error",
+    "changed",
+    "forked",
+}
 CALLS = st.sampled_from(sorted(name for name in dir(BotExporter) if not name.startswith("_") and name not in NO_CALLS))
 
 

@@ -27,7 +27,7 @@ WITH_USE = {
     "orders_rejected",
 }
 """Counters whose label values nobody knows beforehand."""
-KNOWN_FROM_THE_START = ("limit", "config_loaded", "candle_interval", "candle_expected")
+KNOWN_FROM_THE_START = ("limit", "report_expected", "config_loaded", "candle_interval", "candle_expected")
 
 
 class Held:

@@ -19,11 +19,12 @@ import pytest
 import yaml
 from nightdesk.stack.tools import Tools
 from nightdesk_alerts.catalogue.declaration import AlertRule
+from nightdesk_exporter import BotExporter
 from nightdesk_exporter.health.issues import Verdict
 
 from tests.exporter.health_cases import CASES
 from tests.exporter.health_cases.case import AlertStory
-from tests.exporter.story import START, Bot, Minute, Story, after, without
+from tests.exporter.story import LIMITS, START, Bot, Minute, Story, after, without
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus" / "rules"
 BTC = "BTC/USDT:USDT"
@@ -51,6 +52,22 @@ def opens_again(bot: Bot, minute: Minute) -> None:
         bot.exporter.expect_candles("EUR/USDT", "5m", interval_seconds=300.0)
 
 
+def lacks_everything(bot: Bot, minute: Minute) -> None:
+    if minute == 0:
+        bot.exporter = BotExporter(
+            "btc", symbols=[], model=None, decisions=False, port=0, clock=lambda: bot.now, limits=LIMITS, strict=True
+        )
+        bot.exporter.trading_expected(expected=True)
+    bot.healthy(without=("candle", "decision", "status"))
+
+
+def waits_as_announced(bot: Bot, minute: Minute) -> None:
+    if minute % 5 == 0:
+        bot.healthy(without=("contact", "trade"))
+        bot.exporter.trade(BTC, profit=1.0)
+        bot.exporter.announce_wait(bot.now + 300.0)
+
+
 @dataclass(frozen=True)
 class Tale:
     """A story, its length in minutes, and the alert that comes of it."""
@@ -67,6 +84,8 @@ TALES: dict[str, Tale] = {
     "never an equity": Tale(without("equity", from_minute=0)),
     "never told whether trading is expected": Tale(never_told, minutes=75),
     "a market that opens after days in which another was open": Tale(opens_again),
+    "a bot without a model, candles or decisions": Tale(lacks_everything, minutes=135),
+    "a bot that waits for its candles as it announces": Tale(waits_as_announced),
     "a closed market": Tale(
         after(lambda exporter: exporter.trading_expected(expected=False), minute=5, instead="candle")
     ),

@@ -90,6 +90,7 @@ def begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Begin:
     del capsys  # it is there before standard error is taken
 
     def set_up() -> Path:
+        logging.root.handlers.clear()
         logs_module.set_up("bot", folder=tmp_path)
         return tmp_path / "bot.jsonl"
 

@@ -82,7 +82,7 @@ def test_another_path_is_told_which_there_are(full: BotExporter) -> None:
         answer = requests.get(f"{full.url}/metric", timeout=5)
     assert (answer.status_code, answer.json()) == (
         404,
-        {"error": "there is no /metric; try /, /metrics, /healthz, /readyz or /status"},
+        {"error": "there is no /metric; try /, /metrics, /healthz, /livez, /readyz or /status"},
     )
 
 

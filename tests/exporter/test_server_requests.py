@@ -119,7 +119,7 @@ def test_names_choose_of_collectors_that_do_not_say_what_they_have(registry: Col
         server.close()
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/status", "/nothing"])
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/livez", "/readyz", "/status", "/nothing"])
 def test_head_answers_as_get_does_without_a_body(server: ExporterServer, path: str) -> None:
     got = get(server, path)
     head = requests.head(server.url + path, headers={"Accept-Encoding": "identity"}, timeout=SECONDS)
@@ -142,12 +142,14 @@ def test_another_method_is_told_which_there_are(server: ExporterServer, method: 
         (Verdict.HEALTHY, 200, 200),
         (Verdict.DEGRADED, 200, 200),
         (Verdict.UNHEALTHY, 503, 503),
+        (Verdict.UNHEALTHY, 503, 200),
     ],
 )
-def test_healthz_and_readyz_go_by_the_verdict(
+def test_healthz_goes_by_the_verdict_and_readyz_by_what_trading_needs(
     registry: CollectorRegistry, verdict: Verdict, healthy: int, ready: int
 ) -> None:
-    server = ExporterServer(registry, host="127.0.0.1", port=0, health=lambda: Health(verdict, ()), status=dict)
+    health = Health(verdict, (), ready=ready == 200)
+    server = ExporterServer(registry, host="127.0.0.1", port=0, health=lambda: health, status=dict)
     try:
         assert get(server, "/healthz").status_code == healthy
         answer = get(server, "/readyz")

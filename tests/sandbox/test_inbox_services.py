@@ -59,7 +59,7 @@ def pager(tmp_path: Path) -> Iterator[None]:
 
 def test_a_service_is_in_the_module_of_its_name() -> None:
     names = [service.channel for service in services.known_services()]
-    assert names == ["discord", "slack", "telegram", "webhook"]
+    assert names == ["discord", "healthchecks", "slack", "telegram", "uptime_kuma", "webhook"]
     assert [service.__module__.rpartition(".")[2] for service in services.known_services()] == names
 
 

@@ -8,11 +8,12 @@ Whoever checks a bot's health, sends, mutes, routes or documents alerts asks her
 all of it: it is a table.
 
 The table: `ALERTS`, by `SUBJECTS`; `declared` and `known` look things up. `HEALTH_CHECK` is what the health check looks
-for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Severity`, `Route`.
+for, in the `Situation` that it sees. The words of a declaration: `AlertDeclaration`, `AlertRule`, `Due`, `Severity`,
+`Route`.
 Declarations that others name: `ALERTMANAGER_NOTIFICATIONS_FAILING`, `ALERTS_SILENCED`, `DISK_UNWRITABLE`, `DOWN`,
-`KILL_SWITCH_ACTIVE`, `MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. `ACCOUNT_ISSUES` are of the account alone.
-Limits that the bot exports or acts by: `daily_loss_severity`, `drawdown_severity`, `no_trade_limit_seconds`,
-`snapshot_limit_seconds`.
+`KILL_SWITCH_ACTIVE`, `LOOP_STALLED`, `MODEL_KEPT`, `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`. `ACCOUNT_ISSUES` are of the
+account alone. Limits that the bot exports or acts by: `daily_loss_severity`, `drawdown_severity`,
+`exchange_contact_limit_seconds`, `heartbeat_limit_seconds`, `no_trade_limit_seconds`, `snapshot_limit_seconds`.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
     AlertRule,
+    Due,
     Route,
     Severity,
     SilentCondition,
     Subject,
 )
-from nightdesk_alerts.catalogue.exchange import EXCHANGE
-from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS
+from nightdesk_alerts.catalogue.exchange import EXCHANGE, exchange_contact_limit_seconds
+from nightdesk_alerts.catalogue.liveness import DOWN, LIVENESS, LOOP_STALLED, heartbeat_limit_seconds
 from nightdesk_alerts.catalogue.model import MODEL
 from nightdesk_alerts.catalogue.plumbing import ALERTS_SILENCED, DISK_UNWRITABLE, PLUMBING, snapshot_limit_seconds
 from nightdesk_alerts.catalogue.records import RECORDS
@@ -49,18 +51,22 @@ __all__ = [
     "DOWN",
     "HEALTH_CHECK",
     "KILL_SWITCH_ACTIVE",
+    "LOOP_STALLED",
     "MODEL_KEPT",
     "MODEL_PROMOTED",
     "MODEL_ROLLED_BACK",
     "SUBJECTS",
     "AlertDeclaration",
     "AlertRule",
+    "Due",
     "Route",
     "Severity",
     "Situation",
     "daily_loss_severity",
     "declared",
     "drawdown_severity",
+    "exchange_contact_limit_seconds",
+    "heartbeat_limit_seconds",
     "known",
     "no_trade_limit_seconds",
     "snapshot_limit_seconds",
@@ -83,7 +89,7 @@ def _looked_for() -> Iterator[tuple[AlertCondition | SilentCondition, AlertDecla
 HEALTH_CHECK = tuple(_looked_for())
 """What the bot's health check looks for, each with the alert about it, in the order of its issues."""
 
-ACCOUNT_ISSUES = frozenset(condition.issue for condition, alert in HEALTH_CHECK if alert in RISK.declared)
+ACCOUNT_ISSUES = frozenset(condition.issue for condition, _ in HEALTH_CHECK if condition.of_the_account)
 """Issues of the health check that are about the account: a bot that has no other does its work."""
 
 _BY_NAME = {alert.name: alert for alert in ALERTS}

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nightdesk_core.age import age_seconds, newest
+from nightdesk_core.age import age_seconds, is_ahead, newest
 from nightdesk_core.clock import WallTime
 
 from nightdesk_alerts.catalogue.declaration import (
     ANY_CRITICAL,
     AlertCondition,
     AlertDeclaration,
+    Due,
     Severity,
     Subject,
     Symptom,
     inhibited_by,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
-from nightdesk_alerts.catalogue.late import late
+from nightdesk_alerts.catalogue.late import due, late
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
 from nightdesk_alerts.catalogue.view import EPOCH, ExpectedCandles, LimitsView, Situation
 
@@ -42,13 +43,24 @@ def _waits(seen: Situation) -> Iterator[_Wait]:
     reopened = bot.trading_expected_since or EPOCH
     for (symbol, timeframe), candles in dict(bot.candles_expected).items():
         last_seen = received.get((symbol, timeframe))
-        # One that never came is late, too: from when it was expected, or from when the market opened again.
-        stamps = [candles.since, reopened] if last_seen is None else [last_seen[0], candles.since, reopened]
-        last = newest(stamps, now=seen.now)
+        since = _since(seen, candles, None if last_seen is None else last_seen[0])
+        last = newest([since, reopened], now=seen.now)
         yield _Wait(symbol, timeframe, last, _limit(candles, seen.limits))
 
 
-def _stale(seen: Situation) -> Iterator[Symptom]:
+def _since(seen: Situation, candles: ExpectedCandles, reported: WallTime | None) -> WallTime:
+    """Return since when more is waited for: the last report, or when candles began to be expected, if that is later.
+
+    What never came is late, too. What is expected from the bot's start on may have come before it, where somebody else
+    reports of it.
+    """
+    from_the_start = candles.since == seen.bot.started_at
+    if reported is not None and from_the_start and not is_ahead(reported, now=seen.now):
+        return reported
+    return candles.since if reported is None else newest([reported, candles.since], now=seen.now)
+
+
+def _stale(seen: Situation) -> Iterator[Symptom | Due]:
     bot = seen.bot
     if bot.trading_expected is False:
         return
@@ -56,7 +68,7 @@ def _stale(seen: Situation) -> Iterator[Symptom]:
         severity: Severity = "warning" if bot.positions.get(symbol) is None else "critical"
         what, labels = f"no candle of {symbol} {timeframe}", {"symbol": symbol, "timeframe": timeframe}
         yield from late(seen, severity, what, last=last, limit=limit, labels=labels)
-    if not bot.candles_expected:
+    if not bot.candles_expected and "candles" not in bot.without:
         what, limit = "no candles are expected, nor any seen,", seen.limits.first_candle_seconds
         yield from late(seen, "warning", what, last=bot.started_at, limit=limit)
 
@@ -64,7 +76,7 @@ def _stale(seen: Situation) -> Iterator[Symptom]:
 def _sees_every_candle(seen: Situation) -> bool:
     bot, received = seen.bot, seen.bot.candles
     all_seen = bool(received) and all(each in received for each in tuple(bot.candles_expected))
-    return bot.trading_expected is False or all_seen
+    return bot.trading_expected is False or "candles" in bot.without or all_seen
 
 
 CANDLE_STALE = AlertDeclaration(
@@ -74,7 +86,8 @@ CANDLE_STALE = AlertDeclaration(
         "warning": "No candles arrive.",
     },
     when="No candle was received for two intervals and a minute, where the market is open; critical while a position in"
-    " the symbol is open. Where not even the interval is known, two hours and a minute count.",
+    " the symbol is open. Where not even the interval is known, two hours and a minute count;"
+    " a bot that says that it has no candles is silent then.",
     labels=("bot", "symbol", "timeframe"),
     condition=AlertCondition(
         issue="candle_stale", find=_stale, is_known=_sees_every_candle, unhealthy=("critical", "warning")
@@ -83,11 +96,12 @@ CANDLE_STALE = AlertDeclaration(
 )
 
 
-def _rejected(seen: Situation) -> Iterator[Symptom]:
+def _rejected(seen: Situation) -> Iterator[Symptom | Due]:
     expected = dict(seen.bot.candles_expected)
     for market, found in dict(seen.bot.candles_rejected).items():
         candles = expected.get(market)
         if candles is not None and age_seconds(found.at, now=seen.now) < _limit(candles, seen.limits):
+            yield from due(seen, found.at + _limit(candles, seen.limits))
             symbol, timeframe = market
             labels = {"symbol": symbol, "timeframe": timeframe}
             yield Symptom("warning", f"{symbol} {timeframe}: {found.text}", since=found.at, labels=labels)
@@ -128,19 +142,19 @@ SYMBOL_UNLISTED = AlertDeclaration(
 )
 
 
-def _undecided(seen: Situation) -> Iterator[Symptom]:
+def _undecided(seen: Situation) -> Iterator[Symptom | Due]:
     bot = seen.bot
-    if bot.trading_expected is False:
+    if bot.trading_expected is False or "decisions" in bot.without:
         return
     stale = {wait.symbol for wait in _waits(seen) if age_seconds(wait.last, now=seen.now) > wait.limit}
     waiting: dict[str, tuple[WallTime, float]] = {}
-    for (symbol, _), candles in dict(bot.candles_expected).items():
-        since, longest = waiting.get(symbol, (bot.trading_expected_since or EPOCH, 0.0))
-        waiting[symbol] = (newest([candles.since, since], now=seen.now), max(_limit(candles, seen.limits), longest))
     decided_at = bot.decided_at
-    for symbol, (since, limit) in waiting.items():
+    for (symbol, _), candles in dict(bot.candles_expected).items():
+        last, longest = waiting.get(symbol, (bot.trading_expected_since or EPOCH, 0.0))
+        since = _since(seen, candles, decided_at.get(symbol))
+        waiting[symbol] = (newest([since, last], now=seen.now), max(_limit(candles, seen.limits), longest))
+    for symbol, (last, limit) in waiting.items():
         if symbol not in stale:  # there the candles are what is missing
-            last = newest([decided_at.get(symbol, EPOCH), since], now=seen.now)
             what, labels = f"no decision on {symbol}", {"symbol": symbol}
             yield from late(seen, "critical", what, last=last, limit=limit, labels=labels)
 
@@ -148,7 +162,7 @@ def _undecided(seen: Situation) -> Iterator[Symptom]:
 def _decides(seen: Situation) -> bool:
     symbols = {symbol for symbol, _ in tuple(seen.bot.candles_expected)}
     decided = bool(symbols) and symbols <= seen.bot.decided_at.keys()
-    return seen.bot.trading_expected is False or decided
+    return seen.bot.trading_expected is False or bool({"decisions", "candles"} & set(seen.bot.without)) or decided
 
 
 # The health check says what a more precise alert has said.

@@ -85,9 +85,18 @@ class Symptom:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-Find = Callable[[Situation], Iterable[Symptom]]
-"""Returns a symptom for each thing that a condition holds of. Pure; what is unknown counts as wrong once the bot has
-had its time."""
+class Due(NamedTuple):
+    """When a condition may come to hold, or hold no longer, by the passing of time alone: then it is looked for again.
+
+    One that lies in the past is of something that is over as soon as the bot reports again.
+    """
+
+    at: WallTime
+
+
+Find = Callable[[Situation], Iterable[Symptom | Due]]
+"""Returns a symptom for each thing that a condition holds of, and when time alone may change that. Pure; what is
+unknown counts as wrong once the bot has had its time."""
 
 
 class AlertCondition(NamedTuple):
@@ -96,13 +105,15 @@ class AlertCondition(NamedTuple):
     `issue` is its name in status file and `health_issues`. `is_known` says whether the bot has said enough, since its
     start, to know whether it holds: an alert of a run before is withdrawn only then. A bot that has just started and
     has reported no equity yet has no drawdown that the check could find, and is not thereby out of it. `unhealthy` has
-    the severities at which the bot does not do its work; at any other it does, but something needs a look.
+    the severities at which the bot does not do its work; at any other it does, but something needs a look. What is
+    `of_the_account` says nothing of whether the bot could trade: its money is less, and its work goes on.
     """
 
     issue: str
     find: Find
     is_known: Callable[[Situation], bool]
     unhealthy: tuple[Severity, ...] = ()
+    of_the_account: bool = False
 
 
 class SilentCondition(NamedTuple):
@@ -116,6 +127,11 @@ class SilentCondition(NamedTuple):
     def unhealthy(self) -> tuple[Severity, ...]:
         """What keeps the bot from its work has an alert."""
         return ()
+
+    @property
+    def of_the_account(self) -> bool:
+        """Money has alerts, too."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

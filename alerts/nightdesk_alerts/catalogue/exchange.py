@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_core.age import newest
-
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
+    Due,
     SilentCondition,
     Subject,
     Symptom,
     inhibited_by,
 )
-from nightdesk_alerts.catalogue.late import late
+from nightdesk_alerts.catalogue.late import last_of, late
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
-from nightdesk_alerts.catalogue.view import Situation
+from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
 
 
-def _disconnected(seen: Situation) -> Iterator[Symptom]:
-    last = newest([*dict(seen.bot.contact_at).values(), seen.bot.started_at], now=seen.now)
-    limit = seen.limits.exchange_contact_seconds
+def exchange_contact_limit_seconds(bot: BotView, limits: LimitsView) -> float:
+    """Return how long the exchange may be silent.
+
+    Longer where nobody asks it: until the end of a wait that was announced, and between the candles of a bot that has
+    no stream. A stream that is broken, or a request that has failed since, brings the bot's own limit back.
+    """
+    limit, contacts = limits.exchange_contact_seconds, dict(bot.contact_at)
+    last = max(contacts.values(), default=bot.started_at)
+    if bot.connected is False or (bot.request_failed_at is not None and bot.request_failed_at > last):
+        return limit
+    unasked = 0.0 if bot.waiting_until is None else max(0.0, bot.waiting_until - last) + limit
+    intervals = [each.interval_seconds for each in tuple(bot.candles_expected.values())]
+    if intervals and contacts.keys() == {"rest"} and bot.connected is None:
+        unasked = max(unasked, min(intervals) + limits.candle_grace_seconds)
+    return max(limit, unasked)
+
+
+def _disconnected(seen: Situation) -> Iterator[Symptom | Due]:
+    last = last_of(seen.bot.contact_at.values(), otherwise=seen.bot.started_at, now=seen.now)
+    limit = exchange_contact_limit_seconds(seen.bot, seen.limits)
     return late(seen, "critical", "no contact with the exchange", last=last, limit=limit)
 
 
@@ -29,7 +45,9 @@ def _disconnected(seen: Situation) -> Iterator[Symptom]:
 EXCHANGE_DISCONNECTED = AlertDeclaration(
     name="TradebotExchangeDisconnected",
     summaries={"critical": "The bot has lost the exchange."},
-    when="The last success on any channel, or the bot's start, is longer ago than the bot's own limit (5m).",
+    when="The last success on any channel, or the bot's start, is longer ago than the bot's own limit: 5m; until 5m"
+    " after the end of a wait that was announced; an interval of the candles and a minute where nothing but requests"
+    " fetches them, and none has failed since.",
     condition=AlertCondition(
         issue="exchange_disconnected",
         find=_disconnected,
@@ -40,7 +58,7 @@ EXCHANGE_DISCONNECTED = AlertDeclaration(
 )
 
 
-def _stream_broken(seen: Situation) -> Iterator[Symptom]:
+def _stream_broken(seen: Situation) -> Iterator[Symptom | Due]:
     broken_at, limit = seen.bot.connection_changed_at, seen.limits.exchange_contact_seconds
     if seen.bot.connected is False and broken_at is not None:
         yield from late(seen, "none", "the candle stream has been broken", last=broken_at, limit=limit)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightdesk_core.age import newest
-
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
+    Due,
     MutedIn,
     Route,
     Subject,
     Symptom,
 )
-from nightdesk_alerts.catalogue.late import late
-from nightdesk_alerts.catalogue.view import Situation
+from nightdesk_alerts.catalogue.late import last_of, late
+from nightdesk_alerts.catalogue.view import BotView, LimitsView, Situation
 
 DOWN = AlertDeclaration(
     name="TradebotDown",
     summaries={"critical": "The bot does not answer."},
-    when="The bot has not answered Prometheus for 2m.",
+    when="The bot has not answered Prometheus for 2m, or one that pushes its metrics has not pushed for three.",
     mutes_its_bot=MutedIn.INHIBITION,
     never_muted=True,
     route=Route.FLEET,
@@ -53,16 +52,24 @@ LIMIT_MISSING = AlertDeclaration(
 )
 
 
-def _loop_stalled(seen: Situation) -> Iterator[Symptom]:
+def heartbeat_limit_seconds(bot: BotView, limits: LimitsView) -> float:
+    """Return how long the loop may be silent since it last turned: longer while it waits as it has announced."""
+    until, last = bot.waiting_until, bot.heartbeat_at or bot.started_at
+    return limits.heartbeat_seconds + (0.0 if until is None else max(0.0, until - last))
+
+
+def _loop_stalled(seen: Situation) -> Iterator[Symptom | Due]:
+    bot, limit = seen.bot, heartbeat_limit_seconds(seen.bot, seen.limits)
     # A stamp in the future, where a clock was set back, is none: the wait began with the bot then.
-    last = newest([seen.bot.heartbeat_at or seen.bot.started_at, seen.bot.started_at], now=seen.now)
-    return late(seen, "critical", "no turn of the loop", last=last, limit=seen.limits.heartbeat_seconds)
+    last = last_of([bot.heartbeat_at], otherwise=bot.started_at, now=seen.now)
+    return late(seen, "critical", "no turn of the loop", last=last, limit=limit)
 
 
 LOOP_STALLED = AlertDeclaration(
     name="TradebotLoopStalled",
     summaries={"critical": "The bot answers, but its trading loop stands still."},
-    when="The loop last turned, or the bot was started, longer ago than the bot's own limit (120 s).",
+    when="The loop last turned, or the bot was started, longer ago than the bot's own limit (120 s, and as"
+    " long as it has announced to wait).",
     condition=AlertCondition(
         issue="loop_stalled",
         find=_loop_stalled,

@@ -7,28 +7,34 @@ from collections.abc import Iterator
 from nightdesk_core.age import age_seconds, is_ahead
 from nightdesk_core.units import DAY_SECONDS
 
-from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Subject, Symptom, inhibited_by
+from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Due, Subject, Symptom, inhibited_by
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
+from nightdesk_alerts.catalogue.late import due
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
 from nightdesk_alerts.catalogue.view import Situation
 
 
 def _is_known(seen: Situation) -> bool:
-    return seen.bot.model_known
+    return seen.bot.model_known or "model" in seen.bot.without
 
 
-def _missing(seen: Situation) -> Iterator[Symptom]:
+def _missing(seen: Situation) -> Iterator[Symptom | Due]:
     bot = seen.bot
+    if "model" in bot.without:
+        return
     if bot.model_known and bot.model is None:
         yield Symptom("critical", "no valid model is loaded: the bot does not trade")
     elif bot.model is None and age_seconds(bot.started_at, now=seen.now) > seen.limits.first_model_seconds:
         yield Symptom("critical", "the bot names no model")
+    elif bot.model is None:
+        yield from due(seen, bot.started_at + seen.limits.first_model_seconds)
 
 
 MODEL_MISSING = AlertDeclaration(
     name="TradebotModelMissing",
     summaries={"critical": "The bot runs without a model."},
-    when="For 1m no model has been loaded, or two minutes after its start the bot has not said whether one is.",
+    when="For 1m no model has been loaded, or two minutes after its start the bot has not said whether one is. A bot"
+    " that says that it has none is silent.",
     condition=AlertCondition(issue="model_missing", find=_missing, is_known=_is_known, unhealthy=("critical",)),
 )
 
@@ -49,10 +55,16 @@ MODEL_NOT_LOADED = AlertDeclaration(
 )
 
 
-def _stale(seen: Situation) -> Iterator[Symptom]:
+def _stale(seen: Situation) -> Iterator[Symptom | Due]:
     bot, limit = seen.bot, seen.limits.model_age_seconds
+    if "model" in bot.without:
+        return
+    if not bot.model_known:
+        yield from due(seen, bot.started_at + seen.limits.first_report_seconds)
     if not bot.model_known and age_seconds(bot.started_at, now=seen.now) > seen.limits.first_report_seconds:
         yield Symptom("warning", "the model's age is unknown", limit)
+    if bot.model is not None:
+        yield from due(seen, bot.model.trained_at + limit)
     if bot.model is not None and is_ahead(bot.model.trained_at, now=seen.now):
         yield Symptom("warning", "the model's age is unknown: it was trained in the future", limit)
     elif bot.model is not None and seen.now - bot.model.trained_at > limit:

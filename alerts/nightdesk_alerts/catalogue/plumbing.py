@@ -11,6 +11,7 @@ from nightdesk_alerts.catalogue.candles import CANDLE_STALE
 from nightdesk_alerts.catalogue.declaration import (
     AlertCondition,
     AlertDeclaration,
+    Due,
     Route,
     SilentCondition,
     Subject,
@@ -18,7 +19,7 @@ from nightdesk_alerts.catalogue.declaration import (
     inhibited_by,
 )
 from nightdesk_alerts.catalogue.exchange import EXCHANGE_DISCONNECTED
-from nightdesk_alerts.catalogue.late import late
+from nightdesk_alerts.catalogue.late import due, last_of, late
 from nightdesk_alerts.catalogue.liveness import LOOP_STALLED
 from nightdesk_alerts.catalogue.view import EPOCH, BotView, LimitsView, Situation
 
@@ -31,12 +32,12 @@ def snapshot_limit_seconds(bot: BotView, limits: LimitsView) -> float | None:
     return 2 * max(intervals) + limits.candle_grace_seconds
 
 
-def _snapshot_stale(seen: Situation) -> Iterator[Symptom]:
+def _snapshot_stale(seen: Situation) -> Iterator[Symptom | Due]:
     bot, limit = seen.bot, snapshot_limit_seconds(seen.bot, seen.limits)
-    # What lies before the start, or before the market opened again, is not held against the bot.
-    stamps = [bot.equity_at or EPOCH, bot.trading_expected_since or EPOCH, bot.started_at]
     if limit is not None:
-        last = newest(stamps, now=seen.now)
+        # What lies before the market opened again is not held against the bot.
+        reported = last_of([bot.equity_at], otherwise=bot.started_at, now=seen.now)
+        last = newest([reported, bot.trading_expected_since or EPOCH], now=seen.now)
         yield from late(seen, "warning", "no equity was reported", last=last, limit=limit)
 
 
@@ -53,7 +54,7 @@ SNAPSHOT_STALE = AlertDeclaration(
 )
 
 
-def _status_file_stale(seen: Situation) -> Iterator[Symptom]:
+def _status_file_stale(seen: Situation) -> Iterator[Symptom | Due]:
     limit, started = seen.bot.status_limit_seconds, seen.bot.started_at
     if limit is not None:
         last = newest([seen.bot.status_written_at or started, started], now=seen.now)
@@ -97,14 +98,15 @@ DISK_UNWRITABLE = AlertDeclaration(
 )
 
 
-def _trouble(issue: str) -> Callable[[Situation], Iterator[Symptom]]:
+def _trouble(issue: str) -> Callable[[Situation], Iterator[Symptom | Due]]:
     """Return the condition that something of the exporter's own failed not long ago."""
 
-    def find(seen: Situation) -> Iterator[Symptom]:
+    def find(seen: Situation) -> Iterator[Symptom | Due]:
         failure = seen.bot.troubles.get(issue)
         # Not by its age: one in the future, where the clock was set back, has failed all the same.
         if failure is not None and seen.now - failure.at < seen.limits.trouble_seconds:
             yield Symptom("warning", failure.text, since=failure.at)
+            yield from due(seen, failure.at + seen.limits.trouble_seconds)
 
     return find
 
@@ -131,21 +133,23 @@ ALERTS_DROPPED = AlertDeclaration(
 )
 
 
-def _called_wrongly(seen: Situation) -> Iterator[Symptom]:
+def _called_wrongly(seen: Situation) -> Iterator[Symptom | Due]:
     calls = dict(seen.bot.wrong_calls)
     wrong = {cause: call for cause, call in calls.items() if seen.now - call.at < seen.limits.trouble_seconds}
     if wrong:
         said = "; ".join(f"{cause}: {call.text}" for cause, call in wrong.items())
         yield Symptom("none", f"the exporter was called wrongly: {said}")
+        yield from due(seen, min(call.at for call in wrong.values()) + seen.limits.trouble_seconds)
 
 
-def _stamp_in_future(seen: Situation) -> Iterator[Symptom]:
+def _stamp_in_future(seen: Situation) -> Iterator[Symptom | Due]:
     ahead = {what: at for what, at in seen.bot.stamps().items() if is_ahead(at, now=seen.now)}
     if ahead:
         what, farthest = max(ahead.items(), key=lambda stamp: stamp[1].seconds)
         more = f", and {len(ahead) - 1} more" if len(ahead) > 1 else ""
         cause = f"{what} is {iso(farthest)}, {farthest - seen.now:.0f} s ahead of the clock{more}"
         yield Symptom("warning", cause, TOLERANCE_SECONDS)
+        yield from due(seen, min(ahead.values()) - TOLERANCE_SECONDS)
 
 
 # What lies in the future has no age: the other conditions take it for old, and cannot say when it will be.
@@ -161,6 +165,12 @@ INSTRUMENTATION_ERRORS = SilentCondition(
     issue="instrumentation_errors",
     find=_called_wrongly,
     reason="a mistake in the bot's code, which shows at the first try, and is logged",
+)
+
+HEARTBEAT_UNSENT = SilentCondition(
+    issue="heartbeat_unsent",
+    find=_trouble("heartbeat_unsent"),
+    reason="whoever waits for the heartbeat outside tells people that it stays away",
 )
 
 ALERTS_SILENCED = AlertDeclaration(
@@ -183,5 +193,6 @@ PLUMBING = Subject(
         STAMP_IN_FUTURE,
         ALERTS_SILENCED,
         INSTRUMENTATION_ERRORS,
+        HEARTBEAT_UNSENT,
     ),
 )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from nightdesk_core.age import age_seconds
 
-from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Severity, Subject, Symptom
+from nightdesk_alerts.catalogue.declaration import AlertCondition, AlertDeclaration, Due, Severity, Subject, Symptom
+from nightdesk_alerts.catalogue.late import due
 from nightdesk_alerts.catalogue.view import LimitsView, Situation
 
 
@@ -22,9 +23,10 @@ def daily_loss_severity(daily_pnl_ratio: float, limits: LimitsView) -> Severity 
     return "critical" if -daily_pnl_ratio > limits.daily_loss_ratio else None
 
 
-def _drawdown_high(seen: Situation) -> Iterator[Symptom]:
+def _drawdown_high(seen: Situation) -> Iterator[Symptom | Due]:
     drawdown, limits = seen.bot.drawdown_ratio, seen.limits
     if drawdown is None:
+        yield from due(seen, seen.bot.started_at + limits.first_report_seconds)
         if age_seconds(seen.bot.started_at, now=seen.now) > limits.first_report_seconds:
             yield Symptom("warning", "the drawdown is unknown: the bot reports no equity")
         return
@@ -47,6 +49,7 @@ DRAWDOWN_HIGH = AlertDeclaration(
         find=_drawdown_high,
         is_known=lambda seen: seen.bot.drawdown_ratio is not None,
         unhealthy=("critical",),
+        of_the_account=True,
     ),
 )
 
@@ -67,6 +70,7 @@ DAILY_LOSS_HIGH = AlertDeclaration(
         find=_daily_loss_high,
         is_known=lambda seen: seen.bot.daily_pnl_ratio is not None,
         unhealthy=("critical",),
+        of_the_account=True,
     ),
 )
 
@@ -86,6 +90,7 @@ LEVERAGE_HIGH = AlertDeclaration(
         find=_leverage_high,
         is_known=lambda seen: bool(seen.bot.positions),
         unhealthy=("critical",),
+        of_the_account=True,
     ),
 )
 

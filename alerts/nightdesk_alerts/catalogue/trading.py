@@ -12,12 +12,14 @@ from nightdesk_alerts.catalogue.declaration import (
     HOUR_SECONDS,
     AlertCondition,
     AlertDeclaration,
+    Due,
     Preference,
     Route,
     Subject,
     Symptom,
     inhibited_by,
 )
+from nightdesk_alerts.catalogue.late import due
 from nightdesk_alerts.catalogue.view import EPOCH, BotView, LimitsView, Situation
 
 _LN_100 = math.log(100)
@@ -85,7 +87,7 @@ def no_trade_limit_seconds(bot: BotView, limits: LimitsView) -> float:
     return max(limits.no_trade_seconds, _LN_100 * (bot.trade_interval_seconds or 0.0))
 
 
-def _no_trades(seen: Situation) -> Iterator[Symptom]:
+def _no_trades(seen: Situation) -> Iterator[Symptom | Due]:
     bot, now = seen.bot, seen.now
     if bot.trading_expected is False:
         return
@@ -93,6 +95,7 @@ def _no_trades(seen: Situation) -> Iterator[Symptom]:
     # A bot that does not say is meant to trade from its start on.
     since = bot.trading_expected_since if bot.trading_expected else None
     last = newest([bot.started_at if since is None else since, bot.last_trade_at or EPOCH], now=now)
+    yield from due(seen, last + limit)
     if (age := age_seconds(last, now=now)) > limit:
         cause = f"no trade for {age / DAY_SECONDS:.3g} days, the limit is {limit / DAY_SECONDS:.3g}"
         yield Symptom("warning", cause, limit, last + limit)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from nightdesk_core.clock import MarketTime, WallTime
@@ -116,8 +116,20 @@ class BotView(Protocol):
         """When the bot was started."""
 
     @property
+    def without(self) -> Collection[str]:
+        """What it does not have by its own words, and nobody misses: model, decisions, candles."""
+
+    @property
     def heartbeat_at(self) -> WallTime | None:
         """When its loop last turned."""
+
+    @property
+    def waiting_until(self) -> WallTime | None:
+        """Until when it has announced to wait; in the past where that is over."""
+
+    @property
+    def request_failed_at(self) -> WallTime | None:
+        """When a request to the exchange last failed."""
 
     @property
     def contact_at(self) -> Mapping[str, WallTime]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -44,6 +45,13 @@ class Web:
     def get(self, url: str, parameters: list[tuple[str, str]]) -> WebResponse:
         """Get what lies at an address. Raises `WebError`."""
         return self._request("GET", url, params=parameters, largest=16 * _LARGEST_BYTES)
+
+    def signal(self, url: str, *, parameters: Mapping[str, str], body: str | None) -> WebResponse:
+        """Post text, or get where there is none. Raises `WebError`."""
+        if body is None:
+            return self._request("GET", url, params=dict(parameters))
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        return self._request("POST", url, params=dict(parameters), data=body.encode(), headers=headers)
 
     def _request(self, method: str, url: str, *, largest: int = _LARGEST_BYTES, **what: Any) -> WebResponse:
         deadline = time.monotonic() + self.timeout_seconds

@@ -7,7 +7,6 @@ nothing, as another container has its own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from nightdesk_core.clock import WallTime
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.durable import is_locked
 from nightdesk_core.files.reader import InputError
+from nightdesk_core.files.system import user
 
 _LARGEST_BYTES = 20_000
 _SUFFIX = ".json"
@@ -89,9 +89,9 @@ def _found(path: Path) -> FoundRecord:
     from nightdesk_core.files import stored
 
     try:
-        owner = path.lstat().st_uid
+        owner, we = path.lstat().st_uid, user()
         # What root makes belongs to the owner of the folder that it is made in.
-        if owner not in {os.geteuid(), path.parent.stat().st_uid if os.geteuid() == 0 else os.geteuid()}:
+        if we is not None and owner not in {we, path.parent.stat().st_uid if we == 0 else we}:
             return FoundRecord(path, None, f"belongs to another user (uid {owner})")
         record = stored.read(BotRecord, path, largest=_LARGEST_BYTES)
         return FoundRecord(path, record, alive=is_locked(lock_of(path)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import itertools
 import json
@@ -19,6 +18,7 @@ from nightdesk_core.clock import WallTime, iso
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.permissions import Readers, make_folder, open_file, settle
 from nightdesk_core.files.reader import InputError, read_bytes
+from nightdesk_core.files.system import FOLDER, HAS_OPEN_FOLDERS, release_lock, take_lock
 from nightdesk_core.forks import tell_of_forks
 
 HALF_WRITTEN_SECONDS = 3600.0
@@ -142,7 +142,9 @@ def forget_half_written(folder: Path, *, now: WallTime) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable: a rename is only on disk once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    if not HAS_OPEN_FOLDERS:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | FOLDER)
     try:
         os.fsync(descriptor)
     finally:
@@ -162,7 +164,7 @@ def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
     _held.add(descriptor)
     try:
         deadline = time.monotonic() + timeout_seconds
-        while not _try_lock(descriptor):
+        while not take_lock(descriptor, path):
             if time.monotonic() >= deadline:
                 raise LockTimeoutError(path, timeout_seconds)
             time.sleep(_POLL_SECONDS)
@@ -170,7 +172,7 @@ def locked(path: Path, *, timeout_seconds: float) -> Iterator[None]:
     finally:
         if descriptor in _held:  # not in a child, where the number may be that of another file by now
             _held.remove(descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also where a child that has just been forked has a copy yet
+            release_lock(descriptor)
             os.close(descriptor)
 
 
@@ -184,12 +186,12 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        free = take_lock(descriptor, path, shared=True)
+        if free:
+            release_lock(descriptor)
     finally:
         os.close(descriptor)
-    return False
+    return not free
 
 
 class _Locks:
@@ -204,11 +206,3 @@ class _Locks:
 
 _locks = _Locks()
 tell_of_forks(_locks)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -11,19 +11,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
+
+from nightdesk_core.files.system import FILE, FOLDER, HAS_OPEN_FOLDERS, HAS_OWNERS, NO_LINK, user
 
 Readers = Literal["owner", "group", "all"]
 """`group` is the owner, and the group of a folder that is set up for one. `all` is for what is no secret to anybody."""
 
 PRIVATE_UMASK = 0o077
 """For programs whose files are not written by way of this module: servers, caches of libraries."""
-_FOLDER_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A pipe would wait for its other end.
-_FILE_OPEN = os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER_OPEN = os.O_RDONLY | FOLDER | NO_LINK
 
 
 class NoRegularFileError(OSError):
@@ -49,6 +50,8 @@ def make_folder(folder: Path, *, readers: Readers = "group") -> None:
         if not folder.is_dir():
             raise
         return
+    if not HAS_OPEN_FOLDERS:
+        return
     descriptor = os.open(folder, _FOLDER_OPEN)
     try:
         settle(descriptor, folder.parent, readers=readers)
@@ -63,17 +66,17 @@ def open_file(path: str | Path, flags: int, *, readers: Readers = "group") -> in
     """
     folder = Path(path).parent
     if _is_of_another(folder):
-        flags |= os.O_NOFOLLOW  # root goes nowhere that another user's link leads
+        flags |= NO_LINK  # root goes nowhere that another user's link leads
     created = False
     try:
-        descriptor = os.open(path, flags | os.O_EXCL | _FILE_OPEN, 0o600) if flags & os.O_CREAT else -1
+        descriptor = os.open(path, flags | os.O_EXCL | FILE, 0o600) if flags & os.O_CREAT else -1
         created = descriptor >= 0
     except FileExistsError:
         if flags & os.O_EXCL:
             raise
         descriptor = -1
     if not created:
-        descriptor = os.open(path, flags | _FILE_OPEN, 0o600)
+        descriptor = os.open(path, flags | FILE, 0o600)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -88,8 +91,10 @@ def open_file(path: str | Path, flags: int, *, readers: Readers = "group") -> in
 
 def settle(descriptor: int, folder: Path, *, readers: Readers) -> None:
     """Give a file or folder of ours that lies in `folder` the owner, the group and the mode that it must have."""
+    if sys.platform == "win32" or not HAS_OWNERS:
+        return
     found, around = os.fstat(descriptor), folder.stat()
-    owner = around.st_uid if os.geteuid() == 0 else found.st_uid
+    owner = around.st_uid if user() == 0 else found.st_uid
     shared = bool(around.st_mode & stat.S_ISGID)
     group = around.st_gid if shared or owner != found.st_uid else found.st_gid
     if (owner, group) != (found.st_uid, found.st_gid):
@@ -106,8 +111,10 @@ def tighten(folder: Path, *, group: int | None = None) -> int:
     `group` is whose members may read what is made in it from now on. Entries of other users stay as they are.
     """
     changed = 0
+    if sys.platform == "win32" or not HAS_OWNERS:
+        return changed
     for path, found in _entries(folder):
-        if found.st_uid != os.geteuid() or not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+        if found.st_uid != user() or not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
             continue
         before = stat.S_IMODE(found.st_mode)
         if stat.S_ISDIR(found.st_mode):
@@ -127,9 +134,11 @@ def tighten(folder: Path, *, group: int | None = None) -> int:
 
 def tighten_outermost(folder: Path, *, group: int | None = None) -> None:
     """Take from others what they may change in a folder that may hold more than what is ours, and let `group` enter."""
+    if sys.platform == "win32" or not HAS_OWNERS:
+        return
     with suppress(OSError):
         found = folder.lstat()
-        if found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode):
+        if found.st_uid == user() and stat.S_ISDIR(found.st_mode):
             os.chown(folder, -1, -1 if group is None else group, follow_symlinks=False)
             folder.chmod(found.st_mode & 0o755 | (0 if group is None else 0o2050))
 
@@ -155,11 +164,11 @@ def _mode(readers: Readers, *, shared: bool, is_folder: bool) -> int:
 
 def _is_ours(found: os.stat_result, folder: Path) -> bool:
     """Return whether a file that was there is ours to set the mode of. In the folder of another, root changes none."""
-    return found.st_uid == os.geteuid() and not _is_of_another(folder)
+    return found.st_uid == user() and not _is_of_another(folder)
 
 
 def _is_of_another(folder: Path) -> bool:
-    return os.geteuid() == 0 and folder.stat().st_uid != 0
+    return user() == 0 and folder.stat().st_uid != 0
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

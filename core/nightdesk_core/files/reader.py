@@ -21,6 +21,7 @@ from pathlib import Path
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.disk import is_unwritable
 from nightdesk_core.files.permissions import NoRegularFileError, open_file
+from nightdesk_core.files.system import FILE, NO_TERMINAL
 
 LARGEST_BYTES = 16_000_000
 """Of a file that is read at once, where its reader names no other bound."""
@@ -129,7 +130,7 @@ def open_to_append(path: Path) -> Iterator[BufferedRandom]:
     """
     try:
         with _failures_of(path):
-            descriptor = open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
+            descriptor = open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_TERMINAL)
     except InputError as error:
         if isinstance(error.__cause__, OSError) and is_unwritable(error.__cause__):
             raise error.__cause__ from None
@@ -140,7 +141,7 @@ def open_to_append(path: Path) -> Iterator[BufferedRandom]:
 
 def _opened(path: Path) -> int:
     """Return the descriptor of a regular file to read. Nothing is waited for: a FIFO would wait for its other end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | FILE | NO_TERMINAL)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)

@@ -17,6 +17,7 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import permissions
 from nightdesk_core.files.disk import is_unwritable
 from nightdesk_core.files.reader import InputError, MissingInputError, open_to_read, read_start
+from nightdesk_core.files.system import write_at
 from nightdesk_core.journal.sealed import Head, Schema, SealedDatabase, SealError, copied
 
 HEAD_SUFFIX = "-head"
@@ -83,7 +84,7 @@ class HeadFile:
             descriptor = permissions.open_file(self._path, os.O_WRONLY | os.O_CREAT)
             try:
                 # In place and of one length but for the count, which only grows: it needs no room on a full disk.
-                os.pwrite(descriptor, f"{said} {_check(said)}\n".encode(), 0)
+                write_at(descriptor, f"{said} {_check(said)}\n".encode(), 0)
             finally:
                 os.close(descriptor)
 

@@ -72,9 +72,9 @@ _SCHEMA = Schema(
 )
 
 
-def journal_path(state_dir: Path, bot: str) -> Path:
+def journal_path(state_dir: Path | str, bot: str) -> Path:
     """Return where a bot's journal lies."""
-    return state_dir / f"{bot}.sqlite"
+    return Path(state_dir) / f"{bot}.sqlite"
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ class Posted:
 class Journal(JournalDatabase):
     """Trades, equity, guard history and the state that a restarted bot goes on from."""
 
-    def __init__(self, path: Path, *, copy: SealedDatabase | None = None) -> None:
+    def __init__(self, path: Path | str, *, copy: SealedDatabase | None = None) -> None:
         """Open or create the journal; or read a `copy` of it, to which nothing of what is written is of any account.
 
         One whose disk takes nothing at present is read all the same. Raises `DamagedJournalError` where it is damaged,
         `JournalError` where it cannot be read, or is of another version.
         """
-        super().__init__(path, _SCHEMA, copy=copy)
+        super().__init__(Path(path), _SCHEMA, copy=copy)
 
     def record_trade(self, trade: ClosedTrade, *, shadow: bool = False) -> None:
         """Append a closed trade; one that moved no money to a ledger of its own."""
@@ -198,11 +198,12 @@ class Journal(JournalDatabase):
 
 
 @contextmanager
-def read_journal(path: Path) -> Iterator[Journal]:
+def read_journal(path: Path | str) -> Iterator[Journal]:
     """Yield a copy of a journal as it stands between two transactions: opened for itself it could be changed.
 
     Raises `JournalError` where it cannot be read, `DamagedJournalError` where it is damaged.
     """
+    path = Path(path)
     refuse_no_file(path)
     with named_errors(path):
         try:

@@ -52,8 +52,10 @@ class BundleCheck(Protocol):
 class ModelRegistry:
     """Reads and writes `models/`. Every write is under one lock and ends in an atomic rename."""
 
-    def __init__(self, folder: Path, *, clock: WallClock = system_clock, trial: BundleCheck | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path | str, *, clock: WallClock = system_clock, trial: BundleCheck | None = None
+    ) -> None:
+        self.folder = folder = Path(folder)
         self._trial = trial
         self._clock = clock
         self._lock_path = folder / ".lock"

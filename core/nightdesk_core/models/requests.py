@@ -85,10 +85,15 @@ class RetrainRequests:
     """
 
     def __init__(
-        self, state_dir: Path, audit: AuditLog, *, merge_seconds: float = MERGE_SECONDS, clock: WallClock = system_clock
+        self,
+        state_dir: Path | str,
+        audit: AuditLog,
+        *,
+        merge_seconds: float = MERGE_SECONDS,
+        clock: WallClock = system_clock,
     ) -> None:
         """`merge_seconds` is `MERGE_SECONDS` as it holds at the market's speed, see `TimeScale.limit`."""
-        self.path = state_dir / FILE_NAME
+        self.path = Path(state_dir) / FILE_NAME
         self._audit = audit
         self._merge_seconds = merge_seconds
         self._clock = clock

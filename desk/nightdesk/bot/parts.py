@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
+from nightdesk_alerts import Heartbeat
 from nightdesk_alerts.catalogue import MODEL_ROLLED_BACK
 from nightdesk_core.audit import AuditError
 from nightdesk_core.models.champion import Champion
+from nightdesk_core.settings import read_secret
 from nightdesk_core.units import DAY_SECONDS
 from nightdesk_exporter import BotExporter
 from nightdesk_guard import KillLimits, PerformanceGuard
@@ -112,7 +114,16 @@ def _exporter(settings: Settings, chosen: Tuning) -> BotExporter:
         alert_spool=home.state_dir(settings) / "alerts.json",
         before_check=partial(_report_audit, settings),
         secrets=secrets(settings),
+        exit_when_hung=settings.bot.exit_when_hung and settings.scale.speed == 1.0,
+        heartbeat_url=_heartbeat(settings),
     )
+
+
+def _heartbeat(settings: Settings) -> Heartbeat | None:
+    """Return the heartbeat that the settings name. Raises `SettingsError` where its file cannot be read."""
+    bot = settings.bot
+    url = read_secret(bot.heartbeat_url, bot.heartbeat_url_file, key="bot.heartbeat_url_file")
+    return Heartbeat(url, bot.heartbeat_kind, bot.heartbeat_seconds) if url else None
 
 
 def _tell_of_rollback(exporter: BotExporter, champion: Champion) -> None:

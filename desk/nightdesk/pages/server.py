@@ -121,7 +121,12 @@ class PageServer:
         return web.Response(text="ok\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        if not self._access.is_machine(request.headers.get("authorization", "")):
+        given = request.headers.get("authorization", "")
+        try:
+            known = self._access.is_machine(given, peer=_peer(request), address=request.remote or "")
+        except TooManyGuessesError:
+            return web.Response(status=429, text="too many wrong passwords: wait a minute\n")
+        if not known:
             return web.Response(status=401, text="the machine's password is needed\n")
         self._crowd.know(request.protocol)
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -133,7 +138,10 @@ class PageServer:
             return _page(login_page(target=target))
         session = self._access.redeem(token, peer=_peer(request))
         if session is None:
-            said = "This link was used already, or is too old: `nightdesk login` prints another."
+            said = (
+                "This link was used already, is too old, or is from before the page server's start or a change of the "
+                "clock: `nightdesk login` prints another."
+            )
             return _page(login_page(message=said, target=target), status=403)
         return self._begun(session, target)
 
@@ -141,7 +149,7 @@ class PageServer:
         form = await _form(request)
         target, password = _own_path(form.get("next", "/")), form.get("password", "")
         try:
-            session = self._access.log_in(password, peer=_peer(request))
+            session = self._access.log_in(password, peer=_peer(request), address=request.remote or "")
         except TooManyGuessesError:
             return _page(login_page(message="Too many wrong passwords: wait a minute.", target=target), status=429)
         if session is None:

@@ -74,6 +74,10 @@ class Supervisor(SupervisorClient):
         """The names of the programs."""
         return frozenset(program.name for program in self._programs)
 
+    def log_of(self, name: str) -> Path:
+        """Return the file with what a program says."""
+        return self._log_dir / f"{name}.log"
+
     @property
     def ended(self) -> str | None:
         """How supervisord has ended, in words; None while there is a process."""
@@ -178,7 +182,7 @@ class Supervisor(SupervisorClient):
         return (
             f"[program:{program.name}]\ncommand={command}\nautostart=false\n"
             f"autorestart=true\nstartsecs=1\nstartretries={_RETRIES}\nstopwaitsecs={program.stop_seconds}\n"
-            f"killasgroup=true\nredirect_stderr=true\nstdout_logfile={self._log_dir / (program.name + '.log')}\n"
+            f"killasgroup=true\nredirect_stderr=true\nstdout_logfile={self.log_of(program.name)}\n"
             f"stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\nenvironment={environment}\n"
         )
 

@@ -10,7 +10,10 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
 
+from supervisor import loggers
 from supervisor.supervisord import main
 
 _MOST_BYTES = 1_000_000
@@ -36,7 +39,40 @@ class Output:
         """Do nothing: nothing is held back."""
 
 
+class RotatingLog(loggers.RotatingFileHandler):  # type: ignore[misc]
+    """A service's log that goes on in its file where no other can be begun.
+
+    supervisord closes the file first. Where the next cannot be made, the error has it give up the service's pipe, and
+    the service stands still once that is full.
+    """
+
+    stream: Any
+
+    def doRollover(self) -> None:  # noqa: N802
+        """Begin the next file where this one is full. Never raises `OSError`: it is tried again with the next line."""
+        with suppress(OSError):
+            if self.maxBytes > 0 and self.stream.tell() >= self.maxBytes:
+                full, self.stream = self.stream, self._next()
+                full.close()
+
+    def _next(self) -> BinaryIO:
+        fresh = Path(f"{self.baseFilename}.new")
+        stream = fresh.open("wb")
+        try:
+            names = [self.baseFilename, *(f"{self.baseFilename}.{n}" for n in range(1, self.backupCount + 1))]
+            for number in range(self.backupCount, 0, -1):
+                with suppress(FileNotFoundError):
+                    Path(names[number - 1]).replace(names[number])
+            fresh.replace(self.baseFilename)
+        except OSError:
+            stream.close()
+            fresh.unlink(missing_ok=True)
+            raise
+        return stream
+
+
 if __name__ == "__main__":
+    loggers.RotatingFileHandler = RotatingLog
     sys.stdout, sys.stderr = Output(1), Output(2)
     # It asks for one, as a default that our configuration replaces, and Python looks for one by writing to it.
     tempfile.tempdir = "/"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from loguru import logger
+from nightdesk_core.age import is_ahead
 from nightdesk_core.clock import WallTime
 from nightdesk_core.secrets.redaction import Redaction
 
-from nightdesk_exporter.arguments import WrongCallError, one_of, text
+from nightdesk_exporter.arguments import WrongCallError, moment, one_of, text
 from nightdesk_exporter.metrics.catalogue import LOG_LEVELS, METRICS
 from nightdesk_exporter.snapshot import Event, Limits, Snapshot, Trouble
 
@@ -19,7 +21,7 @@ MOST_SYMBOLS = 2_000
 MOST_VALUES = 100
 """Of a label whose values the bot chooses."""
 OTHER = "other"
-_CHOSEN = ("reason", "outcome", "cause", "collector", "timeframe")
+_CHOSEN = ("reason", "outcome", "cause", "collector", "timeframe", "currency")
 _NOT_EXPORTED = (
     "this process was forked from the one that exports, so what it reports reaches nobody: no metric, no status, no"
     " alert. Start the exporter after the fork (a daemon: once it is one), or make another in this process, on a port"
@@ -29,6 +31,9 @@ _KINDS = "Pass a kind of thing, such as timeout, not a message"
 
 _NAMES: set[str] = set()
 """Of everything that a bot calls."""
+
+Moment = float | datetime | WallTime
+"""A wall time: Unix seconds, an aware datetime, or one of ours."""
 
 P = ParamSpec("P")
 C = TypeVar("C", bound="Calls")
@@ -61,7 +66,11 @@ def _cause(call: str, error: Exception) -> str:
 
 
 class Calls:
-    """One topic's calls write `snapshot`; `changed()` is called where status file and alerts must follow at once."""
+    """One topic's calls write `snapshot`.
+
+    `changed()` is called where status file and alerts must follow at once; `_touched` is set where they may have to.
+    What time alone changes needs neither.
+    """
 
     def __init__(
         self,
@@ -79,30 +88,33 @@ class Calls:
         self._limits = limits
         self._clock = clock
         self._logged: set[str] = set()
+        self._touched = False
+        """Whether something was told, since the health was last looked at, that may change it."""
 
     def changed(self) -> None:
         """Have health, status file and alerts follow at once."""
 
     @never_raises
-    def event(self, message: str, *, level: str = "INFO") -> None:
+    def event(self, message: str, *, level: str = "INFO", at: Moment | None = None) -> None:
         """Log something worth telling, and list it among the last events."""
         one_of(str(level).lower(), LOG_LEVELS, "level")
-        self._tell(level.upper(), text(message, "message"))
+        self._tell(level.upper(), text(message, "message"), at=self._stamp(at))
 
     @never_raises
-    def unwritable(self, what: str, reason: str = "") -> None:
+    def unwritable(self, what: str, reason: str = "", *, at: Moment | None = None) -> None:
         """Something of the bot's, such as its journal, cannot be written, for a `reason`; without one it can again."""
+        stamp = self._stamp(at)
         name, why, known = text(what, "what"), self._without_secrets(text(reason, "reason")), self.snapshot.unwritable
         if name not in known and len(known) >= MOST_VALUES:
             raise WrongCallError("what", f"is one too many: {MOST_VALUES} are known already. {_KINDS}")
         before = known.get(name)
         if why and before is None:
-            known[name] = Trouble(self._now(), why)
-            self._tell("CRITICAL", f"the {name} cannot be written: {why}")
+            known[name] = Trouble(WallTime(stamp), why)
+            self._tell("CRITICAL", f"the {name} cannot be written: {why}", at=stamp)
         elif not why:
             known[name] = None
             if before is not None:
-                self._tell("INFO", f"the {name} can be written again")
+                self._tell("INFO", f"the {name} can be written again", at=stamp)
         if (before is None) == bool(why):
             self.changed()
 
@@ -138,10 +150,27 @@ class Calls:
     def _now(self) -> WallTime:
         return WallTime(self._clock())
 
-    def _tell(self, level: str, message: str) -> None:
+    def _stamp(self, at: Moment | None) -> float:
+        """Return when something happened that is told of now: at `at`, for whoever learned of it later."""
+        now = self._clock()
+        if at is None:
+            return now
+        said = moment(at, "at")
+        if is_ahead(WallTime(said), now=WallTime(now)):
+            ahead = f"is {said - now:.0f} s ahead of the clock"
+            raise WrongCallError("at", f"{ahead}; pass the wall time at which it happened")
+        return min(said, now)
+
+    def _newest(self, known: float | None, at: Moment) -> float:
+        """Return the newer of what is known and `at`: who learns of things late may learn of the older one last."""
+        stamp = self._stamp(at)
+        # What is known and lies ahead was told before the clock was set back.
+        return stamp if known is None or known > self._clock() else max(known, stamp)
+
+    def _tell(self, level: str, message: str, *, at: float | None = None) -> None:
         message = self._without_secrets(message)
         logger.log(level, "{}", message)
-        self.snapshot.events.append(Event(self._now(), level.lower(), message))
+        self.snapshot.events.append(Event(WallTime(self._clock() if at is None else at), level.lower(), message))
 
     def _without_secrets(self, said: str) -> str:
         """Return a text as it may be shown: what is told here reaches status file, page and alerts, too."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from nightdesk_core.clock import MarketTime, WallTime
+from nightdesk_core.numbers import Number
 
 from nightdesk_exporter.arguments import (
     WrongCallError,
     flag,
     moment,
-    number,
     numbers,
     one_of,
     optional,
@@ -20,7 +20,9 @@ from nightdesk_exporter.arguments import (
     text,
     whole,
 )
-from nightdesk_exporter.calls.base import Calls, never_raises
+from nightdesk_exporter.calls.base import Calls, Moment, never_raises
+from nightdesk_exporter.declared import limits_of
+from nightdesk_exporter.errors import ExporterError
 from nightdesk_exporter.metrics.catalogue import GAP_SOURCES, STANDINGS
 from nightdesk_exporter.snapshot import Limits, ReportedModel
 
@@ -43,11 +45,12 @@ class ModelCalls(Calls):
         self,
         version: str,
         *,
-        trained_at: float | datetime,
+        trained_at: Moment,
         standing: str = "champion",
-        data_end: float | datetime | None = None,
+        data_end: float | datetime | MarketTime | None = None,
+        at: Moment | None = None,
     ) -> None:
-        """The model that was loaded just now: when it was trained (wall time), and where its data end (market time).
+        """The model that was loaded: when it was trained (wall time), and where its data end (market time).
 
         What was promised and delivered by another one is forgotten.
         """
@@ -58,27 +61,32 @@ class ModelCalls(Calls):
             standing=one_of(standing, STANDINGS, "standing"),
             trained_at=WallTime(moment(trained_at, "trained_at")),
             data_end=None if data_end is None else MarketTime(moment(data_end, "data_end")),
-            loaded_at=self._now(),
+            loaded_at=WallTime(self._stamp(at)),
         )
         if before is not None and not snapshot.model_failure and replace(found, loaded_at=before.loaded_at) == before:
             return
         snapshot.model, snapshot.model_known, snapshot.model_failure = found, True, ""
+        snapshot.without -= {"model"}
         if before is not None and before.version != found.version:
             self._forget_performance()
         if before is None or (before.version, before.standing) != (found.version, found.standing):
             instead = "" if before is None else f", instead of {before.version}"
-            self._tell("INFO", f"model {found.version} is in use, {found.standing}{instead}")
+            told = f"model {found.version} is in use, {found.standing}{instead}"
+            self._tell("INFO", told, at=found.loaded_at.seconds)
         self.changed()
 
     @never_raises
-    def no_model(self) -> None:
-        """No valid model is loaded: the bot does not trade."""
+    def no_model(self, *, at: Moment | None = None) -> None:
+        """No valid model is loaded: the bot does not trade. One that has none by its own words trades without."""
+        stamp = self._stamp(at)
+        if "model" in self.snapshot.without:
+            return
         before, known = self.snapshot.model, self.snapshot.model_known
         self.snapshot.model, self.snapshot.model_known = None, True
         if before is not None:
             self._forget_performance()
         if before is not None or not known:
-            self._tell("ERROR", "there is no model: the bot does not trade")
+            self._tell("ERROR", "there is no model: the bot does not trade", at=stamp)
             self.changed()
 
     def _forget_performance(self) -> None:
@@ -89,24 +97,25 @@ class ModelCalls(Calls):
         snapshot.trade_interval_seconds = None
 
     @never_raises
-    def model_load_failed(self, reason: str) -> None:
+    def model_load_failed(self, reason: str, *, at: Moment | None = None) -> None:
         """A model could not be loaded; the one before it stays in use, where there is one."""
-        reason = self._without_secrets(text(reason, "reason"))
+        reason, stamp = self._without_secrets(text(reason, "reason")), self._stamp(at)
         self.snapshot.model_failure = reason
         self.snapshot.model_known = True
+        self.snapshot.without -= {"model"}
         self._count("model_load_failures")
         rest = "the bot does not trade" if self.snapshot.model is None else "the bot keeps the one before"
-        self._tell("ERROR", f"a model could not be loaded ({reason}): {rest}")
+        self._tell("ERROR", f"a model could not be loaded ({reason}): {rest}", at=stamp)
         self.changed()
 
     @never_raises
     def promised(
         self,
         *,
-        win_ratio: float | None = None,
-        sharpe_ratio: float | None = None,
-        max_drawdown_ratio: float | None = None,
-        trade_interval_seconds: float | None = None,
+        win_ratio: Number | None = None,
+        sharpe_ratio: Number | None = None,
+        max_drawdown_ratio: Number | None = None,
+        trade_interval_seconds: Number | None = None,
     ) -> None:
         """What the backtest that promoted the model showed; `None` is not known.
 
@@ -120,6 +129,7 @@ class ModelCalls(Calls):
             "model_backtest_max_drawdown_ratio": share(max_drawdown_ratio, "max_drawdown_ratio"),
         }
         self.snapshot.trade_interval_seconds = optional(trade_interval_seconds, "trade_interval_seconds")
+        self._touched = True
         for name, value in found.items():
             self._show(name, value=value)
 
@@ -128,15 +138,15 @@ class ModelCalls(Calls):
         self,
         *,
         trades: int,
-        win_ratio: float | None = None,
-        sharpe_ratio: float | None = None,
-        evalue: float | None = None,
+        win_ratio: Number | None = None,
+        sharpe_ratio: Number | None = None,
+        evalue: Number | None = None,
         signals: int | None = None,
         breached: bool = False,
-        gaps: Mapping[str, float] | None = None,
-        probation_share: float | None = None,
-        sharpe_to_backtest: float | None = None,
-        drawdown_to_backtest: float | None = None,
+        gaps: Mapping[str, Number] | None = None,
+        probation_share: Number | None = None,
+        sharpe_to_backtest: Number | None = None,
+        drawdown_to_backtest: Number | None = None,
     ) -> None:
         """What the model in use has shown live; `None` is not known yet.
 
@@ -173,32 +183,33 @@ class ModelCalls(Calls):
             self.changed()
 
     @never_raises
-    def set_limits(self, limits: Limits) -> None:
+    def set_limits(self, limits: Limits, *, at: Moment | None = None) -> None:
         """Measure by other limits from now on: the bot has taken over its settings."""
-        if not isinstance(limits, Limits):
-            raise WrongCallError("limits", "are none; pass a Limits")
-        for name, limit in vars(limits).items():
-            number(limit, f"limits[{name}]", least=0)
+        try:
+            limits = limits_of(limits)
+        except ExporterError as error:
+            raise WrongCallError("limits", str(error)) from error
+        stamp = self._stamp(at)
         self._limits = limits
-        self.snapshot.gauges["config_loaded_timestamp_seconds",] = self._clock()
+        self.snapshot.gauges["config_loaded_timestamp_seconds",] = stamp
         self.changed()
 
     @never_raises
-    def audit(self, *, entries: int, head: str) -> None:
+    def audit(self, *, entries: int, head: str, at: Moment | None = None) -> None:
         """How long the audit log is, and the hash of its last entry."""
-        length = whole(entries, "entries")
+        length, stamp = whole(entries, "entries"), self._stamp(at)
         self.snapshot.audit_head = text(head, "head")
         self.snapshot.gauges["audit_entries",] = length
         before, self.snapshot.audit_missing = self.snapshot.audit_missing, ""
         if before:
-            self._tell("INFO", "the audit log is whole again, or begun anew")
+            self._tell("INFO", "the audit log is whole again, or begun anew", at=stamp)
             self.changed()
 
     @never_raises
-    def audit_missing(self, reason: str) -> None:
+    def audit_missing(self, reason: str, *, at: Moment | None = None) -> None:
         """The audit log lacks what it held, and how that shows. `audit` says that it is whole again."""
-        reason = self._without_secrets(text(reason, "reason")) or "no reason given"
+        reason, stamp = self._without_secrets(text(reason, "reason")) or "no reason given", self._stamp(at)
         before, self.snapshot.audit_missing = self.snapshot.audit_missing, reason
         if before != reason:
-            self._tell("CRITICAL", f"the audit log is not what it was: {reason}")
+            self._tell("CRITICAL", f"the audit log is not what it was: {reason}", at=stamp)
             self.changed()

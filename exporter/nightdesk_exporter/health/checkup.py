@@ -28,6 +28,8 @@ class Checkup:
         self.verdict_since: WallTime | None = None
         """When a look first found what the last one found."""
         self._since: dict[tuple[str, ...], WallTime] = {}
+        self.due: WallTime | None = None
+        """When time alone may have changed what the last look found."""
 
     def forked(self) -> None:
         """In a child, have a lock that nobody holds."""
@@ -40,10 +42,10 @@ class Checkup:
             first = {issue.key: now if issue.since is None else issue.since for issue in found.issues}
             self._since = {key: min(at, self._since.get(key, at)) for key, at in first.items()}
             issues = tuple(replace(issue, since=self._since[issue.key]) for issue in found.issues)
-            before, health = self._last, Health(found.verdict, issues)
+            before, health = self._last, replace(found, issues=issues)
             if before is None or before.verdict is not health.verdict:
                 self.verdict_since = now
-            self._last = health
+            self._last, self.due = health, health.due
         if before is not None and _outline(before) != _outline(health):
             self._on_change(before, health)
         return health

@@ -1,6 +1,8 @@
 """The thread that checks the health and writes the status file while the bot's loop trades.
 
-It does so at the configured interval, and at once when something changed; the loop only sets an event.
+It does so at the configured interval, and at once when something changed; the loop only sets an event. In between it
+asks twice a second whether a limit has passed: that costs a comparison, and neither a clock that is set nor a
+machine that slept makes it miss the moment.
 """
 
 from __future__ import annotations
@@ -12,16 +14,20 @@ from collections.abc import Callable
 _JOIN_SECONDS = 5.0
 _AGAIN_SECONDS = 5.0
 """How soon a turn that failed is tried again, at most."""
+_LOOK_SECONDS = 0.5
+"""How often it is asked whether a limit has passed; and how often, at most, wakes without end have a turn."""
 
 
 class HealthCheckThread:
     """Calls `turn` every `interval_seconds`, whenever it is woken, and a last time when it is stopped.
 
     `turn` is told whether it is a regular one, and returns whether it succeeded; one that did not is tried again soon.
+    `look` is called in between, twice a second.
     """
 
-    def __init__(self, turn: Callable[[bool], bool], *, interval_seconds: float) -> None:
+    def __init__(self, turn: Callable[[bool], bool], *, look: Callable[[], None], interval_seconds: float) -> None:
         self._turn = turn
+        self._look = look
         self._interval = interval_seconds
         self._woken = threading.Event()
         self._stopped = threading.Event()
@@ -53,10 +59,23 @@ class HealthCheckThread:
         self._stopped.set()
 
     def _run(self) -> None:
-        regular = True
+        regular_at = time.monotonic()
         while not self._stopped.is_set():
             begun = time.monotonic()
+            regular = begun >= regular_at
+            if regular:
+                regular_at = begun + self._interval
             self._woken.clear()
-            interval = self._interval if self._turn(regular) else min(self._interval, _AGAIN_SECONDS)
-            regular = not self._woken.wait(max(0.0, interval - (time.monotonic() - begun)))
+            if not self._turn(regular):
+                regular_at = min(regular_at, begun + _AGAIN_SECONDS)
+            if self._woken_before(regular_at):
+                self._stopped.wait(max(0.0, begun + _LOOK_SECONDS - time.monotonic()))
         self._turn(False)
+
+    def _woken_before(self, end: float) -> bool:
+        """Look until it is time for a turn. Return whether a wake is why."""
+        while (left := end - time.monotonic()) > 0:
+            if self._woken.wait(min(left, _LOOK_SECONDS)):
+                return True
+            self._look()
+        return False

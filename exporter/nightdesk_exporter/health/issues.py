@@ -55,7 +55,10 @@ class Issue:
 
 @dataclass(frozen=True)
 class Health:
-    """The verdict and everything that led to it."""
+    """The verdict and everything that led to it. `ready`: nothing but the account's money stands against trading."""
 
     verdict: Verdict
     issues: tuple[Issue, ...]
+    ready: bool = False
+    due: WallTime | None = field(default=None, compare=False)
+    """When time alone may change it, or soon, while something is late that may come at any moment."""

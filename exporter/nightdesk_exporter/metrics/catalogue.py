@@ -75,13 +75,23 @@ def _info(name: str, text: str, *labels: str) -> Metric:
 
 BOT: tuple[Metric, ...] = (
     _info("build", "The exporter's release and the bot's configured name.", "version", "name"),
+    _gauge(
+        "report_expected",
+        "0 for what the bot does not have by its own words: a model, decisions on each candle, candles.",
+        "what",
+    ),
     _gauge("heartbeat_timestamp_seconds", "Last turn of the bot's loop."),
-    _gauge("heartbeat_limit_seconds", "A loop that is silent for longer has stalled."),
+    _gauge(
+        "heartbeat_limit_seconds", "A loop that is silent for longer has stalled; more while it waits as announced."
+    ),
     _gauge("snapshot_timestamp_seconds", "When the bot last reported its equity."),
     _gauge("snapshot_limit_seconds", "An equity that is older says nothing; absent while no trading is expected."),
     _gauge("config_loaded_timestamp_seconds", "When the bot last took over its settings."),
     _gauge("exchange_last_success_timestamp_seconds", "Last successful contact with the exchange.", "channel"),
-    _gauge("exchange_contact_limit_seconds", "No contact on any channel for longer is a lost connection."),
+    _gauge(
+        "exchange_contact_limit_seconds",
+        "No contact on any channel for longer is a lost connection; more while none is due.",
+    ),
     _counter("exchange_requests", "Requests to the exchange."),
     _counter("exchange_request_failures", "Requests that failed.", "reason"),
     _histogram("exchange_request_duration_seconds", "How long requests to the exchange took.", _REQUEST_SECONDS),
@@ -114,6 +124,9 @@ BOT: tuple[Metric, ...] = (
     _counter("alerts_sent", "Alerts that the bot itself delivered.", "path"),
     _counter("alerts_retried", "Deliveries that were tried again."),
     _counter("alerts_dropped", "Alerts that reached nobody.", "reason"),
+    _counter("heartbeats_sent", "Heartbeats that arrived at the service outside."),
+    _counter("heartbeats_failed", "Heartbeats that did not arrive there."),
+    _counter("pushes_failed", "Pushes of the metrics to a Pushgateway that failed."),
     _gauge("audit_entries", "Length of the audit log."),
     _gauge("audit_missing", "1 while the audit log lacks an entry that it held."),
     _info("audit_head", "Hash of the audit log's last entry.", "hash"),
@@ -170,6 +183,8 @@ BOT: tuple[Metric, ...] = (
     _gauge("position_size_ratio", "Notional of a position over equity.", "symbol"),
     _gauge("equity", "Equity, marked to market.", "currency"),
     _gauge("equity_peak", "Highest equity so far.", "currency"),
+    _counter("deposits", "Money that was paid into the account.", "currency"),
+    _counter("withdrawals", "Money that was paid out of the account, as a positive number.", "currency"),
     _counter("realized_profit", "Sum of the winning trades, net.", "currency"),
     _counter("realized_loss", "Sum of the losing trades, net, as a positive number.", "currency"),
     _counter("fees_paid", "Fees paid.", "currency"),

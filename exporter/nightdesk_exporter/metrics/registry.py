@@ -46,6 +46,21 @@ class SafeRegistry(CollectorRegistry):
         super().unregister(self._guarded.pop(collector))
 
 
+class ForeignRegistry(CollectorRegistry):
+    """What somebody else's registry holds, as it is served here: a collector that raises is passed over and told of."""
+
+    def __init__(self, registry: CollectorRegistry, failed: Failed) -> None:
+        super().__init__()
+        self._registry = registry
+        self._failed = failed
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of each collector, as far as it goes."""
+        # The client has no public name for them. Without it one that raises would end all.
+        for collector in tuple(getattr(self._registry, "_collector_to_names", (self._registry,))):
+            yield from as_far_as_it_goes(collector.collect, type(collector).__name__, self._failed)
+
+
 class _Guarded(Collector):
     def __init__(self, collector: Collector, failed: Failed) -> None:
         self._collector = collector

@@ -18,14 +18,24 @@ def bot_card(view: View) -> Html:
     bot, now = view.status["bot"], view.now
     rows = [
         ("Last turn of the loop", age(bot["heartbeat_at"], now=now)),
-        ("Last candle", age(bot["last_candle_received_at"], now=now)),
-        ("Last decision", age(max(filter(None, bot["last_decision_at"].values()), default=None), now=now)),
-        ("Candle stream", _stream(bot, now)),
+        *_progress(bot, now),
         *_contacts(bot["exchange_contact_at"], now),
-        ("Market time", date(bot["market_time"])),
+        *([("Market time", date(bot["market_time"]))] if "market_time" in bot else []),
         ("Started", age(bot["started_at"], now=now)),
     ]
     return card("bot", "Bot", facts(rows, of="bot") + _candles(bot, now))
+
+
+def _progress(bot: Mapping[str, Any], now: WallTime) -> list[Fact]:
+    """Return what is said of candles and decisions, of which a bot may have none."""
+    rows: list[Fact] = []
+    if "candles" in bot:
+        rows.append(("Last candle", age(bot["last_candle_received_at"], now=now)))
+    if "last_decision_at" in bot:
+        rows.append(("Last decision", age(max(filter(None, bot["last_decision_at"].values()), default=None), now=now)))
+    if "candles" in bot or bot["websocket_connected"] is not None:
+        rows.append(("Candle stream", _stream(bot, now)))
+    return rows
 
 
 def _stream(bot: Mapping[str, Any], now: WallTime) -> Html:
@@ -47,14 +57,15 @@ def _contacts(contacts: Mapping[str, Any], now: WallTime) -> list[Fact]:
 
 
 def _candles(bot: Mapping[str, Any], now: WallTime) -> Html:
-    decided = bot["last_decision_at"]
-    candles = sorted(bot["candles"], key=lambda candle: (candle["symbol"], candle["timeframe"]))
+    decided = bot.get("last_decision_at")
+    candles = sorted(bot.get("candles", ()), key=lambda candle: (candle["symbol"], candle["timeframe"]))
     rows = [
         (
             Html("{} {}").format(said(candle["symbol"]), note(said(candle["timeframe"]))),
             age(candle["received_at"], now=now),
-            age(decided.get(candle["symbol"]), now=now),
+            *(() if decided is None else (age(decided.get(candle["symbol"]), now=now),)),
         )
         for candle in candles
     ]
-    return table("candles", "Candles by symbol", ("Symbol", "Candle", "Decision"), rows) if rows else NOTHING
+    columns = ("Symbol", "Candle", *(() if decided is None else ("Decision",)))
+    return table("candles", "Candles by symbol", columns, rows) if rows else NOTHING

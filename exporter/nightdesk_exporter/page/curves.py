@@ -68,7 +68,7 @@ def drawdown_card(view: View) -> Html:
 
 def _points(view: View) -> Sequence[Point]:
     """Return the curve up to what is known now: it is thinned out, and may end before."""
-    risk, at = view.status["risk"], moment(view.status["bot"]["market_time"])
+    risk, at = view.status["risk"], moment(view.status["bot"].get("market_time"))
     equity, drawdown = risk["equity"], risk["drawdown_ratio"]
     until = view.now.seconds if at is None else at.timestamp()
     if equity is None or drawdown is None:

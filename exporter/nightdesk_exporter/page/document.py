@@ -70,7 +70,8 @@ _PAGE = Html(
 
 def document(view: View) -> Html:
     """Return the page."""
-    sections = (bot_card, trading_card, model_card, risk_card, equity_card, drawdown_card, events_card)
+    model = (model_card,) if "model" in view.status else ()  # a bot without one has no such section
+    sections = (bot_card, trading_card, *model, risk_card, equity_card, drawdown_card, events_card)
     return _PAGE.format(
         word=word(view),
         name=view.status["bot"]["name"],

@@ -38,7 +38,8 @@ def card(name: str, title: str, body: Html, *, kind: str = "") -> Html:
 
 def facts(rows: Iterable[Fact], *, of: str = "") -> Html:
     """Return names and values. In the card `of` that name, those that nobody has reported are folded into one line."""
-    known, unknown = [], []
+    known: list[Fact] = []
+    unknown: list[Fact] = []
     for name, value in rows:
         (unknown if of and value.startswith(UNKNOWN) else known).append((name, value))
     shown = Html("<dl>{}</dl>").format(NOTHING.join(_FACT.format(name, value) for name, value in known))

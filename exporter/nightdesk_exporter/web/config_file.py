@@ -112,11 +112,12 @@ class WebConfigFile(Section):
         return users
 
 
-def read_web_config(path: Path) -> WebConfig:
+def read_web_config(path: Path | str) -> WebConfig:
     """Return what the file says, its certificates loaded; relative paths in it are beside it.
 
     Raises `WebConfigError` with every problem and its key.
     """
+    path = Path(path)
     document = _document(path)
     try:
         file = WebConfigFile.model_validate(document)

@@ -43,11 +43,13 @@ class Endpoints:
         registry: CollectorRegistry,
         *,
         health: Callable[[], Health],
+        stalled: Callable[[], str],
         status: Callable[[], dict[str, Any]],
         page: Callable[[], str] | None = None,
         pause_garbage_collection: bool = False,
     ) -> None:
         self._registry = registry
+        self._stalled = stalled
         self._health = health
         self._status = status
         self._pauses_garbage_collection = pause_garbage_collection
@@ -60,6 +62,7 @@ class Endpoints:
             **({} if page is None else {"/": ServedPath(partial(self._start_page, page))}),
             "/metrics": ServedPath(self._metrics),
             "/healthz": ServedPath(self._healthz, public=True),
+            "/livez": ServedPath(self._livez, public=True),
             "/readyz": ServedPath(self._readyz, public=True),
             "/status": ServedPath(self._status_page),
         }
@@ -122,11 +125,15 @@ class Endpoints:
             answer["issues"] = await self._pages.do("issues", self._guarded("health", partial(_shown, health)))
         return json_response(503 if health.verdict is Verdict.UNHEALTHY else 200, answer)
 
+    async def _livez(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
+        """Alive is a bot whose loop turns. Who asks may kill it: so nothing that others ask for delays the answer."""
+        cause = self._guarded("/livez", self._stalled)()
+        return json_response(503 if cause else 200, {"alive": not cause, **({"cause": cause} if cause else {})})
+
     async def _readyz(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
-        """Ready is a bot whose loop has turned, and that does its work."""
-        verdict = (await self._assessed()).verdict
-        ready = verdict in (Verdict.HEALTHY, Verdict.DEGRADED)
-        return json_response(200 if ready else 503, {"ready": ready, "status": verdict})
+        """Ready is a bot whose loop turns, and that has what it trades by: exchange, candles, model, disk."""
+        health = await self._assessed()
+        return json_response(200 if health.ready else 503, {"ready": health.ready, "status": health.verdict})
 
     async def _status_page(self, _: HttpRequest, __: bool) -> HttpResponse:  # noqa: FBT001 - a route's signature
         return json_response(200, await self._pages.do("status", self._guarded("/status", self._status)))

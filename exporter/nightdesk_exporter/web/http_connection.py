@@ -11,11 +11,11 @@ import h11
 from nightdesk_exporter.web.peer import Peer
 from nightdesk_exporter.web.request import (
     HEAD_BYTES,
-    HttpRequest,
     HttpResponse,
     RefusedError,
-    json_response,
+    all_headers,
     next_request,
+    refusal,
 )
 from nightdesk_exporter.web.request_handler import RequestHandler
 
@@ -23,7 +23,6 @@ _HEAD_SECONDS = 5.0
 """For the whole head, however its bytes trickle in."""
 _IDLE_SECONDS = 120.0
 """Between two requests: longer than any usual scrape interval."""
-_ANSWER_SECONDS = 30.0
 _SENDING_SECONDS = 30.0
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 1_000_000
@@ -70,7 +69,7 @@ class HttpConnection:
         request = next_request(self._http, await self._head())
         self._peer.turn(busy=True)
         try:
-            response = await self._answer(request)
+            response = await self._handler.response(request, self._peer)
         finally:
             self._peer.turn(busy=False)
         self._peer.answered += 1
@@ -91,28 +90,12 @@ class HttpConnection:
         except TimeoutError:
             raise RefusedError(408, f"the request was not complete within {_HEAD_SECONDS:g} s") from None
 
-    async def _answer(self, request: HttpRequest) -> HttpResponse:
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self._handler.answer(request, self._peer)
-        except RefusedError as error:
-            return refusal(error)
-        except TimeoutError:
-            return refusal(RefusedError(503, f"no answer within {_ANSWER_SECONDS:g} s"))
-
     async def _send(self, response: HttpResponse, *, keep_alive: bool, head_only: bool = False) -> None:
-        # A header of the web configuration file takes the place of the response's own.
-        extra = self._handler.config().headers
-        replaced = {name.lower() for name, _ in extra}
-        own = [(name, value) for name, value in response.headers if name.lower() not in replaced]
         head = h11.Response(
             status_code=response.status,
             reason=HTTPStatus(response.status).phrase,
             headers=[
-                *own,
-                ("Content-Length", str(len(response.body))),
-                ("Cache-Control", "no-store"),
-                *extra,
+                *all_headers(response, self._handler.config().headers),
                 # h11 says close in its place where the client wants that, or cannot keep a connection.
                 ("Connection", "keep-alive" if keep_alive else "close"),
             ],
@@ -131,8 +114,3 @@ class HttpConnection:
         async with asyncio.timeout(_LINGER_SECONDS):
             while left > 0 and (got := await self._reader.read(HEAD_BYTES)):
                 left -= len(got)
-
-
-def refusal(error: RefusedError) -> HttpResponse:
-    """Return the response that tells why there is none other."""
-    return json_response(error.status, {"error": error.reason}, error.headers)

@@ -20,7 +20,7 @@ HEAD_BYTES = 16_384
 """Largest request line and headers together. Prometheus sends about 300 bytes; browsers' cookies reach a few kB."""
 
 _MOST_HEADERS = 64
-_MOST_FIELDS = 1_000
+MOST_FIELDS = 1_000
 _VERSIONS = (b"1.0", b"1.1")
 _ODD = re.compile(rb"[^\t\r\n -~\x80-\xff]|\r(?!\n)|(?<!\r)\n|\n[\t ]|[\t ]{32}")
 """Control characters, half line ends, folded headers, and more blanks than anybody needs."""
@@ -73,6 +73,18 @@ def json_response(status: int, value: Any, headers: Headers = ()) -> HttpRespons
     return HttpResponse(status, body, (("Content-Type", "application/json"), *headers))
 
 
+def refusal(error: RefusedError) -> HttpResponse:
+    """Return the response that tells why there is none other."""
+    return json_response(error.status, {"error": error.reason}, error.headers)
+
+
+def all_headers(response: HttpResponse, configured: Headers) -> list[tuple[str, str]]:
+    """Return a response's headers; one of the web configuration file takes the place of the response's own."""
+    replaced = {name.lower() for name, _ in configured}
+    own = [(name, value) for name, value in response.headers if name.lower() not in replaced]
+    return [*own, ("Content-Length", str(len(response.body))), ("Cache-Control", "no-store"), *configured]
+
+
 def next_request(http: h11.Connection, head: bytes) -> HttpRequest:
     """Return the request whose line and headers are `head`, the empty line included.
 
@@ -118,7 +130,7 @@ def _accepted(event: h11.Request) -> HttpRequest:
     target = event.target.decode("ascii")
     try:
         parts = urlsplit(target)
-        query = parse_qs(parts.query, max_num_fields=_MOST_FIELDS)
+        query = parse_qs(parts.query, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise RefusedError(400, "the address is malformed") from None
     # Only HTTP/1.0 may come without a Host, and no browser speaks it.

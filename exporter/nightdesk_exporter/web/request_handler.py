@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from nightdesk_core.browsers import foreign_page
@@ -12,9 +13,10 @@ from nightdesk_exporter.web.endpoints import Endpoints
 from nightdesk_exporter.web.executor import BusyError, CoalescingExecutor
 from nightdesk_exporter.web.passwords import Passwords
 from nightdesk_exporter.web.peer import Peer
-from nightdesk_exporter.web.request import HttpRequest, HttpResponse, RefusedError
+from nightdesk_exporter.web.request import HttpRequest, HttpResponse, RefusedError, refusal
 from nightdesk_exporter.web.watch import WatchedConfig
 
+ANSWER_SECONDS = 30.0
 _MOST_HASHES = 128
 """As many as there are connections. Who guesses waits for the answer: told at once that too many wait, he would come
 back at once."""
@@ -38,6 +40,16 @@ class RequestHandler:
     def config(self) -> WebConfig:
         """Return the web configuration in force."""
         return self._watched.current(now=time.monotonic())
+
+    async def response(self, request: HttpRequest, peer: Peer) -> HttpResponse:
+        """Return the answer to a peer's request, or why there is none, within thirty seconds."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self.answer(request, peer)
+        except RefusedError as error:
+            return refusal(error)
+        except TimeoutError:
+            return refusal(RefusedError(503, f"no answer within {ANSWER_SECONDS:g} s"))
 
     async def answer(self, request: HttpRequest, peer: Peer) -> HttpResponse:
         """Return the answer to a peer's request. Raises `RefusedError` with the reason why there is none."""

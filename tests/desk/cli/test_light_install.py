@@ -102,7 +102,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int | None
     settings = folder / "nightdesk.yml"
     settings.write_text(f"home: .\n{on_free_ports()}")
     (folder / "state").mkdir()
-    (folder / "state" / "btc.sqlite-head").touch()
+    (folder / "state" / "guard.lock").touch()
     names = sorted(set(every_command(typer.main.get_command(app))) - WITHOUT_END, key=lambda name: name == "resume")
     lines = {name: ["--settings", str(settings), *name.split(), *ARGUMENTS.get(name, [])] for name in names}
     lines["--version"] = ["--version"]

@@ -25,7 +25,7 @@ class Desk:
         self.file.write_text("home: .\nbot: {name: btc}\n")
         self.state_dir = folder / "state"
         self.state_dir.mkdir()
-        (self.state_dir / "btc.sqlite-head").touch()  # a bot has run here, and is stopped
+        (self.state_dir / "guard.lock").touch()  # a bot has run here, and is stopped
         self.switch = KillSwitch(self.state_dir)
 
     def run(self, *arguments: str) -> Any:

@@ -235,7 +235,7 @@ def stopped(settings_file: Path) -> Path:
     """The settings of a home in which a bot has run."""
     state_dir = settings_file.parent / "home" / "state"
     state_dir.mkdir()
-    (state_dir / "btc.sqlite-head").touch()
+    (state_dir / "guard.lock").touch()
     return settings_file
 
 

@@ -143,3 +143,40 @@ def test_only_the_machine_s_own_user_and_password_are_the_machine(access: Access
     others = (basic(f"admin:{PASSWORD}"), basic("nightdesk:"), basic(PASSWORD))
     for wrong in (*others, f"Bearer {PASSWORD}", "Basic ?", ""):
         assert not access.is_machine(wrong)
+
+
+def test_after_the_clock_was_set_back_a_fresh_link_logs_in_once_and_an_old_one_does_not(
+    access: Access, clock: Clock
+) -> None:
+    ahead = token(clock)
+    clock.now = START - 3600
+    fresh, stale = token(clock), token(clock)
+    assert access.redeem(ahead, peer=None) is None
+    clock.now = START - 3590
+    assert access.redeem(fresh, peer=None)
+    assert access.redeem(fresh, peer=None) is None
+    clock.now = START - 3000
+    assert access.redeem(stale, peer=None) is None
+
+
+def _machine(password: str) -> str:
+    return "Basic " + base64.b64encode(f"nightdesk:{password}".encode()).decode()
+
+
+def test_guesses_at_the_metrics_are_limited_with_those_at_the_login(access: Access, clock: Clock) -> None:
+    for guess in range(5):
+        assert not access.is_machine(_machine(f"guess {guess}"), peer=1000)
+    with pytest.raises(TooManyGuessesError):
+        access.is_machine(_machine(PASSWORD), peer=1000)
+    with pytest.raises(TooManyGuessesError):
+        access.log_in(PASSWORD, peer=1000)
+    clock.now = START + 60
+    assert access.is_machine(_machine(PASSWORD), peer=1000)
+
+
+def test_guesses_of_one_keep_nobody_else_out(access: Access) -> None:
+    for guess in range(5):
+        access.is_machine(_machine(f"guess {guess}"), peer=65534)
+        access.is_machine(_machine(f"guess {guess}"), address="10.0.0.9")
+    assert access.is_machine(_machine(PASSWORD), peer=1000)
+    assert access.is_machine(_machine(PASSWORD), address="10.0.0.2")

@@ -170,7 +170,8 @@ def test_every_service_listens_where_the_settings_say_that_it_is(services: dict[
     own: tuple[Service, ...] = ("bot", "exchange", "inbox", "pages")
     for name in own:
         host, _, port = settings.address(name).partition(":")
-        assert f"127.0.0.1:{port}/healthz" in services[host]["healthcheck"]["test"][-1]
+        path = "livez" if name == "bot" else "healthz"
+        assert f"127.0.0.1:{port}/{path}" in services[host]["healthcheck"]["test"][-1]
     assert settings.address("smtp").startswith("sandbox-inbox:")
 
 

@@ -280,3 +280,34 @@ def test_the_state_of_a_stack_that_does_not_run_is_an_error_in_words(
         main()
     assert raised.value.code == 1
     assert capsys.readouterr().err.startswith("nightdesk: the stack is not running (no answer at ")
+
+
+def test_a_service_that_cannot_be_brought_up_is_told_once_and_again_when_it_is_well(tmp_path: Path) -> None:
+    (tmp_path / "nightdesk.yml").write_text("home: .\n")
+    said: list[str] = []
+    set_up_logs("run", load(tmp_path / "nightdesk.yml"), show=said.append)
+    well = tmp_path / "well"
+    script = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).exists() or sys.exit(1); time.sleep(600)"
+    programs = [
+        Program("broken", [sys.executable, "-c", script, str(well)]),
+        Program("decoy", [sys.executable, "-c", "import time; time.sleep(600)"]),
+    ]
+    with Supervisor(programs, folder=tmp_path / "run", log_dir=tmp_path / "logs") as supervisor:
+        looked_after = Supervision(supervisor)
+
+        def told(lines: int) -> bool:
+            looked_after.look()
+            return len(said) >= lines
+
+        until(lambda: told(1))
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            looked_after.look()
+        assert said == [
+            "broken ends each time it is started: what it does is not done meanwhile; it is tried again, see "
+            f"{tmp_path / 'logs' / 'broken.log'}"
+        ]
+        well.touch()
+        until(lambda: told(2))
+        assert said[1:] == ["broken runs again"]
+    assert [level for level, _ in logged(tmp_path)] == ["error", "info"]

@@ -53,6 +53,10 @@ def called_wrongly(exporter: BotExporter, _: Clock) -> None:
     exporter.guard("odd")
 
 
+def heartbeat_unsent(exporter: BotExporter, _: Clock) -> None:
+    exporter._heartbeat_failed("HTTP 404")
+
+
 CASES = (
     Case(
         late(7261, "loop", "contact", "candle", "decision"),
@@ -147,6 +151,17 @@ CASES = (
             DEGRADED,
             "the exporter was called wrongly: guard: state: state is 'odd'; pass one of unknown, normal, reduced,"
             " paused",
+            None,
+            WallTime(NOW),
+        ),
+        None,
+    ),
+    Case(
+        heartbeat_unsent,
+        Issue(
+            "heartbeat_unsent",
+            DEGRADED,
+            "the heartbeat did not arrive outside: HTTP 404",
             None,
             WallTime(NOW),
         ),

@@ -130,7 +130,7 @@ def test_a_page_that_cannot_be_made_is_told_and_logged_with_its_cause(messages: 
     assert "exporter: / cannot be answered" in messages
 
 
-PATHS = ["/", "/status", "/metrics", "/healthz", "/readyz", "/nothing"]
+PATHS = ["/", "/status", "/metrics", "/healthz", "/livez", "/readyz", "/nothing"]
 LOCAL = [
     "127.0.0.1",
     "127.0.0.1:{port}",

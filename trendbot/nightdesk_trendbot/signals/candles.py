@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, get_args
 
 import numpy as np
-from nightdesk_core.units import DAY_SECONDS
+from nightdesk_core.markets import timeframe_seconds
 from numpy.typing import NDArray
 
 from nightdesk_trendbot.settings import Timeframe
@@ -16,8 +16,7 @@ from nightdesk_trendbot.settings import Timeframe
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_UNITS = {"m": 60, "h": 3600, "d": DAY_SECONDS}
-TIMEFRAME_SECONDS = {name: int(name[:-1]) * _UNITS[name[-1]] for name in get_args(Timeframe)}
+TIMEFRAME_SECONDS = {name: timeframe_seconds(name) for name in get_args(Timeframe)}
 
 
 class Bar(NamedTuple):
