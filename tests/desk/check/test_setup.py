@@ -50,7 +50,8 @@ def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
         "ok     the journal: none yet: the bot has not run",
         "ok     the audit log: 0 entries",
         "ok     the kill switch: not active",
-        f"ok     the running bot: btc does not run at {bot} (does not answer (ConnectionError)): start it, and check again",
+        f"ok     the running bot: btc does not run at {bot} (does not answer (ConnectionError)): start it, and check"
+        " again",
         "ok     the chats: none to ask for",
         "ok     the certificates: none: nothing that alerts depend on shows one",
         "ok     the exchange: the sandbox's, which does not run now",
