@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 K = TypeVar("K", bound="_Time[Any]")
+_FIRST_SECOND = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+_LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,17 @@ class TimeScale:
 
 
 def utc(moment: WallTime | MarketTime | float) -> datetime:
-    """Return a moment, or a plain number of seconds since the Unix epoch, as an aware UTC time."""
-    return datetime.fromtimestamp(moment.seconds if isinstance(moment, _Time) else moment, UTC)
+    """Return a moment, or a plain number of seconds since the Unix epoch, as an aware UTC time.
+
+    One that lies beyond the calendar, as a damaged file may have it, is the calendar's first second or its last.
+    """
+    seconds = moment.seconds if isinstance(moment, _Time) else moment
+    return datetime.fromtimestamp(min(max(seconds, _FIRST_SECOND), _LAST_SECOND), UTC)
 
 
 def iso(moment: WallTime | MarketTime | float) -> str:
     """Return a moment as ISO 8601 in UTC to the second, such as `2019-10-17T09:00:00Z`."""
-    return utc(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(moment).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def from_iso(text: str) -> float:

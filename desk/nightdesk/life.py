@@ -31,6 +31,8 @@ class Life:
     """How often the bot was started."""
 
     starts: int
+    bot: str = ""
+    """Its name; empty where an earlier release wrote this."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,20 @@ def seen(settings: Settings, log: DecisionLog, *, since: MarketTime | None) -> S
     return Seen(0 if noted is None else noted.starts, max(followed, default=None))
 
 
-def starts(journal: Journal) -> int:
-    """Return how often the bot was started with this journal; 0 for a new one, or one of an earlier release."""
-    kept = journal.load(_KEY)
-    return 0 if kept is None else stored.from_plain(Life, kept, source=str(journal.path)).starts
+def starts(settings: Settings, journal: Journal) -> int:
+    """Return how often the bot was started with this journal.
+
+    0 for a new one, one of an earlier release, and one of another bot.
+    """
+    kept = _kept(journal)
+    return kept.starts if kept.bot in ("", settings.bot.name) else 0
 
 
 def begin(settings: Settings, journal: Journal) -> None:
     """Count a start, in the journal and then elsewhere. Raises `JournalError`."""
     noted = _noted(settings)
-    life = Life(max(starts(journal), 0 if noted is None else noted.starts) + 1)
+    count = max(starts(settings, journal), 0 if noted is None else noted.starts) + 1
+    life = Life(count, settings.bot.name)
     # The journal first: killed in between, it counts more than what lies elsewhere, and never less.
     journal.save(_KEY, stored.plain(life))
     # Notes that a full disk does not take are written at the next start.
@@ -72,7 +78,9 @@ def why_lost(settings: Settings, journal: Journal, log: DecisionLog, last_close:
     `last_close` is the last candle that the journal holds, `None` for none. `seen` must be from before the journal was
     read: a bot that runs goes on in between, and writes the journal first.
     """
-    count = starts(journal)
+    count, owner = starts(settings, journal), _kept(journal).bot
+    if owner not in ("", settings.bot.name):
+        return f"the journal is that of another bot ({owner}): what it holds and has earned is not this one's"
     if seen.starts > count:
         what = "is missing or new" if last_close is None else f"is a copy from an earlier time ({iso(last_close)})"
         return f"the journal {what}: it counts {count} starts of the bot, and {_note(settings)} {seen.starts}"
@@ -133,6 +141,11 @@ def _note(settings: Settings) -> Path:
 
 def _beside_models(settings: Settings) -> Path:
     return settings.path(settings.bot.models_dir) / f"{settings.bot.name}.life.json"
+
+
+def _kept(journal: Journal) -> Life:
+    kept = journal.load(_KEY)
+    return Life(0) if kept is None else stored.from_plain(Life, kept, source=str(journal.path))
 
 
 def _noted(settings: Settings) -> Life | None:

@@ -152,9 +152,13 @@ def _raise_nothing() -> None:
             log(self, level, from_decorator, (exception, depth + 1, *rest), message, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the border: whatever a loop may log comes through here
             said = f"{told(message)} (with {told(args)}, which do not fit: {type(error).__name__})"
-            with suppress(Exception):
-                opted = logger.opt(depth=depth + 2, exception=exception)
-                opted.log(level if level in _KNOWN_LEVELS else "ERROR", "{}", said)
+            known = level if level in _KNOWN_LEVELS else "ERROR"
+            # Past this wrapper, which would come here again where it is the error that does not fit.
+            for fitting in (exception, None):
+                with suppress(Exception):
+                    opted: Any = logger.opt(depth=depth + 1, exception=fitting)
+                    log(opted, known, False, opted._options, "{}", (said,), {})
+                    return
 
     kind._log = log_safely
 

@@ -97,9 +97,10 @@ def test_a_reader_in_a_tight_loop_never_sees_half_a_file_also_while_the_writer_i
     for _ in range(2):
         process = start(WRITE, path)
         until(path.exists, "the first write")
-        seen = set()
-        deadline = time.monotonic() + 0.4
-        while time.monotonic() < deadline:
+        seen: set[int] = set()
+        began = time.monotonic()
+        # On a busy machine the writer may have its turn late.
+        while (waited := time.monotonic() - began) < 0.4 or (len(seen) < 2 and waited < 20):
             content = path.read_bytes()
             assert len(content) == 50_000
             assert len(set(content)) == 1

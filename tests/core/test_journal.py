@@ -239,6 +239,122 @@ def test_a_journal_that_is_moved_away_while_it_is_open_is_one_that_cannot_be_wri
         assert [value for _, value in kept.equity()] == [1.0, 2.0, 3.0]
 
 
+def test_a_journal_that_is_moved_away_while_another_process_holds_it_is_missed(tmp_path: Path) -> None:
+    """What waited for the lock was written to the file that nobody finds, and that was never noticed again."""
+    path, aside = tmp_path / "state" / "btc.sqlite", tmp_path / "aside.sqlite"
+    journal = Journal(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        journal.record_equity(MarketTime(1), 1.0)
+        path.rename(aside)
+    assert not journal.write_again()
+    aside.rename(path)
+    assert journal.write_again()
+    journal.close()
+    with read_journal(path) as kept:
+        assert [value for _, value in kept.equity()] == [1.0]
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.mark.parametrize("what", ["*", "btc.sqlite"])
+def test_a_journal_that_was_removed_for_good_is_written_anew_after_a_minute(
+    what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The bot went on in memory, and entered nothing, until it was started again: and then it had forgotten all."""
+    clock = Hand()
+    path = tmp_path / "state" / "btc.sqlite"
+    journal = Journal(path, monotonic=clock)
+    with journal.transaction():
+        journal.record_trade(closed_trade(1))
+        journal.save("engine", {"bars": 1})
+    # Who reads beside the bot keeps the log of the one that is gone from going with it.
+    reader = sqlite3.connect(path)
+    reader.execute("SELECT count(*) FROM trades").fetchone()
+    for part in list(path.parent.glob(what)):
+        part.unlink()
+    with journal.transaction():
+        journal.record_trade(closed_trade(2))
+        journal.save("engine", {"bars": 2})
+    for clock.seconds in (1.0, 30.0, 59.0):
+        assert not journal.write_again()
+        assert not path.exists()
+    clock.seconds = 62.0
+    assert journal.write_again()
+    assert "it was gone for" in capfd.readouterr().err
+    assert journal.unwritten is None
+    assert path.stat().st_mode & 0o777 == 0o600
+    with journal.transaction():
+        journal.record_trade(closed_trade(3))
+    journal.close()
+    with closing(Journal(path)) as again:
+        assert again.trades() == [closed_trade(1), closed_trade(2), closed_trade(3)]
+        assert again.load("engine") == {"bars": 2}
+    reader.close()
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_journal_whose_folder_went_with_it_is_not_written_anew(back: bool, tmp_path: Path) -> None:
+    """A disk that is no longer mounted leaves an empty folder, in which a journal would be hidden by the next mount."""
+    clock = Hand()
+    path = tmp_path / "state" / "btc.sqlite"
+    journal = Journal(path, monotonic=clock)
+    journal.record_equity(MarketTime(1), 1.0)
+    path.parent.rename(tmp_path / "elsewhere")
+    if back:
+        path.parent.mkdir()
+    for clock.seconds in (1.0, 100.0, 1000.0):
+        journal.record_equity(MarketTime(1 + int(clock.seconds)), 2.0)
+        assert journal.unwritten
+    assert not path.exists()
+    if back:
+        path.parent.rmdir()
+    (tmp_path / "elsewhere").rename(path.parent)
+    assert journal.write_again()
+    journal.close()
+    with read_journal(path) as kept:
+        assert len(kept.equity()) == 4
+
+
+def test_a_journal_that_costs_long_to_be_refused_is_tried_the_more_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock on the log's index is waited for 10 s within SQLite: tried each half second, the bot did nothing else."""
+    clock = Hand()
+
+    class Slow(OnBadDisk):
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            if OnBadDisk.failing and sql.startswith("BEGIN"):
+                clock.seconds += 10.0
+            return super().execute(sql, parameters)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Slow))
+    journal = Journal(tmp_path / "btc.sqlite", monotonic=clock)
+    monkeypatch.setattr(OnBadDisk, "failing", ("BEGIN",))
+    journal.record_equity(MarketTime(1), 1.0)
+    waited, begun = 0.0, clock.seconds
+    while clock.seconds < begun + 600:
+        clock.seconds += 0.5
+        before = clock.seconds
+        assert not journal.write_again()
+        waited += clock.seconds - before
+    assert 10.0 <= waited <= 60.0
+    monkeypatch.setattr(OnBadDisk, "failing", ())
+    clock.seconds += 100.0
+    assert journal.write_again()
+    journal.close()
+    with read_journal(journal.path) as kept:
+        assert [value for _, value in kept.equity()] == [1.0]
+
+
 def test_an_older_copy_that_is_put_in_the_place_of_an_open_journal_is_named(tmp_path: Path) -> None:
     path = tmp_path / "state" / "btc.sqlite"
     with closing(Journal(path)) as journal:
@@ -448,3 +564,11 @@ def test_nothing_is_thinned_where_all_is_kept_and_no_call_takes_long(journal: Jo
     for _ in range(3):
         journal.thin_equity(before=MarketTime(math.inf))
     assert len(journal.equity()) == -(-count * 60 // DAY_SECONDS)
+
+
+def test_a_journal_that_is_closed_twice_is_closed_and_says_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "bot.sqlite")
+    journal.close()
+    journal.close()
+    with pytest.raises(JournalError, match="is closed"):
+        journal.equity()

@@ -259,9 +259,12 @@ def test_a_bundle_that_is_a_symbolic_link_is_none(registry: ModelRegistry, tmp_p
         registry.bundle(version)
 
 
-def test_a_file_of_a_bundle_that_is_a_symbolic_link_is_refused(registry: ModelRegistry, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["model.txt", "manifest.json"])
+def test_a_file_of_a_bundle_that_is_a_symbolic_link_is_refused(
+    name: str, registry: ModelRegistry, tmp_path: Path
+) -> None:
     folder = registry.folder / publish(registry, "a model")
-    file = next(path for path in folder.iterdir() if path.name != "manifest.json")
+    file = folder / name
     file.rename(tmp_path / "elsewhere")
     file.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BundleError, match="is a symbolic link: what it leads to can change unseen"):

@@ -281,6 +281,27 @@ def test_an_older_copy_from_within_one_run_is_found_by_what_the_bot_wrote_of_lat
     assert starts(settings) == said, "that it catches up is no answer"
 
 
+@pytest.mark.parametrize("left", [(), SIGNS, ("note in home",)])
+def test_another_bot_s_journal_under_this_one_s_name_is_found_and_its_own_taken_again(
+    left: tuple[str, ...], settings_with: Load, tmp_path: Path
+) -> None:
+    """Homes that were mixed up when they were moved: it counts more starts, and ends later, than this bot ever did."""
+    settings, other = settings_with(), settings_with("bot.name=eth")
+    live(settings, hours=range(3))
+    restore = keep(settings, tmp_path, "journal")
+    remove(settings, tuple({"journal", *SIGNS} - {*left}))
+    for last in (4, 6, 9):
+        live(other, hours=range(last))
+    for theirs, ours in zip(everything(other)["journal"], everything(settings)["journal"], strict=True):
+        if theirs.exists():
+            theirs.rename(ours)
+    assert starts(settings) == (
+        "the journal is that of another bot (eth): what it holds and has earned is not this one's"
+    )
+    restore()
+    assert starts(settings) == ""
+
+
 def test_a_newer_journal_that_is_put_back_ends_the_loss_but_not_the_kill(settings: Settings, tmp_path: Path) -> None:
     live(settings, hours=range(5))
     older = keep(settings, tmp_path, "journal")
@@ -363,4 +384,4 @@ def test_a_bot_that_goes_on_while_it_is_checked_has_lost_nothing(
 
     monkeypatch.setattr(DecisionLog, "read", read_late)
     assert check_journal(settings) == "0 trades"
-    assert life.starts(open_journal(settings)) == 3, "it did go on"
+    assert life.starts(settings, open_journal(settings)) == 3, "it did go on"

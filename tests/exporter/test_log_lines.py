@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -117,13 +118,18 @@ def begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Begin:
         lambda: logger.warning("{}", Odd("x")),
         lambda: logger.warning(Raising()),
         lambda: logger.opt(lazy=True).warning("{}", lambda: 1 / 0),
+        lambda: logger.opt(exception=(1, 2)).warning("said"),  # type: ignore[arg-type]
+        lambda: logger.opt(exception=(1, 2, 3)).warning("said"),  # type: ignore[arg-type]
+        lambda: logging.getLogger("x").warning("said", exc_info=(1, 2, 3)),  # type: ignore[arg-type]
         lambda: logger.log("NO SUCH LEVEL", "said"),
         lambda: logger.log(-1, "said"),
     ],
 )
 def test_what_does_not_fit_is_a_line_that_says_so_and_does_not_raise(begin: Begin, log: Callable[[], None]) -> None:
     path = begin()
+    begun = time.monotonic()
     log()
+    assert time.monotonic() - begun < 2
     logger.info("and on")
     first, second = lines(path)
     assert first["message"]

@@ -34,6 +34,8 @@ CORRUPTIONS: dict[str, Corruption] = {
     "a price in words": _with(CLOSE, _is("n/a")),
     "a price that is a list": _with(CLOSE, _is([1.0])),
     "an absurd price": lambda row: [[row[0], *(price * 1e12 for price in row[1:5]), row[5]]],
+    "truths for prices": lambda row: [[row[0], True, True, True, True, row[5]]],
+    "a truth for a volume": _with(VOLUME, _is(True)),
     "a negative volume": _with(VOLUME, _is(-1.0)),
     "no volume": _with(VOLUME, _is(None)),
     "a volume that is no number": _with(VOLUME, _is(math.nan)),

@@ -9,8 +9,10 @@ fails may not be read either, and who holds a journal may keep it from its reade
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,11 +26,13 @@ from nightdesk_core.journal.file import (
     HeadFile,
     JournalError,
     copy_of_file,
+    folder_of,
     holds_anything,
     identity,
     named_errors,
     open_file,
     refuse_no_file,
+    write_anew,
 )
 from nightdesk_core.journal.sealed import Head, Schema, SealedDatabase, SealError, Write, copied
 
@@ -36,12 +40,25 @@ T = TypeVar("T")
 
 _PATIENCE_SECONDS = 1.0
 """How long a transaction waits for another process before it goes on in memory."""
+_LONG_TRY_SECONDS = 0.5
+_PAUSE_OF_LONG_TRIES = 10
+"""How many times as long as a long try has taken nothing is tried again: SQLite waits 10 s for some locks of its log,
+whatever patience it was given, and the bot with it."""
+_GONE_SECONDS = 60.0
+"""How long a journal must have been gone before it is written anew: who moved it may put it back."""
 
 
 class JournalDatabase:
     """The rows of a journal, of one schema. All of it belongs to one thread."""
 
-    def __init__(self, path: Path, schema: Schema, *, copy: SealedDatabase | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        *,
+        copy: SealedDatabase | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open or create the journal; or read a `copy` of it, to which nothing of what is written is of any account.
 
         One whose disk takes nothing at present is read all the same. Raises `DamagedJournalError` where it is damaged,
@@ -65,6 +82,11 @@ class JournalDatabase:
         """Why it goes on in memory, `None` where it does not."""
         self._writes: list[Write] = []
         """Those of the transaction that is open."""
+        self._monotonic = monotonic
+        self._next_try = -math.inf
+        self._gone_since: float | None = None
+        """When, by `monotonic`, it was first seen to be gone from its folder, which itself is there."""
+        self._folder = folder_of(path)
         self._files: object = None
         """Which files the disk's are: what is written to one that was moved away is lost with the next start."""
         if copy is not None:
@@ -75,6 +97,7 @@ class JournalDatabase:
                 self._disk = open_file(path, self._schema, patience_seconds=OPENING_SECONDS)
                 self._memory = SealedDatabase(copied(self._disk.connection), self._schema)
                 self._files = identity(path)
+                self._folder = folder_of(path)
                 self._disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
             except (sqlite3.Error, OSError) as error:
                 if not is_unwritable(error) or not holds_anything(path):
@@ -95,10 +118,11 @@ class JournalDatabase:
     def close(self) -> None:
         """Close the database. What the disk still does not take is lost, and said to be.
 
-        In a child of the process that opened it, nothing is done.
+        In a child of the process that opened it, nothing is done, nor where it is closed already.
         """
-        if os.getpid() != self._owner:
+        if os.getpid() != self._owner or (self._disk is None and self._memory is None):
             return
+        self._next_try = -math.inf
         if not self.write_again():
             logger.critical(
                 "journal {}: what was done since its disk took nothing ({}) is not in it; a bot that starts again does"
@@ -109,6 +133,7 @@ class JournalDatabase:
         for database in (self._disk, self._memory):
             if database is not None:
                 database.connection.close()
+        self._disk = self._memory = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -134,12 +159,14 @@ class JournalDatabase:
     def write_again(self) -> bool:
         """Write what is in memory only, where the disk takes it now; return whether it has it all. Waits for nobody.
 
-        Raises `DamagedJournalError` where what is on the disk is not what the memory went on from.
+        Where a try has taken long it is not repeated for a while. A journal that is gone for a minute, and its folder
+        not, is written anew. Raises `DamagedJournalError` where the disk does not hold what the memory went on from.
         """
         if self._reason is None and not self._was_moved:
             return True
-        if self.in_transaction:
+        if self.in_transaction or self._monotonic() < self._next_try:
             return False
+        begun = self._monotonic()
         with named_errors(self.path, doing="written"):
             if self._reason is None:
                 self._database.connection.close()
@@ -151,6 +178,8 @@ class JournalDatabase:
                 if not is_unwritable(error):
                     raise
                 self._reason = reason_of(error)
+                took = self._monotonic() - begun
+                self._next_try = begun + took + (_PAUSE_OF_LONG_TRIES * took if took > _LONG_TRY_SECONDS else 0.0)
                 return False
         logger.info("journal {}: it can be written again, and holds all that was done meanwhile", self.path)
         self._reason = None
@@ -229,8 +258,7 @@ class JournalDatabase:
             self._unwritten |= {(write.table, write.key): write for write in self._writes}
         elif head is not None and self._memory is not None:
             self._head_file.note(head)
-            self._carry_out(self._memory)
-            if self._memory.commit() != head:
+            if not self._memory.follow(self._database, self._writes):
                 # Something else of ours has written, too.
                 self._copy(self._database)
 
@@ -252,7 +280,12 @@ class JournalDatabase:
 
     def _write_unwritten(self) -> None:
         disk = self._disk
+        if disk is not None and self._files != identity(self.path):
+            # What is written to a file that nobody finds any more is lost.
+            disk.connection.close()
+            self._disk = disk = None
         if disk is None:
+            self._write_anew_once_it_is_gone()
             disk = open_file(self.path, self._schema, patience_seconds=0.0, new=False)
         disk.connection.execute("PRAGMA busy_timeout=0")
         try:
@@ -273,6 +306,25 @@ class JournalDatabase:
             self._head_file.note(head)
         disk.connection.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
         self._disk = disk
+
+    def _write_anew_once_it_is_gone(self) -> None:
+        """Write the journal from its copy in memory where it was deleted for good, and its folder was not."""
+        if self._memory is None or self.path.exists() or self._folder != folder_of(self.path):
+            self._gone_since = None
+            return
+        now = self._monotonic()
+        self._gone_since = now if self._gone_since is None else self._gone_since
+        if now - self._gone_since < _GONE_SECONDS:
+            return
+        write_anew(self.path, self._memory)
+        self._possible.add(self._memory.head)
+        logger.critical(
+            "journal {}: it was gone for {:.0f} s, and is written anew with all that it held. Do not put the old one"
+            " back: it is older than this, and the bot would end; find out what removed it",
+            self.path,
+            now - self._gone_since,
+        )
+        self._gone_since = None
 
     def _leave(self, disk: SealedDatabase, error: BaseException) -> None:
         """Leave a disk that has failed as it stands, and one that would go on failing for the next try to open anew."""

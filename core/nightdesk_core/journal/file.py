@@ -16,6 +16,7 @@ from pathlib import Path
 from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files import permissions
 from nightdesk_core.files.disk import is_unwritable
+from nightdesk_core.files.durable import write_atomic
 from nightdesk_core.files.reader import InputError, MissingInputError, open_to_read, read_start
 from nightdesk_core.files.system import write_at
 from nightdesk_core.journal.sealed import Head, Schema, SealedDatabase, SealError, copied
@@ -129,6 +130,16 @@ def _create(path: Path) -> None:
         os.close(permissions.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
 
+def write_anew(path: Path, copy: SealedDatabase) -> None:
+    """Put a copy in memory in the place of a journal that is gone. Raises `OSError`, and `sqlite3.Error`.
+
+    A log that is left of the one that is gone goes first: SQLite would read it as this one's.
+    """
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    write_atomic(path, copy.connection.serialize())
+
+
 def holds_anything(path: Path) -> bool:
     """Return whether there is a file of a journal at all, and anything in it."""
     try:
@@ -148,6 +159,15 @@ def identity(path: Path) -> list[tuple[int, int] | None]:
         else:
             found.append((status.st_dev, status.st_ino))
     return found
+
+
+def folder_of(path: Path) -> tuple[int, int] | None:
+    """Return which folder a journal lies in, `None` where that is gone: another may be there where a disk was."""
+    try:
+        status = path.parent.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino)
 
 
 def refuse_no_file(path: Path) -> None:

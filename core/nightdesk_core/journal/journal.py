@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -99,13 +100,15 @@ class Posted:
 class Journal(JournalDatabase):
     """Trades, equity, guard history and the state that a restarted bot goes on from."""
 
-    def __init__(self, path: Path | str, *, copy: SealedDatabase | None = None) -> None:
+    def __init__(
+        self, path: Path | str, *, copy: SealedDatabase | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         """Open or create the journal; or read a `copy` of it, to which nothing of what is written is of any account.
 
         One whose disk takes nothing at present is read all the same. Raises `DamagedJournalError` where it is damaged,
         `JournalError` where it cannot be read, or is of another version.
         """
-        super().__init__(Path(path), _SCHEMA, copy=copy)
+        super().__init__(Path(path), _SCHEMA, copy=copy, monotonic=monotonic)
 
     def record_trade(self, trade: ClosedTrade, *, shadow: bool = False) -> None:
         """Append a closed trade; one that moved no money to a ledger of its own."""
@@ -129,8 +132,8 @@ class Journal(JournalDatabase):
             f"SELECT time FROM equity WHERE time < ? AND time NOT IN ({ends}) ORDER BY time LIMIT ?",  # noqa: S608
             (before.seconds, before.seconds, DAY_SECONDS, MOST_THINNED),
         )
-        for (time,) in rows:
-            self._write("equity", time, None)
+        for (closed,) in rows:
+            self._write("equity", closed, None)
 
     def record_transition(self, transition: GuardTransition) -> None:
         """Append a change of the guard's state."""

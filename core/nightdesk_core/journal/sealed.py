@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -67,6 +67,8 @@ class SealedDatabase:
         self._sums: dict[str, Any] = {}
         """The seals as the transaction that is open has made them."""
         self._written = False
+        self.began: Head | None = None
+        """Where the last transaction that was begun started from."""
         self.tried: Head | None = None
         """Where the last commit that was tried leads to. Of one that failed, the log may hold it all the same."""
         self.was_unsealed = False
@@ -95,13 +97,18 @@ class SealedDatabase:
         """Begin a transaction. Raises `SealError` where the seals are damaged, and `sqlite3.Error`."""
         self.connection.execute("BEGIN IMMEDIATE")
         self._sums = self._seal()
+        self.began = _head(self._sums)
         self._written = False
 
     def write(self, write: Write) -> None:
         """Carry out a write, within a transaction."""
         count, total = self._sums["tables"][write.table]
-        for sign, row in self._carried_out(write):
-            count, total = count + sign, (total + sign * _number(write.table, row)) % _MODULUS
+        before = self._row(write)
+        self._put(write)
+        # As SQLite has it, not as it was handed in: a whole number in a column of reals comes back as a real.
+        for sign, row in ((-1, before), (1, self._row(write))):
+            if row is not None:
+                count, total = count + sign, (total + sign * _number(write.table, row)) % _MODULUS
         self._sums["tables"][write.table] = [count, total]
         self._written = True
 
@@ -114,6 +121,20 @@ class SealedDatabase:
             self.tried = _head(self._sums)
         self.connection.execute("COMMIT")
         return self.tried
+
+    def follow(self, leader: SealedDatabase, writes: Iterable[Write]) -> bool:
+        """Commit what another database of the same rows has just committed; it has reckoned the seals.
+
+        Return whether that began from where this one stands; else nothing is done.
+        """
+        if self.head != leader.began:
+            return False
+        self.connection.execute("BEGIN IMMEDIATE")
+        for write in writes:
+            self._put(write)
+        self._keep(leader._sums)
+        self.connection.execute("COMMIT")
+        return True
 
     def rollback(self) -> None:
         """Leave nothing of the transaction, where there still is one."""
@@ -144,18 +165,18 @@ class SealedDatabase:
     def _is_known(self, name: str, found: Mapping[str, str]) -> bool:
         return found.get(name) == self._schema.statements.get(name)
 
-    def _carried_out(self, write: Write) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Carry out a write; yield the row that it took away with -1, and the one that is there now with 1."""
+    def _row(self, write: Write) -> tuple[Any, ...] | None:
+        """Return the row that is there now under the key of a write."""
         where = f"{write.table} WHERE {self._schema.keys[write.table]} = ?"
-        before = self.connection.execute(f"SELECT * FROM {where}", (write.key,)).fetchone()  # noqa: S608
-        if before is not None:
-            self.connection.execute(f"DELETE FROM {where}", (write.key,))  # noqa: S608
-            yield -1, before
+        row: tuple[Any, ...] | None = self.connection.execute(f"SELECT * FROM {where}", (write.key,)).fetchone()  # noqa: S608
+        return row
+
+    def _put(self, write: Write) -> None:
+        where = f"{write.table} WHERE {self._schema.keys[write.table]} = ?"
+        self.connection.execute(f"DELETE FROM {where}", (write.key,))  # noqa: S608
         if write.values is not None:
             marks = ", ".join("?" * (1 + len(write.values)))
             self.connection.execute(f"INSERT INTO {write.table} VALUES ({marks})", (write.key, *write.values))  # noqa: S608
-            # As SQLite has it, not as it was handed in: a whole number in a column of reals comes back as a real.
-            yield 1, self.connection.execute(f"SELECT * FROM {where}", (write.key,)).fetchone()  # noqa: S608
 
     def _reckoned(self, table: str) -> list[int]:
         count, total = 0, 0

@@ -94,12 +94,13 @@ def verify(folder: Path) -> Manifest:
     if manifest.version != version_of(folder):
         raise BundleError(folder, f"its manifest is that of version {manifest.version}")
     try:
-        present = {path.name: path.is_symlink() for path in folder.iterdir() if path.name != MANIFEST}
-        for name in sorted(present.keys() ^ manifest.files.keys()):
+        links = {path.name: path.is_symlink() for path in folder.iterdir()}
+        present = links.keys() - {MANIFEST}
+        for name in sorted(present ^ manifest.files.keys()):
             raise BundleError(folder, f"{name} is {'not in the manifest' if name in present else 'missing'}")
+        for name in sorted(name for name, is_link in links.items() if is_link):
+            raise BundleError(folder, f"{name} is a symbolic link: what it leads to can change unseen")
         for name, digest in manifest.files.items():
-            if present[name]:
-                raise BundleError(folder, f"{name} is a symbolic link: what it leads to can change unseen")
             if sha256_of(folder / name) != digest:
                 raise BundleError(folder, f"{name} was changed: its SHA-256 is not the manifest's")
     except InputError as error:

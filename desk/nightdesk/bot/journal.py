@@ -75,7 +75,7 @@ def _note_loss(settings: Settings, path: Path, log: DecisionLog) -> None:
 def _take_up(settings: Settings, journal: Journal, log: DecisionLog, last_close: MarketTime | None) -> None:
     """Count a start of the bot, unless its state is lost: then it stays out of the market until a person answers."""
     lost = LostState(home.state_dir(settings))
-    known, count = lost.known(), life.starts(journal)
+    known, count = lost.known(), life.starts(settings, journal)
     why = life.why_lost(settings, journal, log, last_close, life.seen(settings, log, since=last_close))
     # A journal that was put back counts more starts than what was found in its place.
     if known is not None and not known.accepted and (why or count <= known.starts):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nightdesk_core.files.permissions import open_file
 from supervisor import loggers
 from supervisor.supervisord import main
 
@@ -57,7 +58,7 @@ class RotatingLog(loggers.RotatingFileHandler):  # type: ignore[misc]
 
     def _next(self) -> BinaryIO:
         fresh = Path(f"{self.baseFilename}.new")
-        stream = fresh.open("wb")
+        stream = os.fdopen(open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb")
         try:
             names = [self.baseFilename, *(f"{self.baseFilename}.{n}" for n in range(1, self.backupCount + 1))]
             for number in range(self.backupCount, 0, -1):

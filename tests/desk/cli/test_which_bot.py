@@ -27,6 +27,7 @@ from nightdesk_guard.settings import GuardSettings, KillSwitchSettings
 from typer.testing import CliRunner
 
 from tests.desk.conftest import CHECKOUT
+from tests.other_user import must_be_root
 
 NO_BOT, SEVERAL = 6, 2
 PATIENCE_SECONDS = 60.0
@@ -257,8 +258,8 @@ def test_a_damaged_record_is_told_of_and_hides_no_other(content: str, start: Sta
     assert bot.is_killed
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user is one that root makes")
 def test_a_record_of_another_user_is_not_gone_by(start: Start) -> None:
+    must_be_root()
     bot = start()
     (record,) = Path(os.environ[VARIABLE]).glob("guard-*.json")
     os.chown(record, 12345, -1)

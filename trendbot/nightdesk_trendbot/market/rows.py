@@ -65,10 +65,10 @@ def impossible(values: Floats) -> dict[str, Mask]:
 def numbers(answered: Sequence[Any]) -> Floats:
     """Return rows as numbers, shape (N, 6): time in milliseconds, open, high, low, close, volume.
 
-    What is missing or is no number is NaN.
+    What is missing or is no number is NaN. A truth is none, though numpy and Python take it for 1.
     """
     try:
-        found = np.array(answered, dtype=np.float64)
+        found = np.zeros(0) if _has_truths(answered) else np.array(answered, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         found = np.zeros(0)
     if found.shape == (len(answered), FIELDS):
@@ -108,6 +108,10 @@ def read_rows(answered: Sequence[Any], *, interval_seconds: int) -> Told:
     )
 
 
+def _has_truths(answered: Sequence[Any]) -> bool:
+    return any(isinstance(value, bool) for row in answered if isinstance(row, list | tuple) for value in row)
+
+
 def _numbers_of(row: Any) -> list[float]:
     values = list(row)[:FIELDS] if isinstance(row, list | tuple) else []
     return [*map(_number, values), *[np.nan] * (FIELDS - len(values))]
@@ -115,7 +119,7 @@ def _numbers_of(row: Any) -> list[float]:
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
+        return np.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return np.nan
 
