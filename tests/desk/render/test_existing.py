@@ -26,6 +26,7 @@ from nightdesk.stack.tools import Tools
 from nightdesk_core.settings import override
 from typer.testing import CliRunner
 
+from tests.desk.conftest import Load
 from tests.desk.render.test_channels import CHANNELS, WATCHDOG
 
 THEIRS: dict[str, Any] = {
@@ -234,3 +235,13 @@ def test_the_command_writes_all_of_it_says_each_step_and_keeps_secrets_to_their_
     assert "s3cret" not in done.stdout
     for said in ("rule_files: [", "scrape_config_files: [", "promtool", "webhook_url", "Import", "kubectl apply -f"):
         assert said in done.stdout
+
+
+def test_the_bots_are_those_of_the_settings_where_none_is_named(settings_with: Load) -> None:
+    settings = settings_with("bot.name=mine")
+    assert _bots((), settings) == {"mine": settings.address("bot")}
+    assert _bots((), settings_with('stack.bots={"a": "10.0.0.1:1", "b": "10.0.0.2:1"}')) == {
+        "a": "10.0.0.1:1",
+        "b": "10.0.0.2:1",
+    }
+    assert _bots(("c",), settings) == {"c": ""}
