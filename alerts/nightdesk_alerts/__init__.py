@@ -11,6 +11,7 @@ To send: `AlertSender`; `Alerting` says where to, and `Mail` is the one channel 
 What became of it: `SENT_PATHS`, `DROP_REASONS`.
 What would become of it: `ask_chat` asks a `ChatChannel`, and gets `Moved`, `Refused` or `Later` where nobody would be
 told now.
+Whether a message arrives: `Drill` sends one that is marked, and gets a `DrillResult` from each place.
 A heartbeat to somebody outside: `Heartbeat` says where to, `HeartbeatSender` sends it, a `Beat` at a time; one that
 cannot be is a `HeartbeatError`.
 What a channel is: `Channel`, or `ChatChannel` where its service can be asked for the chat; its `Role`, and the
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from nightdesk_alerts.channel import Channel, ChatChannel, Role, SandboxInbox
     from nightdesk_alerts.channels.mail import Mail
     from nightdesk_alerts.delivery.asking import ask_chat
+    from nightdesk_alerts.delivery.drill import Drill, DrillResult
     from nightdesk_alerts.delivery.heartbeat_sender import HeartbeatSender
     from nightdesk_alerts.delivery.outcome import DROP_REASONS, SENT_PATHS, Later, Moved, Refused
     from nightdesk_alerts.heartbeat import Beat, Heartbeat, HeartbeatError
@@ -50,6 +52,7 @@ else:
             "nightdesk_alerts.channel": ["Channel", "ChatChannel", "Role", "SandboxInbox"],
             "nightdesk_alerts.channels.mail": ["Mail"],
             "nightdesk_alerts.delivery.asking": ["ask_chat"],
+            "nightdesk_alerts.delivery.drill": ["Drill", "DrillResult"],
             "nightdesk_alerts.delivery.heartbeat_sender": ["HeartbeatSender"],
             "nightdesk_alerts.delivery.outcome": ["DROP_REASONS", "SENT_PATHS", "Later", "Moved", "Refused"],
             "nightdesk_alerts.heartbeat": ["Beat", "Heartbeat", "HeartbeatError"],
@@ -67,6 +70,8 @@ __all__ = [
     "Beat",
     "Channel",
     "ChatChannel",
+    "Drill",
+    "DrillResult",
     "Heartbeat",
     "HeartbeatError",
     "HeartbeatSender",

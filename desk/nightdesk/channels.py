@@ -34,17 +34,22 @@ def channels(settings: Settings) -> Channels:
     The bot's own `send_alert` posts to the stack's Alertmanager, and to these where it does not answer. Raises
     `SettingsError` where a secret cannot be read or a channel is half configured.
     """
+    own = own_channels(settings)
+    if own.alerting.channels or not settings.sandbox.enabled:
+        return own
+    host, _, port = settings.address("smtp").rpartition(":")
+    inbox = SandboxInbox(f"http://{settings.address('inbox')}", host, int(port))
+    found = [kind.in_sandbox(inbox, dict(settings.operations.alerts)) for kind in known_channels()]
+    return replace(own, alerting=replace(own.alerting, channels=tuple(filter(None, found))), of_inbox=True)
+
+
+def own_channels(settings: Settings) -> Channels:
+    """Return the channels that the settings name, and no others. Raises as `channels` does."""
     alerts = settings.operations.alerts
     alerting = alerts.alerting(alertmanagers=(url_with_login(settings, "alertmanager"),))
-    of_inbox = settings.sandbox.enabled and not alerting.channels
     moved = moved_chats(settings)
     alerting = replace(alerting, channels=tuple(map(moved.follow, alerting.channels)))
-    if of_inbox:
-        host, _, port = settings.address("smtp").rpartition(":")
-        inbox, values = SandboxInbox(f"http://{settings.address('inbox')}", host, int(port)), dict(alerts)
-        found = [kind.in_sandbox(inbox, values) for kind in known_channels()]
-        alerting = replace(alerting, channels=tuple(filter(None, found)))
-    return Channels(alerting, alerts.secret("watchdog_url"), of_inbox)
+    return Channels(alerting, alerts.secret("watchdog_url"))
 
 
 def moved_chats(settings: Settings) -> MovedChats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from nightdesk_alerts.settings import AlertSettings
 from nightdesk_core.clock import TimeScale
@@ -31,6 +31,8 @@ Service = Literal["bot", "exchange", "inbox", "smtp", "pages", "prometheus", "al
 
 Section = TypeVar("Section", bound=SettingsModel)
 
+ADDRESS = r"^([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$"
+"""A host's name, or its number, and a port."""
 _COMPOSE_HOSTS = {"exchange": "sandbox-exchange", "inbox": "sandbox-inbox", "smtp": "sandbox-inbox"}
 
 
@@ -104,6 +106,11 @@ class StackSettings(SettingsModel):
         "native", description="native: everything on 127.0.0.1. compose: by service name, listening on all interfaces."
     )
     ports: PortSettings = PortSettings()
+    bots: dict[str, Annotated[str, Field(pattern=ADDRESS)]] = Field(
+        default_factory=dict,
+        description="Bots of your own that Prometheus asks, as `name: host:port`, and misses where they do not answer."
+        " With one of them there is no reference bot.",
+    )
     passwords_dir: Path = Field(
         Path("passwords"),
         description="The machine's own passwords for its servers, a file each: made where there is none.",

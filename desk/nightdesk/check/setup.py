@@ -11,10 +11,12 @@ from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.disk import reason_of
 
 from nightdesk import extras
+from nightdesk.bots import known_bots
 from nightdesk.check.candles import check_candles
 from nightdesk.check.certificates import check_certificates
 from nightdesk.check.channels import check_channels, check_chats, check_secrets
 from nightdesk.check.exchange import check_exchange
+from nightdesk.check.exporter import check_exporter
 from nightdesk.check.files import check_files
 from nightdesk.check.machine import check_growth, check_home, check_ports
 from nightdesk.check.records import check_champion, check_journal
@@ -47,23 +49,28 @@ def check(settings: Settings, *, settings_file: Path, offline: bool) -> Iterator
         yield from _servers(settings)
     yield attempt("the silences", lambda: check_silences(settings))
     yield attempt("the exporter's web configuration", lambda: check_web_config(settings))
-    yield attempt("the candles", lambda: check_candles(settings))
-    yield attempt("the strategy", lambda: _strategy(settings))
-    yield attempt("the champion", lambda: check_champion(settings))
-    yield attempt("the journal", lambda: check_journal(settings))
+    own = bool(settings.stack.bots)
+    if not own:
+        yield attempt("the candles", lambda: check_candles(settings))
+        yield attempt("the strategy", lambda: _strategy(settings))
+        yield attempt("the champion", lambda: check_champion(settings))
+        yield attempt("the journal", lambda: check_journal(settings))
     yield attempt("the audit log", lambda: _audit(settings))
     yield attempt("the kill switch", lambda: _kill_switch(settings))
+    yield attempt("the running bot", lambda: check_exporter(settings, known_bots()))
     if offline:
         yield CheckResult("the chats", "", "not asked for, as --offline wants it")
         yield CheckResult("the certificates", "", "not asked for, as --offline wants it")
-        yield CheckResult("the exchange", "", "not asked, as --offline wants it")
+        if not own:
+            yield CheckResult("the exchange", "", "not asked, as --offline wants it")
     else:
         if channels.trouble:
             yield CheckResult("the chats", "", "not asked for before the alert channels are put right")
         else:
             yield attempt("the chats", lambda: check_chats(settings))
         yield attempt("the certificates", lambda: check_certificates(settings))
-        yield attempt("the exchange", lambda: check_exchange(settings))
+        if not own:
+            yield attempt("the exchange", lambda: check_exchange(settings))
 
 
 def _servers(settings: Settings) -> Iterator[CheckResult]:

@@ -16,7 +16,22 @@ from nightdesk_core.files.permissions import PRIVATE_UMASK
 from nightdesk_exporter import logs
 
 from nightdesk import extras, terminal
-from nightdesk.cli import audit, duty, existing, gate, guard, models, positions, retrain, run, silences, status, stop
+from nightdesk.cli import (
+    audit,
+    drill,
+    duty,
+    existing,
+    gate,
+    guard,
+    init,
+    models,
+    positions,
+    retrain,
+    run,
+    silences,
+    status,
+    stop,
+)
 from nightdesk.cli.choice import DEFAULT_FILE, Choice
 
 app = typer.Typer(
@@ -32,6 +47,8 @@ app.add_typer(retrain.app)
 app.add_typer(stop.app)
 app.add_typer(status.app)
 app.add_typer(duty.app)
+app.add_typer(init.app)
+app.add_typer(drill.app)
 app.add_typer(silences.app)
 app.add_typer(existing.app)
 app.add_typer(models.app, name="models")

@@ -44,17 +44,25 @@ def run(
     scenario: Annotated[
         str | None, typer.Option("--scenario", help="A replay with a plot, begun anew: crash, outage or decay.")
     ] = None,
+    servers: Annotated[
+        bool,
+        typer.Option("--servers", help="Run the servers alone, for bots of your own: those of the settings, and here."),
+    ] = False,
 ) -> None:
     """Run the whole stack here: bot, Prometheus, Alertmanager, Pushgateway, sandbox, retrain schedule. Ctrl-C stops it.
 
     Examples: [bold]nightdesk run[/bold]    [bold]nightdesk run --for 60[/bold]    [bold]nightdesk run --fresh[/bold]
-    [bold]nightdesk run --scenario crash --for 180[/bold]
+    [bold]nightdesk run --scenario crash --for 180[/bold]    [bold]nightdesk run --servers[/bold]
     """
     extras.require_all("nightdesk run")
     from nightdesk.stack.run import run as run_stack
     from nightdesk.stack.scenarios import find_scenario
 
     chosen, played = choice(context), None
+    if servers:
+        if fresh or scenario is not None:
+            raise NightdeskError("--servers runs no replay: leave out --fresh and --scenario")
+        chosen = _for_own_bots(chosen)
     if scenario is not None:
         played = find_scenario(scenario)
         # What a person sets goes before what the scenario does.
@@ -68,6 +76,16 @@ def run(
         scenario=played,
     )
     raise typer.Exit(0 if healthy else 1)
+
+
+def _for_own_bots(chosen: Choice) -> Choice:
+    from nightdesk.bots import known_bots
+    from nightdesk.stack.own_bots import for_servers, own_bots
+
+    bots = own_bots(chosen.load(), known_bots())
+    for name, address in bots.items():
+        say(f"Prometheus asks {name} at {address}, and misses it where it does not answer")
+    return Choice(chosen.file, [*chosen.overrides, *for_servers(bots)])
 
 
 @app.command()

@@ -25,13 +25,17 @@ def render_alertmanager(settings: Settings, assets: Path, *, out: Path) -> Files
 
     Raises `RenderError` where the static file lacks a channel.
     """
+    return alertmanager_files(channels(settings), assets, scale=settings.scale, out=out)
+
+
+def alertmanager_files(found: Channels, assets: Path, *, scale: TimeScale, out: Path) -> Files:
+    """Return the same for channels that somebody has, at a market's speed."""
     source = assets / "alertmanager"
-    found = channels(settings)
     files = {f"alertmanager/secrets/{name}": File(text.encode(), "owner") for name, text in found.secrets.items()}
     for template in sorted((source / "templates").glob("*.tmpl")):
         files[f"alertmanager/templates/{template.name}"] = File(read_bytes(template))
     document = read_yaml(source / "alertmanager.yml")
-    _scale_waits(document["route"], settings.scale)
+    _scale_waits(document["route"], scale)
     _configure_global(document["global"], found.alerting)
     # What the static file shares between receivers is written out in each.
     document["receivers"] = [deepcopy(receiver) for receiver in document["receivers"]]

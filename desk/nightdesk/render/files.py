@@ -15,6 +15,7 @@ from nightdesk_core.files.permissions import Readers, file_mode, make_folder, ti
 from nightdesk_core.files.reader import MissingInputError, read_bytes
 
 _MARK = ".rendered"
+_RENDERED = "Written by `nightdesk render` from the static file of this name and the settings."
 _MARK_TEXT = (
     b"This folder belongs to a command of Nightdesk, which writes and removes files here: edit nothing in it.\n"
 )
@@ -36,12 +37,10 @@ Files = dict[str, File]
 """By the path inside the folder, in the order of writing: what a file refers to comes before it."""
 
 
-def yaml_file(document: object) -> File:
+def yaml_file(document: object, *, head: str = _RENDERED) -> File:
     """Return a document as a YAML file that says where it comes from."""
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
-    return File(
-        b"# Written by `nightdesk render` from the static file of this name and the settings.\n" + text.encode()
-    )
+    return File(f"# {head}\n{text}".encode())
 
 
 def refuse_others(out: Path) -> None:

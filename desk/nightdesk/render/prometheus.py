@@ -21,10 +21,11 @@ _STATIC_JOBS: tuple[Guarded, ...] = ("prometheus", "alertmanager", "pushgateway"
 
 def render_prometheus(settings: Settings, assets: Path) -> Files:
     """Return the files of the folder `prometheus`."""
-    bots = {settings.bot.name: settings.address("bot")}
+    own = settings.stack.bots
+    bots = own or {settings.bot.name: settings.address("bot")}
     source = assets / "prometheus"
     # The reference bot is retrained, and the desk runs all of its servers.
-    inventory = Inventory(bots=tuple(bots), retrained=tuple(bots), servers=SERVERS)
+    inventory = Inventory(bots=tuple(bots), retrained=() if own else tuple(bots), servers=SERVERS)
     rules = rule_files(assets, inventory, scale=settings.scale)
     files = {f"prometheus/rules/{name}": file for name, file in rules.items()}
     targets = [{"targets": [address], "labels": {"bot": bot}} for bot, address in bots.items()]
@@ -51,7 +52,7 @@ def _configuration(document: dict[str, Any], settings: Settings) -> dict[str, An
         basic_auth=_login(settings, "pages"),
         static_configs=[{"targets": [settings.address("pages")], "labels": {"bot": settings.bot.name}}],
     )
-    jobs["tradebot"].update(_access(settings))
+    jobs["tradebot"].update(exporter_access(settings))
     return document
 
 
@@ -60,8 +61,8 @@ def _login(settings: Settings, server: Guarded) -> dict[str, str]:
     return {"username": USER, "password_file": str(password_file(settings, server))}
 
 
-def _access(settings: Settings) -> dict[str, Any]:
-    """Return how the bot's exporter is asked; Prometheus itself reads the files."""
+def exporter_access(settings: Settings) -> dict[str, Any]:
+    """Return how Prometheus asks the bot's exporter; Prometheus itself reads the files."""
     scrape = settings.bot.scrape
     access: dict[str, Any] = {}
     if scrape.scheme == "https":

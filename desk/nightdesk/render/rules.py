@@ -14,6 +14,7 @@ from typing import Any
 
 from nightdesk_core.clock import TimeScale
 from nightdesk_core.files.reader import read_text
+from nightdesk_core.files.yaml_text import parse_yaml
 
 from nightdesk.render.files import File, Files, RenderError, yaml_file
 from nightdesk.render.scale import scaled_rules
@@ -57,8 +58,8 @@ def rule_files(
 ) -> Files:
     """Return the rule files by name.
 
-    `jobs` are a person's own names for ours. `without` are `PARTS` that are left out. Raises `RenderError` where a name
-    is none of ours, or one that Prometheus would not take as it is written.
+    `jobs` are a person's own names for ours, by ours. `without` are `PARTS` that are left out. Raises `RenderError`
+    where a name is none of ours, or one that Prometheus would not take as it is written.
     """
     renamed = dict(jobs or {})
     _refuse_unknown("job", renamed, JOBS)
@@ -68,11 +69,22 @@ def rule_files(
         raise RenderError(f"{bad[0]!r} cannot stand for a job: letters, digits and . _ : / - can")
     left_out = {name for part in without for name in PARTS[part]}
     files = {
-        file.name: File(_with_jobs(_scaled(read_text(file), scale), renamed).encode())
+        file.name: File(with_jobs(_scaled(read_text(file), scale), renamed).encode())
         for file in sorted((assets / "prometheus" / "rules").glob("*.yml"))
         if file.name not in left_out
     }
     return {**files, "inventory.yml": inventory.file()}
+
+
+def groups_of(name: str, file: File) -> list[dict[str, Any]]:
+    """Return the groups of a rule file."""
+    found: list[dict[str, Any]] = parse_yaml(file.content.decode(), source=name)["groups"]
+    return found
+
+
+def rules_of(name: str, file: File) -> list[dict[str, Any]]:
+    """Return all rules of a rule file."""
+    return [rule for group in groups_of(name, file) for rule in group["rules"]]
 
 
 def _recorded(record: str, label: str, values: Iterable[str]) -> list[dict[str, Any]]:
@@ -88,7 +100,9 @@ def _scaled(text: str, scale: TimeScale | None) -> str:
     return text if scale is None else scaled_rules(text, scale)
 
 
-def _with_jobs(text: str, jobs: Mapping[str, str]) -> str:
+def with_jobs(text: str, jobs: Mapping[str, str]) -> str:
+    """Return expressions that ask for a person's own names of jobs, by ours."""
+
     def renamed(found: re.Match[str]) -> str:
         return f"job={found['quote']}{jobs.get(found['name'], found['name'])}{found['quote']}"
 

@@ -61,7 +61,8 @@ def run(
                     display.say("all is up")
                     display.lines(_table(stack))
                     display.lines([f"look at it, logged in by this link, once: {login_link(settings)}"])
-                    display.follow(partial(live_line, settings))
+                    if not settings.stack.bots:
+                        display.follow(partial(live_line, settings))
                     deadline = None if seconds is None else time.monotonic() + seconds
                     with _played(play):
                         _look_after(stack, deadline=deadline, end=end)

@@ -81,7 +81,7 @@ def running_stack(
             stack = RunningStack(settings, supervisor, wanted)
             first = {service.name for service in wanted if service.program.autostart}
             _await_healthy(stack, first, say)
-            if home.registry(settings).champion() is None:
+            if not settings.stack.bots and home.registry(settings).champion() is None:
                 _bootstrap(settings_file, overrides, say)
             for service in wanted:
                 if service.name not in first:

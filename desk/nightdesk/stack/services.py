@@ -84,16 +84,14 @@ def services(
     if grafana is not None:
         program = Program("grafana", grafana_command(settings, Path(grafana), rendered))
         found.append(StackService(program, ("grafana",), "/api/health"))
-    bot = Program("bot", own("bot"), autostart=False, environment=quiet, stop_seconds=15)
-    schedule = Program("schedule", own("schedule"), autostart=False, environment=quiet)
     # After the bot: one that is still being set up is not down, and nobody is to be told so.
     command = prometheus_command(settings, tools, rendered)
     prometheus = Program("prometheus", command, autostart=False, stop_seconds=20)
-    found += [
-        StackService(bot, ("bot",), "/healthz", page="/status"),
-        StackService(schedule, (), ""),
-        StackService(prometheus, ("prometheus",), "/-/ready", page="/classic/alerts"),
-    ]
+    if not settings.stack.bots:
+        bot = Program("bot", own("bot"), autostart=False, environment=quiet, stop_seconds=15)
+        schedule = Program("schedule", own("schedule"), autostart=False, environment=quiet)
+        found += [StackService(bot, ("bot",), "/healthz", page="/status"), StackService(schedule, (), "")]
+    found.append(StackService(prometheus, ("prometheus",), "/-/ready", page="/classic/alerts"))
     return found
 
 
@@ -108,7 +106,8 @@ def listening_services(settings: Settings) -> list[Service]:
     """Return what of the native stack listens on a port, by the keys of `stack.ports`."""
     sandbox: list[Service] = ["exchange", "inbox", "smtp"] if settings.sandbox.enabled else []
     grafana: list[Service] = ["grafana"] if shutil.which("grafana") else []
-    return [*sandbox, "pages", "pushgateway", "alertmanager", *grafana, "bot", "prometheus"]
+    bot: list[Service] = [] if settings.stack.bots else ["bot"]
+    return [*sandbox, "pages", "pushgateway", "alertmanager", *grafana, *bot, "prometheus"]
 
 
 def taken_ports(settings: Settings, names: Sequence[Service]) -> list[str]:

@@ -32,7 +32,7 @@ def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
     done = run_check(settings_file)
     assert done.returncode == 0, done.stdout + done.stderr
     home, files, grown, ports, *others = done.stdout.splitlines()[1:]
-    address = load(settings_file).address("alertmanager")
+    address, bot = load(settings_file).address("alertmanager"), load(settings_file).bot_url
     assert home.startswith(f"ok     the home folder: {settings_file.parent / 'home'}, ")
     assert files == "ok     the files: nobody else can change settings, state or models"
     assert grown.startswith("ok     what grows: ")
@@ -50,6 +50,8 @@ def test_a_setup_in_order_is_said_to_be(settings_file: Path) -> None:
         "ok     the journal: none yet: the bot has not run",
         "ok     the audit log: 0 entries",
         "ok     the kill switch: not active",
+        f"ok     the running bot: btc does not run at {bot} (does not answer (ConnectionError)): start it, and check"
+        " again",
         "ok     the chats: none to ask for",
         "ok     the certificates: none: nothing that alerts depend on shows one",
         "ok     the exchange: the sandbox's, which does not run now",

@@ -171,6 +171,8 @@ class Home:
             "stack reload": [],
             "login": [],
             "silences": [],
+            "drill": [],
+            "init": [str(self.file.parent / "begun"), "--bot", HOSTILE],
             "rules": ["--out", str(self.file.parent / "rules"), "--bot", HOSTILE],
             "amtool": ["silence", "query"],
         }
