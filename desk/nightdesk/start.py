@@ -49,6 +49,7 @@ with (
     BotExporter(
         settings.bot.name,
         symbols=[(symbol, TIMEFRAME) for symbol in SYMBOLS],
+        model=None,  # once you have one, leave this out and call exporter.model("v1", trained_at=...)
         port=settings.port("bot"),
         status_file=settings.path(settings.operations.status_file_path),
         alerting=settings.operations.alerts.alerting(alertmanagers=()),
@@ -57,7 +58,6 @@ with (
     Guard(state, break_even_win_rate=0.5, reporter=exporter) as guard,
 ):
     print(exporter.url, flush=True)
-    exporter.model("none yet", trained_at=time.time())
     while True:
         exporter.heartbeat()
         with exporter.request("a price"):

@@ -135,6 +135,7 @@ ANYTHING = st.one_of(
 NO_CALLS = {
     "asgi_app",
     "wsgi_app",
+    "name",
     "place",
     "url",
     "held_in_memory",
