@@ -41,6 +41,7 @@ def secret(key: str, inbox: str, closed: int) -> str:
         f"{ALERTS}slack_webhook_url": f"{inbox}/services/T0/B0/{canary}",
         f"{ALERTS}telegram_bot_token": f"123:{canary}",
         f"{ALERTS}webhook_url": f"http://127.0.0.1:{closed}/{canary}?token={canary}",
+        "bot.heartbeat_url": f"http://127.0.0.1:{closed}/ping/{canary}",
         f"{ALERTS}watchdog_url": f"http://me:{canary}@127.0.0.1:{closed}/{canary}",
     }
     return special.get(key, f"ä&'\"{canary}%/ +<")

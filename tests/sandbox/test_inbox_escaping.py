@@ -35,7 +35,7 @@ CLASSES = frozenset(
         "mention name none older pill plain quiet resolved skip slack spoiler state telegram text title top warning "
         "webhook when who wide",
     )
-)
+) | frozenset(channels())
 
 PIECES = st.one_of(
     st.sampled_from(

@@ -205,7 +205,7 @@ async def test_the_status_lists_faults_and_only_those_of_a_channel_can_be_ended(
         ('{"name": "drop", "seconds": 1}', "'rate_limit', 'error500', 'silence', 'slow', 'refuse'"),
         ('{"name": "slow"}', "seconds: Field required"),
         ('{"name": "slow", "seconds": 0}', "seconds: Input should be greater than 0"),
-        ('{"name": "slow", "seconds": 1, "channel": "pager"}', "channel: Input should be 'discord', 'slack'"),
+        ('{"name": "slow", "seconds": 1, "channel": "pager"}', "channel: Input should be 'discord', 'healthchecks'"),
         ('{"name": "slow", "seconds": 1, "status": 500}', "status: Extra inputs are not permitted"),
         ('{"name": "refuse", "seconds": 1, "reason": "x"}', "channel: Field required"),
         (

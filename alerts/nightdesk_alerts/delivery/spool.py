@@ -9,6 +9,7 @@ from typing import Any
 
 from loguru import logger
 from nightdesk_core.clock import WallClock
+from nightdesk_core.errors import NightdeskError
 from nightdesk_core.files.disk import reason_of
 from nightdesk_core.files.durable import LockTimeoutError, locked, set_aside, write_json_atomic
 from nightdesk_core.files.json_text import read_json
@@ -19,7 +20,7 @@ _LOCK_SECONDS = 2.0
 _LARGEST_BYTES = 4_000_000
 
 
-class SpoolError(Exception):
+class SpoolError(NightdeskError):
     """A spool that cannot be used for now, and why."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -103,7 +104,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int | None
     settings.write_text(f"home: .\n{on_free_ports()}")
     (folder / "state").mkdir()
     (folder / "state" / "guard.lock").touch()
-    names = sorted(set(every_command(typer.main.get_command(app))) - WITHOUT_END, key=lambda name: name == "resume")
+    names = sorted(
+        set(every_command(typer.main.get_command(app))) - WITHOUT_END, key=lambda name: (name == "resume", name)
+    )
     lines = {name: ["--settings", str(settings), *name.split(), *ARGUMENTS.get(name, [])] for name in names}
     lines["--version"] = ["--version"]
     done = subprocess.run(
@@ -113,6 +116,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int | None
         timeout=180,
         check=False,
         cwd=folder,
+        env=os.environ | {"NIGHTDESK_BOTS_DIR": str(folder / "bots")},
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, tuple[int | None, str]] = json.loads(done.stdout.splitlines()[-1])
@@ -155,7 +159,9 @@ def test_what_a_command_lacks_is_named_by_an_extra_that_there_is(told: dict[str,
 @pytest.mark.parametrize("name", sorted(WORKS))
 def test_it_works(name: str, told: dict[str, tuple[int | None, str]]) -> None:
     code, text = told[name]
-    assert code in (0, None) or "says nothing yet" in text or "there is no journal" in text, (name, code, text)
+    assert code in (0, None) or "says nothing yet" in text or "there is no journal" in text, (
+        f"{name} ended with {code}: {text}"
+    )
     if code:
         assert "light install" not in text
 
