@@ -55,10 +55,9 @@ class SettingsModel(BaseModel):
         if len(text) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in value.parts):
             raise ValueError(f"is too long for a path: at most {_LONGEST_PATH} bytes, {_LONGEST_NAME} of a name")
         try:
-            value.expanduser()
+            return value.expanduser()
         except RuntimeError:
             raise ValueError("begins with the name of a user whom this machine does not know") from None
-        return value
 
 
 class ScrapeSettings(SettingsModel):

@@ -216,7 +216,7 @@ def load(
     written = {} if may_be_missing and not os.path.lexists(path) else read_document(path)
     document = with_environment(Settings, override(written, assignments or []), environment)
     settings = validate(Settings, document, source=str(path))
-    home = (path.resolve().parent / settings.home.expanduser()).resolve()
+    home = (path.resolve().parent / settings.home).resolve()
     return _follow_sandbox(_with_secrets_in(home, settings).model_copy(update={"home": home}))
 
 
@@ -227,7 +227,7 @@ def _with_secrets_in(home: Path, section: Section) -> Section:
         if isinstance(value, SettingsModel):
             changes[name] = _with_secrets_in(home, value)
         elif isinstance(value, Path) and name.endswith("_file"):
-            changes[name] = home / value.expanduser()
+            changes[name] = home / value
     return section.model_copy(update=changes)
 
 

@@ -20,7 +20,7 @@ from nightdesk import home
 from nightdesk.render.configuration import render
 from nightdesk.settings import Settings
 from nightdesk.stack.services import ServiceState, StackService, ask_health, refuse_taken_ports, services
-from nightdesk.stack.supervisor import Supervisor, dying_with_parent
+from nightdesk.stack.supervisor import Supervisor, dying_with_parent, refuse_odd
 from nightdesk.stack.tools import ensure_tools
 
 Say = Callable[[str], None]
@@ -63,6 +63,7 @@ def running_stack(
         home.close_to_others(settings)
         if settings.sandbox.enabled:
             _read_own_candles(settings, say)
+        refuse_odd(settings.home)
         tools = ensure_tools(settings.home, progress=say)
         rendered = render(settings, out=run_dir(settings).parent / "rendered")
         wanted = services(settings, settings_file=settings_file, overrides=overrides, tools=tools, rendered=rendered)

@@ -8,6 +8,7 @@ the session, which is supervisord's own: so no SIGKILL leaves an orphan.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ from nightdesk_core.files.reader import open_to_append
 from nightdesk.stack import session
 from nightdesk.stack.supervisor_client import SupervisorClient, SupervisorError, socket_path
 
+_ODD = re.compile(r"[\x00-\x1f\"%]|\s[;#]")
 _START_SECONDS = 15.0
 _STOP_SECONDS = 30.0
 _RETRIES = 1_000_000
@@ -59,8 +61,9 @@ class Supervisor(SupervisorClient):
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        make_folder(self._folder)
-        make_folder(self._log_dir)
+        for path in (self._folder, self._log_dir):
+            refuse_odd(path)
+            make_folder(path)
         # Once, and the same for every start: later on a full disk may take nothing.
         write_atomic(self._configuration_file, self._configuration().encode())
         self._start({program.name for program in self._programs if program.autostart})
@@ -184,6 +187,18 @@ class Supervisor(SupervisorClient):
             f"autorestart=true\nstartsecs=1\nstartretries={_RETRIES}\nstopwaitsecs={program.stop_seconds}\n"
             f"killasgroup=true\nredirect_stderr=true\nstdout_logfile={self.log_of(program.name)}\n"
             f"stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\nenvironment={environment}\n"
+        )
+
+
+def refuse_odd(path: Path) -> None:
+    """Raise `SupervisorError` for a folder whose name supervisord's configuration cannot hold.
+
+    It knows no quotes, has comments amid a line, and takes a % for what it is to fill in.
+    """
+    if found := _ODD.search(str(path)):
+        raise SupervisorError(
+            f"{path} holds {found.group().strip() or found.group()!r}, which the supervisor cannot have in a path: move"
+            " the folder, or name another home"
         )
 
 

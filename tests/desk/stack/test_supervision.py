@@ -311,3 +311,16 @@ def test_a_service_that_cannot_be_brought_up_is_told_once_and_again_when_it_is_w
         until(lambda: told(2))
         assert said[1:] == ["broken runs again"]
     assert [level for level, _ in logged(tmp_path)] == ["error", "info"]
+
+
+@pytest.mark.parametrize("name", ["a ;b", "a #b", "100%d", 'the "desk"', "two\nlines"])
+def test_a_folder_whose_name_supervisord_cannot_hold_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    with pytest.raises(SupervisorError, match="move the folder, or name another home"):
+        Supervisor([], folder=folder / "run", log_dir=folder / "logs").__enter__()
+
+
+def test_a_folder_of_any_other_name_is_none_to_complain_of(tmp_path: Path) -> None:
+    folder = tmp_path / "it's an ü;b #1".replace(" #", "#")
+    with Supervisor([], folder=folder / "run", log_dir=folder / "logs") as supervisor:
+        assert supervisor.is_up()

@@ -57,7 +57,7 @@ def read_candles(settings: CandleFileSettings, *, home: Path = Path()) -> Candle
     Raises `CandlesError` that names the file, the row, what is wrong and what to do: also where two readings are
     possible, and where the numbers are such as no market makes.
     """
-    table = _table(home / settings.file.expanduser())
+    table = _table(home / settings.file)
     rows, columns, notes, warnings = _columns(table, settings)
     rows, columns, found = _in_order(rows, columns, table.source)
     candles = RecordedCandles(np.floor(columns[0]).astype(np.int64), *columns[1:])
