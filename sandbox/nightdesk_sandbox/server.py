@@ -28,6 +28,7 @@ from nightdesk_sandbox.recordings.markets import load_markets
 from nightdesk_sandbox.replay import replay_start
 from nightdesk_sandbox.settings import SandboxSettings
 
+_LET_IN_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 2.0
 
 
@@ -161,6 +162,8 @@ async def _listening(application: web.Application, *, service: str, host: str, p
         shown = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 - compared, not bound
         yield f"http://{shown}:{runner.addresses[0][1]}"
     finally:
+        # Whoever waits is let in first: a connection that comes amid the end is one that nobody closes.
+        await asyncio.sleep(_LET_IN_SECONDS)
         await runner.cleanup()
 
 

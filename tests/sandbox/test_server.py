@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -64,6 +65,23 @@ async def test_an_inbox_that_cannot_listen_names_the_port_and_leaves_nothing_run
         async with serve_inbox(SandboxSettings(), home=tmp_path, host=LOOPBACK, **ports):
             pass
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_whoever_waits_to_be_let_in_when_it_ends_is_let_go_too(
+    turns: int, candles: RecordedCandles, tmp_path: Path
+) -> None:
+    """A bot that had no answer for a while has asked again and again: none of that may outlive the exchange."""
+    settings = SandboxSettings(candles=write_csv(candles, tmp_path / "candles.csv"))
+    async with serve_exchange(settings, home=tmp_path, host=LOOPBACK, port=0) as served:
+        port = int(served.url.rpartition(":")[2])
+        # Nothing is let in meanwhile: this thread is the server's own.
+        clients = [socket.create_connection((LOOPBACK, port), timeout=WAIT_SECONDS) for _ in range(30)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    for client in clients:
+        with client, contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
 
 
 @pytest.mark.parametrize("service", ["exchange", "inbox"])
