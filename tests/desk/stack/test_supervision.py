@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -313,14 +314,21 @@ def test_a_service_that_cannot_be_brought_up_is_told_once_and_again_when_it_is_w
     assert [level for level, _ in logged(tmp_path)] == ["error", "info"]
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder in which a socket has room for its path: those of pytest are named by the test."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("name", ["a ;b", "a #b", "100%d", 'the "desk"', "two\nlines"])
-def test_a_folder_whose_name_supervisord_cannot_hold_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / name
+def test_a_folder_whose_name_supervisord_cannot_hold_is_refused_by_name(short: Path, name: str) -> None:
+    folder = short / name
     with pytest.raises(SupervisorError, match="move the folder, or name another home"):
         Supervisor([], folder=folder / "run", log_dir=folder / "logs").__enter__()
 
 
-def test_a_folder_of_any_other_name_is_none_to_complain_of(tmp_path: Path) -> None:
-    folder = tmp_path / "it's an ü;b #1".replace(" #", "#")
+def test_a_folder_of_any_other_name_is_none_to_complain_of(short: Path) -> None:
+    folder = short / "it's an ü;b#1"
     with Supervisor([], folder=folder / "run", log_dir=folder / "logs") as supervisor:
         assert supervisor.is_up()
